@@ -1,0 +1,35 @@
+/** What the core does about an error: try the batch again later, or stop until somebody has changed something. */
+export type Remedy = "retry" | "give-up";
+
+export interface ReplayportErrorOptions {
+  /** A stable name for scripts and dashboards, for example `source.unreachable`. Never matched by class name. */
+  readonly code: string;
+  readonly remedy: Remedy;
+  /** What the operator does next: a command, a grant, a key of the config. A sentence. */
+  readonly hint?: string;
+  /** Milliseconds that the other side asked to be left alone. */
+  readonly retryAfterMs?: number;
+  readonly cause?: unknown;
+}
+
+/** The one error class: the message says what happened to what, `remedy` and `hint` what to do about it. */
+export class ReplayportError extends Error {
+  override readonly name = "ReplayportError";
+  readonly code: string;
+  readonly remedy: Remedy;
+  readonly hint: string | undefined;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(message: string, options: ReplayportErrorOptions) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = options.code;
+    this.remedy = options.remedy;
+    this.hint = options.hint;
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}
+
+/** The message of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
