@@ -1,0 +1,111 @@
+/** Plans a backfill: which intervals to load for a range, and how far to join the turns of the schedule. Pure. */
+import { gaps, union } from "./coverage.ts";
+import { cut } from "./due.ts";
+import { type Interval, overlaps } from "./interval.ts";
+import type { Schedule } from "./schedule.ts";
+
+/** Sessions that changed in a stretch of time; stretches are disjoint and sorted. */
+export interface Density {
+  readonly interval: Interval;
+  readonly rows: number;
+}
+
+export interface BackfillQuestion {
+  readonly range: Interval;
+  readonly schedule: Schedule;
+  readonly settleMs: number;
+  readonly now: Date;
+  readonly covered: readonly Interval[];
+  /** Load what has a receipt too. */
+  readonly force: boolean;
+  readonly join: Join;
+}
+
+/**
+ * How far turns of the schedule are joined into one batch.
+ * - `fixed`: cut at the ticks of this schedule.
+ * - `rows`: join turns while a batch stays below `maxRows`, and within one tick of `within`, so that a folder of the
+ *   lake that stands for a day never holds more than that day's changes.
+ */
+export type Join =
+  | { readonly kind: "fixed"; readonly schedule: Schedule }
+  | {
+      readonly kind: "rows";
+      readonly maxRows: number;
+      readonly within: Schedule;
+      readonly density: readonly Density[];
+    };
+
+/** Rows to expect in an interval, in proportion where it shares a stretch with others. */
+export function expectedRows(of: Interval, density: readonly Density[]): number {
+  let rows = 0;
+  for (const stretch of density) {
+    if (!overlaps(stretch.interval, of)) continue;
+    const from = Math.max(stretch.interval.start.getTime(), of.start.getTime());
+    const to = Math.min(stretch.interval.end.getTime(), of.end.getTime());
+    rows += (stretch.rows * (to - from)) / (stretch.interval.end.getTime() - stretch.interval.start.getTime());
+  }
+  return Math.ceil(rows);
+}
+
+function* joinByRows(gap: Interval, turns: Schedule, join: Join & { kind: "rows" }): Generator<Interval> {
+  for (const bound of cut(gap, join.within, true)) {
+    let from = bound.start;
+    let rows = 0;
+    for (const turn of cut(bound, turns, true)) {
+      const more = expectedRows(turn, join.density);
+      if (rows > 0 && rows + more > join.maxRows) {
+        yield { start: from, end: turn.start };
+        from = turn.start;
+        rows = 0;
+      }
+      rows += more;
+    }
+    if (from < bound.end) yield { start: from, end: bound.end };
+  }
+}
+
+/** A forced reload replaces whole receipts: a part of one would leave the rest of its file under the old rules. */
+function wholeReceipts(range: Interval, covered: readonly Interval[]): Interval {
+  const touched = covered.filter((one) => overlaps(one, range));
+  const widened = union([range, ...touched]).find((one) => overlaps(one, range));
+  return widened ?? range;
+}
+
+function mergeAcrossReceipts(pieces: Iterable<Interval>, covered: readonly Interval[]): Interval[] {
+  const merged: Interval[] = [];
+  for (const piece of pieces) {
+    const last = merged.at(-1);
+    const splits = covered.some((one) => one.start < piece.start && piece.start < one.end);
+    if (last && splits) merged[merged.length - 1] = { start: last.start, end: piece.end };
+    else merged.push(piece);
+  }
+  return merged;
+}
+
+/** The intervals of a backfill, oldest first, disjoint; none ends later than `now - settle`. */
+export function planBackfill(question: BackfillQuestion): Interval[] {
+  const { range, covered, force } = question;
+  const settled = Math.floor((question.now.getTime() - question.settleMs) / 1000) * 1000;
+  const end = new Date(Math.min(range.end.getTime(), settled));
+  if (end <= range.start) return [];
+  const wanted = { start: range.start, end };
+  const stretches = force ? [wholeReceipts(wanted, covered)] : gaps(wanted, covered);
+  const pieces = stretches.flatMap((stretch) => {
+    // The range's own end closes a piece when the user chose it; a settle in the middle of a turn does not.
+    const cutShort = stretch.end.getTime() === settled && settled < range.end.getTime();
+    const whole = cutShort ? untilLastTick(stretch, question.schedule) : stretch;
+    if (!whole) return [];
+    const { join } = question;
+    return join.kind === "fixed"
+      ? [...cut(whole, join.schedule, true)]
+      : [...joinByRows(whole, question.schedule, join)];
+  });
+  return force ? mergeAcrossReceipts(pieces, covered) : pieces;
+}
+
+function untilLastTick(stretch: Interval, schedule: Schedule): Interval | undefined {
+  const turns = [...cut(stretch, schedule, false)];
+  const last = turns.at(-1);
+  return last ? { start: stretch.start, end: last.end } : undefined;
+}

@@ -1,0 +1,76 @@
+/**
+ * A schedule is a rule that cuts time: its ticks are the ends of the data intervals. It says nothing of what ran or
+ * ran not; that is what receipts are for.
+ */
+import { Cron } from "croner";
+import { ReplayportError, messageOf } from "../errors.ts";
+
+export interface Schedule {
+  /** As it stands in the config. */
+  readonly text: string;
+  readonly timezone: string;
+  /** The first tick after the given time; undefined where the rule never ticks again. */
+  next(after: Date): Date | undefined;
+}
+
+const MINUTE_MS = 60_000;
+const EVERY = /^(?:@every|every)\s+(\d+)\s*(?:m|min|minutes?)$/;
+
+/** What a schedule may be, for error messages and the docs. */
+export const SCHEDULE_FORMS =
+  "@hourly, @daily, @weekly, @monthly, 'every 5 minutes' (a divisor of 60), or a cron line of five fields";
+
+const PRESETS: Readonly<Record<string, string>> = {
+  "@daily": "0 0 * * *",
+  "@weekly": "0 0 * * 1",
+  "@monthly": "0 0 1 * *",
+};
+
+/** Ticks at every multiple of the step since the epoch: no time zone moves them, since zones differ by whole minutes. */
+function fixed(text: string, timezone: string, stepMs: number): Schedule {
+  return { text, timezone, next: (after) => new Date((Math.floor(after.getTime() / stepMs) + 1) * stepMs) };
+}
+
+function invalid(text: string, cause?: unknown): ReplayportError {
+  const reason = cause === undefined ? "" : ` (${messageOf(cause).replace(/^CronPattern:\s*/, "")})`;
+  return new ReplayportError(`not a schedule: "${text}"${reason}`, {
+    code: "schedule.invalid",
+    remedy: "give-up",
+    hint: `Write ${SCHEDULE_FORMS}.`,
+    cause,
+  });
+}
+
+/**
+ * @param timezone an IANA name; it moves the ticks of days, weeks, months and cron lines. Where the clock is set forward
+ *   past a tick, the tick comes with the jump; where it is set back, it comes once. So ticks only ever move ahead.
+ * @throws ReplayportError where the text is no schedule, never ticks, or the zone is unknown
+ */
+export function parseSchedule(text: string, timezone = "UTC"): Schedule {
+  const trimmed = text.trim();
+  const every = EVERY.exec(trimmed);
+  if (every) {
+    const minutes = Number(every[1]);
+    if (minutes < 1 || 60 % minutes !== 0) throw invalid(text);
+    return fixed(text, timezone, minutes * MINUTE_MS);
+  }
+  if (trimmed === "@hourly") return fixed(text, timezone, 60 * MINUTE_MS);
+  const pattern = PRESETS[trimmed] ?? trimmed;
+  if (pattern.split(/\s+/).length !== 5) throw invalid(text);
+  let cron: Cron;
+  try {
+    cron = new Cron(pattern, { timezone, paused: true, mode: "5-part" });
+    if (!cron.nextRun(new Date(0))) throw new Error("it names a day that never comes");
+  } catch (cause) {
+    throw invalid(text, cause);
+  }
+  return { text, timezone, next: (after) => cron.nextRun(after) ?? undefined };
+}
+
+/** The units that a backfill may join its intervals to. */
+export const JOIN_UNITS = ["hour", "day", "week", "month"] as const;
+export type JoinUnit = (typeof JOIN_UNITS)[number];
+
+export function unitSchedule(unit: JoinUnit, timezone: string): Schedule {
+  return parseSchedule({ hour: "@hourly", day: "@daily", week: "@weekly", month: "@monthly" }[unit], timezone);
+}

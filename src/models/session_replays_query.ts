@@ -1,0 +1,124 @@
+/**
+ * The queries of `session_replays`. One query finds the sessions that changed in the interval and assembles them from all
+ * of their partial rows, also those of other days: only that is right, since rows of different days never merge.
+ */
+import type { Column } from "./column.ts";
+import type { Model, Parameter, Query, Read, Selection, TextShape } from "./model.ts";
+import { READS, type ReadColumn, type ReadName, SESSION_REPLAYS, SESSION_REPLAYS_KEY } from "./session_replays.ts";
+import { conditions, identifier, ruled, secondParameter, shaped, teamCondition, timeParameter, typed } from "./sql.ts";
+
+/** What a cluster's table is like, from its system tables. */
+export interface ReplayTable {
+  readonly database: string;
+  readonly table: string;
+  /** The rows of one session may live on several shards: inner queries have to be GLOBAL. */
+  readonly distributed: boolean;
+  /** ClickHouse's type of each column, by name. */
+  readonly columns: ReadonlyMap<string, string>;
+}
+
+/** Assembles one value from partial rows, by the way that this cluster stores it. */
+function reading(column: ReadColumn, stored: string | undefined): string {
+  if (stored === undefined) return column.type.startsWith("Array") ? `[]::${column.type}` : `NULL::${column.type}`;
+  const name = identifier(column.source);
+  const state = /^AggregateFunction\((\w+)/.exec(stored)?.[1];
+  return `CAST(${state === undefined ? column.plain(name) : `${state}Merge(${name})`}, '${column.type}')`;
+}
+
+/** The columns that the rules leave, in the model's order. */
+export function exportedColumns(selection: Pick<Selection, "rules">): Column[] {
+  const { include, exclude } = selection.rules;
+  return SESSION_REPLAYS.filter(
+    ({ name, optIn }) => (optIn === undefined || include.includes(name)) && !exclude.includes(name),
+  ).map(({ name, type, nullable, privacy, description }) => ({ name, type, nullable, privacy, description }));
+}
+
+export function sessionReplays(table: ReplayTable, selection: Selection): Model {
+  const columns = exportedColumns(selection);
+  const from = `${identifier(table.database)}.${identifier(table.table)}`;
+  const inside = table.distributed ? "GLOBAL IN" : "IN";
+  const team = teamCondition(selection.teams);
+  const types = new Map(SESSION_REPLAYS.map(({ name, type }) => [name, type]));
+  const where = conditions(selection.where, types, "replay");
+  const wanted = new Set([...columns.map(({ name }) => name), ...selection.where.map((one) => one.column)]);
+  const used = SESSION_REPLAYS.filter(({ name }) => wanted.has(name));
+  const reads = new Set<ReadName>(used.flatMap(({ uses }) => uses));
+
+  const changed = ({ pruneBefore, carryFrom }: Pick<Read, "pruneBefore" | "carryFrom">): string => {
+    const moved =
+      carryFrom === undefined
+        ? ""
+        : " OR (_timestamp >= {carry_from:DateTime('UTC')} AND min_first_timestamp < {interval_end:DateTime('UTC')})";
+    const prune = pruneBefore === undefined ? "" : " AND min_first_timestamp >= {prune_before:DateTime64(6, 'UTC')}";
+    return (
+      `${team.sql} AND ((_timestamp >= {interval_start:DateTime('UTC')} ` +
+      `AND _timestamp < {interval_end:DateTime('UTC')})${moved})${prune}`
+    );
+  };
+  const bounds = (read: Omit<Read, "part" | "exportedAt">): Record<string, Parameter> => ({
+    ...team.parameters,
+    interval_start: secondParameter(read.interval.start),
+    interval_end: secondParameter(read.interval.end),
+    ...(read.pruneBefore ? { prune_before: timeParameter(read.pruneBefore) } : {}),
+    ...(read.carryFrom ? { carry_from: secondParameter(read.carryFrom) } : {}),
+  });
+
+  const rows = (read: Read, shape: TextShape): Query => {
+    const part = read.part.of > 1 ? " AND cityHash64(session_id) % {parts:UInt32} = {part:UInt32}" : "";
+    const values = [...reads].map(
+      (name) => `    ${reading(READS[name], table.columns.get(READS[name].source))} AS ${name}`,
+    );
+    const named = used.map(
+      ({ name, type, nullable, value }) => `  ${typed(value, type, nullable)} AS ${identifier(name)}`,
+    );
+    const items = columns.map(({ name, type, nullable }) => {
+      const value = ruled(`replay.${identifier(name)}`, type, name, selection.rules);
+      const hidden = selection.rules.hash.includes(name) || selection.rules.stripQuery.includes(name);
+      return `${shaped(hidden ? typed(value, type, nullable) : value, type, shape)} AS ${identifier(name)}`;
+    });
+    return {
+      sql: `SELECT ${items.join(",\n  ")}
+FROM (SELECT
+${named.join(",\n")}
+  FROM (SELECT
+    team_id, session_id${values.length > 0 ? "," : ""}
+${values.join(",\n")}
+    FROM ${from}
+    WHERE ${team.sql}${part}
+      AND (team_id, session_id) ${inside} (SELECT DISTINCT team_id, session_id FROM ${from} WHERE ${changed(read)}${part})
+    GROUP BY team_id, session_id)
+) AS replay
+WHERE ${where.sql}`,
+      parameters: {
+        ...bounds(read),
+        ...where.parameters,
+        exported_at: timeParameter(read.exportedAt),
+        posthog_url: selection.posthogUrl,
+        ...(selection.rules.hash.length > 0 ? { hash_salt: selection.salt } : {}),
+        ...(read.part.of > 1 ? { parts: read.part.of, part: read.part.index } : {}),
+      },
+    };
+  };
+
+  return {
+    name: "session_replays",
+    key: SESSION_REPLAYS_KEY,
+    columns,
+    rows,
+    count: (read) => ({
+      sql: `SELECT toUInt64(uniqExact(team_id, session_id)) AS sessions FROM ${from} WHERE ${changed(read)}`,
+      parameters: bounds(read),
+    }),
+    density: (range) => ({
+      sql: `SELECT toUnixTimestamp(toStartOfHour(_timestamp, 'UTC')) AS hour, toUInt64(uniq(team_id, session_id)) AS sessions
+FROM ${from} WHERE ${changed({ pruneBefore: undefined, carryFrom: undefined })} GROUP BY hour ORDER BY hour`,
+      parameters: bounds({ interval: range, pruneBefore: undefined, carryFrom: undefined }),
+    }),
+    moved: (read) => ({
+      sql:
+        `SELECT toUInt64(uniqExact(team_id, session_id)) AS sessions FROM ${from} WHERE ${team.sql} ` +
+        "AND _timestamp >= {interval_end:DateTime('UTC')} AND min_first_timestamp < {interval_end:DateTime('UTC')}",
+      parameters: { ...team.parameters, interval_end: secondParameter(read.interval.end) },
+    }),
+  };
+}

@@ -1,0 +1,93 @@
+/** The small parts that every query is made of. */
+import type { ColumnType } from "./column.ts";
+import type { ColumnRules, Condition, Parameter, Teams, TextShape } from "./model.ts";
+
+/** ClickHouse's type for each of ours. DateTime64 without a zone, so that Parquet gets none either. */
+export const CLICKHOUSE_TYPES: Readonly<Record<ColumnType, string>> = {
+  string: "String",
+  int64: "Int64",
+  float64: "Float64",
+  bool: "Bool",
+  timestamp: "DateTime64(6)",
+  "string[]": "Array(String)",
+  "timestamp[]": "Array(DateTime64(6))",
+};
+
+/** A name as ClickHouse reads it back, whatever stands in it. */
+export function identifier(name: string): string {
+  return `\`${name.replaceAll("\\", "\\\\").replaceAll("`", "\\`")}\``;
+}
+
+/** The text that ClickHouse parses as DateTime or DateTime64 in UTC. */
+export function timeParameter(time: Date): string {
+  return time.toISOString().replace("T", " ").replace("Z", "");
+}
+
+/** Whole seconds, for columns of type DateTime. */
+export function secondParameter(time: Date): string {
+  return timeParameter(time).slice(0, 19);
+}
+
+/** A SELECT's item that has exactly the type of its column. */
+export function typed(expression: string, type: ColumnType, nullable: boolean): string {
+  const base = CLICKHOUSE_TYPES[type];
+  return `CAST(${expression}, '${nullable && !type.endsWith("[]") ? `Nullable(${base})` : base}')`;
+}
+
+export function teamCondition(teams: Teams): { sql: string; parameters: Record<string, Parameter> } {
+  if (teams === "all") return { sql: "1", parameters: {} };
+  if (typeof teams === "number") return { sql: "team_id = {team_id:Int64}", parameters: { team_id: teams } };
+  return { sql: "team_id IN {team_ids:Array(Int64)}", parameters: { team_ids: teams } };
+}
+
+const stripped = (value: string): string => `cutQueryStringAndFragment(${value})`;
+// The salt stands first and is closed by a NUL, so that no salt and value run into another pair of them.
+const hashed = (value: string): string =>
+  `lower(hex(SHA256(concat({hash_salt:String}, char(0), assumeNotNull(${value})))))`;
+
+/** What the rules make of a column's value. */
+export function ruled(value: string, type: ColumnType, name: string, rules: ColumnRules): string {
+  const steps: ((value: string) => string)[] = [];
+  if (rules.stripQuery.includes(name)) steps.push(stripped);
+  if (rules.hash.includes(name)) steps.push(hashed);
+  if (steps.length === 0) return value;
+  const apply = (one: string): string => steps.reduce((inner, step) => step(inner), one);
+  if (type === "string[]") return `arrayMap(x -> ${apply("x")}, ${value})`;
+  return `if(${value} IS NULL, NULL, ${apply(value)})`;
+}
+
+/** Arrays have no form of their own in CSV: they are given as JSON text. */
+export function shaped(value: string, type: ColumnType, shape: TextShape): string {
+  return shape === "csv" && type.endsWith("[]") ? `toJSONString(${value})` : value;
+}
+
+/** Conditions over `prefix`.column, with their parameters. */
+export function conditions(
+  where: readonly Condition[],
+  types: ReadonlyMap<string, ColumnType>,
+  prefix: string,
+): { sql: string; parameters: Record<string, Parameter> } {
+  const parameters: Record<string, Parameter> = {};
+  const bind = (value: Parameter, type: string): string => {
+    const name = `where_${Object.keys(parameters).length}`;
+    parameters[name] = value;
+    return `{${name}:${type}}`;
+  };
+  const parts = where.map((condition) => {
+    const type = CLICKHOUSE_TYPES[types.get(condition.column) ?? "string"];
+    const column = `${prefix}.${identifier(condition.column)}`;
+    switch (condition.op) {
+      case "equal":
+        return `${column} = ${bind(condition.value, type)}`;
+      case "in":
+        return `${column} IN ${bind(condition.values as Parameter, `Array(${type})`)}`;
+      case "range": {
+        const bounds = [];
+        if (condition.min !== undefined) bounds.push(`${column} >= ${bind(condition.min, type)}`);
+        if (condition.max !== undefined) bounds.push(`${column} <= ${bind(condition.max, type)}`);
+        return bounds.join(" AND ");
+      }
+    }
+  });
+  return { sql: parts.length === 0 ? "1" : parts.map((part) => `ifNull(${part}, 0)`).join(" AND "), parameters };
+}
