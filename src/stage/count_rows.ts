@@ -1,0 +1,96 @@
+/** Counts the rows of a staged file in the file itself, so that a cut answer is found before a destination sees it. */
+import { createReadStream } from "node:fs";
+import { open } from "node:fs/promises";
+import { type Transform, Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import * as zlib from "node:zlib";
+import { type AsyncBuffer, parquetMetadataAsync } from "hyparquet";
+import type { FileFormat } from "../../destinations/destination.ts";
+import { messageOf } from "../errors.ts";
+import { isWholeLz4 } from "./lz4_frame.ts";
+
+/** The file ends before its format says so. */
+export class NotWhole extends Error {}
+
+/**
+ * @returns undefined where no reader for the compression is at hand: LZ4, of which only the frames are checked, and
+ *   Zstandard before Node.js 22.15
+ * @throws NotWhole where the file is cut short
+ */
+export async function countRows(path: string, format: FileFormat, signal: AbortSignal): Promise<number | undefined> {
+  if (format === "parquet") return await parquetRows(path);
+  if (path.endsWith(".lz4") && !(await isWholeLz4(path))) throw new NotWhole("a broken LZ4 frame");
+  const decompress = decompressor(path);
+  if (decompress === undefined) return undefined;
+  const counter = new RowCounter(format);
+  try {
+    const source = createReadStream(path, { highWaterMark: 1 << 20 });
+    if (decompress === "none") await pipeline(source, counter, { signal });
+    else await pipeline(source, decompress, counter, { signal });
+  } catch (error) {
+    if (signal.aborted) throw error;
+    throw new NotWhole(`a broken compressed stream (${messageOf(error)})`);
+  }
+  if (!counter.endsWell) throw new NotWhole("a last row without its end");
+  return format === "csv" ? Math.max(0, counter.rows - 1) : counter.rows;
+}
+
+function decompressor(path: string): Transform | "none" | undefined {
+  if (path.endsWith(".gz")) return zlib.createGunzip();
+  if (path.endsWith(".br")) return zlib.createBrotliDecompress();
+  // Added in Node.js 22.15, while 22.12 is enough for all else.
+  if (path.endsWith(".zst")) return "createZstdDecompress" in zlib ? zlib.createZstdDecompress() : undefined;
+  if (path.endsWith(".lz4")) return undefined;
+  return "none";
+}
+
+async function parquetRows(path: string): Promise<number> {
+  await using file = await open(path, "r");
+  const { size } = await file.stat();
+  const buffer: AsyncBuffer = {
+    byteLength: size,
+    async slice(start, end = size) {
+      const bytes = Buffer.alloc(end - start);
+      await file.read(bytes, 0, bytes.length, start);
+      return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length);
+    },
+  };
+  try {
+    const { num_rows: rows } = await parquetMetadataAsync(buffer);
+    return Number(rows);
+  } catch (error) {
+    throw new NotWhole(`no Parquet footer (${messageOf(error)})`);
+  }
+}
+
+const NEWLINE = 0x0a;
+const QUOTE = 0x22;
+
+/** Rows of JSON Lines are lines. A row of CSV may hold line ends within quotes, and doubles a quote that it quotes. */
+class RowCounter extends Writable {
+  rows = 0;
+  endsWell = true;
+  readonly #quoted: boolean;
+  #inQuotes = false;
+
+  constructor(format: FileFormat) {
+    super();
+    this.#quoted = format === "csv";
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    let newline = chunk.indexOf(NEWLINE);
+    let quote = this.#quoted ? chunk.indexOf(QUOTE) : -1;
+    while (newline !== -1 || quote !== -1) {
+      if (quote !== -1 && (newline === -1 || quote < newline)) {
+        this.#inQuotes = !this.#inQuotes;
+        quote = chunk.indexOf(QUOTE, quote + 1);
+      } else {
+        if (!this.#inQuotes) this.rows += 1;
+        newline = chunk.indexOf(NEWLINE, newline + 1);
+      }
+    }
+    if (chunk.length > 0) this.endsWell = chunk.at(-1) === NEWLINE && !this.#inQuotes;
+    done();
+  }
+}

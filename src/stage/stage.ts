@@ -1,0 +1,160 @@
+/**
+ * The staging folder of one run: files are written here complete, counted and hashed, before any destination sees one,
+ * and removed in every ending. A process that is killed cannot remove its folder; the next run that stages there does.
+ */
+import { createHash } from "node:crypto";
+import { mkdir, open, readdir, rm, stat, statfs } from "node:fs/promises";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import prettyBytes from "pretty-bytes";
+import type { FileFormat, StagedFile } from "../../destinations/destination.ts";
+import { ReplayportError, messageOf } from "../errors.ts";
+import { NotWhole, countRows } from "./count_rows.ts";
+
+export interface Incoming {
+  readonly stream: Readable;
+  /** Rows that the source says the stream holds. */
+  readonly rows: number;
+  readonly format: FileFormat;
+  readonly extension: string;
+  readonly index: number;
+}
+
+export interface Stage extends AsyncDisposable {
+  readonly folder: string;
+  /** @throws ReplayportError where the stream is not whole, or the disk is full; nothing of the file is left then */
+  add(incoming: Incoming, signal: AbortSignal): Promise<StagedFile>;
+}
+
+const RUN_FOLDER = /^run-(\d+)-[0-9a-z]+$/;
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+/** In a container every life of the worker has the same pid: a folder from before this process began is a dead one's. */
+async function isLeftOver(root: string, name: string): Promise<boolean> {
+  const pid = Number(RUN_FOLDER.exec(name)?.[1] ?? Number.NaN);
+  if (Number.isNaN(pid)) return false;
+  if (pid !== process.pid) return !isAlive(pid);
+  const { birthtimeMs } = await stat(join(root, name));
+  return birthtimeMs < Date.now() - process.uptime() * 1000;
+}
+
+/** @param root made where it does not exist; belongs to this machine alone */
+export async function openStage(root: string, attempt: string): Promise<Stage> {
+  const folder = join(root, `run-${process.pid}-${attempt}`);
+  try {
+    await mkdir(root, { recursive: true });
+    for (const name of await readdir(root)) {
+      if (await isLeftOver(root, name).catch(() => false)) await rm(join(root, name), { recursive: true, force: true });
+    }
+    await mkdir(folder);
+  } catch (cause) {
+    throw new ReplayportError(`cannot stage files in ${root}: ${messageOf(cause)}`, {
+      code: "stage.folder",
+      remedy: "give-up",
+      hint: "Give --stage-dir (or REPLAYPORT_STAGE_DIR) a folder that this user may write to.",
+      cause,
+    });
+  }
+  return {
+    folder,
+    add: async (incoming, signal) => await addFile(root, folder, incoming, signal),
+    [Symbol.asyncDispose]: async () => await rm(folder, { recursive: true, force: true }),
+  };
+}
+
+async function addFile(root: string, folder: string, incoming: Incoming, signal: AbortSignal): Promise<StagedFile> {
+  const path = join(folder, `${incoming.index}${incoming.extension}`);
+  try {
+    const { bytes, sha256 } = await receive(incoming.stream, path, root, signal);
+    const rows = await countRows(path, incoming.format, signal);
+    if (rows !== undefined && rows !== incoming.rows) throw truncated(incoming, `${rows} rows`);
+    return { path, index: incoming.index, rows: incoming.rows, bytes, sha256 };
+  } catch (error) {
+    await rm(path, { force: true });
+    if (signal.aborted) throw signal.reason;
+    if (error instanceof ReplayportError) throw error;
+    if (error instanceof NotWhole) throw truncated(incoming, error.message);
+    throw new ReplayportError(`file ${incoming.index} broke off: ${messageOf(error)}`, {
+      code: "stage.broken",
+      remedy: "retry",
+      hint: "The line to ClickHouse broke; the file is read again.",
+      cause: error,
+    });
+  } finally {
+    incoming.stream.destroy();
+  }
+}
+
+const FULL = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
+
+/** Writes a stream to a file. On a full disk it goes on counting, so that the error can say how much was missing. */
+async function receive(
+  stream: Readable,
+  path: string,
+  root: string,
+  signal: AbortSignal,
+): Promise<{ bytes: number; sha256: string }> {
+  const hash = createHash("sha256");
+  let bytes = 0;
+  let written = 0;
+  let full: unknown;
+  const abort = (): unknown => stream.destroy(new Error("aborted"));
+  signal.addEventListener("abort", abort, { once: true });
+  await using file = await open(path, "w");
+  try {
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (full !== undefined) continue;
+      hash.update(chunk);
+      try {
+        for (let at = 0; at < chunk.length;) {
+          const { bytesWritten } = await file.write(chunk, at);
+          at += bytesWritten;
+          written += bytesWritten;
+        }
+      } catch (error) {
+        if (!FULL.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
+        full = error;
+      }
+    }
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+  signal.throwIfAborted();
+  if (full !== undefined) throw await diskFull(root, bytes, written, full);
+  return { bytes, sha256: hash.digest("hex") };
+}
+
+async function diskFull(root: string, bytes: number, written: number, cause: unknown): Promise<ReplayportError> {
+  const { bavail, bsize } = await statfs(root);
+  const free = prettyBytes(bavail * bsize + written);
+  const missing = prettyBytes(bytes - written);
+  return new ReplayportError(
+    `the disk under ${root} is full: a file of ${prettyBytes(bytes)} lacked ${missing} of room (${free} were free for it)`,
+    {
+      code: "stage.disk_full",
+      remedy: "retry",
+      hint: "Free room there, name another folder with --stage-dir, or lower rows_per_file: two files are staged at once.",
+      cause,
+    },
+  );
+}
+
+function truncated(incoming: Incoming, found: string): ReplayportError {
+  return new ReplayportError(
+    `file ${incoming.index} is not whole: ClickHouse said ${incoming.rows} rows, it holds ${found}`,
+    {
+      code: "stage.truncated",
+      remedy: "retry",
+      hint: "Something between here and ClickHouse cut the answer short; it is read again.",
+    },
+  );
+}
