@@ -1,0 +1,207 @@
+import { randomBytes } from "node:crypto";
+import { link, lstat, mkdir, open, readdir, readFile, rename, rm, rmdir, unlink } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { diskError } from "./disk_errors.ts";
+import { readStaged } from "./staged_bytes.ts";
+import type { ListOptions, LocalFile, Store, StoredObject, Unfinished } from "./store.ts";
+
+const CHUNK_BYTES = 1024 * 1024;
+/** A folder that was empty may be removed by another attempt between its making and its use. */
+const FOLDER_TRIES = 5;
+
+/**
+ * A folder of this machine. Files are written under a name that begins with a dot, synced, then renamed or linked to
+ * their own; the folder is synced too, so that what was reported survives a power cut.
+ */
+export class DiskStore implements Store {
+  readonly name: string;
+  readonly #root: string;
+
+  constructor(path: string) {
+    this.#root = resolve(path);
+    this.name = `file://${this.#root}`;
+  }
+
+  locate(key: string): string {
+    return join(this.#root, key);
+  }
+
+  async *list(prefix: string, options: ListOptions, signal: AbortSignal): AsyncIterable<StoredObject> {
+    const { startAfter = "" } = options;
+    for (const key of await this.#names(prefix, signal)) {
+      signal.throwIfAborted();
+      if (basename(key).startsWith(".") || key <= startAfter) continue;
+      // Gone since the folder was read: as if it had been removed before.
+      const stats = await this.#try("listing", key, () => lstat(this.locate(key)), { ENOENT: undefined });
+      if (stats?.isFile()) yield { key, bytes: stats.size, modified: stats.mtime };
+    }
+  }
+
+  async read(key: string, signal: AbortSignal): Promise<string | undefined> {
+    signal.throwIfAborted();
+    return await this.#try("reading", key, () => readFile(this.locate(key), "utf8"), {
+      ENOENT: undefined,
+      ENOTDIR: undefined,
+    });
+  }
+
+  async putFile(key: string, file: LocalFile, signal: AbortSignal): Promise<void> {
+    await this.#write(key, readStaged(file, CHUNK_BYTES, signal), undefined, file.bytes, async (temporary, path) => {
+      await rename(temporary, path);
+    });
+  }
+
+  async createExclusive(key: string, text: string, modified: Date, signal: AbortSignal): Promise<"created" | "exists"> {
+    signal.throwIfAborted();
+    const bytes = Buffer.from(text);
+    return await this.#write(key, [bytes], modified, bytes.length, async (temporary, path) => {
+      try {
+        // Unlike rename, link never takes the place of a file that is there.
+        await link(temporary, path);
+        return "created";
+      } catch (error) {
+        if (hasCode(error, "EEXIST")) return "exists";
+        throw error;
+      } finally {
+        await unlink(temporary);
+      }
+    });
+  }
+
+  async delete(keys: readonly string[], signal: AbortSignal): Promise<void> {
+    const folders = new Set<string>();
+    for (const key of keys) {
+      signal.throwIfAborted();
+      await this.#try("removing", key, () => rm(this.locate(key), { force: true }), { ENOTDIR: undefined });
+      folders.add(dirname(key));
+    }
+    for (const folder of folders) await this.#removeEmpty(folder);
+  }
+
+  async unfinished(prefix: string, signal: AbortSignal): Promise<Unfinished[]> {
+    const hidden = join(dirname(`${prefix}x`), `.${prefix.slice(prefix.lastIndexOf("/") + 1)}`);
+    const found = await this.#names(hidden, signal);
+    return found.map((id) => ({ key: keyOfTemporary(id), id }));
+  }
+
+  async discard(unfinished: readonly Unfinished[], signal: AbortSignal): Promise<void> {
+    await this.delete(
+      unfinished.map(({ id }) => id),
+      signal,
+    );
+  }
+
+  async checkLargeFiles(key: string, _: AbortSignal): Promise<void> {
+    await this.#write(key, [Buffer.from("replayport")], undefined, 10, rename);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** Keys in the prefix's folder that begin with the prefix, sorted as S3 sorts them. */
+  async #names(prefix: string, signal: AbortSignal): Promise<string[]> {
+    signal.throwIfAborted();
+    const folder = prefix.slice(0, prefix.lastIndexOf("/") + 1);
+    const names = await this.#try("listing", folder, () => readdir(this.locate(folder)), { ENOENT: [] });
+    return names
+      .map((name) => folder + name)
+      .filter((key) => key.startsWith(prefix))
+      .sort();
+  }
+
+  /** Writes a temporary file, and hands it to `publish`, which gives it its name. */
+  async #write<Outcome>(
+    key: string,
+    content: AsyncIterable<Buffer> | Iterable<Buffer>,
+    modified: Date | undefined,
+    bytes: number,
+    publish: (temporary: string, path: string) => Promise<Outcome>,
+  ): Promise<Outcome> {
+    const path = this.locate(key);
+    const temporary = temporaryName(path);
+    try {
+      await using handle = await this.#create(temporary);
+      for await (const chunk of content) await handle.writeFile(chunk);
+      if (modified) await handle.utimes(modified, modified);
+      await handle.sync();
+      const outcome = await publish(temporary, path);
+      await syncFolder(dirname(path));
+      return outcome;
+    } catch (error) {
+      const mapped = await diskError(error, { action: "writing", path, bytes });
+      await rm(temporary, { force: true }).catch(() => undefined);
+      await this.#removeEmpty(dirname(key)).catch(() => undefined);
+      throw mapped;
+    }
+  }
+
+  async #create(temporary: string): ReturnType<typeof open> {
+    const folder = dirname(temporary);
+    for (let left = FOLDER_TRIES; ; left -= 1) {
+      const first = await mkdir(folder, { recursive: true });
+      try {
+        const handle = await open(temporary, "wx");
+        if (first !== undefined) await syncNewFolders(folder, first);
+        return handle;
+      } catch (error) {
+        if (left === 0 || !hasCode(error, "ENOENT")) throw error;
+      }
+    }
+  }
+
+  /** Removes the folder and those above it, as far as they are empty; never the lake's own. */
+  async #removeEmpty(folder: string): Promise<void> {
+    for (let at = folder; at !== "." && at !== ""; at = dirname(at)) {
+      try {
+        await rmdir(this.locate(at));
+      } catch {
+        return;
+      }
+    }
+  }
+
+  /** Runs it with its errors mapped; `instead` gives an answer in place of some. */
+  async #try<Answer, Instead>(
+    action: string,
+    key: string,
+    work: () => Promise<Answer>,
+    instead: Readonly<Record<string, Instead>>,
+  ): Promise<Answer | Instead> {
+    try {
+      return await work();
+    } catch (error) {
+      const code = error instanceof Error && "code" in error ? String(error.code) : "";
+      if (code in instead) return instead[code] as Instead;
+      throw await diskError(error, { action, path: this.locate(key) });
+    }
+  }
+}
+
+/** `folder/.name.3f2a….tmp`: hidden from readers, and no glob for data files ends in `.tmp`. */
+function temporaryName(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}.tmp`);
+}
+
+function keyOfTemporary(key: string): string {
+  return join(
+    dirname(key),
+    basename(key)
+      .slice(1)
+      .replace(/\.[0-9a-f]{12}\.tmp$/, ""),
+  );
+}
+
+async function syncFolder(path: string): Promise<void> {
+  await using handle = await open(path, "r");
+  await handle.sync();
+}
+
+/** A new folder is there after a power cut only if the folder above it was synced. */
+async function syncNewFolders(folder: string, first: string): Promise<void> {
+  for (let at = folder; at.length >= first.length; at = dirname(at)) await syncFolder(dirname(at));
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
+}

@@ -1,0 +1,48 @@
+/** The S3 client as the options ask for it: credentials, patience, checksums. */
+import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
+import { fromTemporaryCredentials } from "@aws-sdk/credential-providers";
+import type { S3LakeOptions } from "./options.ts";
+
+const CONNECT_MS = 10_000;
+/** Without a byte in either direction. Completing a large upload may take S3 a minute, and it sends blanks meanwhile. */
+const IDLE_MS = 60_000;
+/** One request with its answer: a part of 16 MiB passes in it at half a Mbit/s. */
+const REQUEST_MS = 300_000;
+const MAX_ATTEMPTS = 5;
+
+export function openS3Client(options: S3LakeOptions): S3Client {
+  const checksums = options.checksums === false ? "WHEN_REQUIRED" : "WHEN_SUPPORTED";
+  const credentials = credentialsOf(options);
+  // Servers that only speak the protocol have no regions, but a signature needs one.
+  const region = options.region ?? (options.endpoint === undefined ? undefined : "us-east-1");
+  return new S3Client({
+    ...(region === undefined ? {} : { region }),
+    ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
+    ...(credentials === undefined ? {} : { credentials }),
+    forcePathStyle: options.forcePathStyle ?? false,
+    maxAttempts: options.maxAttempts ?? MAX_ATTEMPTS,
+    retryMode: "standard",
+    requestChecksumCalculation: checksums,
+    responseChecksumValidation: checksums,
+    requestHandler: {
+      connectionTimeout: CONNECT_MS,
+      socketTimeout: IDLE_MS,
+      requestTimeout: REQUEST_MS,
+      throwOnRequestTimeout: true,
+    },
+  });
+}
+
+function credentialsOf(options: S3LakeOptions): S3ClientConfig["credentials"] {
+  if (!options.assumeRole) return options.credentials;
+  const { arn, externalId, sessionName } = options.assumeRole;
+  return fromTemporaryCredentials({
+    params: {
+      RoleArn: arn,
+      RoleSessionName: sessionName ?? "replayport",
+      ...(externalId === undefined ? {} : { ExternalId: externalId }),
+    },
+    ...(options.credentials === undefined ? {} : { masterCredentials: options.credentials }),
+    ...(options.region === undefined ? {} : { clientConfig: { region: options.region } }),
+  });
+}

@@ -1,0 +1,92 @@
+/** Uploads one large file in parts. Its own code, since parts are hashed on the way and no upload may be left open. */
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  UploadPartCommand,
+  type CompletedPart,
+  type CreateMultipartUploadCommandInput,
+} from "@aws-sdk/client-s3";
+import type { S3Session } from "./s3_session.ts";
+
+/** So many parts of one file are held in memory and sent at once. */
+const PARALLEL_PARTS = 4;
+const ABORT_MS = 30_000;
+
+export type MultipartTarget = Pick<
+  CreateMultipartUploadCommandInput,
+  "Bucket" | "Key" | "ServerSideEncryption" | "SSEKMSKeyId"
+>;
+
+/** The object appears whole after the last part, or never; in every other ending the upload is aborted. */
+export async function uploadParts(
+  s3: S3Session,
+  target: MultipartTarget & { Bucket: string; Key: string },
+  parts: AsyncIterable<Buffer> | Iterable<Buffer>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { Bucket, Key } = target;
+  const checksum = s3.checksums ? ({ ChecksumAlgorithm: "CRC32" } as const) : {};
+  const { UploadId } = await s3.send(
+    (abortSignal) => s3.client.send(new CreateMultipartUploadCommand({ ...target, ...checksum }), { abortSignal }),
+    { action: "s3:PutObject", key: Key },
+    signal,
+  );
+  const upload = { Bucket, Key, UploadId };
+  const failed = new AbortController();
+  const any = AbortSignal.any([signal, failed.signal]);
+  const pending = new Set<Promise<void>>();
+  const done: CompletedPart[] = [];
+
+  async function uploadPart(PartNumber: number, Body: Buffer): Promise<void> {
+    const { ETag, ChecksumCRC32 } = await s3.send(
+      (abortSignal) =>
+        s3.client.send(new UploadPartCommand({ ...upload, ...checksum, PartNumber, Body }), { abortSignal }),
+      { action: "s3:PutObject", key: Key },
+      any,
+    );
+    done.push({ PartNumber, ETag, ...(ChecksumCRC32 === undefined ? {} : { ChecksumCRC32 }) });
+  }
+
+  try {
+    let number = 0;
+    for await (const body of parts) {
+      failed.signal.throwIfAborted();
+      number += 1;
+      const part = uploadPart(number, body)
+        .catch((error: unknown) => failed.abort(error))
+        .finally(() => pending.delete(part));
+      pending.add(part);
+      if (pending.size >= PARALLEL_PARTS) await Promise.race(pending);
+    }
+    await Promise.all(pending);
+    failed.signal.throwIfAborted();
+    const MultipartUpload = { Parts: done.sort((one, other) => (one.PartNumber ?? 0) - (other.PartNumber ?? 0)) };
+    await s3.send(
+      (abortSignal) =>
+        s3.client.send(new CompleteMultipartUploadCommand({ ...upload, MultipartUpload }), { abortSignal }),
+      { action: "s3:PutObject", key: Key },
+      signal,
+    );
+  } catch (error) {
+    failed.abort(error);
+    // A part that arrives after the abort would stay, and cost money, so they are waited for.
+    await Promise.allSettled(pending);
+    await abortUpload(s3, upload.Bucket, Key, UploadId, AbortSignal.timeout(ABORT_MS)).catch(() => undefined);
+    throw error;
+  }
+}
+
+export async function abortUpload(
+  s3: S3Session,
+  Bucket: string,
+  Key: string,
+  UploadId: string | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  await s3.send(
+    (abortSignal) => s3.client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }), { abortSignal }),
+    { action: "s3:AbortMultipartUpload", key: Key },
+    signal,
+  );
+}

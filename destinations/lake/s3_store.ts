@@ -1,0 +1,207 @@
+import {
+  DeleteObjectsCommand,
+  GetObjectCommand,
+  ListMultipartUploadsCommand,
+  type ListMultipartUploadsCommandOutput,
+  ListObjectsV2Command,
+  PutObjectCommand,
+} from "@aws-sdk/client-s3";
+import { s3Error, s3ErrorName, s3Status } from "./errors.ts";
+import type { S3LakeOptions } from "./options.ts";
+import { abortUpload, uploadParts } from "./s3_multipart.ts";
+import { DEFAULT_PART_BYTES, partBytesFor } from "./s3_part_size.ts";
+import { openS3Session, type S3Session } from "./s3_session.ts";
+import { readStaged } from "./staged_bytes.ts";
+import type { ListOptions, LocalFile, Store, StoredObject, Unfinished } from "./store.ts";
+
+/** What one DeleteObjects request takes. */
+const DELETE_BATCH = 1000;
+
+/** A bucket, or a folder of it. `partBytes` is the least size of a part, 5 MiB or more at S3 itself. */
+export class S3Store implements Store {
+  readonly name: string;
+  readonly #s3: S3Session;
+  readonly #root: string;
+  readonly #partBytes: number;
+  readonly #encryption: { ServerSideEncryption?: "AES256" | "aws:kms"; SSEKMSKeyId?: string };
+
+  constructor(options: S3LakeOptions, partBytes: number = DEFAULT_PART_BYTES) {
+    const prefix = (options.prefix ?? "").replaceAll(/^\/+|\/+$/g, "");
+    this.#s3 = openS3Session(options);
+    this.#root = prefix === "" ? "" : `${prefix}/`;
+    this.#partBytes = partBytes;
+    this.#encryption = encryptionOf(options);
+    this.name = this.#s3.locate(prefix);
+  }
+
+  locate(key: string): string {
+    return this.#s3.locate(this.#root + key);
+  }
+
+  async *list(prefix: string, options: ListOptions, signal: AbortSignal): AsyncIterable<StoredObject> {
+    const { client, bucket } = this.#s3;
+    const { startAfter } = options;
+    let token: string | undefined;
+    do {
+      const command = new ListObjectsV2Command({
+        Bucket: bucket,
+        Prefix: this.#root + prefix,
+        ...(startAfter === undefined ? {} : { StartAfter: this.#root + startAfter }),
+        ...(token === undefined ? {} : { ContinuationToken: token }),
+      });
+      const page = await this.#send("s3:ListBucket", "", signal, (abortSignal) =>
+        client.send(command, { abortSignal }),
+      );
+      for (const object of page.Contents ?? []) {
+        if (object.Key === undefined || object.LastModified === undefined) continue;
+        yield { key: object.Key.slice(this.#root.length), bytes: object.Size ?? 0, modified: object.LastModified };
+      }
+      token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+    } while (token !== undefined);
+  }
+
+  async read(key: string, signal: AbortSignal): Promise<string | undefined> {
+    const { client, bucket } = this.#s3;
+    return await this.#send("s3:GetObject", key, signal, async (abortSignal) => {
+      try {
+        const command = new GetObjectCommand({ Bucket: bucket, Key: this.#root + key });
+        const { Body } = await client.send(command, { abortSignal });
+        return (await Body?.transformToString("utf-8")) ?? "";
+      } catch (error) {
+        if (s3ErrorName(error) === "NoSuchKey") return undefined;
+        throw error;
+      }
+    });
+  }
+
+  async putFile(key: string, file: LocalFile, signal: AbortSignal): Promise<void> {
+    const target = { Bucket: this.#s3.bucket, Key: this.#root + key, ...this.#encryption };
+    const partBytes = partBytesFor(file.bytes, this.#partBytes);
+    const parts = readStaged(file, partBytes, signal);
+    if (file.bytes > partBytes) {
+      await uploadParts(this.#s3, target, parts, signal);
+      return;
+    }
+    const Body = Buffer.concat(await Array.fromAsync(parts));
+    await this.#send("s3:PutObject", key, signal, (abortSignal) =>
+      this.#s3.client.send(new PutObjectCommand({ ...target, Body }), { abortSignal }),
+    );
+  }
+
+  async createExclusive(key: string, text: string, _: Date, signal: AbortSignal): Promise<"created" | "exists"> {
+    const { client, bucket } = this.#s3;
+    const target = { Bucket: bucket, Key: this.#root + key, ...this.#encryption };
+    return await this.#send("s3:PutObject", key, signal, async (abortSignal) => {
+      try {
+        const command = new PutObjectCommand({
+          ...target,
+          Body: text,
+          IfNoneMatch: "*",
+          ContentType: "application/json",
+        });
+        await client.send(command, { abortSignal });
+        return "created" as const;
+      } catch (error) {
+        if (s3Status(error) === 412) return "exists" as const;
+        throw error;
+      }
+    });
+  }
+
+  async delete(keys: readonly string[], signal: AbortSignal): Promise<void> {
+    const { client, bucket } = this.#s3;
+    for (let at = 0; at < keys.length; at += DELETE_BATCH) {
+      const batch = keys.slice(at, at + DELETE_BATCH);
+      const Delete = { Objects: batch.map((key) => ({ Key: this.#root + key })), Quiet: true };
+      const command = new DeleteObjectsCommand({ Bucket: bucket, Delete });
+      const { Errors } = await this.#send("s3:DeleteObject", batch[0] ?? "", signal, (abortSignal) =>
+        client.send(command, { abortSignal }),
+      );
+      const first = Errors?.find((error) => error.Code !== "NoSuchKey");
+      if (!first) continue;
+      const more = (Errors?.length ?? 1) - 1;
+      const error = Object.assign(new Error(`${first.Message ?? ""}${more > 0 ? `, and ${more} more` : ""}`), {
+        name: first.Code ?? "Error",
+      });
+      const resource = this.#s3.locate(first.Key ?? "");
+      throw s3Error(error, { action: "s3:DeleteObject", resource, bucket, endpoint: undefined });
+    }
+  }
+
+  async unfinished(prefix: string, signal: AbortSignal): Promise<Unfinished[]> {
+    const { client, bucket } = this.#s3;
+    const found: Unfinished[] = [];
+    let marker: { KeyMarker?: string; UploadIdMarker?: string } | undefined = {};
+    while (marker) {
+      const Prefix = this.#root + prefix;
+      const command: ListMultipartUploadsCommand = new ListMultipartUploadsCommand({
+        Bucket: bucket,
+        Prefix,
+        ...marker,
+      });
+      const page: ListMultipartUploadsCommandOutput = await this.#send(
+        "s3:ListBucketMultipartUploads",
+        "",
+        signal,
+        (abortSignal) => client.send(command, { abortSignal }),
+      );
+      for (const { Key, UploadId } of page.Uploads ?? []) {
+        if (Key === undefined || UploadId === undefined || !Key.startsWith(Prefix)) continue;
+        found.push({ key: Key.slice(this.#root.length), id: UploadId });
+      }
+      const { IsTruncated, NextKeyMarker, NextUploadIdMarker } = page;
+      marker =
+        IsTruncated === true && NextKeyMarker !== undefined
+          ? {
+              KeyMarker: NextKeyMarker,
+              ...(NextUploadIdMarker === undefined ? {} : { UploadIdMarker: NextUploadIdMarker }),
+            }
+          : undefined;
+    }
+    return found;
+  }
+
+  async discard(unfinished: readonly Unfinished[], signal: AbortSignal): Promise<void> {
+    for (const { key, id } of unfinished) {
+      try {
+        await abortUpload(this.#s3, this.#s3.bucket, this.#root + key, id, signal);
+      } catch (error) {
+        // Finished or aborted by its owner meanwhile.
+        if (!isGone(error)) throw error;
+      }
+    }
+  }
+
+  async checkLargeFiles(key: string, signal: AbortSignal): Promise<void> {
+    const target = { Bucket: this.#s3.bucket, Key: this.#root + key, ...this.#encryption };
+    await uploadParts(this.#s3, target, [Buffer.from("replayport")], signal);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#s3.client.destroy();
+    return Promise.resolve();
+  }
+
+  /** `key` is relative to the lake; "" stands for the bucket. */
+  #send<Answer>(
+    action: string,
+    key: string,
+    signal: AbortSignal,
+    request: (signal: AbortSignal) => Promise<Answer>,
+  ): Promise<Answer> {
+    return this.#s3.send(request, { action, key: key === "" ? "" : this.#root + key }, signal);
+  }
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "lake.vanished";
+}
+
+function encryptionOf({ encryption }: S3LakeOptions): {
+  ServerSideEncryption?: "AES256" | "aws:kms";
+  SSEKMSKeyId?: string;
+} {
+  if (!encryption) return {};
+  if (encryption.type === "AES256" || encryption.key === undefined) return { ServerSideEncryption: encryption.type };
+  return { ServerSideEncryption: encryption.type, SSEKMSKeyId: encryption.key };
+}
