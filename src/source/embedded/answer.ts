@@ -1,0 +1,71 @@
+import { open, unlink } from "node:fs/promises";
+import type { ServerResponse } from "node:http";
+import { pipeline } from "node:stream/promises";
+import type { ChdbResult } from "./chdb.ts";
+import type { Encoding } from "./compression.ts";
+import type { ServerException } from "./exception.ts";
+import { contentTypeOf } from "./formats.ts";
+
+/** What a statement led to; the bytes lie in a file, or are few. */
+export interface Outcome {
+  readonly result: ChdbResult;
+  readonly wrote: boolean;
+  readonly format: string;
+  readonly encoding: Encoding | undefined;
+  readonly body: { readonly file: string } | { readonly bytes: Uint8Array };
+}
+
+/** Sends a result with backpressure. The file is unlinked as soon as it is open, so that no ending leaves it behind. */
+export async function sendOutcome(response: ServerResponse, outcome: Outcome, signal: AbortSignal): Promise<void> {
+  response.statusCode = 200;
+  response.setHeader("Content-Type", contentTypeOf(outcome.format));
+  response.setHeader("X-ClickHouse-Format", outcome.format);
+  response.setHeader("X-ClickHouse-Summary", JSON.stringify(summaryOf(outcome)));
+  if ("bytes" in outcome.body) {
+    response.end(outcome.body.bytes);
+    return;
+  }
+  const file = await open(outcome.body.file).catch((error: unknown) => {
+    // The engine makes no file for a format that writes nothing.
+    if (outcome.result.rowsRead === 0) return undefined;
+    throw error;
+  });
+  if (!file) {
+    response.end();
+    return;
+  }
+  await unlink(outcome.body.file);
+  if (outcome.encoding) response.setHeader("Content-Encoding", outcome.encoding);
+  await pipeline(file.createReadStream(), response, { signal });
+}
+
+export function sendException(response: ServerResponse, exception: ServerException, version: string): void {
+  if (response.headersSent) {
+    // Nothing can be added to a result: a cut connection is how the client learns that it is not whole.
+    response.destroy();
+    return;
+  }
+  response.statusCode = exception.status;
+  response.setHeader("Content-Type", "text/plain; charset=UTF-8");
+  response.setHeader("X-ClickHouse-Exception-Code", String(exception.code));
+  response.end(exception.body(version));
+}
+
+/**
+ * The counts are final, because the result is complete before the first byte is sent. What the engine does not report
+ * stays 0: rows and bytes read from storage, and rows written by `INSERT … SELECT`.
+ */
+function summaryOf({ result, wrote }: Outcome): Record<string, string> {
+  const rows = String(result.rowsRead);
+  const bytes = String(result.bytesRead);
+  return {
+    read_rows: wrote ? rows : "0",
+    read_bytes: wrote ? bytes : "0",
+    written_rows: wrote ? rows : "0",
+    written_bytes: wrote ? bytes : "0",
+    total_rows_to_read: "0",
+    result_rows: rows,
+    result_bytes: bytes,
+    elapsed_ns: String(Math.round(result.elapsed * 1e9)),
+  };
+}

@@ -1,0 +1,52 @@
+import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from "node:zlib";
+import type { Transform } from "node:stream";
+import { ServerException } from "./exception.ts";
+
+/** A compression as the engine writes it (`COMPRESSION 'name'`); the names are those of HTTP's Content-Encoding too. */
+export type Encoding = "zstd" | "br" | "lz4" | "snappy" | "gzip" | "deflate" | "xz";
+
+// Source: ClickHouse, src/IO/CompressionMethod.cpp, chooseHTTPCompressionMethod(): best first, found anywhere in the
+// header, quality values ignored. It knows bz2 too, which this build of the engine does not write.
+const BEST_FIRST: readonly Encoding[] = ["zstd", "br", "lz4", "snappy", "gzip", "deflate", "xz"];
+
+/** The compression of an answer, chosen as ClickHouse chooses it. */
+export function chooseEncoding(acceptEncoding: string | undefined): Encoding | undefined {
+  return BEST_FIRST.find((encoding) => acceptEncoding?.includes(encoding));
+}
+
+// http_zlib_compression_level is for every method, up to the method's own highest level (zlib's 9, brotli's 11).
+const HIGHEST: Partial<Record<Encoding, number>> = { zstd: 22, br: 11, lz4: 12, gzip: 9, deflate: 9, xz: 9 };
+const LEVEL = 3;
+
+/** The clause that makes the engine write its file compressed. */
+export function compressionClause(encoding: Encoding | undefined, level: number | undefined): string {
+  if (!encoding) return "COMPRESSION 'none'";
+  const highest = HIGHEST[encoding];
+  if (highest === undefined) return `COMPRESSION '${encoding}'`;
+  const wanted = level !== undefined && Number.isInteger(level) && level > 0 ? level : LEVEL;
+  return `COMPRESSION '${encoding}' LEVEL ${Math.min(wanted, highest)}`;
+}
+
+/** Takes the Content-Encoding off a request's body; undefined where there is none. */
+export function decoder(contentEncoding: string | undefined): Transform | undefined {
+  switch (contentEncoding?.trim().toLowerCase() ?? "") {
+    case "":
+    case "identity":
+      return undefined;
+    case "gzip":
+    case "x-gzip":
+      return createGunzip();
+    case "deflate":
+      return createInflate();
+    case "br":
+      return createBrotliDecompress();
+    case "zstd":
+      return createZstdDecompress();
+    default:
+      throw new ServerException(
+        48,
+        "NOT_IMPLEMENTED",
+        `Unknown compression method of the request's body: ${contentEncoding}.`,
+      );
+  }
+}

@@ -1,0 +1,42 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import { ServerException } from "./exception.ts";
+
+export interface Credentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+/**
+ * Compares what a request carries (headers `X-ClickHouse-User` and `-Key`, Basic, or the URL) with the engine's own
+ * user. Without a configured password the user `default` is let in with any, as ClickHouse does with `no_password`.
+ *
+ * @throws ServerException 516
+ */
+export function authenticate(expected: Credentials | undefined, url: URL, headers: IncomingMessage["headers"]): void {
+  const given = credentialsOf(url, headers);
+  const username = expected?.username ?? "default";
+  const right = given.username === username && (!expected || equal(given.password, expected.password));
+  if (right) return;
+  throw new ServerException(
+    516,
+    "AUTHENTICATION_FAILED",
+    `${given.username}: Authentication failed: password is incorrect, or there is no user with such name.`,
+  );
+}
+
+function credentialsOf(url: URL, headers: IncomingMessage["headers"]): Credentials {
+  const user = headers["x-clickhouse-user"]?.toString();
+  if (user !== undefined) return { username: user, password: headers["x-clickhouse-key"]?.toString() ?? "" };
+  const basic = /^Basic\s+(\S+)$/i.exec(headers.authorization ?? "")?.[1];
+  if (basic !== undefined) {
+    const [username = "", ...password] = Buffer.from(basic, "base64").toString().split(":");
+    return { username, password: password.join(":") };
+  }
+  return { username: url.searchParams.get("user") ?? "default", password: url.searchParams.get("password") ?? "" };
+}
+
+function equal(a: string, b: string): boolean {
+  const hash = (text: string): Buffer => createHash("sha256").update(text).digest();
+  return timingSafeEqual(hash(a), hash(b));
+}

@@ -1,0 +1,148 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import pLimit from "p-limit";
+import type { ChdbModule, ChdbResult, ChdbSession } from "./chdb.ts";
+import { fromEngine } from "./exception.ts";
+
+export interface EngineOptions {
+  /** The data directory. */
+  readonly path: string;
+  /** Bytes that all queries together may take; over it a query fails with code 241. */
+  readonly memoryLimitBytes?: number | undefined;
+  /** `max_threads` of a query that does not set its own. */
+  readonly threads?: number | undefined;
+}
+
+export interface EngineQuery {
+  readonly sql: string;
+  /** Format of a result that the statement itself sends nowhere. */
+  readonly format: string;
+  readonly settings: ReadonlyMap<string, string>;
+  readonly params: ReadonlyMap<string, string>;
+  readonly database: string | undefined;
+}
+
+/**
+ * Queries that run at once; further ones wait their turn. Each takes a thread of libuv's pool for as long as it runs, and
+ * files are read through the same pool, which therefore has to be larger (see THREAD_POOL).
+ */
+const AT_ONCE = 8;
+/** UV_THREADPOOL_SIZE of the engine's process: the queries, the kill statement, and the files. */
+export const THREAD_POOL = AT_ONCE + 8;
+
+const KILL_AGAIN_MS = 100;
+
+/**
+ * The engine, one connection per query. A connection costs 1 ms and brings settings and parameters of its own, so
+ * nothing leaks from query to query, and what a failed query leaves in a connection's buffer is never seen by another.
+ */
+export class Engine implements Disposable {
+  readonly #chdb: ChdbModule;
+  readonly #options: EngineOptions;
+  /** Keeps the engine open between queries. */
+  readonly #control: ChdbSession;
+  readonly #limit = pLimit(AT_ONCE);
+  readonly #running = new Set<Promise<unknown>>();
+
+  /** @throws what chdb throws, for example where another process holds the data directory */
+  constructor(chdb: ChdbModule, options: EngineOptions) {
+    this.#chdb = chdb;
+    this.#options = options;
+    const memory = options.memoryLimitBytes;
+    const connectionArgs = memory === undefined ? [] : [`--max_server_memory_usage=${memory}`];
+    this.#control = new chdb.Session(options.path, { connectionArgs });
+  }
+
+  async version(): Promise<string> {
+    const result = await this.#control.queryAsync("SELECT version()", { format: "TabSeparatedRaw" });
+    return Buffer.from(result.bytes()).toString().trim();
+  }
+
+  /**
+   * Runs one statement. An abort kills it in the engine, and only when it has ended there does the promise settle.
+   *
+   * @throws ServerException; `signal.reason` where the statement was aborted before its turn
+   */
+  run(query: EngineQuery, signal: AbortSignal): Promise<ChdbResult> {
+    const run = this.#limit(() => this.#run(query, signal));
+    this.#running.add(run);
+    const forget = (): void => void this.#running.delete(run);
+    run.then(forget, forget);
+    return run;
+  }
+
+  /** Resolves when nothing runs any more. */
+  async idle(): Promise<void> {
+    await Promise.allSettled(this.#running);
+  }
+
+  async #run(query: EngineQuery, signal: AbortSignal): Promise<ChdbResult> {
+    signal.throwIfAborted();
+    // Comes to stand first in system.processes.query, where the kill finds it.
+    const mark = `/* replayport ${randomUUID()} */`;
+    const session = new this.#chdb.Session(this.#options.path);
+    try {
+      for (const sql of this.#preparation(query)) await session.queryAsync(sql, { format: "TabSeparated" });
+      signal.throwIfAborted();
+      const running = session.queryAsync(`${mark} ${query.sql}`, { format: query.format });
+      const killed = this.#killWhenAborted(mark, running, signal);
+      try {
+        return await running;
+      } finally {
+        await killed;
+      }
+    } catch (error) {
+      throw signal.aborted ? signal.reason : fromEngine(error).shifted(mark.length + 1);
+    } finally {
+      session.close();
+    }
+  }
+
+  /** The statements that make a connection the query's own. The settings come last: one may be `readonly`. */
+  #preparation(query: EngineQuery): readonly string[] {
+    const settings = new Map(query.settings);
+    if (this.#options.threads !== undefined && !settings.has("max_threads")) {
+      settings.set("max_threads", String(this.#options.threads));
+    }
+    const statements: string[] = [];
+    if (query.database !== undefined && query.database !== "") statements.push(`USE ${identifier(query.database)}`);
+    for (const [name, value] of query.params) statements.push(`SET ${identifier(`param_${name}`)} = ${literal(value)}`);
+    const changes = [...settings].map(([name, value]) => `${identifier(name)} = ${literal(value)}`);
+    if (changes.length > 0) statements.push(`SET ${changes.join(", ")}`);
+    return statements;
+  }
+
+  async #killWhenAborted(mark: string, running: Promise<unknown>, signal: AbortSignal): Promise<void> {
+    const ended = new AbortController();
+    const stop = (): void => ended.abort();
+    running.then(stop, stop);
+    const aborted = new Promise<void>((resolve) => {
+      signal.addEventListener("abort", () => resolve(), { signal: ended.signal });
+      ended.signal.addEventListener("abort", () => resolve());
+    });
+    if (!signal.aborted) await aborted;
+    // Again and again: a statement that is still being parsed is not yet among the processes.
+    while (!ended.signal.aborted) {
+      await this.#kill(mark);
+      await delay(KILL_AGAIN_MS, undefined, { signal: ended.signal }).catch(() => undefined);
+    }
+  }
+
+  async #kill(mark: string): Promise<void> {
+    const sql = `KILL QUERY WHERE startsWith(query, ${literal(mark)}) ASYNC`;
+    await this.#control.queryAsync(sql, { format: "Null" }).catch(() => undefined);
+  }
+
+  [Symbol.dispose](): void {
+    this.#control.close();
+  }
+}
+
+/** A string literal of ClickHouse's SQL. */
+export function literal(text: string): string {
+  return `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+}
+
+function identifier(name: string): string {
+  return `\`${name.replaceAll("\\", "\\\\").replaceAll("`", "\\`")}\``;
+}

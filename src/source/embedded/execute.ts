@@ -1,0 +1,104 @@
+import { randomUUID } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Outcome } from "./answer.ts";
+import { spool } from "./body.ts";
+import type { Incoming } from "./body.ts";
+import { compressionClause } from "./compression.ts";
+import type { Encoding } from "./compression.ts";
+import { literal } from "./engine.ts";
+import type { Engine, EngineQuery } from "./engine.ts";
+import { ServerException } from "./exception.ts";
+import { DEFAULT_FORMAT } from "./formats.ts";
+
+export interface Execution {
+  readonly query: Omit<EngineQuery, "sql" | "format">;
+  readonly defaultFormat: string | undefined;
+  readonly encoding: Encoding | undefined;
+  readonly compressionLevel: number | undefined;
+  /** A directory of this process's own, for results on their way out and data on their way in. */
+  readonly directory: string;
+}
+
+/**
+ * Runs a statement: a result goes through a file that the engine writes, rows to insert through one that it reads.
+ * Neither passes through JavaScript as a whole, and a result that fails half way is never seen by anybody.
+ *
+ * @throws ServerException
+ */
+export async function execute(
+  engine: Engine,
+  incoming: Incoming,
+  execution: Execution,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { statement } = incoming;
+  switch (statement.kind) {
+    case "rows":
+      return await select(engine, statement, execution, signal);
+    case "insert":
+      return await insert(engine, statement, incoming.data, execution, signal);
+    case "plain": {
+      const format = statement.format ?? execution.defaultFormat ?? DEFAULT_FORMAT;
+      const query = { ...execution.query, sql: utf8(statement.sql), format };
+      const result = await engine.run(query, signal);
+      return { result, wrote: false, format, encoding: undefined, body: { bytes: result.bytes() } };
+    }
+    default:
+      return statement satisfies never;
+  }
+}
+
+type Of<Kind> = Extract<Incoming["statement"], { readonly kind: Kind }>;
+
+async function select(
+  engine: Engine,
+  statement: Of<"rows">,
+  { query, defaultFormat, encoding, compressionLevel, directory }: Execution,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const format = statement.format ?? defaultFormat ?? DEFAULT_FORMAT;
+  const file = join(directory, `result-${randomUUID()}`);
+  const clause = `INTO OUTFILE ${literal(file)} ${compressionClause(encoding, compressionLevel)}`;
+  const tail = statement.format === undefined ? `FORMAT ${format}` : utf8(statement.after);
+  const sql = `${utf8(statement.before)}\n${clause}\n${tail}`;
+  try {
+    const result = await engine.run({ ...query, sql, format: "Null" }, signal);
+    return { result, wrote: false, format, encoding, body: { file } };
+  } catch (error) {
+    await rm(file, { force: true });
+    throw without(error, clause);
+  }
+}
+
+async function insert(
+  engine: Engine,
+  statement: Of<"insert">,
+  data: AsyncIterable<Buffer>,
+  { query, defaultFormat, directory }: Execution,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const format = statement.format ?? defaultFormat ?? "Values";
+  const file = join(directory, `data-${randomUUID()}`);
+  try {
+    const size = await spool(data, file, signal);
+    // Formats with a frame (Parquet, Arrow) do not take an empty file; an INSERT of nothing is none of their business.
+    const readAs = size === 0 ? "TabSeparated" : format;
+    const clause = `FROM INFILE ${literal(file)} COMPRESSION 'none'`;
+    const sql = `${utf8(statement.before)} ${clause} ${utf8(statement.after)} FORMAT ${readAs}`;
+    const result = await engine.run({ ...query, sql, format: "Null" }, signal);
+    return { result, wrote: true, format, encoding: undefined, body: { bytes: new Uint8Array() } };
+  } finally {
+    await rm(file, { force: true });
+  }
+}
+
+/** The clause is ours: a message that quotes it would only puzzle. */
+function without(error: unknown, clause: string): unknown {
+  if (!(error instanceof ServerException)) return error;
+  return new ServerException(error.code, error.codeName, error.message.replaceAll(clause, "").trim());
+}
+
+function utf8(latin1: string): string {
+  return Buffer.from(latin1, "latin1").toString();
+}

@@ -1,0 +1,19 @@
+import type { Credentials } from "./credentials.ts";
+
+/** From the parent, once. By message rather than by argument or environment, which other processes can read. */
+export interface StartMessage {
+  readonly path: string;
+  readonly port: number;
+  readonly host: string;
+  readonly memoryLimitBytes: number | undefined;
+  readonly threads: number | undefined;
+  readonly tempPath: string | undefined;
+  readonly credentials: Credentials | undefined;
+}
+
+/** From the engine's process, once. */
+export type AnswerMessage =
+  | { readonly kind: "ready"; readonly port: number; readonly tempDirectory: string }
+  | { readonly kind: "failed"; readonly reason: FailureReason; readonly message: string };
+
+export type FailureReason = "missing" | "in-use" | "port" | "other";
