@@ -6,8 +6,8 @@ import type { ManifestFile } from "./manifest.ts";
 import { pull } from "./pull.ts";
 
 /**
- * One file is on its way while the next is pulled, so at most two are on the local disk. Every key that may exist
- * afterwards is put into `begun` before it is written, for whoever has to remove them.
+ * One file after the other: the core extracts the next one meanwhile, and a large file goes up in parallel parts. Every key
+ * that may exist afterwards is put into `begun` before it is written, for whoever has to remove them.
  */
 export async function uploadFiles(
   { store }: LakeContext,
@@ -17,23 +17,11 @@ export async function uploadFiles(
   signal: AbortSignal,
 ): Promise<ManifestFile[]> {
   const done: ManifestFile[] = [];
-  let uploading: Promise<void> = Promise.resolve();
-  try {
-    for await (const file of pull(batch.files, signal)) {
-      await uploading;
-      signal.throwIfAborted();
-      const key = dataKey(path, batch.interval, batch.attempt, file.index, batch.extension);
-      begun.add(key);
-      done.push({ key, rows: file.rows, bytes: file.bytes, sha256: file.sha256 });
-      uploading = store.putFile(key, file, signal);
-      // Its error is met by `await uploading`; until then it is not unhandled.
-      uploading.catch(() => undefined);
-    }
-    await uploading;
-    return done;
-  } catch (error) {
-    // An upload that ended after the clean-up would leave its file behind.
-    await uploading.catch(() => undefined);
-    throw error;
+  for await (const { index, rows, bytes, sha256, path: local } of pull(batch.files, signal)) {
+    const key = dataKey(path, batch.interval, batch.attempt, index, batch.extension);
+    begun.add(key);
+    await store.putFile(key, { path: local, bytes, sha256 }, signal);
+    done.push({ key, rows, bytes, sha256 });
   }
+  return done;
 }

@@ -1,0 +1,80 @@
+import type { Column } from "../../../src/models/column.ts";
+import type { FileFormat } from "../../destination.ts";
+import type { S3LakeOptions } from "../options.ts";
+import {
+  backtick,
+  bucketAndPrefix,
+  dataGlob,
+  demandReadable,
+  isJsonText,
+  manifestGlob,
+  NEWEST,
+  rootOf,
+  TYPES,
+  type ReadRequest,
+} from "./request.ts";
+
+const FORMATS: Readonly<Record<FileFormat, string>> = {
+  parquet: "Parquet",
+  jsonl: "JSONEachRow",
+  csv: "CSVWithNames",
+};
+
+export function clickhouseSql(request: ReadRequest): string {
+  demandReadable(request);
+  const { columns, key, format, options } = request;
+  const structure = columns.map((column) => `${backtick(column.name)} ${readAs(column, format)}`).join(", ");
+  const from = tableFunction(request, dataGlob(request), FORMATS[format], structure);
+  const filter = request.follow === "manifests" ? `WHERE _path IN (\n  ${committedFiles(request)}\n)\n` : "";
+  const access =
+    options.type === "s3"
+      ? "-- Without a role of the server's own, name a collection with the keys: s3(<NAMED_COLLECTION>, url = …).\n"
+      : "-- The folder has to lie within the server's user_files_path.\n";
+  return `${access}SELECT
+  ${columns.map((column) => selected(column, format)).join(",\n  ")}
+FROM ${from}
+${filter}ORDER BY ${[...key.map(backtick), ...NEWEST.map((name) => `${backtick(name)} DESC`)].join(", ")}
+LIMIT 1 BY ${key.map(backtick).join(", ")}
+SETTINGS date_time_input_format = 'best_effort', input_format_parquet_allow_missing_columns = 1, use_hive_partitioning = 0`;
+}
+
+function readAs(column: Column, format: FileFormat): string {
+  if (isJsonText(column, format)) return "String";
+  const type = TYPES[column.type].clickhouse;
+  return column.nullable && !column.type.endsWith("[]") ? `Nullable(${type})` : type;
+}
+
+function selected(column: Column, format: FileFormat): string {
+  const name = backtick(column.name);
+  if (!isJsonText(column, format)) return name;
+  const texts = `JSONExtract(${name}, 'Array(String)')`;
+  const values = column.type === "string[]" ? texts : `arrayMap(x -> parseDateTime64BestEffort(x, 6, 'UTC'), ${texts})`;
+  return `${values} AS ${name}`;
+}
+
+function tableFunction({ options }: ReadRequest, glob: string, format: string, structure: string): string {
+  return options.type === "s3"
+    ? `s3(${string(`${url(options)}/${glob}`)}, ${string(format)}, ${string(structure)})`
+    : `file(${string(`${rootOf(options)}/${glob}`)}, ${string(format)}, ${string(structure)})`;
+}
+
+function url({ bucket, prefix, region, endpoint }: S3LakeOptions): string {
+  const path = bucketAndPrefix({ type: "s3", bucket, ...(prefix === undefined ? {} : { prefix }) });
+  if (endpoint !== undefined) return `${endpoint.replace(/\/+$/, "")}/${path}`;
+  const host = region === undefined ? "s3.amazonaws.com" : `s3.${region}.amazonaws.com`;
+  return `https://${host}/${path}`;
+}
+
+/** `_path` begins with the bucket, or is the path on the disk. */
+function committedFiles(request: ReadRequest): string {
+  const root = request.options.type === "s3" ? bucketAndPrefix(request.options) : rootOf(request.options);
+  const from = tableFunction(request, manifestGlob(request), "JSONAsString", "`json` String");
+  const key = "JSONExtractString(file, 'key')";
+  return `SELECT concat(${string(`${root}/`)}, arrayJoin(arrayMap(file -> ${key}, JSONExtractArrayRaw(argMax(\`json\`, _path), 'files'))))
+  FROM ${from}
+  GROUP BY JSONExtractRaw(\`json\`, 'interval')`;
+}
+
+function string(value: string): string {
+  return `'${value.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+}

@@ -1,0 +1,152 @@
+import { resolve } from "node:path";
+import { ReplayportError } from "../../../src/errors.ts";
+import type { Column, ColumnType } from "../../../src/models/column.ts";
+import type { FileFormat } from "../../destination.ts";
+import { manifestPrefix } from "../layout.ts";
+import type { LakeOptions, S3LakeOptions } from "../options.ts";
+import { globPath } from "../path_template.ts";
+
+export type Reader = "duckdb" | "clickhouse" | "athena" | "trino" | "snowflake" | "bigquery";
+
+/**
+ * - `folder`: all data files that are there. Cheap, and each row is right; a load that is under way or was killed may show
+ *   some of its rows before the rest.
+ * - `manifests`: only files that a manifest names: a batch is seen whole or not at all. Costs one GET for each batch.
+ *   DuckDB and ClickHouse only.
+ */
+export type Follow = "folder" | "manifests";
+
+export interface ReadRequest {
+  readonly reader: Reader;
+  readonly options: LakeOptions;
+  readonly export: string;
+  readonly pathTemplate: string;
+  readonly format: FileFormat;
+  /** `.parquet`, `.jsonl.zst`, `.csv.gz` */
+  readonly extension: string;
+  readonly columns: readonly Column[];
+  readonly key: readonly string[];
+  /** Default `folder`. */
+  readonly follow?: Follow;
+}
+
+/** Each type in each engine; `text` is what a timestamp is read as from JSON and CSV where the engine cannot parse it. */
+export const TYPES: Readonly<Record<ColumnType, Readonly<Record<Reader, string>>>> = {
+  string: row("VARCHAR", "String", "string", "varchar", "VARCHAR", "STRING"),
+  int64: row("BIGINT", "Int64", "bigint", "bigint", "NUMBER(19, 0)", "INT64"),
+  float64: row("DOUBLE", "Float64", "double", "double", "DOUBLE", "FLOAT64"),
+  bool: row("BOOLEAN", "Bool", "boolean", "boolean", "BOOLEAN", "BOOL"),
+  timestamp: row("TIMESTAMP", "DateTime64(6, 'UTC')", "timestamp", "timestamp(6)", "TIMESTAMP_NTZ(6)", "DATETIME"),
+  "string[]": row("VARCHAR[]", "Array(String)", "array<string>", "array(varchar)", "ARRAY", "ARRAY<STRING>"),
+  "timestamp[]": row(
+    "TIMESTAMP[]",
+    "Array(DateTime64(6, 'UTC'))",
+    "array<timestamp>",
+    "array(timestamp(6))",
+    "ARRAY",
+    "ARRAY<DATETIME>",
+  ),
+};
+
+function row(
+  duckdb: string,
+  clickhouse: string,
+  athena: string,
+  trino: string,
+  snowflake: string,
+  bigquery: string,
+): Record<Reader, string> {
+  return { duckdb, clickhouse, athena, trino, snowflake, bigquery };
+}
+
+/** Compressed text files that each engine reads; Parquet is compressed inside, and read by all. */
+const TEXT_COMPRESSION: Readonly<Record<Reader, readonly string[]>> = {
+  duckdb: ["", ".gz", ".zst"],
+  clickhouse: ["", ".gz", ".zst", ".br", ".lz4", ".snappy"],
+  athena: ["", ".gz", ".zst"],
+  trino: ["", ".gz", ".zst"],
+  snowflake: ["", ".gz", ".zst", ".br"],
+  bigquery: ["", ".gz"],
+};
+
+/** @throws ReplayportError where the engine cannot read files like these. */
+export function demandReadable({ reader, extension, format, follow }: ReadRequest): void {
+  const suffix = format === "parquet" ? "" : extension.slice(`.${format}`.length);
+  const readable = TEXT_COMPRESSION[reader];
+  if (!readable.includes(suffix)) {
+    const named = readable.map((each) => each || "none").join(", ");
+    throw unreadable(`${reader} cannot read ${extension} files`, `Export Parquet, or compress with one of: ${named}.`);
+  }
+  if (follow === "manifests" && reader !== "duckdb" && reader !== "clickhouse") {
+    throw unreadable(`the SQL for ${reader} cannot follow manifests`, "Read the folder, or use DuckDB or ClickHouse.");
+  }
+}
+
+export function unreadable(message: string, hint: string): ReplayportError {
+  return new ReplayportError(message, { code: "lake.reader", remedy: "give-up", hint });
+}
+
+/** @throws ReplayportError where the lake is a folder of this machine, which a service cannot see. */
+export function demandS3({ reader, options }: ReadRequest): S3LakeOptions {
+  if (options.type === "s3") return options;
+  throw unreadable(`${reader} cannot read the folder ${options.path}`, "Read it with DuckDB or ClickHouse, or use S3.");
+}
+
+/** `s3://bucket/prefix` or the absolute folder, without a slash at its end. */
+export function rootOf(options: LakeOptions): string {
+  return options.type === "s3" ? `s3://${bucketAndPrefix(options)}` : resolve(options.path);
+}
+
+/** `bucket/prefix` */
+export function bucketAndPrefix({ bucket, prefix }: S3LakeOptions): string {
+  return [bucket, (prefix ?? "").replaceAll(/^\/+|\/+$/g, "")].filter((part) => part !== "").join("/");
+}
+
+/** All data files, and neither manifests nor temporary ones. Relative to the root. */
+export function dataGlob({ pathTemplate, extension, export: exportName }: ReadRequest): string {
+  return `${globPath(pathTemplate, exportName)}/*${extension}`;
+}
+
+export function manifestGlob(request: ReadRequest): string {
+  return `${manifestPrefix(request.export)}*.json`;
+}
+
+const MARK = "\uE000";
+
+/** The folder that holds all files of the export and of no other, relative to the root. */
+export function ownFolder(request: ReadRequest): string {
+  const own: string[] = [];
+  for (const part of globPath(request.pathTemplate, request.export).split("/")) {
+    if (part.includes("*")) break;
+    own.push(part);
+  }
+  // A name that no export has shows where in the path the export's own stands.
+  const marked = globPath(request.pathTemplate, MARK).split("/").slice(0, own.length);
+  if (!marked.some((part) => part.includes(MARK))) {
+    throw unreadable(
+      `${request.reader} reads whole folders, and the path ${request.pathTemplate} gives no folder to this export alone`,
+      "Put {export} in front of the first of {year}, {month}, {day} and {hour}.",
+    );
+  }
+  return own.join("/");
+}
+
+/** Whether a column comes as text that has to be converted: lists in CSV are JSON. */
+export function isJsonText(column: Column, format: FileFormat): boolean {
+  return format === "csv" && column.type.endsWith("[]");
+}
+
+export function double(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+export function backtick(name: string): string {
+  return `\`${name.replaceAll("\\", "\\\\").replaceAll("`", "\\`")}\``;
+}
+
+/** A string in standard SQL. */
+export function text(value: string): string {
+  return `'${value.replaceAll("'", "''")}'`;
+}
+
+export const NEWEST = ["_version", "_exported_at"] as const;
