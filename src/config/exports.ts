@@ -1,0 +1,192 @@
+/** From an export as it stands in the YAML to the definition that the core works by. */
+import { resolve } from "node:path";
+import { messageOf, ReplayportError } from "../errors.ts";
+import {
+  COMPRESSIONS,
+  type Compression,
+  type ExportDefinition,
+  type ModelChoice,
+  type QueryLimits,
+} from "../export/definition.ts";
+import type { Sweep } from "../intervals/due.ts";
+import { parseSchedule, type Schedule, SCHEDULE_FORMS } from "../intervals/schedule.ts";
+import type { Environment } from "./env.ts";
+import type { Path } from "./path.ts";
+import { checkTemplate } from "./places.ts";
+import type { Report } from "./problems.ts";
+import { type Columns, resolveConditions, resolveRules } from "./rules.ts";
+import { DEFAULT_LIMITS, DEFAULT_PATH, type ExportInput, type LimitsInput } from "./schema.ts";
+import { nearest, suggestion } from "./suggest.ts";
+import { parseMoment } from "./times.ts";
+
+export type { Environment };
+
+/** What an export shares with the others. */
+export interface Shared {
+  readonly report: Report;
+  /** Relative paths start here. */
+  readonly folder: string;
+  readonly destinations: readonly string[];
+  /** Whether the file gives a salt, be it right or wrong. */
+  readonly hasSalt: boolean;
+  readonly salt: string;
+  readonly posthogUrl: string;
+  readonly limits: LimitsInput;
+  /** The text of a file. */
+  readonly read: (path: string) => Promise<string>;
+  /** Whether the value at this place is one placeholder. */
+  readonly wholeFromEnv: (path: Path) => boolean;
+  /** Whether any of the value at this place came from the environment: then no message may repeat it. */
+  readonly fromEnv: (path: Path) => boolean;
+}
+
+const PRESETS = ["@hourly", "@daily", "@weekly", "@monthly", "every 5 minutes"];
+const EARLIEST = new Date("2000-01-01T00:00:00Z");
+
+function resolveSchedule(text: string | undefined, timezone: string, path: Path, shared: Shared): Schedule | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return parseSchedule(text, timezone);
+  } catch (error) {
+    const preset = nearest(text, PRESETS);
+    const meant = preset === undefined ? "" : `Did you mean "${preset}"? `;
+    // The parser's reason may repeat the text.
+    const reason = shared.fromEnv(path) ? "" : (/ \((.*)\)$/s.exec(messageOf(error))?.[1] ?? "");
+    const hint = error instanceof ReplayportError ? error.hint : undefined;
+    const message = reason === "" ? "not a schedule" : `not a schedule: ${reason}`;
+    shared.report.add(path, message, `${meant}${hint ?? `Write ${SCHEDULE_FORMS}.`}`);
+    return undefined;
+  }
+}
+
+function resolveStart(text: string | undefined, timezone: string, path: Path, report: Report): Date | undefined {
+  if (text === undefined) return undefined;
+  const moment = parseMoment(text, timezone);
+  if (!("value" in moment)) {
+    report.add(path, moment.problem, moment.fix);
+    return undefined;
+  }
+  const { at, micros } = moment.value;
+  if (micros !== 0)
+    report.add(path, "has a fraction of a second", "Write whole seconds: that is how ClickHouse keeps time here.");
+  if (at < EARLIEST)
+    report.add(path, "before the year 2000", "Write the first day that is wanted; PostHog has no older replays.");
+  return at;
+}
+
+async function resolveModel(input: ExportInput["model"], path: Path, shared: Shared): Promise<ModelChoice | undefined> {
+  if (input === "session_replays") return { kind: "session_replays" };
+  const file = resolve(shared.folder, input.sql);
+  let sql: string;
+  try {
+    sql = (await shared.read(file)).trim();
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "unreadable";
+    const fix = "Write the path of a file with one SELECT, relative to the YAML file.";
+    shared.report.add([...path, "sql"], code === "ENOENT" ? "no such file" : `cannot be read (${code})`, fix);
+    return undefined;
+  }
+  if (sql === "") shared.report.add([...path, "sql"], "the file is empty", "Write one SELECT into it.");
+  return { kind: "sql", file, sql, key: [...new Set(input.key)] };
+}
+
+function resolveSweep(input: Partial<ExportInput>, timezone: string, path: Path, shared: Shared): Sweep | undefined {
+  const { sweep, settle } = input;
+  if (sweep === undefined || typeof sweep !== "object") return undefined;
+  const schedule = resolveSchedule(sweep.schedule, timezone, [...path, "sweep", "schedule"], shared);
+  if (settle !== undefined && sweep.after < settle) {
+    const fix = "Make it longer: a sweep is a second reading, after the first.";
+    shared.report.add([...path, "sweep", "after"], "shorter than settle", fix);
+  }
+  return schedule && { schedule, afterMs: sweep.after };
+}
+
+function resolveLimits(own: LimitsInput, shared: LimitsInput): QueryLimits {
+  const time = own.time ?? shared.time;
+  return {
+    memoryBytes: own.memory ?? shared.memory ?? DEFAULT_LIMITS.memoryBytes,
+    seconds: time === undefined ? DEFAULT_LIMITS.seconds : time / 1000,
+    threads: own.threads ?? shared.threads ?? DEFAULT_LIMITS.threads,
+  };
+}
+
+function checkCompression(input: Partial<ExportInput>, path: Path, report: Report): void {
+  const { format, compression } = input;
+  if (format === undefined || compression === undefined) return;
+  const fitting: readonly Compression[] = COMPRESSIONS[format];
+  if (fitting.includes(compression)) return;
+  report.add([...path, "compression"], `does not go with ${format}`, `Write one of: ${fitting.join(", ")}.`);
+}
+
+/**
+ * Reports all that is wrong with the export beyond its schema.
+ * @param input the keys that are right by themselves; the others have been reported
+ * @returns undefined where too little is right for a definition
+ */
+export async function resolveExport(
+  name: string,
+  input: Partial<ExportInput>,
+  shared: Shared,
+): Promise<ExportDefinition | undefined> {
+  const { report } = shared;
+  const path: Path = ["exports", name];
+  const timezone = input.timezone ?? "UTC";
+  const schedule = resolveSchedule(input.schedule, timezone, [...path, "schedule"], shared);
+  const start = resolveStart(input.start, timezone, [...path, "start"], report);
+  const sweep = resolveSweep(input, timezone, path, shared);
+  const model = input.model && (await resolveModel(input.model, [...path, "model"], shared));
+  checkCompression(input, path, report);
+
+  const template = input.path ?? DEFAULT_PATH;
+  checkTemplate(template, [...path, "path"], report);
+
+  if (input.destination !== undefined && !shared.destinations.includes(input.destination)) {
+    const fix = suggestion(input.destination, shared.destinations, "destination");
+    report.add([...path, "destination"], "no such destination", fix);
+  }
+  if (input.team_id === undefined && input.model === "session_replays") {
+    report.add([...path, "team_id"], "is missing", "Write PostHog's project number, a list of them, or all.");
+  }
+
+  const columns: Columns | undefined =
+    input.model === undefined
+      ? undefined
+      : input.model === "session_replays"
+        ? { known: true }
+        : { known: false, key: input.model.key };
+  const { wholeFromEnv } = shared;
+  const rules = columns && resolveRules(input.columns ?? {}, columns, [...path, "columns"], report);
+  const context = columns && { columns, timezone, report, wholeFromEnv };
+  const where = context && resolveConditions(input.where ?? {}, [...path, "where"], context);
+
+  const hashes = (input.columns?.hash?.length ?? 0) > 0;
+  if (hashes && !shared.hasSalt) {
+    const fix =
+      'Write hash_salt: "${REPLAYPORT_HASH_SALT}" at the top of the file, and keep the salt: another one gives other hashes.';
+    report.add([...path, "columns", "hash"], "needs a salt", fix);
+  }
+
+  if (!schedule || !start || !model || !rules || !where || input.destination === undefined) return undefined;
+  return {
+    name,
+    model,
+    selection: {
+      teams: input.team_id ?? "all",
+      rules,
+      where,
+      salt: hashes ? shared.salt : "",
+      posthogUrl: shared.posthogUrl,
+    },
+    destination: input.destination,
+    schedule,
+    start,
+    settleMs: input.settle ?? 0,
+    lookbackMs: input.lookback ?? 0,
+    sweep,
+    format: input.format ?? "parquet",
+    compression: input.compression ?? "zstd",
+    path: template,
+    rowsPerFile: input.rows_per_file ?? 1,
+    limits: resolveLimits(input.limits ?? {}, shared.limits),
+  };
+}

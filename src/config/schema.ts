@@ -1,0 +1,204 @@
+/**
+ * The one definition of schedules.yaml, in the names that stand in it. Types, messages and the JSON Schema for editors come
+ * from it; what needs more than one key at a time is checked in resolve.ts.
+ */
+import * as z from "zod";
+import { COMPRESSIONS } from "../export/definition.ts";
+import { SCHEDULE_FORMS } from "../intervals/schedule.ts";
+import { SESSION_REPLAYS } from "../models/session_replays.ts";
+import { destinationSchema } from "./destinations.ts";
+import { duration, httpUrl, name, parsed, size, text } from "./fields.ts";
+import { sourceSchema } from "./source.ts";
+import { isTimezone } from "./times.ts";
+import { nearest } from "./suggest.ts";
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+export const DEFAULT_LIMITS = { memoryBytes: 4 * 2 ** 30, seconds: 600, threads: 0 } as const;
+export const DEFAULT_PATH = "{export}/dt={year}-{month}-{day}";
+
+const limitsSchema = z
+  .strictObject({
+    memory: size(2 ** 26, "64MiB")
+      .optional()
+      .describe("Of one query; a GROUP BY spills to disk at half of it.")
+      .meta({ examples: ["4GiB"] }),
+    time: duration(1000, DAY_MS)
+      .optional()
+      .describe("Of one query.")
+      .meta({ examples: ["10m"] }),
+    threads: z.int().min(0).max(1024).optional().describe("Of one query; 0: as many as ClickHouse likes."),
+  })
+  .describe("What ClickHouse may spend on one query.")
+  .meta({ examples: [{ memory: "4GiB", time: "10m", threads: 0 }] });
+
+const timezone = parsed<string>((given) => {
+  if (isTimezone(given)) return { value: given };
+  const known = nearest(given, ["UTC", ...Intl.supportedValuesOf("timeZone")]);
+  const start = known === undefined ? "" : `Did you mean "${known}"? `;
+  return { problem: "not a time zone", fix: `${start}Write an IANA name such as Europe/Berlin, or UTC.` };
+});
+
+const schedule = text.meta({ examples: ["@hourly", "@daily", "every 15 minutes", "30 6 * * 1-5"] });
+
+const columnNames = (description: string, example: string[]) =>
+  z
+    .array(text)
+    .optional()
+    .describe(description)
+    .meta({ examples: [example] });
+
+const columnsSchema = z
+  .strictObject({
+    include: columnNames(
+      `Columns that are left out otherwise: ${SESSION_REPLAYS.filter(({ optIn }) => optIn)
+        .map((column) => column.name)
+        .join(", ")}.`,
+      ["block_urls"],
+    ),
+    exclude: columnNames("Columns that are left out.", ["distinct_id"]),
+    hash: columnNames("Columns given as SHA-256 of hash_salt and value. Joins between hashed columns still work.", [
+      "distinct_id",
+    ]),
+    strip_query: columnNames("URL columns given without query and fragment.", ["first_url", "all_urls"]),
+  })
+  .describe("What is done to columns before anything leaves ClickHouse.");
+
+const scalar = z.union([z.string(), z.number(), z.boolean()]);
+const bound = z.union([z.string(), z.number()]).optional();
+const conditionSchema = z
+  .union([
+    scalar,
+    z.array(z.union([z.string(), z.number()])).min(1),
+    z.strictObject({
+      min: bound.describe("The least value, itself included."),
+      max: bound.describe("The greatest value, itself included."),
+    }),
+  ])
+  .describe("A value, a list of values, or a range { min, max } that includes both ends.")
+  .meta({ examples: ["web", ["web", "mobile"], { min: 5, max: 600 }] });
+
+const formats = Object.keys(COMPRESSIONS) as (keyof typeof COMPRESSIONS)[];
+const compressions = [...new Set(Object.values(COMPRESSIONS).flat())];
+const teamId = z.int().min(1);
+
+export const exportSchema = z
+  .strictObject({
+    model: z
+      .union([
+        z.enum(["session_replays"]),
+        z.strictObject({
+          sql: text
+            .describe("A file with one SELECT, relative to this file.")
+            .meta({ examples: ["replays_by_day.sql"] }),
+          key: z
+            .array(text)
+            .min(1)
+            .describe("The columns that tell one row from another.")
+            .meta({ examples: [["team_id", "day"]] }),
+        }),
+      ])
+      .describe("What is exported: session_replays, or a SELECT of your own.")
+      .meta({ examples: ["session_replays"] }),
+    team_id: z
+      .union([teamId, z.array(teamId).min(1), z.literal("all")])
+      .optional()
+      .describe(
+        "PostHog's project: its number, a list of numbers, or all of the cluster. A model in SQL may go without.",
+      )
+      .meta({ examples: [1, [1, 2], "all"] }),
+    destination: text.describe("The name of one of the destinations.").meta({ examples: ["lake"] }),
+    schedule: schedule.describe(`When, and how time is cut into intervals: ${SCHEDULE_FORMS}.`),
+    timezone: timezone
+      .prefault("UTC")
+      .describe("IANA name; where days begin.")
+      .meta({ examples: ["Europe/Berlin"] }),
+    start: text
+      .describe("The first moment to export: a date (midnight in timezone), or a timestamp with its zone.")
+      .meta({ examples: ["2026-10-01", "2026-10-01T06:00:00Z"] }),
+    format: z
+      .enum(formats)
+      .default("parquet")
+      .describe("The files' format.")
+      .meta({ examples: ["parquet"] }),
+    compression: z
+      .enum(compressions)
+      .default("zstd")
+      .describe("The files' compression; snappy is for parquet only.")
+      .meta({ examples: ["zstd"] }),
+    settle: duration(0, DAY_MS)
+      .prefault("5m")
+      .describe("How long after its end an interval is read, since rows become visible late.")
+      .meta({ examples: ["5m"] }),
+    lookback: duration(HOUR_MS, 366 * DAY_MS)
+      .prefault("3d")
+      .describe(
+        "How long before an interval a session in it may have begun. Longer costs more; the sweep finds the rest.",
+      )
+      .meta({ examples: ["3d"] }),
+    sweep: z
+      .union([
+        z.literal(["off", false]),
+        z.strictObject({
+          schedule: schedule
+            .prefault("@daily")
+            .describe("How time is cut for the second reading, in the export's timezone."),
+          after: duration(0, 90 * DAY_MS)
+            .prefault("1d")
+            .describe("How long after its end a window is read again.")
+            .meta({ examples: ["1d"] }),
+        }),
+      ])
+      .prefault({ schedule: "@daily", after: "1d" })
+      .describe("A second, later reading that finds what became visible too late for the first. Or: off.")
+      .meta({ examples: [{ schedule: "@daily", after: "1d" }, "off"] }),
+    path: text
+      .optional()
+      .describe(
+        `The folder in a lake: {export}, {year}, {month}, {day}, {hour} of the interval's start in UTC. Default ${DEFAULT_PATH}.`,
+      )
+      .meta({ examples: [DEFAULT_PATH] }),
+    columns: columnsSchema.optional(),
+    where: z
+      .record(text, conditionSchema)
+      .optional()
+      .describe("Only rows whose columns have these values.")
+      .meta({ examples: [{ snapshot_source: "web" }] }),
+    rows_per_file: z
+      .int()
+      .min(1)
+      .max(100_000_000)
+      .default(500_000)
+      .describe("A file is cut at about so many rows.")
+      .meta({ examples: [500_000] }),
+    limits: limitsSchema.optional(),
+  })
+  .describe("One export: a model, a team, a schedule and a destination.");
+
+export const configSchema = z
+  .strictObject({
+    posthog_url: httpUrl
+      .optional()
+      .describe("Where PostHog is; for the column replay_url.")
+      .meta({ examples: ["https://eu.posthog.com"] }),
+    source: sourceSchema,
+    destinations: z
+      .record(name, destinationSchema)
+      .describe("Places that exports are loaded to, by names of your own."),
+    limits: limitsSchema.optional(),
+    exports: z
+      .record(name, exportSchema)
+      .describe("What is exported, by names of your own: 1 to 63 of a-z, 0-9, _ and -."),
+    hash_salt: z
+      .string()
+      .min(16)
+      .optional()
+      .describe("A secret of at least 16 characters; needed where columns are hashed. Another salt gives other hashes.")
+      .meta({ examples: ["${REPLAYPORT_HASH_SALT}"] }),
+  })
+  .describe("Replayport's exports.");
+
+export type ExportInput = z.output<typeof exportSchema>;
+export type ColumnsInput = z.output<typeof columnsSchema>;
+export type ConditionInput = z.output<typeof conditionSchema>;
+export type LimitsInput = z.output<typeof limitsSchema>;

@@ -1,0 +1,91 @@
+/** Where replays are read from: a ClickHouse server, or the embedded engine. */
+import { resolve } from "node:path";
+import * as z from "zod";
+import { duration, httpUrl, text } from "./fields.ts";
+
+const DEFAULT_TABLE = "session_replay_events";
+
+export type SourceConfig =
+  | {
+      readonly kind: "clickhouse";
+      /** http(s), without a slash at its end. */
+      readonly url: string;
+      readonly username: string;
+      /** May be empty. */
+      readonly password: string;
+      readonly database: string;
+      readonly table: string;
+      readonly requestTimeoutMs: number;
+      /** Absolute: certificates in PEM that are trusted for this server. */
+      readonly caFile?: string;
+    }
+  | {
+      readonly kind: "embedded";
+      /** Absolute: the engine's data directory. */
+      readonly path: string;
+      readonly database: string;
+      readonly table: string;
+    };
+
+const table = text.prefault(DEFAULT_TABLE).describe("The table of replays. A Distributed table is fine.");
+
+const clickhouseSchema = z
+  .strictObject({
+    url: httpUrl.describe("ClickHouse's HTTP interface.").meta({ examples: ["https://clickhouse.acme.internal:8443"] }),
+    username: text.prefault("default").describe("A user that may read the table. Read-only is enough."),
+    password: z
+      .string()
+      .prefault("")
+      .describe("From the environment, please.")
+      .meta({ examples: ["${CLICKHOUSE_PASSWORD}"] }),
+    database: text.prefault("posthog").describe("The database that holds the table."),
+    table,
+    request_timeout: duration(1000, 24 * 3600 * 1000)
+      .prefault("10m")
+      .describe("How long one request may take.")
+      .meta({ examples: ["10m"] }),
+    ca_file: text.optional().describe("A PEM file with the certificates to trust, relative to this file."),
+  })
+  .describe("A ClickHouse server.");
+
+const embeddedSchema = z
+  .union([
+    text,
+    z.strictObject({
+      path: text.describe("The data directory, relative to this file.").meta({ examples: ["./data/clickhouse"] }),
+      database: text.prefault("default").describe("The database that holds the table."),
+      table,
+    }),
+  ])
+  .describe("The embedded engine and its data directory: no server needed.")
+  .meta({ examples: ["./data/clickhouse"] });
+
+export const sourceSchema = z
+  .strictObject({ clickhouse: clickhouseSchema.optional(), embedded: embeddedSchema.optional() })
+  .describe("Where replays are read from: clickhouse or embedded.")
+  .meta({ minProperties: 1, maxProperties: 1 });
+
+export type SourceInput = z.output<typeof sourceSchema>;
+
+/** Undefined where none is named. @param folder that relative paths start from */
+export function resolveSource(
+  { clickhouse, embedded }: Partial<SourceInput>,
+  folder: string,
+): SourceConfig | undefined {
+  if (clickhouse) {
+    const { url, username, password, database, request_timeout, ca_file } = clickhouse;
+    return {
+      kind: "clickhouse",
+      url,
+      username,
+      password,
+      database,
+      table: clickhouse.table,
+      requestTimeoutMs: request_timeout,
+      ...(ca_file === undefined ? {} : { caFile: resolve(folder, ca_file) }),
+    };
+  }
+  if (embedded === undefined) return undefined;
+  const own = typeof embedded === "string" ? { path: embedded, database: "default", table: DEFAULT_TABLE } : embedded;
+  return { kind: "embedded", path: resolve(folder, own.path), database: own.database, table: own.table };
+}

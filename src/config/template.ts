@@ -1,0 +1,64 @@
+/** The config to start from: what `replayport init` writes, and what ships as schedules.yaml. */
+
+/**
+ * @param now the export starts on the first day of its month, in UTC
+ * @param schema where an editor finds the JSON Schema, relative to the file
+ */
+export function initTemplate(now: Date, schema = "./node_modules/replayport/schema/schedules.json"): string {
+  return TEMPLATE.replace("SCHEMA", schema).replace("START", `${now.toISOString().slice(0, 7)}-01`);
+}
+
+const TEMPLATE = `# yaml-language-server: $schema=SCHEMA
+#
+# What Replayport exports, from where, to where and when. "replayport check" tells all that is wrong with it.
+# \${NAME} is taken from the environment, \${NAME:-default} where it may be missing; write $\${ for a literal one.
+
+# Where PostHog is, for links to the replays (the column replay_url).
+posthog_url: https://eu.posthog.com
+
+source:
+  # The ClickHouse that PostHog writes to. A user that may only read is enough.
+  clickhouse:
+    url: "\${CLICKHOUSE_URL}"
+    username: "\${CLICKHOUSE_USERNAME:-default}"
+    password: "\${CLICKHOUSE_PASSWORD}"
+    database: posthog
+  # Or the embedded engine, without any server:
+  # embedded: ./data/clickhouse
+
+destinations:
+  # A bucket of S3. Keys come from AWS's default chain: environment, profile, web identity or instance role.
+  lake:
+    type: s3
+    bucket: "\${LAKE_BUCKET}"
+    prefix: posthog
+    region: eu-central-1
+  # Or a folder:
+  # local: { type: file, path: ./lake }
+
+exports:
+  replays:
+    model: session_replays
+    team_id: 1 # or a list, or all
+    destination: lake
+    schedule: "@hourly" # or @daily, @weekly, @monthly, every 15 minutes, or a cron line
+    timezone: UTC
+    start: START
+    # format: parquet # or jsonl, csv
+    # compression: zstd
+    # path: "{export}/dt={year}-{month}-{day}"
+
+    # Only some rows:
+    # where:
+    #   snapshot_source: web
+    #   duration_seconds: { min: 5 }
+
+    # What must not leave as it is. Hashing needs hash_salt, below.
+    # columns:
+    #   exclude: [ai_tags_freeform]
+    #   hash: [distinct_id]
+    #   strip_query: [first_url, all_urls]
+
+# At least 16 characters, and always the same: another salt gives other hashes.
+# hash_salt: "\${REPLAYPORT_HASH_SALT}"
+`;
