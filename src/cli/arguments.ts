@@ -1,0 +1,25 @@
+/** Options that several commands take apart in the same way. */
+import { InvalidArgumentError } from "commander";
+import { parseMoment } from "../config/times.ts";
+import { ReplayportError } from "../errors.ts";
+
+export function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError("It takes a whole number from 1 on.");
+  return value;
+}
+
+/** A date (midnight in the time zone) or a time with its zone. */
+export function moment(text: string, timezone: string, option: string): Date {
+  const parsed = parseMoment(text, timezone);
+  if ("value" in parsed && parsed.value.at.getTime() % 1000 === 0) return parsed.value.at;
+  throw new ReplayportError(`${option} is not a time: "${text}"`, {
+    code: "usage.time",
+    remedy: "give-up",
+    hint: "Write a date such as 2026-10-01, or a time with its zone such as 2026-10-01T13:00:00Z.",
+  });
+}
+
+export function wrongUse(message: string, hint: string): ReplayportError {
+  return new ReplayportError(message, { code: "usage.options", remedy: "give-up", hint });
+}

@@ -1,0 +1,109 @@
+/** The composition root of the commands: config, log, source and destinations, opened when they are first asked for. */
+import { randomInt } from "node:crypto";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Destination } from "../../destinations/destination.ts";
+import { openDestination } from "../../destinations/registry.ts";
+import { type Config, loadConfig } from "../config/load.ts";
+import { ReplayportError } from "../errors.ts";
+import type { ExportDefinition } from "../export/definition.ts";
+import type { LoadDependencies } from "../export/load_batch.ts";
+import type { Source } from "../export/source.ts";
+import { openSource } from "../source/open_source.ts";
+import { VERSION } from "../version.ts";
+import type { CliEnvironment, GlobalOptions } from "./environment.ts";
+import { type Logger, createLogger } from "./log.ts";
+
+/** 12 characters of [0-9a-z]: 62 bits, so that two attempts never share a name. */
+export function newAttempt(): string {
+  return Array.from({ length: 12 }, () => randomInt(36).toString(36)).join("");
+}
+
+export function loggerFor(cli: CliEnvironment, options: GlobalOptions): Logger {
+  const level = options.quiet === true ? "error" : options.verbose === true ? "debug" : "info";
+  return createLogger({ level, terminal: cli.stderr.isTTY === true }, cli.redactor);
+}
+
+export class Context implements AsyncDisposable {
+  readonly cli: CliEnvironment;
+  readonly config: Config;
+  readonly log: Logger;
+  readonly #stageRoot: string;
+  readonly #open: AsyncDisposable[] = [];
+  readonly #destinations = new Map<string, Destination>();
+  #source: Promise<Source> | undefined;
+
+  constructor(cli: CliEnvironment, config: Config, log: Logger, stageRoot: string) {
+    this.cli = cli;
+    this.config = config;
+    this.log = log;
+    this.#stageRoot = stageRoot;
+  }
+
+  static async open(cli: CliEnvironment, options: GlobalOptions): Promise<Context> {
+    const config = await loadConfig(options.config, cli.env);
+    cli.redactor.add(config.secrets);
+    const stageRoot =
+      options.stageDir ??
+      cli.env["REPLAYPORT_STAGE_DIR"] ??
+      join(tmpdir(), `replayport-${process.getuid?.() ?? "user"}`);
+    return new Context(cli, config, loggerFor(cli, options), stageRoot);
+  }
+
+  /** One export by its name, or all of them. */
+  exports(name?: string): readonly ExportDefinition[] {
+    if (name === undefined) return this.config.exports;
+    const found = this.config.exports.filter((one) => one.name === name);
+    if (found.length > 0) return found;
+    throw new ReplayportError(`${this.config.file} has no export "${name}"`, {
+      code: "usage.no_export",
+      remedy: "give-up",
+      hint: `It has: ${this.config.exports.map((one) => one.name).join(", ")}.`,
+    });
+  }
+
+  async source(): Promise<Source> {
+    this.#source ??= openSource(this.config.source, this.cli.signal).then((source) => {
+      this.#open.push(source);
+      return source;
+    });
+    return await this.#source;
+  }
+
+  destination(definition: ExportDefinition): Destination {
+    const known = this.#destinations.get(definition.name);
+    if (known) return known;
+    const options = this.config.destinations[definition.destination];
+    if (!options) throw new Error(`the config let pass a destination that it does not have: ${definition.destination}`);
+    const opened = openDestination(
+      options,
+      { export: definition.name, path: definition.path },
+      {
+        now: this.cli.now,
+        version: VERSION,
+        onWarning: (message, detail) => this.log.warn({ export: definition.name, ...detail }, message),
+      },
+    );
+    this.#destinations.set(definition.name, opened);
+    this.#open.push(opened);
+    return opened;
+  }
+
+  async loading(
+    definition: ExportDefinition,
+    onProgress: LoadDependencies["onProgress"] = () => undefined,
+  ): Promise<LoadDependencies> {
+    return {
+      source: await this.source(),
+      destination: this.destination(definition),
+      stageRoot: this.#stageRoot,
+      now: this.cli.now,
+      newAttempt,
+      onProgress,
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const opened of this.#open.toReversed()) await opened[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,20 @@
+/** What a command gets from the process; tests give their own. */
+import type { Redactor } from "./log.ts";
+
+export interface CliEnvironment {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdout: NodeJS.WritableStream;
+  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean };
+  readonly redactor: Redactor;
+  readonly now: () => Date;
+  readonly signal: AbortSignal;
+  readonly setExitCode: (code: number) => void;
+}
+
+/** The options that every command knows. */
+export interface GlobalOptions {
+  readonly config: string;
+  readonly quiet?: boolean;
+  readonly verbose?: boolean;
+  readonly stageDir?: string;
+}

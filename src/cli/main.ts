@@ -1,0 +1,55 @@
+#!/usr/bin/env node
+/** The entry: the only place that ends the process, and the one edge at which an error is shown. */
+import { CommanderError } from "commander";
+import { ReplayportError } from "../errors.ts";
+import { EXIT } from "./exit_codes.ts";
+import { Interrupted, listenForInterrupt } from "./interrupt.ts";
+import { Redactor } from "./log.ts";
+import { createProgram } from "./program.ts";
+
+const redactor = new Redactor();
+
+async function main(): Promise<number> {
+  using interruption = listenForInterrupt((code) => process.exit(code));
+  try {
+    let exitCode: number = EXIT.ok;
+    const program = createProgram({
+      env: process.env,
+      stdout: process.stdout,
+      stderr: process.stderr,
+      redactor,
+      now: () => new Date(),
+      signal: interruption.signal,
+      setExitCode: (code) => {
+        exitCode = code;
+      },
+    });
+    await program.parseAsync(process.argv);
+    return exitCode;
+  } catch (error) {
+    return show(error);
+  }
+}
+
+function show(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  const say = (text: string): unknown => process.stderr.write(`${redactor.apply(text)}\n`);
+  if (error instanceof Interrupted) {
+    say(`${error.message}; what was not loaded is due again`);
+    return error.exitCode;
+  }
+  if (error instanceof ReplayportError) {
+    say(`error: ${error.message}`);
+    if (error.hint !== undefined) say(`  what to do: ${error.hint}`);
+    return error.code.startsWith("config.") || error.code.startsWith("usage.") ? EXIT.usage : EXIT.failed;
+  }
+  say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  return EXIT.failed;
+}
+
+// A reader that goes away (`replayport sql | head`) is no error.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(EXIT.ok);
+  throw error;
+});
+process.exitCode = await main();

@@ -1,0 +1,66 @@
+/** How results are shown: JSON for scripts, tables and sentences for people. */
+import Table from "cli-table3";
+import prettyBytes from "pretty-bytes";
+
+export function printJson(out: NodeJS.WritableStream, value: unknown): void {
+  out.write(`${JSON.stringify(value, null, 2)}\n`);
+}
+
+export function printLine(out: NodeJS.WritableStream, text = ""): void {
+  out.write(`${text}\n`);
+}
+
+/** A plain table; numbers to the right. */
+export function printTable(
+  out: NodeJS.WritableStream,
+  head: readonly string[],
+  rows: readonly (readonly (string | number)[])[],
+): void {
+  const edges = [
+    "top",
+    "top-mid",
+    "top-left",
+    "top-right",
+    "bottom",
+    "bottom-mid",
+    "bottom-left",
+    "bottom-right",
+  ] as const;
+  const inner = ["left", "left-mid", "mid", "mid-mid", "right", "right-mid"] as const;
+  const table = new Table({
+    head: [...head],
+    chars: { ...Object.fromEntries([...edges, ...inner].map((edge) => [edge, ""])), middle: "  " },
+    style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
+    colAligns: head.map((_, column) => (rows.every((row) => typeof row[column] === "number") ? "right" : "left")),
+  });
+  for (const row of rows) table.push(row.map((cell) => (typeof cell === "number" ? count(cell) : cell)));
+  out.write(`${table.toString()}\n`);
+}
+
+const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+
+export function count(value: number): string {
+  return whole.format(value);
+}
+
+export function bytes(value: number): string {
+  return prettyBytes(value);
+}
+
+/** `2026-10-01 13:00`, UTC. */
+export function time(value: Date): string {
+  return value.toISOString().slice(0, 16).replace("T", " ");
+}
+
+/** `3 d 4 h`, `12 min`, `4.2 s` */
+export function span(seconds: number): string {
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 120) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}
+
+export function plural(number: number, noun: string): string {
+  return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+}
