@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createClient } from "@clickhouse/client";
+import { ClickHouseLogLevel, createClient } from "@clickhouse/client";
 import type { ClickHouseClient } from "@clickhouse/client";
 import { startEmbedded } from "../../src/source/embedded/start.ts";
 import type { Embedded, EmbeddedOptions } from "../../src/source/embedded/start.ts";
@@ -28,6 +28,7 @@ export async function embedded(options: Partial<EmbeddedOptions> = {}): Promise<
   const client = createClient({
     url: engine.url,
     request_timeout: 60_000,
+    log: { level: ClickHouseLogLevel.OFF },
     ...(options.credentials ? { username: options.credentials.username, password: options.credentials.password } : {}),
   });
   stack.defer(() => client.close());

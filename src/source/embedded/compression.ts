@@ -1,5 +1,5 @@
-import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from "node:zlib";
 import type { Transform } from "node:stream";
+import zlib from "node:zlib";
 import { ServerException } from "./exception.ts";
 
 /** A compression as the engine writes it (`COMPRESSION 'name'`); the names are those of HTTP's Content-Encoding too. */
@@ -27,26 +27,20 @@ export function compressionClause(encoding: Encoding | undefined, level: number 
   return `COMPRESSION '${encoding}' LEVEL ${Math.min(wanted, highest)}`;
 }
 
+// zlib knows zstd since Node 22.15.
+const DECODERS: ReadonlyMap<string, () => Transform> = new Map([
+  ["gzip", () => zlib.createGunzip()],
+  ["x-gzip", () => zlib.createGunzip()],
+  ["deflate", () => zlib.createInflate()],
+  ["br", () => zlib.createBrotliDecompress()],
+  ...("createZstdDecompress" in zlib ? ([["zstd", () => zlib.createZstdDecompress()]] as const) : []),
+]);
+
 /** Takes the Content-Encoding off a request's body; undefined where there is none. */
 export function decoder(contentEncoding: string | undefined): Transform | undefined {
-  switch (contentEncoding?.trim().toLowerCase() ?? "") {
-    case "":
-    case "identity":
-      return undefined;
-    case "gzip":
-    case "x-gzip":
-      return createGunzip();
-    case "deflate":
-      return createInflate();
-    case "br":
-      return createBrotliDecompress();
-    case "zstd":
-      return createZstdDecompress();
-    default:
-      throw new ServerException(
-        48,
-        "NOT_IMPLEMENTED",
-        `Unknown compression method of the request's body: ${contentEncoding}.`,
-      );
-  }
+  const name = contentEncoding?.trim().toLowerCase() ?? "";
+  if (name === "" || name === "identity") return undefined;
+  const create = DECODERS.get(name);
+  if (create) return create();
+  throw new ServerException(48, "NOT_IMPLEMENTED", `Unknown compression method of the request's body: ${name}.`);
 }

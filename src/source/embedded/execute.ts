@@ -9,7 +9,7 @@ import type { Encoding } from "./compression.ts";
 import { literal } from "./engine.ts";
 import type { Engine, EngineQuery } from "./engine.ts";
 import { ServerException } from "./exception.ts";
-import { DEFAULT_FORMAT } from "./formats.ts";
+import { DEFAULT_FORMAT, formatName } from "./formats.ts";
 
 export interface Execution {
   readonly query: Omit<EngineQuery, "sql" | "format">;
@@ -39,7 +39,7 @@ export async function execute(
     case "insert":
       return await insert(engine, statement, incoming.data, execution, signal);
     case "plain": {
-      const format = statement.format ?? execution.defaultFormat ?? DEFAULT_FORMAT;
+      const format = formatName(statement.format ?? execution.defaultFormat ?? DEFAULT_FORMAT);
       const query = { ...execution.query, sql: utf8(statement.sql), format };
       const result = await engine.run(query, signal);
       return { result, wrote: false, format, encoding: undefined, body: { bytes: result.bytes() } };
@@ -57,13 +57,13 @@ async function select(
   { query, defaultFormat, encoding, compressionLevel, directory }: Execution,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const format = statement.format ?? defaultFormat ?? DEFAULT_FORMAT;
+  const format = formatName(statement.format ?? defaultFormat ?? DEFAULT_FORMAT);
   const file = join(directory, `result-${randomUUID()}`);
   const clause = `INTO OUTFILE ${literal(file)} ${compressionClause(encoding, compressionLevel)}`;
   const tail = statement.format === undefined ? `FORMAT ${format}` : utf8(statement.after);
   const sql = `${utf8(statement.before)}\n${clause}\n${tail}`;
   try {
-    const result = await engine.run({ ...query, sql, format: "Null" }, signal);
+    const result = await engine.run({ ...query, sql, format }, signal);
     return { result, wrote: false, format, encoding, body: { file } };
   } catch (error) {
     await rm(file, { force: true });
@@ -78,7 +78,7 @@ async function insert(
   { query, defaultFormat, directory }: Execution,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const format = statement.format ?? defaultFormat ?? "Values";
+  const format = formatName(statement.format ?? defaultFormat ?? "Values");
   const file = join(directory, `data-${randomUUID()}`);
   try {
     const size = await spool(data, file, signal);

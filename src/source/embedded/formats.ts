@@ -1,5 +1,13 @@
+import { ServerException } from "./exception.ts";
+
 /** What an answer without FORMAT and without `default_format` comes in, over HTTP. */
 export const DEFAULT_FORMAT = "TabSeparated";
+
+/** @throws ServerException where the text cannot be the name of a format, and would be read as SQL */
+export function formatName(text: string): string {
+  if (/^\w+$/.test(text)) return text;
+  throw new ServerException(73, "UNKNOWN_FORMAT", `Unknown format ${text}.`);
+}
 
 /** The Content-Type that ClickHouse gives a format. */
 export function contentTypeOf(format: string): string {

@@ -19,7 +19,11 @@ export interface HandlerOptions {
   readonly directory: string;
 }
 
-/** Answers as ClickHouse's HTTP interface does: https://clickhouse.com/docs/interfaces/http */
+/**
+ * Answers as ClickHouse's HTTP interface does (https://clickhouse.com/docs/interfaces/http), always as with
+ * `wait_end_of_query=1`: the status and the summary are true, because the result is complete before it is sent.
+ * Sessions (`session_id`), external tables, roles and ClickHouse's own compression are not there.
+ */
 export function createHandler(options: HandlerOptions): (request: IncomingMessage, response: ServerResponse) => void {
   return (request, response) => {
     const gone = new AbortController();
@@ -96,7 +100,7 @@ function signsOfLife(response: ServerResponse, { progressMs }: QueryRequest): Di
 }
 
 function beat(response: ServerResponse): void {
-  if (!response.headersSent && !response.destroyed) response.writeProcessing();
+  if (!response.headersSent && !response.destroyed && response.req.httpVersion !== "1.0") response.writeProcessing();
 }
 
 /** The engine reads files of this machine, so a web page must not reach it by way of its visitor's browser. */

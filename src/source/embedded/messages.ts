@@ -16,4 +16,4 @@ export type AnswerMessage =
   | { readonly kind: "ready"; readonly port: number; readonly tempDirectory: string }
   | { readonly kind: "failed"; readonly reason: FailureReason; readonly message: string };
 
-export type FailureReason = "missing" | "in-use" | "port" | "other";
+export type FailureReason = "missing" | "engine" | "port";

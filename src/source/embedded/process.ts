@@ -11,6 +11,8 @@ import type { AnswerMessage, FailureReason, StartMessage } from "./messages.ts";
 import { makeTempDirectory, removeTempDirectory } from "./temp_directory.ts";
 
 const SHUTDOWN_MS = 5000;
+// ClickHouse's http_max_uri_size: an INSERT has its statement in the URL.
+const LONGEST_URL = 1024 * 1024;
 
 let end = (): void => process.exit(0);
 process.on("disconnect", () => end());
@@ -26,7 +28,10 @@ async function start(message: StartMessage): Promise<void> {
   const version = await engine.version();
   const directory = await makeTempDirectory(message.tempPath ?? message.path);
   const { credentials } = message;
-  const server = createServer(createHandler({ engine, version, credentials, directory }));
+  const server = createServer(
+    { maxHeaderSize: LONGEST_URL },
+    createHandler({ engine, version, credentials, directory }),
+  );
   // A long INSERT takes its time; a client that is idle is left alone for as long as ClickHouse leaves it.
   server.requestTimeout = 0;
   server.keepAliveTimeout = 30_000;
@@ -45,7 +50,7 @@ async function start(message: StartMessage): Promise<void> {
     try {
       return new Engine(chdb!, message);
     } catch (error) {
-      fail(/lock file|already running/.test(messageOf(error)) ? "in-use" : "other", error);
+      fail("engine", error);
       return undefined;
     }
   }
@@ -65,11 +70,9 @@ async function shutDown(engine: Engine, server: Server, directory: string): Prom
 }
 
 function fail(reason: FailureReason, error: unknown): undefined {
-  send({ kind: "failed", reason, message: messageOf(error) });
-  process.disconnect();
-  process.exitCode = 1;
+  send({ kind: "failed", reason, message: messageOf(error) }, () => process.disconnect());
 }
 
-function send(message: AnswerMessage): void {
-  process.send?.(message);
+function send(message: AnswerMessage, then: () => void = () => undefined): void {
+  process.send?.(message, then);
 }

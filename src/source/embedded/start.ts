@@ -71,8 +71,8 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   child.send(message);
   const answer = await firstAnswer(child, ended, options.signal);
   if (answer.kind === "failed") {
-    await end(child, ended);
-    throw await failure(answer.reason, answer.message, message);
+    const { stderr } = await end(child, ended);
+    throw await failure(answer.reason, answer.message, stderr, message);
   }
   const exited = ended.then(async (exit) => {
     // A killed engine leaves its directory of temporary files behind.
@@ -129,7 +129,7 @@ function watch(child: ChildProcess): Promise<Exit> {
 
 async function firstAnswer(child: ChildProcess, ended: Promise<Exit>, signal: AbortSignal): Promise<AnswerMessage> {
   const answered = once(child, "message", { signal }).then(([message]) => message as AnswerMessage);
-  const died = ended.then((exit): AnswerMessage => ({ kind: "failed", reason: "other", message: describeExit(exit) }));
+  const died = ended.then((exit): AnswerMessage => ({ kind: "failed", reason: "engine", message: describeExit(exit) }));
   try {
     return await Promise.race([answered, died]);
   } catch (error) {
@@ -138,19 +138,25 @@ async function firstAnswer(child: ChildProcess, ended: Promise<Exit>, signal: Ab
   }
 }
 
-async function end(child: ChildProcess, ended: Promise<Exit>): Promise<void> {
+async function end(child: ChildProcess, ended: Promise<Exit>): Promise<Exit> {
   child.kill("SIGTERM");
   const deadline = new AbortController();
   const late = delay(DISPOSE_MS, undefined, { signal: deadline.signal }).then(
     () => child.kill("SIGKILL"),
     () => undefined,
   );
-  await ended;
+  const exit = await ended;
   deadline.abort();
   await late;
+  return exit;
 }
 
-async function failure(reason: FailureReason, message: string, asked: StartMessage): Promise<ReplayportError> {
+async function failure(
+  reason: FailureReason,
+  message: string,
+  stderr: string,
+  asked: StartMessage,
+): Promise<ReplayportError> {
   switch (reason) {
     case "missing":
       return new ReplayportError(`the embedded ClickHouse cannot be loaded: ${message}`, {
@@ -158,34 +164,38 @@ async function failure(reason: FailureReason, message: string, asked: StartMessa
         remedy: "give-up",
         hint: "Run `npm install chdb` (Linux with glibc or macOS), or point source.clickhouse.url to a server.",
       });
-    case "in-use":
-      return new ReplayportError(`the data directory ${asked.path} is in use by ${await holderOf(asked.path)}`, {
-        code: "source.embedded.in-use",
-        remedy: "retry",
-        hint: "A data directory has one engine at a time: end that process, or query it over HTTP.",
-      });
     case "port":
       return new ReplayportError(`cannot listen on ${asked.host}:${asked.port}: ${message}`, {
         code: "source.embedded.port-taken",
         remedy: "give-up",
         hint: "Choose another port, or 0 for a free one.",
       });
-    case "other":
-      return new ReplayportError(`the embedded ClickHouse did not start on ${asked.path}: ${message}`, {
-        code: "source.embedded.failed",
-        remedy: "retry",
-        hint: "Look whether the directory is writable and was written by this or an older version of chdb.",
-      });
+    case "engine":
+      // The library tells standard error alone why it does not open a directory.
+      if (stderr.includes("Cannot lock file")) return await inUse(asked.path);
+      return new ReplayportError(
+        `the embedded ClickHouse did not start on ${asked.path}: ${[message, stderr.trim()].filter(Boolean).join(": ")}`,
+        {
+          code: "source.embedded.failed",
+          remedy: "retry",
+          hint: "Look whether the directory is writable and was written by this or an older version of chdb.",
+        },
+      );
     default:
       return reason satisfies never;
   }
 }
 
 /** The engine keeps its number in the file that it locks; the lock goes with the process, so none is ever stale. */
-async function holderOf(path: string): Promise<string> {
+async function inUse(path: string): Promise<ReplayportError> {
   const status = await readFile(resolve(path, "status"), "utf8").catch(() => "");
   const pid = /^PID: (\d+)$/m.exec(status)?.[1];
-  return pid === undefined ? "another process" : `process ${pid}`;
+  const holder = pid === undefined ? "another process" : `process ${pid}`;
+  return new ReplayportError(`the data directory ${path} is in use by ${holder}`, {
+    code: "source.embedded.in-use",
+    remedy: "retry",
+    hint: "A data directory has one engine at a time: end that process, or query it over HTTP.",
+  });
 }
 
 function exitError(exit: Exit, path: string): ReplayportError {

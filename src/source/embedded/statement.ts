@@ -43,8 +43,9 @@ export function parseStatement(sql: string): Statement {
   return { kind: "rows", format: format?.name, before: text.slice(0, cut), after: text.slice(cut) };
 }
 
-// EXPLAIN is not among them: `EXPLAIN AST … INTO OUTFILE` explains the INTO OUTFILE. KILL writes no file.
-const ROWS: ReadonlySet<string> = new Set(["SELECT", "WITH", "FROM", "SHOW", "DESCRIBE", "DESC", "EXISTS", "CHECK"]);
+// SHOW, DESCRIBE, EXISTS, CHECK and EXPLAIN are not among them. Their answers are small, and INTO OUTFILE is not sound
+// there: `EXPLAIN AST … INTO OUTFILE` explains the INTO OUTFILE, and SHOW writes in the connection's format.
+const ROWS: ReadonlySet<string> = new Set(["SELECT", "WITH", "FROM"]);
 
 function returnsRows(list: readonly Token[], outer: readonly Token[]): boolean {
   const first = list.find((token) => token.text !== "(");

@@ -40,36 +40,49 @@ export function* tokens(sql: string): Generator<Token> {
 }
 
 // ASCII white space, NUL, comments to the end of the line, and (as UTF-8 bytes) NBSP, the ideographic space and the BOM.
-const SPACE = /(?:[\s\0]|--[^\n]*|\/\/[^\n]*|#[ !][^\n]*|\u00c2\u00a0|\u00e3\u0080\u0080|\u00ef\u00bb\u00bf)+/y;
-const WORD = /(?:[\w$]|[\u0080-\u00ff])+/y;
+const SPACE = /[ \t\n\r\f\v\0]+|--[^\n]*|\/\/[^\n]*|#[ !][^\n]*|\u00c2\u00a0|\u00e3\u0080\u0080|\u00ef\u00bb\u00bf/y;
+const WORD = /(?:(?!\u00c2\u00a0|\u00e3\u0080\u0080|\u00e2\u0080[\u0098\u0099\u009c\u009d])[\w$\u0080-\u00ff])+/y;
 const HEREDOC = /\$\w*\$/y;
 
-// Quotes that end where they are doubled or escaped do not count; typographic ones know neither.
-const QUOTES: readonly (readonly [open: string, kind: "string" | "quoted", body: RegExp])[] = [
-  ["'", "string", /'(?:[^'\\]|\\[^]|'')*'/y],
-  ['"', "quoted", /"(?:[^"\\]|\\[^]|"")*"/y],
-  ["`", "quoted", /`(?:[^`\\]|\\[^]|``)*`/y],
-  ["\u00e2\u0080\u0098", "string", /\u00e2\u0080\u0098[^]*?\u00e2\u0080\u0099/y],
-  ["\u00e2\u0080\u009c", "quoted", /\u00e2\u0080\u009c[^]*?\u00e2\u0080\u009d/y],
+const QUOTES: readonly (readonly [open: string, close: string, kind: "string" | "quoted"])[] = [
+  ["'", "'", "string"],
+  ['"', '"', "quoted"],
+  ["`", "`", "quoted"],
+  ["\u00e2\u0080\u0098", "\u00e2\u0080\u0099", "string"],
+  ["\u00e2\u0080\u009c", "\u00e2\u0080\u009d", "quoted"],
 ];
 
 function tokenAt(sql: string, start: number): Token {
-  for (const [open, kind, body] of QUOTES) {
+  for (const [open, close, kind] of QUOTES) {
     if (!sql.startsWith(open, start)) continue;
-    const end = matchAt(body, sql, start);
-    if (end === start) return token("unclosed", sql, start, sql.length);
-    return token(kind, sql, start, end);
+    const end = open === close ? endOfQuoted(sql, start, open) : endAfter(sql, close, start + open.length);
+    return end < 0 ? token("unclosed", sql, start, sql.length) : token(kind, sql, start, end);
   }
   const tag = matchAt(HEREDOC, sql, start);
   if (tag > start) {
-    const mark = sql.slice(start, tag);
-    const close = sql.indexOf(mark, tag);
-    if (close < 0) return token("unclosed", sql, start, sql.length);
-    return token("string", sql, start, close + mark.length);
+    const end = endAfter(sql, sql.slice(start, tag), tag);
+    return end < 0 ? token("unclosed", sql, start, sql.length) : token("string", sql, start, end);
   }
   const word = matchAt(WORD, sql, start);
-  if (word > start) return token("word", sql, start, word);
-  return token("punctuation", sql, start, start + 1);
+  return word > start ? token("word", sql, start, word) : token("punctuation", sql, start, start + 1);
+}
+
+/** A quote that is doubled or follows a backslash does not end. By hand: a regular expression would run out of stack. */
+function endOfQuoted(sql: string, start: number, quote: string): number {
+  for (let at = start + 1; at < sql.length; at++) {
+    const character = sql[at];
+    if (character === "\\") at++;
+    else if (character === quote) {
+      if (sql[at + 1] !== quote) return at + 1;
+      at++;
+    }
+  }
+  return -1;
+}
+
+function endAfter(sql: string, text: string, from: number): number {
+  const at = sql.indexOf(text, from);
+  return at < 0 ? -1 : at + text.length;
 }
 
 function token(kind: Token["kind"], sql: string, start: number, end: number): Token {
