@@ -85,7 +85,18 @@ export async function loadBatch(
   let stagedRows = 0;
   const expected = Math.max(options.seenRows, ...previous.map(({ rows }) => rows));
   async function* stagedFiles(): AsyncGenerator<StagedFile> {
-    for await (const file of ahead(stageFiles(definition, model, { ...read }, files, stage, dependencies, signal))) {
+    // A destination that gives up leaves the loop; what is being extracted by then is not waited for.
+    const leave = new AbortController();
+    const staging = stageFiles(
+      definition,
+      model,
+      read,
+      files,
+      stage,
+      dependencies,
+      AbortSignal.any([signal, leave.signal]),
+    );
+    for await (const file of ahead(staging, leave)) {
       stagedRows += file.rows;
       yield file;
     }
@@ -166,8 +177,8 @@ async function* stageFiles(
   }
 }
 
-/** Begins with the next item while the last one is used; never more than one ahead. */
-async function* ahead<T>(items: AsyncGenerator<T>): AsyncGenerator<T> {
+/** Begins with the next item while the last one is used; never more than one ahead. Aborts `leave` when it is left early. */
+async function* ahead<T>(items: AsyncGenerator<T>, leave: AbortController): AsyncGenerator<T> {
   let next = items.next();
   try {
     for (;;) {
@@ -179,6 +190,7 @@ async function* ahead<T>(items: AsyncGenerator<T>): AsyncGenerator<T> {
       yield item.value;
     }
   } finally {
+    leave.abort();
     await next.catch(() => undefined);
     await items.return(undefined);
   }
