@@ -1,0 +1,45 @@
+/** Which columns of a model play which part in a warehouse's MERGE. Pure. */
+import type { Column } from "../../src/models/column.ts";
+
+/**
+ * What becomes of a session whose recording was deleted.
+ * - `tombstone`: its row stays, with `is_deleted` true and everything personal NULL.
+ * - `delete`: its row is deleted. A later row of the session (a late partial row) brings a row back, which is deleted again.
+ */
+export type OnDelete = "tombstone" | "delete";
+
+export const VERSION_COLUMN = "_version";
+export const EXPORTED_AT_COLUMN = "_exported_at";
+export const DELETED_COLUMN = "is_deleted";
+/** The day of this column is the table's partition, where the model has it. */
+export const PARTITION_COLUMN = "start_time";
+export const END_COLUMN = "end_time";
+
+/** Columns that a tombstone empties: whatever tells something of a person, but for the key, which finds the row. */
+export function personalColumns(columns: readonly Column[], key: readonly string[]): Column[] {
+  return columns.filter(({ name, privacy }) => privacy !== "none" && !key.includes(name));
+}
+
+/** The table of receipts beside the data. One row for each batch whose load stands. */
+export const RECEIPTS_TABLE = "_replayport_receipts";
+
+/** Its columns: what `Receipt` has, and what operators ask for in SQL. */
+export const RECEIPT_COLUMNS: readonly Column[] = [
+  receipt("export", "string", "Name of the export."),
+  receipt("interval_start", "timestamp", "Start of the data interval."),
+  receipt("interval_end", "timestamp", "End of the data interval, not included."),
+  receipt("target_table", "string", "The table that the rows were merged into."),
+  receipt("attempt", "string", "The attempt that committed."),
+  receipt("rows", "int64", "Rows of the batch."),
+  receipt("bytes", "int64", "Bytes of the staged files."),
+  receipt("files", "int64", "Staged files."),
+  receipt("fingerprint", "string", "Hash of the export's definition."),
+  receipt("read_at", "timestamp", "When the source was read."),
+  receipt("committed_at", "timestamp", "When the load was committed."),
+  receipt("replayport_version", "string", "Version of Replayport."),
+  receipt("source_version", "string", "Version of ClickHouse."),
+];
+
+function receipt(name: string, type: Column["type"], description: string): Column {
+  return { name, type, nullable: false, privacy: "none", description };
+}

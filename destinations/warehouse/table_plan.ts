@@ -1,0 +1,47 @@
+/** What has to happen to a user's table before rows of a model fit into it. Pure; each warehouse writes the DDL. */
+import { ReplayportError } from "../../src/errors.ts";
+import type { Column } from "../../src/models/column.ts";
+
+/** A column as the warehouse describes it: its name in the table's own spelling, its type in the warehouse's words. */
+export interface ExistingColumn {
+  readonly name: string;
+  readonly type: string;
+}
+
+export type TablePlan =
+  | { readonly kind: "create" }
+  /** Columns that the model has and the table lacks; empty where they fit. The table's further columns are left alone. */
+  | { readonly kind: "add"; readonly columns: readonly Column[] };
+
+/**
+ * Never drops and never retypes.
+ * @param table for messages, as the user writes it
+ * @param existing undefined where there is no table
+ * @param typeOf the warehouse's type for a column, as it would stand in DDL
+ * @param fits whether the type that is there can take what `typeOf` names
+ * @throws ReplayportError where a column is there under another type; names every such column with both types
+ */
+export function planTable(
+  table: string,
+  existing: readonly ExistingColumn[] | undefined,
+  wanted: readonly Column[],
+  typeOf: (column: Column) => string,
+  fits: (existingType: string, column: Column) => boolean,
+): TablePlan {
+  if (existing === undefined) return { kind: "create" };
+  const byName = new Map(existing.map((column) => [column.name.toLowerCase(), column]));
+  const clashes = wanted.flatMap((column) => {
+    const there = byName.get(column.name.toLowerCase());
+    return there === undefined || fits(there.type, column)
+      ? []
+      : [`${column.name} is ${there.type}, the export needs ${typeOf(column)}`];
+  });
+  if (clashes.length > 0) {
+    throw new ReplayportError(`${table} has columns of other types: ${clashes.join("; ")}`, {
+      code: "warehouse.type_clash",
+      remedy: "give-up",
+      hint: "Rename these columns in the table, exclude them from the export, or load into another table: Replayport never retypes or drops.",
+    });
+  }
+  return { kind: "add", columns: wanted.filter((column) => !byName.has(column.name.toLowerCase())) };
+}
