@@ -6,6 +6,7 @@ import { duckdbSql } from "./read_sql/duckdb.ts";
 import type { ReadRequest } from "./read_sql/request.ts";
 import { snowflakeSql } from "./read_sql/snowflake.ts";
 
+export { READERS } from "./read_sql/request.ts";
 export type { Follow, Reader, ReadRequest } from "./read_sql/request.ts";
 
 /**

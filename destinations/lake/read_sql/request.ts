@@ -6,7 +6,8 @@ import { manifestPrefix } from "../layout.ts";
 import type { LakeOptions, S3LakeOptions } from "../options.ts";
 import { globPath } from "../path_template.ts";
 
-export type Reader = "duckdb" | "clickhouse" | "athena" | "trino" | "snowflake" | "bigquery";
+export const READERS = ["duckdb", "clickhouse", "athena", "trino", "snowflake", "bigquery"] as const;
+export type Reader = (typeof READERS)[number];
 
 /**
  * - `folder`: all data files that are there. Cheap, and each row is right; a load that is under way or was killed may show

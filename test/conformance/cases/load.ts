@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { intervalName } from "../../../src/intervals/interval.ts";
+import { hours } from "../batches.ts";
+import type { Case } from "../harness.ts";
+import { inWorld, leavesNothing, ledger, receiptsOf, row, seesRows } from "../world.ts";
+
+export const LOAD_CASES: readonly Case[] = [
+  inWorld({
+    name: "an empty place has no rows and no receipts",
+    async run(world) {
+      await seesRows(world, []);
+      assert.deepEqual(await ledger(world), []);
+      await leavesNothing(world);
+    },
+  }),
+  inWorld({
+    name: "all files of a batch are loaded, and the receipt counts them",
+    async run(world) {
+      const { batches, destination, signal } = world;
+      const batch = await batches.batch(hours(0), [[row("a", 1), row("b", 1)], [row("c", 1)]]);
+      const receipt = await destination.load(batch, signal);
+      await seesRows(world, [row("a", 1), row("b", 1), row("c", 1)]);
+      assert.equal(receipt.rows, 3);
+      assert.equal(receipt.files, 2);
+      assert.ok(receipt.bytes > 0);
+      await leavesNothing(world);
+    },
+  }),
+  inWorld({
+    name: "the receipt that load gives is the one that the ledger holds",
+    async run(world) {
+      const { batches, destination, signal } = world;
+      const batch = await batches.batch(hours(0), [[row("a", 1)]]);
+      const receipt = await destination.load(batch, signal);
+      assert.deepEqual(await receiptsOf(world), [receipt]);
+      const { export: exportName, interval, attempt, fingerprint, readAt } = batch;
+      assert.deepEqual(
+        { ...receipt, committedAt: undefined, bytes: undefined },
+        {
+          export: exportName,
+          interval,
+          attempt,
+          fingerprint,
+          readAt,
+          rows: 1,
+          files: 1,
+          committedAt: undefined,
+          bytes: undefined,
+        },
+      );
+    },
+  }),
+  inWorld({
+    name: "another worker sees the receipt",
+    async run(world) {
+      const { batches, destination, target, signal } = world;
+      const receipt = await destination.load(await batches.batch(hours(0), [[row("a", 1)]]), signal);
+      await using other = await target.open();
+      assert.deepEqual(await Array.fromAsync(other.receipts(hours(0), signal)), [receipt]);
+    },
+  }),
+  inWorld({
+    name: "a batch without files has a receipt",
+    async run(world) {
+      const { batches, destination, signal } = world;
+      const receipt = await destination.load(await batches.batch(hours(0), []), signal);
+      assert.deepEqual([receipt.rows, receipt.bytes, receipt.files], [0, 0, 0]);
+      assert.deepEqual(await ledger(world), [intervalName(hours(0))]);
+      await seesRows(world, []);
+      await leavesNothing(world);
+    },
+  }),
+  inWorld({
+    name: "a batch that is loaded again has one receipt, and its rows once",
+    async run(world) {
+      const { batches, destination, signal } = world;
+      const rows = [[row("a", 1)], [row("b", 1)]];
+      await destination.load(await batches.batch(hours(0), rows), signal);
+      const again = await destination.load(await batches.batch(hours(0), rows), signal);
+      assert.deepEqual(await receiptsOf(world), [again]);
+      await seesRows(world, [row("a", 1), row("b", 1)]);
+      await leavesNothing(world);
+    },
+  }),
+  inWorld({
+    name: "no secret is in the ledger or in the destination's name",
+    async run(world) {
+      const { batches, destination, target, signal } = world;
+      await destination.load(await batches.batch(hours(0), [[row("a", 1)]]), signal);
+      const text = `${await target.ledgerText()}\n${destination.name}\n${JSON.stringify(await receiptsOf(world))}`;
+      for (const secret of target.secrets) assert.ok(!text.includes(secret), "a secret is in the ledger");
+    },
+  }),
+];

@@ -1,0 +1,49 @@
+/** What a destination gives to the conformance suite, and what the suite works with. */
+import type { Destination } from "../../destinations/destination.ts";
+
+/** A row as a reader of the destination sees it. */
+export interface SeenRow {
+  readonly session: string;
+  readonly value: number;
+  readonly version: number;
+}
+
+/** An empty place of a destination, made for one case. */
+export interface Target extends AsyncDisposable {
+  /** Each call opens another instance on the same place, as another worker would. */
+  open(): Promise<Destination>;
+  /** The current rows, by session: what somebody sees who asks this very moment. Rows that are there twice come twice. */
+  rows(): Promise<SeenRow[]>;
+  /** Names of everything in the place that is neither committed nor needed to tell what is: there should be none. */
+  leftovers(): Promise<string[]>;
+  /** All that is stored beside the rows, as text, to be searched for secrets. */
+  ledgerText(): Promise<string>;
+  /** What must not be in it. */
+  readonly secrets: readonly string[];
+}
+
+export interface Harness {
+  /** The destination's `type` in the config. */
+  readonly type: string;
+  /**
+   * What a load without `replace` does to rows of the same version: a warehouse keeps the old ones; in a lake the files of
+   * the later load are read instead, since nothing there compares rows before they are read.
+   */
+  readonly sameVersion: "keeps" | "takes";
+  /** Whether it counts the rows of a file itself, and so finds that a file has other rows than were staged. */
+  readonly countsRows: boolean;
+  open(): Promise<Target>;
+  /** Destinations with which no load could work, such as one for a bucket that does not exist. At least one. */
+  openBroken(): Promise<Destination[]>;
+}
+
+/** The harness, or why it cannot be had here and what would help. */
+export type HarnessResult = Harness | { readonly skip: string };
+
+export interface Case {
+  readonly name: string;
+  /** Why the case does not apply. */
+  readonly skip?: (harness: Harness) => string | undefined;
+  /** Rejects where the promise is not kept. `signal` ends a case that hangs. */
+  readonly run: (harness: Harness, signal: AbortSignal) => Promise<void>;
+}

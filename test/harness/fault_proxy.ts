@@ -1,0 +1,178 @@
+/**
+ * A proxy for HTTP/1.1 that stands between a client and a server and does what networks and servers do on bad days. It
+ * knows nothing of the protocol above, so it serves for S3 and for ClickHouse. The Host header passes as the client wrote
+ * it, so that signatures stay right.
+ */
+import { once } from "node:events";
+import { createServer, request as send, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+
+export interface ProxiedRequest {
+  readonly method: string;
+  /** With the query. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** 1 for the first request that the proxy saw. */
+  readonly count: number;
+}
+
+export type Fault =
+  /** The server does not see the request; this is the answer. */
+  | {
+      readonly kind: "answer";
+      readonly status: number;
+      readonly headers?: Record<string, string>;
+      readonly body?: string;
+    }
+  /** The connection breaks before the server sees the request. */
+  | { readonly kind: "cut-request" }
+  /** The server has done it, and the connection breaks before its answer. */
+  | { readonly kind: "cut-answer" }
+  /** The connection breaks after so many bytes of the answer's body. */
+  | { readonly kind: "cut-body"; readonly afterBytes: number }
+  /** The answer's body ends after so many bytes, in good form: chunked, and without a word of what is missing. */
+  | { readonly kind: "end-body"; readonly afterBytes: number }
+  /** The request goes on to the server when the promise resolves; never, if it does not. */
+  | { readonly kind: "hold-request"; readonly until: Promise<unknown> }
+  /** The answer goes on to the client when the promise resolves. */
+  | { readonly kind: "hold-answer"; readonly until: Promise<unknown> };
+
+export type Decide = (request: ProxiedRequest) => Fault | undefined;
+
+export interface FaultProxy extends AsyncDisposable {
+  /** `http://127.0.0.1:4711` */
+  readonly url: string;
+  /** Every request so far. */
+  readonly requests: readonly ProxiedRequest[];
+  /** Asked about each request from now on. */
+  decide(by: Decide): void;
+  /** Breaks every connection, and refuses new ones: what the death of the server looks like. */
+  die(): void;
+}
+
+/** The fault for the first `times` requests that match, none for the others. */
+export function first(times: number, matches: (request: ProxiedRequest) => boolean, fault: Fault): Decide {
+  let left = times;
+  return (request) => {
+    if (left === 0 || !matches(request)) return undefined;
+    left -= 1;
+    return fault;
+  };
+}
+
+/** The answer of the first that has one. */
+export function anyOf(...decides: Decide[]): Decide {
+  return (request) => {
+    for (const decide of decides) {
+      const fault = decide(request);
+      if (fault) return fault;
+    }
+    return undefined;
+  };
+}
+
+/** @param target such as `http://127.0.0.1:5000` */
+export async function openFaultProxy(target: string): Promise<FaultProxy> {
+  const to = new URL(target);
+  const requests: ProxiedRequest[] = [];
+  let decide: Decide = () => undefined;
+  const server = createServer((incoming, answer) => {
+    const seen: ProxiedRequest = {
+      method: incoming.method ?? "GET",
+      path: incoming.url ?? "/",
+      headers: incoming.headers,
+      count: requests.length + 1,
+    };
+    requests.push(seen);
+    // Whatever breaks on the way breaks the client's connection, which is what the client is tested for.
+    handle(to, incoming, answer, decide(seen)).catch(() => incoming.socket.destroy());
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const close = (): void => {
+    server.close();
+    server.closeAllConnections();
+  };
+  return {
+    url: `http://127.0.0.1:${port}`,
+    requests,
+    decide: (by) => {
+      decide = by;
+    },
+    die: close,
+    [Symbol.asyncDispose]: () => {
+      close();
+      return Promise.resolve();
+    },
+  };
+}
+
+async function handle(to: URL, incoming: IncomingMessage, answer: ServerResponse, fault?: Fault): Promise<void> {
+  switch (fault?.kind) {
+    case "answer":
+      // Read to its end, or the client sees a broken connection in place of the answer.
+      incoming.resume();
+      await once(incoming, "end");
+      answer.writeHead(fault.status, { connection: "close", ...fault.headers }).end(fault.body ?? "");
+      return;
+    case "cut-request":
+      incoming.socket.destroy();
+      return;
+    case "hold-request":
+      await fault.until;
+      break;
+    case undefined:
+    case "cut-answer":
+    case "cut-body":
+    case "end-body":
+    case "hold-answer":
+      break;
+    default:
+      fault satisfies never;
+  }
+  const response = await forward(to, incoming);
+  if (fault?.kind === "cut-answer") {
+    // The answer has begun, so the server has done its work.
+    response.resume();
+    incoming.socket.destroy();
+    return;
+  }
+  if (fault?.kind === "hold-answer") await fault.until;
+  const limit = fault?.kind === "cut-body" || fault?.kind === "end-body" ? fault.afterBytes : Number.POSITIVE_INFINITY;
+  const headers = { ...response.headers };
+  if (fault?.kind === "end-body") delete headers["content-length"];
+  answer.writeHead(response.statusCode ?? 502, headers);
+  let sent = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    const part = chunk.subarray(0, limit - sent);
+    sent += part.length;
+    if (part.length > 0 && !answer.write(part)) await once(answer, "drain");
+    if (sent < limit) continue;
+    if (fault?.kind === "cut-body") {
+      // What was written has to reach the client before the break.
+      await new Promise<void>((resolve) => {
+        answer.write("", () => resolve());
+      });
+      incoming.socket.destroy();
+      return;
+    }
+    break;
+  }
+  answer.end();
+}
+
+function forward(to: URL, incoming: IncomingMessage): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const { method, url: path, headers } = incoming;
+    const request = send({ host: to.hostname, port: to.port, method, path, headers, agent: false }, resolve);
+    request.on("error", reject);
+    incoming.on("error", reject);
+    incoming.on("close", () => {
+      if (!incoming.complete) request.destroy();
+    });
+    // `Expect: 100-continue` was answered by our server already.
+    request.removeHeader("expect");
+    incoming.pipe(request);
+  });
+}
