@@ -1,0 +1,62 @@
+/**
+ * PostHog's table of session replays, as a cluster has it: the demo, the bench and the tests read from it. Gathered from
+ * PostHog's public table definitions of October 2026.
+ */
+import { identifier } from "../models/sql.ts";
+
+const TIME = "DateTime64(6, 'UTC')";
+const first = (type: string): string => `AggregateFunction(argMin, ${type}, ${TIME})`;
+const simple = (how: string, type: string): string => `SimpleAggregateFunction(${how}, ${type})`;
+
+/** Name and type of each column, in the table's order. */
+export const REPLAY_COLUMNS: readonly (readonly [name: string, type: string])[] = [
+  ["session_id", "String"],
+  ["team_id", "Int64"],
+  ["distinct_id", "String"],
+  ["min_first_timestamp", simple("min", TIME)],
+  ["max_last_timestamp", simple("max", TIME)],
+  ["block_first_timestamps", simple("groupArrayArray", `Array(${TIME})`)],
+  ["block_last_timestamps", simple("groupArrayArray", `Array(${TIME})`)],
+  ["block_urls", simple("groupArrayArray", "Array(String)")],
+  ["first_url", first("Nullable(String)")],
+  ["all_urls", simple("groupUniqArrayArray", "Array(String)")],
+  ["click_count", simple("sum", "Int64")],
+  ["keypress_count", simple("sum", "Int64")],
+  ["mouse_activity_count", simple("sum", "Int64")],
+  ["active_milliseconds", simple("sum", "Int64")],
+  ["console_log_count", simple("sum", "Int64")],
+  ["console_warn_count", simple("sum", "Int64")],
+  ["console_error_count", simple("sum", "Int64")],
+  ["size", simple("sum", "Int64")],
+  ["message_count", simple("sum", "Int64")],
+  ["event_count", simple("sum", "Int64")],
+  ["snapshot_source", first("LowCardinality(Nullable(String))")],
+  ["snapshot_library", first("Nullable(String)")],
+  ["snapshot_mode_v2", first("Nullable(String)")],
+  ["_timestamp", simple("max", "DateTime")],
+  ["retention_period_days", simple("max", "Nullable(Int64)")],
+  ["is_deleted", `${simple("max", "UInt8")} DEFAULT 0`],
+  ["ai_tags_fixed", simple("groupUniqArrayArray", "Array(String)")],
+  ["ai_tags_freeform", simple("groupUniqArrayArray", "Array(String)")],
+  ["ai_highlighted", `${simple("max", "UInt8")} DEFAULT 0`],
+  ["surfacing_score", simple("max", "Nullable(Float32)")],
+];
+
+export const REPLAY_TABLE = "session_replay_events";
+
+/** The names and types of REPLAY_COLUMNS, as they stand in a CREATE TABLE. */
+export const REPLAY_COLUMN_LIST = REPLAY_COLUMNS.map(([name, type]) => `  ${name} ${type}`).join(",\n");
+
+/** Statements, to be run one after the other, that make the database and its table of replays. */
+export function createReplayTables(database: string, table = REPLAY_TABLE): readonly string[] {
+  return [
+    `CREATE DATABASE IF NOT EXISTS ${identifier(database)}`,
+    `CREATE TABLE ${identifier(database)}.${identifier(table)} (
+${REPLAY_COLUMN_LIST}
+)
+ENGINE = AggregatingMergeTree
+PARTITION BY toYYYYMM(min_first_timestamp)
+ORDER BY (toDate(min_first_timestamp), team_id, session_id)
+SETTINGS index_granularity = 512, allow_dimensions_outside_sorting_key = 1`,
+  ];
+}
