@@ -1,6 +1,6 @@
 /** From the text of schedules.yaml to a config, or to everything that is wrong with it at once. */
 import { dirname, resolve } from "node:path";
-import { LineCounter, parseDocument, type YAMLError } from "yaml";
+import { type Document, LineCounter, parseDocument, visit, type YAMLError } from "yaml";
 import type * as z from "zod";
 import type { ExportDefinition } from "../export/definition.ts";
 import { type DestinationConfig, destinationSchema, resolveDestination } from "./destinations.ts";
@@ -82,8 +82,25 @@ function reportEnvironment({ origins }: SubstitutedTree, report: Report): void {
   }
 }
 
-/** A tree of values; undefined where an alias holds itself or expands beyond measure. */
-function treeOf(document: ReturnType<typeof parseDocument>): unknown {
+/** Aliases without an anchor before them, and a key that zod would pass over in silence. */
+function reportNodes(document: Document, report: Report): void {
+  visit(document, {
+    Alias(_, node) {
+      if (node.resolve(document)) return;
+      report.addAt(
+        node.range?.[0] ?? 0,
+        "an alias without an anchor before it",
+        "Set the anchor first, or put a * in quotes.",
+      );
+    },
+    Scalar(role, node) {
+      if (role === "key" && node.value === "__proto__") report.addAt(node.range?.[0] ?? 0, "unknown key", "Remove it.");
+    },
+  });
+}
+
+/** @throws where an alias holds itself, or aliases expand beyond measure */
+function treeOf(document: Document): unknown {
   const tree: unknown = document.toJS();
   // Throws on a circle.
   JSON.stringify(tree);
@@ -97,11 +114,13 @@ export async function parseConfig(text: string, options: ParseOptions): Promise<
   const problemsOf = (report: Report): ParseResult => ({ problems: report.problems });
 
   const syntax = createReport({ file, document, lines, raw: undefined });
-  for (const error of document.errors) {
+  for (const error of [...document.errors, ...document.warnings]) {
     syntax.addAt(error.pos[0], QUOTING[error.code] ?? error.message, syntaxFix(error));
   }
+  reportNodes(document, syntax);
   // A key that stands twice is the one mistake after which the rest still means what it says.
-  if (document.errors.some(({ code }) => code !== "DUPLICATE_KEY")) return problemsOf(syntax);
+  if (syntax.problems.length > document.errors.filter(({ code }) => code === "DUPLICATE_KEY").length)
+    return problemsOf(syntax);
   let raw: unknown;
   try {
     raw = treeOf(document);
@@ -189,7 +208,7 @@ async function resolveConfig(
   }
   for (const [name, one] of written) {
     if (!isRecord(one)) continue;
-    const definition = await resolveExport(name, salvage(exportSchema, one), shared);
+    const definition = await resolveExport(name, salvage(exportSchema, one), new Set(Object.keys(one)), shared);
     if (definition) exports.push(definition);
   }
   checkCollisions(exports, destinations, report);

@@ -10,7 +10,6 @@ import {
 } from "../export/definition.ts";
 import type { Sweep } from "../intervals/due.ts";
 import { parseSchedule, type Schedule, SCHEDULE_FORMS } from "../intervals/schedule.ts";
-import type { Environment } from "./env.ts";
 import type { Path } from "./path.ts";
 import { checkTemplate } from "./places.ts";
 import type { Report } from "./problems.ts";
@@ -18,8 +17,6 @@ import { type Columns, resolveConditions, resolveRules } from "./rules.ts";
 import { DEFAULT_LIMITS, DEFAULT_PATH, type ExportInput, type LimitsInput } from "./schema.ts";
 import { nearest, suggestion } from "./suggest.ts";
 import { parseMoment } from "./times.ts";
-
-export type { Environment };
 
 /** What an export shares with the others. */
 export interface Shared {
@@ -120,12 +117,14 @@ function checkCompression(input: Partial<ExportInput>, path: Path, report: Repor
 
 /**
  * Reports all that is wrong with the export beyond its schema.
- * @param input the keys that are right by themselves; the others have been reported
+ * @param input the keys that are right by themselves, with defaults; the others have been reported
+ * @param given the keys that are written there, right or wrong
  * @returns undefined where too little is right for a definition
  */
 export async function resolveExport(
   name: string,
   input: Partial<ExportInput>,
+  given: ReadonlySet<string>,
   shared: Shared,
 ): Promise<ExportDefinition | undefined> {
   const { report } = shared;
@@ -144,7 +143,7 @@ export async function resolveExport(
     const fix = suggestion(input.destination, shared.destinations, "destination");
     report.add([...path, "destination"], "no such destination", fix);
   }
-  if (input.team_id === undefined && input.model === "session_replays") {
+  if (!given.has("team_id") && input.model === "session_replays") {
     report.add([...path, "team_id"], "is missing", "Write PostHog's project number, a list of them, or all.");
   }
 

@@ -168,7 +168,7 @@ export function reportIssues(issues: readonly Issue[], tree: unknown, schema: Sc
       const here = valueAt(tree, path);
       const known = Object.keys((node && formOf(node, here)?.properties) ?? {});
       const unused = known.filter((key) => !isRecord(here) || !Object.hasOwn(here, key));
-      for (const key of issue.keys) report.add([...path, key], "unknown key", unknownKey(key, unused, known), "key");
+      for (const key of issue.keys) report.add([...path, key], "unknown key", unknownKey(key, unused), "key");
       continue;
     }
     if (issue.code === "invalid_union" && issue.discriminator !== undefined) {
@@ -182,13 +182,13 @@ export function reportIssues(issues: readonly Issue[], tree: unknown, schema: Sc
       issue.code === "invalid_value" && issue.input !== undefined && issue.input !== null
         ? suggestion(issue.input, issue.values.map(String), "value")
         : undefined;
-    const described = help(node, path.at(-1));
+    const described = path.length === 0 ? "`replayport init` writes a config to start from." : help(node, path.at(-1));
     report.add(path, messageOf(issue), typeof fix === "string" ? fix : (choice ?? (described || "Remove the key.")));
   }
 }
 
-function unknownKey(key: string, unused: readonly string[], known: readonly string[]): string {
+function unknownKey(key: string, unused: readonly string[]): string {
   const name = nearest(key, unused);
   if (name !== undefined) return `Did you mean "${name}"?`;
-  return known.length === 0 ? "Remove it." : `Remove it, or write one of: ${known.join(", ")}.`;
+  return unused.length === 0 ? "Remove it." : `Remove it, or write one of: ${unused.join(", ")}.`;
 }

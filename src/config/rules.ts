@@ -9,7 +9,7 @@ import { plainValue } from "./issues.ts";
 import type { Path } from "./path.ts";
 import type { Report } from "./problems.ts";
 import type { ColumnsInput, ConditionInput } from "./schema.ts";
-import { nearest } from "./suggest.ts";
+import { nearest, suggestion } from "./suggest.ts";
 import { clickhouseTime, parseMoment } from "./times.ts";
 
 /** What is known of the columns: all of them, or the key alone. */
@@ -25,8 +25,8 @@ const RULES = { include: "include", exclude: "exclude", hash: "hash", strip_quer
 type Rule = keyof typeof RULES;
 
 function unknownColumn(name: string, candidates: readonly string[]): string {
-  const meant = nearest(name, candidates) ?? nearest(name, NAMES);
-  return meant === undefined ? "The columns are listed by `replayport columns`." : `Did you mean "${meant}"?`;
+  const meant = nearest(name, candidates);
+  return meant === undefined ? suggestion(name, NAMES, "column") : `Did you mean "${meant}"?`;
 }
 
 /** What is wrong with a rule on one column, with the remedy. */

@@ -13,9 +13,12 @@ export function isSecretPath(path: Path): boolean {
   return own.some((part) => typeof part === "string" && SECRET_NAME.test(part));
 }
 
-/** `https://user:password@host/?password=…` without what is nobody's business. */
+/**
+ * An address without what is nobody's business. Where one may hold a password (before an @, or in a query), nothing of it is
+ * left: an address that is wrong cannot be taken apart with certainty.
+ */
 export function maskUrl(text: string): string {
-  return text.replaceAll(/\/\/\S*@/g, "//[redacted]@").replaceAll(/(:\/\/[^?\s]*)\?\S*/g, "$1?[redacted]");
+  return text.replace(/\/\/.*[@?].*$/s, "//[redacted]");
 }
 
 /** Every secret of the config, longest first, so that a log which replaces them in turn leaves no rest of one. */

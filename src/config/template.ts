@@ -5,7 +5,7 @@
  * @param schema where an editor finds the JSON Schema, relative to the file
  */
 export function initTemplate(now: Date, schema = "./node_modules/replayport/schema/schedules.json"): string {
-  return TEMPLATE.replace("SCHEMA", schema).replace("START", `${now.toISOString().slice(0, 7)}-01`);
+  return TEMPLATE.replace("SCHEMA", () => schema).replace("START", `${now.toISOString().slice(0, 7)}-01`);
 }
 
 const TEMPLATE = `# yaml-language-server: $schema=SCHEMA
