@@ -133,6 +133,12 @@ suite("secrets from the environment", () => {
     );
   });
 
+  test("the reason of the cron parser may quote the line, so it is left out", async () => {
+    const line = "0 0 Zq9hunter2 * *";
+    assert.match(await message(withExport({ schedule: line })), /not a schedule: .*Zq9/i);
+    assert.doesNotMatch(await message(withExport({ schedule: "${WHEN}" }), { WHEN: line }), /Zq9/i);
+  });
+
   test("what is shown is how it is written", async () => {
     const text = await message(withExport({ schedule: "${WHEN}" }), { WHEN: "Zq9 at noon" });
     assert.match(text, /exports\.replays\.schedule: not a schedule \(it says "\$\{WHEN\}"\)/);
