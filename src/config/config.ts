@@ -7,6 +7,7 @@ import { type DestinationConfig, destinationSchema, resolveDestination } from ".
 import { type Environment, substituteTree, type SubstitutedTree } from "./env.ts";
 import { resolveExport, type Shared } from "./exports.ts";
 import { NAME } from "./fields.ts";
+import { type FleetConfig, type RedisConfig, resolveFleet, resolveRedis } from "./fleet.ts";
 import { coerce, reportIssues } from "./issues.ts";
 import { configJsonSchema } from "./json_schema.ts";
 import { isRecord, pathKey } from "./path.ts";
@@ -24,6 +25,9 @@ export interface Config {
   readonly destinations: Readonly<Record<string, DestinationConfig>>;
   /** In the order of the file. */
   readonly exports: readonly ExportDefinition[];
+  /** Undefined where the file has no `redis`. */
+  readonly redis: RedisConfig | undefined;
+  readonly fleet: FleetConfig;
   /** Every secret that was met, longest first; for logs to hide. */
   readonly secrets: readonly string[];
 }
@@ -212,5 +216,17 @@ async function resolveConfig(
     if (definition) exports.push(definition);
   }
   checkCollisions(exports, destinations, report);
-  return source && { file: resolve(file), source, destinations, exports, secrets: collectSecrets(substituted) };
+  const redis = settings.redis && resolveRedis(settings.redis, folder);
+  const secrets = [...collectSecrets(substituted), redis?.password ?? ""].filter(Boolean);
+  return (
+    source && {
+      file: resolve(file),
+      source,
+      destinations,
+      exports,
+      redis,
+      fleet: resolveFleet(settings.fleet),
+      secrets: secrets.sort((a, b) => b.length - a.length),
+    }
+  );
 }

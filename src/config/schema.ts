@@ -8,6 +8,7 @@ import { SCHEDULE_FORMS } from "../intervals/schedule.ts";
 import { SESSION_REPLAYS } from "../models/session_replays.ts";
 import { destinationSchema } from "./destinations.ts";
 import { duration, httpUrl, name, parsed, size, text } from "./fields.ts";
+import { fleetSchema, redisSchema } from "./fleet.ts";
 import { sourceSchema } from "./source.ts";
 import { isTimezone } from "./times.ts";
 import { nearest } from "./suggest.ts";
@@ -189,6 +190,8 @@ export const configSchema = z
     exports: z
       .record(name, exportSchema)
       .describe("What is exported, by names of your own: 1 to 63 of a-z, 0-9, _ and -."),
+    redis: redisSchema.optional(),
+    fleet: fleetSchema.optional(),
     hash_salt: z
       .string()
       .min(16)

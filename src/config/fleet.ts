@@ -1,0 +1,93 @@
+/** Redis, and how the fleet works: needed by `scheduler`, `worker` and `serve` only. */
+import { resolve } from "node:path";
+import * as z from "zod";
+import { duration, parsed, text } from "./fields.ts";
+import { type RedisAddress, parseRedisUrl, REDIS_URL_PATTERN } from "./redis_url.ts";
+
+export interface RedisConfig extends RedisAddress {
+  /** What every key begins with, in braces: a Cluster then keeps all of them on one node. */
+  readonly prefix: string;
+  /** Absolute: certificates in PEM that are trusted for this server. */
+  readonly caFile?: string;
+}
+
+export interface FleetConfig {
+  /** Live intervals of one export in the queue at once. */
+  readonly inFlight: number;
+  /** Intervals of one backfill in the queue at once, unless the backfill says otherwise. */
+  readonly backfillInFlight: number;
+  /** Attempts of one run in all. */
+  readonly attempts: number;
+  /** Failed runs in a row after which an export is paused. */
+  readonly pauseAfter: number;
+  /** Milliseconds after which what failed for a passing reason is tried again by itself. */
+  readonly retryAfterMs: number;
+  /** Milliseconds without a sign of life after which a worker's batches go to another. */
+  readonly takeoverMs: number;
+}
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+
+export const redisSchema = z
+  .strictObject({
+    url: parsed<RedisAddress>(parseRedisUrl, { pattern: REDIS_URL_PATTERN })
+      .describe(
+        "redis://, or rediss:// for TLS, with :password@ and /db; redis+sentinel://host:26379,host:26379/master; " +
+          "redis+cluster://host:6379,host:6379.",
+      )
+      .meta({ examples: ["redis://127.0.0.1:6379", "rediss://:${REDIS_PASSWORD}@redis.acme.internal:6380/0"] }),
+    prefix: z
+      .string()
+      .regex(/^[A-Za-z0-9._-]{1,40}$/)
+      .default("replayport")
+      .describe("What every key begins with. Two fleets on one Redis need two.")
+      .meta({ examples: ["replayport"] }),
+    ca_file: text.optional().describe("A PEM file with the certificates to trust, relative to this file."),
+  })
+  .describe(
+    "Redis, for scheduler, workers and backfills. It may be flushed at any time; the ledger is in the destination.",
+  )
+  .meta({ examples: [{ url: "${REDIS_URL}" }] });
+
+const several = (fallback: number, most: number, description: string) =>
+  z.int().min(1).max(most).default(fallback).describe(description);
+
+export const fleetSchema = z
+  .strictObject({
+    in_flight: several(4, 64, "Intervals of one export in the queue at once, so that none starves the others."),
+    backfill_in_flight: several(2, 64, "Intervals of one backfill in the queue at once. Live intervals go first."),
+    attempts: several(5, 100, "Attempts of one interval, with growing pauses, before it counts as failed."),
+    pause_after: several(10, 10_000, "Failed intervals in a row after which an export is paused."),
+    retry_after: duration(1000, DAY_MS)
+      .prefault("10m")
+      .describe("When what failed for a passing reason (an outage) is tried again by itself.")
+      .meta({ examples: ["10m"] }),
+    takeover: duration(1000, 60 * MINUTE_MS)
+      .prefault("30s")
+      .describe("How long a worker may be silent before another takes its batches.")
+      .meta({ examples: ["30s"] }),
+  })
+  .describe("How scheduler and workers go about it.");
+
+export type RedisInput = z.output<typeof redisSchema>;
+export type FleetInput = z.output<typeof fleetSchema>;
+
+/** @param folder that relative paths start from */
+export function resolveRedis(input: RedisInput, folder: string): RedisConfig {
+  const caFile = input.ca_file === undefined ? {} : { caFile: resolve(folder, input.ca_file) };
+  return { ...input.url, prefix: `{${input.prefix}}`, ...caFile };
+}
+
+/** @param input undefined where the file says nothing: then every default */
+export function resolveFleet(input: FleetInput | undefined): FleetConfig {
+  const given = input ?? fleetSchema.parse({});
+  return {
+    inFlight: given.in_flight,
+    backfillInFlight: given.backfill_in_flight,
+    attempts: given.attempts,
+    pauseAfter: given.pause_after,
+    retryAfterMs: given.retry_after,
+    takeoverMs: given.takeover,
+  };
+}
