@@ -11,7 +11,7 @@ import type { Store } from "./store.ts";
 export type { AssumeRole, FileLakeOptions, LakeDeps, LakeExport, LakeOptions } from "./options.ts";
 export type { S3Credentials, S3Encryption, S3LakeOptions } from "./options.ts";
 export { DEFAULT_PATH, pathGranularity, renderPath, type PathGranularity } from "./path_template.ts";
-export { currentRowsSql, type Follow, type Reader, type ReadRequest } from "./read_sql.ts";
+export { currentRowsSql, READERS, type Follow, type Reader, type ReadRequest } from "./read_sql.ts";
 
 /** Asks nothing of the store yet. @throws ReplayportError where the export's name or its path cannot be used. */
 export function openLake(options: LakeOptions, forExport: LakeExport, deps: LakeDeps): Destination {

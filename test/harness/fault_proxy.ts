@@ -164,15 +164,15 @@ async function handle(to: URL, incoming: IncomingMessage, answer: ServerResponse
 
 function forward(to: URL, incoming: IncomingMessage): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const { method, url: path, headers } = incoming;
+    // `Expect: 100-continue` was answered by our own server already.
+    const { expect: _, ...headers } = incoming.headers;
+    const { method, url: path } = incoming;
     const request = send({ host: to.hostname, port: to.port, method, path, headers, agent: false }, resolve);
     request.on("error", reject);
     incoming.on("error", reject);
     incoming.on("close", () => {
       if (!incoming.complete) request.destroy();
     });
-    // `Expect: 100-continue` was answered by our server already.
-    request.removeHeader("expect");
     incoming.pipe(request);
   });
 }
