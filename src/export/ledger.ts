@@ -1,0 +1,47 @@
+/** What an export's ledger says about time: what is due, what is missing, how far behind it is. */
+import type { Coverage, Destination } from "../../destinations/destination.ts";
+import { firstUncovered, gaps } from "../intervals/coverage.ts";
+import { due } from "../intervals/due.ts";
+import type { Interval } from "../intervals/interval.ts";
+import type { ExportDefinition } from "./definition.ts";
+
+/** Later than any interval that can be due. */
+const FAR = new Date("9999-01-01T00:00:00Z");
+const EPOCH = new Date(0);
+
+/** Every interval that has a receipt, by one cheap listing. */
+export async function readCoverage(destination: Destination, signal: AbortSignal): Promise<Coverage[]> {
+  return await Array.fromAsync(destination.covered({ start: EPOCH, end: FAR }, signal));
+}
+
+export function dueIntervals(
+  definition: ExportDefinition,
+  covered: readonly Coverage[],
+  now: Date,
+  limit?: number,
+): Interval[] {
+  return due({ ...definition, covered, now, ...(limit === undefined ? {} : { limit }) });
+}
+
+export interface LedgerState {
+  /** Stretches of time without a receipt between the export's start and the newest receipt's end. */
+  readonly gaps: readonly Interval[];
+  readonly due: number;
+  /** Up to here everything since the export's start is loaded. */
+  readonly loadedUntil: Date | undefined;
+  /** Seconds between that moment and now. */
+  readonly lagSeconds: number;
+}
+
+export function ledgerState(definition: ExportDefinition, covered: readonly Coverage[], now: Date): LedgerState {
+  const intervals = covered.map((one) => one.interval);
+  const until = firstUncovered(definition.start, intervals);
+  const newest = intervals.reduce((latest, { end }) => (end > latest ? end : latest), definition.start);
+  const began = until > definition.start;
+  return {
+    gaps: newest > definition.start ? gaps({ start: definition.start, end: newest }, intervals) : [],
+    due: dueIntervals(definition, covered, now).length,
+    loadedUntil: began ? until : undefined,
+    lagSeconds: Math.max(0, (now.getTime() - until.getTime()) / 1000),
+  };
+}

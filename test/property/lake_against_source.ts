@@ -1,0 +1,66 @@
+/**
+ * What a lake shows against what the source holds, by ways that share nothing with the model's SELECT: DuckDB reads the
+ * lake's files, and ClickHouse aggregates by a statement written by hand.
+ */
+import type { ClickHouseClient } from "@clickhouse/client";
+import { DuckDBInstance } from "@duckdb/node-api";
+import { currentRowsSql } from "../../destinations/lake/index.ts";
+import { type ExportDefinition, fileExtension } from "../../src/export/definition.ts";
+import { exportedColumns } from "../../src/models/session_replays_query.ts";
+import { filesBelow } from "../conformance/lake_rows.ts";
+
+export interface Row {
+  readonly key: string;
+  readonly [column: string]: unknown;
+}
+
+/** The current row of each session, sorted by key. */
+export async function lakeRows(folder: string, definition: ExportDefinition): Promise<Row[]> {
+  const extension = fileExtension(definition.format, definition.compression);
+  const files = await filesBelow(folder);
+  if (!files.some((file) => file.endsWith(extension))) return [];
+  const current = currentRowsSql({
+    reader: "duckdb",
+    options: { type: "file", path: folder },
+    export: definition.name,
+    pathTemplate: definition.path,
+    format: definition.format,
+    extension,
+    columns: exportedColumns(definition.selection),
+    key: ["team_id", "session_id"],
+  });
+  const instance = await DuckDBInstance.create(":memory:", { threads: "1" });
+  const connection = await instance.connect();
+  try {
+    const reader = await connection.runAndReadAll(`
+      SELECT to_json({
+        key: team_id || '/' || session_id, start_us: epoch_us(start_time), end_us: epoch_us(end_time),
+        ingested: epoch(_ingested_at)::BIGINT, clicks: click_count, messages: message_count, first_url: first_url,
+        urls: all_urls, tags: ai_tags_fixed, deleted: is_deleted, retention: retention_period_days,
+        score: surfacing_score, source: snapshot_source, expires: epoch(expires_at)::BIGINT
+      }) AS row FROM (${current}) ORDER BY team_id, session_id`);
+    return reader.getRowObjectsJS().map((row) => JSON.parse(row["row"] as string) as Row);
+  } finally {
+    connection.closeSync();
+  }
+}
+
+export async function sourceRows(client: ClickHouseClient, database: string): Promise<Row[]> {
+  const result = await client.query({
+    query: `
+      SELECT concat(toString(team_id), '/', session_id) AS key,
+        toUnixTimestamp64Micro(min(min_first_timestamp)) AS start_us,
+        toUnixTimestamp64Micro(max(max_last_timestamp)) AS end_us,
+        toUnixTimestamp(max(_timestamp)) AS ingested,
+        sum(click_count) AS clicks, sum(message_count) AS messages, argMinMerge(first_url) AS first_url,
+        arraySort(groupUniqArrayArray(all_urls)) AS urls, arraySort(groupUniqArrayArray(ai_tags_fixed)) AS tags,
+        max(is_deleted) = 1 AS deleted, max(retention_period_days) AS retention,
+        toFloat64(max(surfacing_score)) AS score, coalesce(argMinMerge(snapshot_source), 'web') AS source,
+        toUnixTimestamp(toStartOfDay(min(min_first_timestamp)) + toIntervalDay(coalesce(max(retention_period_days), 30))) AS expires
+      FROM ${database}.session_replay_events GROUP BY team_id, session_id ORDER BY team_id, session_id`,
+    format: "JSONEachRow",
+    clickhouse_settings: { output_format_json_quote_64bit_integers: 0 },
+  });
+  const rows = await result.json<Row>();
+  return rows.map((row) => ({ ...row, deleted: Boolean(row["deleted"]) }));
+}
