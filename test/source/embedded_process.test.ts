@@ -1,16 +1,17 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { suite, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { ClickHouseLogLevel, createClient } from "@clickhouse/client";
 import { ReplayportError } from "../../src/errors.ts";
 import { serveEmbedded, startEmbedded } from "../../src/source/embedded/start.ts";
+import { makeTempDirectory } from "../../src/source/embedded/temp_directory.ts";
 import { embedded, embeddedSkip } from "../harness/embedded.ts";
 
 const ENDLESS = "SELECT count() FROM numbers(1000000000000) WHERE sipHash64(number) = 1 SETTINGS max_threads = 1";
@@ -224,15 +225,19 @@ suite("embedded: the process", { skip: embeddedSkip }, () => {
     });
     const [line] = (await once(parent.stdout, "data")) as [Buffer];
     const { url, pid } = JSON.parse(line.toString()) as { url: string; pid: number };
-    const cut = assert.rejects(fetch(url, { method: "POST", body: ENDLESS }));
-    await until("the query runs", async () => (await temporaryFiles(directory.path)).length > 0);
-    parent.kill("SIGKILL");
-    await until("the engine has ended", () => !isAlive(pid));
-    await cut;
-    assert.deepEqual(
-      (await readdir(directory.path)).filter((name) => name.startsWith("replayport-")),
-      [],
-    );
+    try {
+      const cut = assert.rejects(fetch(url, { method: "POST", body: ENDLESS }));
+      await until("the query runs", async () => (await temporaryFiles(directory.path)).length > 0);
+      parent.kill("SIGKILL");
+      await until("the engine has ended", () => !isAlive(pid));
+      await cut;
+      assert.deepEqual(
+        (await readdir(directory.path)).filter((name) => name.startsWith("replayport-")),
+        [],
+      );
+    } finally {
+      if (isAlive(pid)) process.kill(pid, "SIGKILL");
+    }
   });
 
   test("serveEmbedded runs until it is told to stop, and fails where the engine ends by itself", async () => {
@@ -249,6 +254,21 @@ suite("embedded: the process", { skip: embeddedSkip }, () => {
     });
     await assert.rejects(serving, hasCode("source.embedded.exited"));
   });
+});
+
+test("embedded: the temporary directories of engines that were killed are removed, others are not", async () => {
+  await using parent = await temporaryDirectory();
+  const gone = spawn(process.execPath, ["-e", ""]);
+  await once(gone, "exit");
+  await mkdir(join(parent.path, `replayport-engine-${gone.pid}-abc`));
+  await mkdir(join(parent.path, `replayport-engine-${process.ppid}-abc`));
+  await mkdir(join(parent.path, "data"));
+  const made = await makeTempDirectory(parent.path);
+  assert.deepEqual(
+    (await readdir(parent.path)).sort(),
+    ["data", basename(made), `replayport-engine-${process.ppid}-abc`].sort(),
+  );
+  assert.equal((await stat(made)).mode & 0o777, 0o700);
 });
 
 async function temporaryFiles(path: string): Promise<readonly string[]> {
