@@ -1,0 +1,206 @@
+import { writeFile } from "node:fs/promises";
+import { relative } from "node:path";
+import { Writable } from "node:stream";
+import type { Command } from "commander";
+import { currentRowsSql } from "../../../destinations/lake/index.ts";
+import { openDestination } from "../../../destinations/registry.ts";
+import { loadConfig } from "../../config/load.ts";
+import { DEMO_DATABASE, demoConfig } from "../../demo/demo_config.ts";
+import { engineSql } from "../../demo/engine_sql.ts";
+import { type DemoFolder, claimFolder, clearFolder } from "../../demo/folder.ts";
+import type { SessionPlan } from "../../demo/generate.ts";
+import { createLakeView, LAKE_VIEW } from "../../demo/lake_view.ts";
+import { holds, prove } from "../../demo/proof.ts";
+import { askLake } from "../../demo/questions.ts";
+import { REPLAY_TABLE } from "../../demo/replay_table.ts";
+import {
+  type Cast,
+  catchUp,
+  Clock,
+  type Exported,
+  letTheRestArrive,
+  liveThrough,
+  type OnProgress,
+} from "../../demo/story.ts";
+import { World } from "../../demo/world.ts";
+import { ReplayportError } from "../../errors.ts";
+import { type ExportDefinition, fileExtension } from "../../export/definition.ts";
+import { SESSION_REPLAYS_KEY } from "../../models/session_replays.ts";
+import { exportedColumns } from "../../models/session_replays_query.ts";
+import { openClickHouse } from "../../source/clickhouse.ts";
+import { startEmbedded } from "../../source/embedded/start.ts";
+import { VERSION } from "../../version.ts";
+import { wholeNumber } from "../arguments.ts";
+import { loggerFor, newAttempt } from "../context.ts";
+import { DemoReport } from "../demo_report.ts";
+import type { CliEnvironment, GlobalOptions } from "../environment.ts";
+import { EXIT } from "../exit_codes.ts";
+import { count, plural, printJson, span } from "../output.ts";
+
+interface DemoOptions extends GlobalOptions {
+  readonly sessions: number;
+  readonly days: number;
+  readonly dir: string;
+  readonly json?: boolean;
+}
+
+const DAY_MS = 86_400_000;
+/** A fixed one, so that every demo tells the same story; the last of two days begins a month, and so a partition. */
+const LAST_MIDNIGHT = Date.UTC(2026, 9, 2);
+const SEED = 20_261_001;
+const REQUEST_TIMEOUT_MS = 600_000;
+
+export function addDemo(program: Command, cli: CliEnvironment): void {
+  program
+    .command("demo")
+    .description("fill an embedded ClickHouse, export it to a local lake as time goes by, and prove the result")
+    .option("--sessions <n>", "sessions to make", wholeNumber, 200_000)
+    .option("--days <n>", "days that they are spread over", wholeNumber, 2)
+    .option("--dir <folder>", "where it is made; kept afterwards, replaced by the next demo", "demo")
+    .option("--json", "print the results as JSON, not the story")
+    .addHelpText("after", "\nExample:\n  replayport demo --sessions 20000 --dir /tmp/replayport-demo")
+    .action(async (_options, command: Command) => {
+      await demo(cli, command.optsWithGlobals());
+    });
+}
+
+async function demo(cli: CliEnvironment, options: DemoOptions): Promise<void> {
+  const { signal } = cli;
+  const began = performance.now();
+  const folder = await claimFolder(options.dir);
+  const until = new Date(LAST_MIDNIGHT);
+  const from = new Date(LAST_MIDNIGHT - options.days * DAY_MS);
+  const plan: SessionPlan = { sessions: options.sessions, from, until, seed: SEED };
+  const report = new DemoReport(cli, options.json === true ? silence() : cli.stdout);
+  report.title(
+    `Replayport's demo: ${plural(options.sessions, "session")} over ${plural(options.days, "day")}, in ${shown(folder.path)}`,
+  );
+
+  const made = report.step("A source: PostHog's table of replays in an embedded ClickHouse");
+  await using engine = await startEmbedded({ path: folder.engine, signal });
+  await clearFolder(folder);
+  const sql = engineSql(engine.url);
+  const world = new World(sql, DEMO_DATABASE);
+  const facts = await world.create(plan, signal);
+  made(`${plural(facts.rows, "partial row")} of ${plural(facts.sessions, "session")} are on their way:`);
+  report.line(
+    `   ${count(facts.mobile)} sessions are mobile, ${count(facts.acrossMidnight)} cross midnight; a day later`,
+  );
+  report.line(
+    `   ${count(facts.tagged)} get tags, ${count(facts.deleted)} are deleted; ${count(facts.late)} rows come hours late`,
+  );
+
+  const clock = new Clock(from);
+  const definition = await writeConfig(folder, from, cli);
+  await using source = await openClickHouse({
+    url: engine.url,
+    username: "default",
+    password: "",
+    database: DEMO_DATABASE,
+    table: REPLAY_TABLE,
+    requestTimeoutMs: REQUEST_TIMEOUT_MS,
+  });
+  const log = loggerFor(cli, options);
+  await using destination = openDestination(
+    { type: "file", path: folder.lake },
+    { export: definition.name, path: definition.path },
+    { now: clock.now, version: VERSION, onWarning: (message, detail) => log.warn(detail, message) },
+  );
+  const cast: Cast = { clock, world, definition, source, destination, stageRoot: folder.stage, newAttempt };
+
+  const lived = report.step("Hour by hour, as it would be live (the clock is simulated)");
+  const live = await withProgress(report, (tick) => liveThrough(cast, plan, tick, signal));
+  lived(report.exported(live));
+  const parts = await world.parts(signal);
+  report.line(`   the table has ${plural(parts.parts, "part")} now, ${parts.merged} of them merged`);
+
+  const arrived = report.step("A day later: late rows, tags and deletions have come, the worker was away");
+  await letTheRestArrive(cast, plan, signal);
+  await createLakeView(sql, lakeSelect(folder, definition), signal);
+  const table = `${DEMO_DATABASE}.${REPLAY_TABLE}`;
+  const behind = await prove(sql, table, LAKE_VIEW, signal);
+  report.line(
+    `   the lake is behind: ${count(behind.missing)} sessions missing, ${count(behind.different)} out of date`,
+  );
+  const caughtUp = await withProgress(report, (tick) => catchUp(cast, tick, signal));
+  arrived(report.exported(caughtUp));
+
+  const asked = report.step("Questions to the lake, in SQL over its Parquet files");
+  const answers = await askLake(sql, LAKE_VIEW, signal);
+  asked("three SELECTs, each over all files");
+  report.answers(answers);
+
+  const proved = report.step("The proof: current rows of the lake against the source's aggregates");
+  const proof = await prove(sql, table, LAKE_VIEW, signal);
+  proved("one GROUP BY over the whole table, FULL OUTER JOIN the lake");
+  report.proof(proof);
+  await world.end(signal);
+
+  const seconds = (performance.now() - began) / 1000;
+  if (holds(proof)) next(report, folder, seconds);
+  else report.line(`   Please report it; everything is kept in ${shown(folder.path)}.`);
+  if (options.json === true) {
+    printJson(cli.stdout, {
+      folder: folder.path,
+      seconds,
+      source: facts,
+      live,
+      behind,
+      caughtUp,
+      answers,
+      proof,
+    });
+  }
+  if (!holds(proof)) cli.setExitCode(EXIT.failed);
+}
+
+async function withProgress(report: DemoReport, work: (tick: OnProgress) => Promise<Exported>): Promise<Exported> {
+  using bar = report.progress("exporting");
+  return await work(bar.tick);
+}
+
+async function writeConfig(folder: DemoFolder, start: Date, cli: CliEnvironment): Promise<ExportDefinition> {
+  await writeFile(folder.config, demoConfig(folder, start));
+  const [definition] = (await loadConfig(folder.config, cli.env)).exports;
+  if (definition) return definition;
+  throw new ReplayportError(`${folder.config} has no export`, { code: "demo.config", remedy: "give-up" });
+}
+
+/** What `replayport sql` prints for this lake. */
+function lakeSelect(folder: DemoFolder, definition: ExportDefinition): string {
+  const { name, path, format, compression, selection } = definition;
+  return currentRowsSql({
+    reader: "clickhouse",
+    options: { type: "file", path: folder.lake },
+    export: name,
+    pathTemplate: path,
+    format,
+    extension: fileExtension(format, compression),
+    columns: exportedColumns(selection),
+    key: SESSION_REPLAYS_KEY,
+  });
+}
+
+function next(report: DemoReport, folder: DemoFolder, seconds: number): void {
+  const config = `--config ${shown(folder.config)}`;
+  report.line();
+  report.title(`Done in ${span(seconds)}. What to do next`);
+  report.line(`   The lake is in ${shown(folder.lake)}: Parquet files and, in _replayport, the receipts.`);
+  report.line("   Look around in it:");
+  report.line(`     replayport status ${config}`);
+  report.line(`     replayport sql ${config}`);
+  report.line("   With a ClickHouse and a bucket of your own:");
+  report.line("     replayport init         writes a commented schedules.yaml");
+  report.line("     replayport check        tries everything that it names");
+  report.line("     replayport run --due    loads what is due; from cron as often as you like");
+  report.line("     replayport sql          prints the SELECT that your BI tool needs");
+}
+
+function shown(path: string): string {
+  const near = relative(process.cwd(), path);
+  return near.startsWith("..") ? path : `./${near}`;
+}
+
+function silence(): Writable {
+  return new Writable({ write: (_chunk, _encoding, done) => done() });
+}

@@ -1,0 +1,33 @@
+import { basename } from "node:path";
+import type { DemoFolder } from "./folder.ts";
+import { REPLAY_TABLE } from "./replay_table.ts";
+
+export const DEMO_DATABASE = "posthog";
+export const DEMO_EXPORT = "replays";
+export const DEMO_POSTHOG = "https://eu.posthog.com";
+
+/** The config that the demo runs by, left in its folder so that every other command can be tried on what it made. */
+export function demoConfig(folder: DemoFolder, start: Date): string {
+  return `# Written by \`replayport demo\`. Try: replayport --config ${basename(folder.path)}/schedules.yaml status
+posthog_url: ${DEMO_POSTHOG}
+
+source:
+  embedded:
+    path: ./${basename(folder.engine)}
+    database: ${DEMO_DATABASE}
+    table: ${REPLAY_TABLE}
+
+destinations:
+  lake: { type: file, path: ./${basename(folder.lake)} }
+
+exports:
+  ${DEMO_EXPORT}:
+    model: session_replays
+    team_id: 1
+    destination: lake
+    schedule: "@hourly"
+    start: ${start.toISOString().slice(0, 19)}Z
+    settle: 5m
+    sweep: { schedule: "@daily", after: 1d }
+`;
+}

@@ -1,0 +1,43 @@
+/** SQL over ClickHouse's HTTP interface, for what a source does not do: making tables, and asking as a BI tool would. */
+import { ReplayportError, messageOf } from "../errors.ts";
+
+export interface EngineSql {
+  run(statement: string, signal: AbortSignal): Promise<void>;
+  /** Numbers of any size come as numbers. */
+  rows<Row>(query: string, signal: AbortSignal): Promise<Row[]>;
+}
+
+export function engineSql(url: string): EngineSql {
+  const address = `${url}/?default_format=JSONEachRow&output_format_json_quote_64bit_integers=0&session_timezone=UTC`;
+  const ask = async (body: string, signal: AbortSignal): Promise<string> => {
+    let response: Response;
+    try {
+      response = await fetch(address, { method: "POST", body, signal });
+    } catch (cause) {
+      signal.throwIfAborted();
+      throw failed(`the engine does not answer: ${messageOf(cause)}`, cause);
+    }
+    const text = await response.text();
+    if (!response.ok) throw failed(`the engine answered: ${text.trim().slice(0, 1000)}`);
+    return text;
+  };
+  return {
+    run: async (statement, signal) => {
+      await ask(statement, signal);
+    },
+    rows: async <Row>(query: string, signal: AbortSignal) =>
+      (await ask(query, signal))
+        .split("\n")
+        .filter((line) => line !== "")
+        .map((line) => JSON.parse(line) as Row),
+  };
+}
+
+function failed(message: string, cause?: unknown): ReplayportError {
+  return new ReplayportError(message, {
+    code: "demo.engine",
+    remedy: "give-up",
+    hint: "Remove the demo's folder and run it again; report the message if it stays.",
+    cause,
+  });
+}

@@ -1,0 +1,95 @@
+/**
+ * The world that the demo exports from: rows that become visible in PostHog's table as a clock goes on. They wait in a
+ * table of their own, with the moment at which each can be seen.
+ */
+import { identifier, secondParameter } from "../models/sql.ts";
+import type { EngineSql } from "./engine_sql.ts";
+import { KEEP_PARTIAL_ROWS, type SessionPlan, insertArrivals } from "./generate.ts";
+import { REPLAY_COLUMN_LIST, REPLAY_COLUMNS, REPLAY_TABLE, createReplayTables } from "./replay_table.ts";
+
+const WAITING = "replayport_demo_arrivals";
+const NAMES = REPLAY_COLUMNS.map(([name]) => name).join(", ");
+
+export interface WorldFacts {
+  readonly sessions: number;
+  readonly rows: number;
+  readonly acrossMidnight: number;
+  readonly mobile: number;
+  /** Rows that become visible more than an hour after their `_timestamp`. */
+  readonly late: number;
+  readonly tagged: number;
+  readonly deleted: number;
+}
+
+export interface Parts {
+  readonly parts: number;
+  readonly merged: number;
+}
+
+export class World {
+  readonly #sql: EngineSql;
+  readonly #database: string;
+  readonly #table: string;
+  readonly #waiting: string;
+  #seen = new Date(0);
+
+  constructor(sql: EngineSql, database: string) {
+    this.#sql = sql;
+    this.#database = database;
+    this.#table = `${identifier(database)}.${REPLAY_TABLE}`;
+    this.#waiting = `${identifier(database)}.${WAITING}`;
+  }
+
+  /** Makes the tables anew, and every row that will ever arrive. */
+  async create(plan: SessionPlan, signal: AbortSignal): Promise<WorldFacts> {
+    const statements = [
+      `DROP DATABASE IF EXISTS ${identifier(this.#database)} SYNC`,
+      ...createReplayTables(this.#database),
+      `CREATE TABLE ${this.#waiting} (\n${REPLAY_COLUMN_LIST},\n  visible_at DateTime('UTC')\n)
+ENGINE = MergeTree ORDER BY visible_at`,
+      ...insertArrivals(plan, this.#database, WAITING),
+    ];
+    for (const statement of statements) await this.#sql.run(statement, signal);
+    const [facts] = await this.#sql.rows<WorldFacts>(
+      `SELECT count() AS sessions, sum(n) AS rows, countIf(days > 1) AS acrossMidnight, countIf(origin = 'mobile') AS mobile,
+         sum(lag) AS late, countIf(tags) AS tagged, countIf(gone) AS deleted
+       FROM (SELECT count() AS n, uniqExact(toDate(min_first_timestamp)) AS days, argMinMerge(snapshot_source) AS origin,
+         countIf(visible_at > _timestamp + 3600) AS lag, max(notEmpty(ai_tags_fixed)) AS tags, max(is_deleted) AS gone
+         FROM ${this.#waiting} GROUP BY team_id, session_id)`,
+      signal,
+    );
+    if (!facts) throw new Error("a query without GROUP BY gave no row");
+    return facts;
+  }
+
+  /** Lets every row arrive that can be seen by then. */
+  async arrive(until: Date, signal: AbortSignal): Promise<void> {
+    await this.#sql.run(
+      `INSERT INTO ${this.#table} (${NAMES}) ${KEEP_PARTIAL_ROWS}
+       SELECT ${NAMES} FROM ${this.#waiting}
+       WHERE visible_at > '${secondParameter(this.#seen)}' AND visible_at <= '${secondParameter(until)}'`,
+      signal,
+    );
+    this.#seen = until;
+  }
+
+  /** Merges what is there into one part for each month; what comes later stays as it comes. */
+  async mergeAndStop(signal: AbortSignal): Promise<void> {
+    await this.#sql.run(`OPTIMIZE TABLE ${this.#table} FINAL`, signal);
+    await this.#sql.run(`SYSTEM STOP MERGES ${this.#table}`, signal);
+  }
+
+  async parts(signal: AbortSignal): Promise<Parts> {
+    const [parts] = await this.#sql.rows<Parts>(
+      `SELECT count() AS parts, countIf(level > 0) AS merged FROM system.parts
+       WHERE active AND database = '${this.#database}' AND table = '${REPLAY_TABLE}'`,
+      signal,
+    );
+    return parts ?? { parts: 0, merged: 0 };
+  }
+
+  /** Drops the rows that wait: all have arrived. */
+  async end(signal: AbortSignal): Promise<void> {
+    await this.#sql.run(`DROP TABLE ${this.#waiting} SYNC`, signal);
+  }
+}

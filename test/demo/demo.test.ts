@@ -1,0 +1,183 @@
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PassThrough } from "node:stream";
+import { text } from "node:stream/consumers";
+import { after, before, describe, test } from "node:test";
+import { Redactor } from "../../src/cli/log.ts";
+import { createProgram } from "../../src/cli/program.ts";
+import { type EngineSql, engineSql } from "../../src/demo/engine_sql.ts";
+import { LAKE_VIEW } from "../../src/demo/lake_view.ts";
+import { type Proof, holds, prove } from "../../src/demo/proof.ts";
+import type { Answers } from "../../src/demo/questions.ts";
+import { ReplayportError } from "../../src/errors.ts";
+import { type Embedded, startEmbedded } from "../../src/source/embedded/start.ts";
+import { embeddedSkip } from "../harness/embedded.ts";
+
+const SESSIONS = 3_000;
+const TABLE = "posthog.session_replay_events";
+const signal = AbortSignal.timeout(180_000);
+
+interface Told {
+  readonly live: { readonly batches: number; readonly sweeps: number };
+  readonly behind: Proof;
+  readonly caughtUp: { readonly batches: number; readonly sweeps: number };
+  readonly answers: Answers;
+  readonly proof: Proof;
+}
+
+async function replayport(...args: readonly string[]): Promise<{ stdout: string; exitCode: number }> {
+  const stdout = new PassThrough();
+  const told = text(stdout);
+  let exitCode = 0;
+  const program = createProgram({
+    env: {},
+    stdout,
+    stderr: new PassThrough().resume(),
+    redactor: new Redactor(),
+    now: () => new Date(),
+    signal,
+    setExitCode: (code) => {
+      exitCode = code;
+    },
+  });
+  try {
+    await program.parseAsync(["node", "replayport", ...args]);
+  } finally {
+    stdout.end();
+  }
+  return { stdout: await told, exitCode };
+}
+
+describe("the demo", { skip: embeddedSkip }, () => {
+  let root: string;
+  let dir: string;
+  let told: Told;
+  const run = async (): Promise<Told> => {
+    const args = ["demo", "--sessions", String(SESSIONS), "--days", "1", "--dir", dir, "--json"];
+    const { stdout, exitCode } = await replayport(...args);
+    assert.equal(exitCode, 0);
+    return JSON.parse(stdout) as Told;
+  };
+
+  before(async () => {
+    root = await mkdtemp(join(tmpdir(), "replayport-demo-test-"));
+    dir = join(root, "demo");
+    told = await run();
+  });
+  after(() => rm(root, { recursive: true, force: true }));
+
+  test("proves that the lake holds what the source holds", () => {
+    const { source, lake, ...differences } = told.proof;
+    assert.deepEqual([source, lake], [SESSIONS, SESSIONS]);
+    assert.deepEqual(differences, {
+      missing: 0,
+      unknown: 0,
+      doubled: 0,
+      different: 0,
+      differentColumns: [],
+      example: "",
+    });
+  });
+
+  test("exports every hour, falls behind by late rows and tags, and catches up by a sweep", () => {
+    assert.equal(told.live.batches, 24);
+    assert.ok(told.behind.different > 50, String(told.behind.different));
+    assert.ok(told.behind.differentColumns.includes("ai_tags_fixed"));
+    assert.ok(told.behind.differentColumns.includes("is_deleted"));
+    assert.equal(told.caughtUp.sweeps, 1);
+  });
+
+  test("asks the lake what a BI tool would", () => {
+    const { days, pages, worth } = told.answers;
+    assert.deepEqual(
+      days.map(({ day, replays }) => [day, replays]),
+      [["2026-10-01", SESSIONS]],
+    );
+    assert.equal(days[0]?.hours.length, 24);
+    assert.equal(pages[0]?.page, "/checkout");
+    assert.equal(worth.length, 10);
+    assert.ok(worth.every(({ errors }) => errors > 0));
+  });
+
+  test("leaves a config by which the other commands work on what it made", async () => {
+    const { stdout } = await replayport("--config", join(dir, "schedules.yaml"), "status", "--json");
+    const [status] = JSON.parse(stdout) as { gaps: unknown[]; loadedUntil: string }[];
+    assert.deepEqual([status?.gaps, status?.loadedUntil], [[], "2026-10-03T09:00:00.000Z"]);
+  });
+
+  test("does not touch a folder that it did not make", async () => {
+    const other = join(root, "other");
+    await mkdir(other);
+    await writeFile(join(other, "thesis.txt"), "years of work");
+    await assert.rejects(
+      replayport("demo", "--dir", other),
+      (error) => error instanceof ReplayportError && error.code === "usage.demo_folder",
+    );
+    assert.deepEqual(await readdir(other), ["thesis.txt"]);
+    assert.equal(await readFile(join(other, "thesis.txt"), "utf8"), "years of work");
+  });
+
+  test("replaces what an earlier demo made, and tells the same story again", async () => {
+    const again = await run();
+    assert.deepEqual(again.proof, told.proof);
+    assert.deepEqual(again.answers, told.answers);
+  });
+
+  describe("its proof", () => {
+    let engine: Embedded;
+    let sql: EngineSql;
+    const proved = (): Promise<Proof> => prove(sql, TABLE, LAKE_VIEW, signal);
+    const sweepFile = async (): Promise<string> => {
+      const folder = join(dir, "lake", "replays", "dt=2026-10-01");
+      const name = (await readdir(folder)).find((each) => each.endsWith(".parquet"));
+      assert.ok(name);
+      return join(folder, name);
+    };
+    before(async () => {
+      engine = await startEmbedded({ path: join(dir, "clickhouse"), signal });
+      sql = engineSql(engine.url);
+    });
+    after(() => engine[Symbol.asyncDispose]());
+
+    test("holds before anything is spoilt", async () => {
+      assert.ok(holds(await proved()));
+    });
+
+    test("fails where a file of the lake is lost", async () => {
+      const path = await sweepFile();
+      const kept = await readFile(path);
+      await rm(path);
+      const proof = await proved();
+      await writeFile(path, kept);
+      assert.ok(!holds(proof));
+      assert.ok(proof.missing + proof.different > 0);
+    });
+
+    test("fails where the source has a row more, and names session and columns", async () => {
+      const [row] = await sql.rows<{ session_id: string }>(`SELECT session_id FROM ${LAKE_VIEW} LIMIT 1`, signal);
+      assert.ok(row);
+      const columns = "* REPLACE (click_count + 1 AS click_count)";
+      const of = `WHERE session_id = '${row.session_id}' LIMIT 1`;
+      await sql.run(`INSERT INTO ${TABLE} SELECT ${columns} FROM ${TABLE} ${of}`, signal);
+      const { different, differentColumns, example } = await proved();
+      assert.deepEqual([different, example], [1, row.session_id]);
+      assert.ok(differentColumns.includes("click_count"));
+    });
+
+    test("fails where a session is doubled or not the source's", async () => {
+      const twice = `(SELECT * FROM ${LAKE_VIEW} UNION ALL SELECT * FROM ${LAKE_VIEW} LIMIT 5)`;
+      const doubled = await prove(sql, TABLE, twice, signal);
+      assert.ok(doubled.doubled > 0);
+      const renamed = `(SELECT * REPLACE (if(startsWith(session_id, '01'), concat('x', session_id), '') AS session_id) FROM ${LAKE_VIEW})`;
+      const strange = await prove(sql, TABLE, renamed, signal);
+      assert.deepEqual([strange.missing, strange.unknown], [SESSIONS, SESSIONS]);
+    });
+
+    test("fails on nothing at all", () => {
+      const nothing = { source: 0, lake: 0, missing: 0, unknown: 0, doubled: 0, different: 0 };
+      assert.ok(!holds({ ...nothing, differentColumns: [], example: "" }));
+    });
+  });
+});
