@@ -3,11 +3,13 @@ import { dirname, resolve } from "node:path";
 import { type Document, LineCounter, parseDocument, visit, type YAMLError } from "yaml";
 import type * as z from "zod";
 import type { ExportDefinition } from "../export/definition.ts";
+import { type AlertsConfig, resolveAlerts } from "./alerts.ts";
 import { type DestinationConfig, destinationSchema, resolveDestination } from "./destinations.ts";
 import { type Environment, substituteTree, type SubstitutedTree } from "./env.ts";
 import { resolveExport, type Shared } from "./exports.ts";
 import { NAME } from "./fields.ts";
 import { type FleetConfig, type RedisConfig, resolveFleet, resolveRedis } from "./fleet.ts";
+import { type HttpConfig, resolveHttp } from "./http.ts";
 import { coerce, reportIssues } from "./issues.ts";
 import { configJsonSchema } from "./json_schema.ts";
 import { isRecord, pathKey } from "./path.ts";
@@ -16,6 +18,7 @@ import { createReport, type Problem, type Report } from "./problems.ts";
 import { configSchema, exportSchema } from "./schema.ts";
 import { collectSecrets } from "./secrets.ts";
 import { resolveSource, type SourceConfig, sourceSchema } from "./source.ts";
+import { resolveTelemetry, type TelemetryConfig } from "./telemetry.ts";
 
 export interface Config {
   /** Absolute. */
@@ -28,6 +31,10 @@ export interface Config {
   /** Undefined where the file has no `redis`. */
   readonly redis: RedisConfig | undefined;
   readonly fleet: FleetConfig;
+  readonly http: HttpConfig;
+  /** Undefined where the file has no `alerts`. */
+  readonly alerts: AlertsConfig | undefined;
+  readonly telemetry: TelemetryConfig;
   /** Every secret that was met, longest first; for logs to hide. */
   readonly secrets: readonly string[];
 }
@@ -226,6 +233,9 @@ async function resolveConfig(
       exports,
       redis,
       fleet: resolveFleet(settings.fleet),
+      http: resolveHttp(settings.http),
+      alerts: settings.alerts && resolveAlerts(settings.alerts),
+      telemetry: resolveTelemetry(settings.telemetry),
       secrets: secrets.sort((a, b) => b.length - a.length),
     }
   );

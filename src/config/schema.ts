@@ -6,10 +6,13 @@ import * as z from "zod";
 import { COMPRESSIONS } from "../export/definition.ts";
 import { SCHEDULE_FORMS } from "../intervals/schedule.ts";
 import { SESSION_REPLAYS } from "../models/session_replays.ts";
+import { alertsSchema } from "./alerts.ts";
 import { destinationSchema } from "./destinations.ts";
 import { duration, httpUrl, name, parsed, size, text } from "./fields.ts";
 import { fleetSchema, redisSchema } from "./fleet.ts";
+import { httpSchema } from "./http.ts";
 import { sourceSchema } from "./source.ts";
+import { telemetrySchema } from "./telemetry.ts";
 import { isTimezone } from "./times.ts";
 import { nearest } from "./suggest.ts";
 
@@ -192,6 +195,9 @@ export const configSchema = z
       .describe("What is exported, by names of your own: 1 to 63 of a-z, 0-9, _ and -."),
     redis: redisSchema.optional(),
     fleet: fleetSchema.optional(),
+    http: httpSchema.optional(),
+    alerts: alertsSchema.optional(),
+    telemetry: telemetrySchema.optional(),
     hash_salt: z
       .string()
       .min(16)

@@ -2,7 +2,7 @@
 import type { SubstitutedTree } from "./env.ts";
 import { isRecord, type Path } from "./path.ts";
 
-const SECRET_NAME = /passw|passphrase|secret|token|salt|credential|private_?key|access_?key|api_?key/i;
+const SECRET_NAME = /passw|passphrase|secret|token|salt|credential|private_?key|access_?key|api_?key|webhook/i;
 
 /**
  * Goes by the name of the key, so that a password in a section where it does not belong, or of a destination that has no

@@ -1,0 +1,48 @@
+/** The HTTP side: API, metrics, health and the dashboard. */
+import * as z from "zod";
+import { text } from "./fields.ts";
+
+export interface HttpConfig {
+  readonly host: string;
+  /** 0: any that is free. */
+  readonly port: number;
+  /** Undefined: nothing can be changed over HTTP, and nothing read unless `publicReads`. */
+  readonly token: string | undefined;
+  readonly publicReads: boolean;
+}
+
+export const httpSchema = z
+  .strictObject({
+    host: text
+      .default("127.0.0.1")
+      .describe("The address to listen on. Beyond loopback it takes a token.")
+      .meta({ examples: ["127.0.0.1", "0.0.0.0"] }),
+    port: z
+      .int()
+      .min(0)
+      .max(65_535)
+      .default(8080)
+      .describe("The port to listen on.")
+      .meta({ examples: [8080] }),
+    token: z
+      .string()
+      .min(16)
+      // What a header can carry; anything else could never be sent.
+      .regex(/^[\x21-\x7e]+$/)
+      .optional()
+      .describe("A secret of at least 16 characters without spaces, for `Authorization: Bearer …` and the dashboard.")
+      .meta({ examples: ["${REPLAYPORT_TOKEN}"] }),
+    public_reads: z
+      .boolean()
+      .default(false)
+      .describe("Whether reading (dashboard, metrics, GET) takes no token. Changes always take it."),
+  })
+  .describe("API, metrics, health and dashboard over HTTP.");
+
+export type HttpInput = z.output<typeof httpSchema>;
+
+/** @param input undefined where the file says nothing: then loopback, and health only */
+export function resolveHttp(input: HttpInput | undefined): HttpConfig {
+  const { host, port, token, public_reads } = input ?? httpSchema.parse({});
+  return { host, port, token, publicReads: public_reads };
+}
