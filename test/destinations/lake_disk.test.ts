@@ -87,30 +87,53 @@ suite("lake on disk", () => {
     assert.equal((await filesBelow(folder.path)).length, 2);
   });
 
-  test("an attempt that sleeps while two others load withdraws its commit", async () => {
+  // Asleep before its upload, its files are in nobody's list; asleep before its commit, the others have removed them.
+  for (const asleep of ["putFile", "createExclusive"] as const) {
+    test(`an attempt that sleeps before ${asleep} while two others load withdraws its commit`, async () => {
+      await using folder = await temporaryFolder();
+      await using batches = await Batches.open();
+      await using lake = openTestLake({ type: "file", path: folder.path });
+      await lake.load(await batches.batch(hours(0), [[row("a", 1)]]), SIGNAL);
+      // It reads generation 0, so it will create 1; when it gets there, 1 is gone again and 2 is what counts.
+      let created = false;
+      const sleeper = hookedLake(folder, {
+        before: async (operation) => {
+          if (operation !== asleep) return;
+          await lake.load(await batches.batch(hours(0), [[row("a", 2)]]), SIGNAL);
+          await lake.load(await batches.batch(hours(0), [[row("a", 3)]]), SIGNAL);
+        },
+        after: (operation) => {
+          created ||= operation === "createExclusive";
+          return Promise.resolve();
+        },
+      });
+      const error = await rejectsWith("retry", sleeper.load(await batches.batch(hours(0), [[row("a", 4)]]), SIGNAL));
+      assert.ok(created, "its commit went through");
+      assert.equal(error.code, "lake.lost_race");
+      assert.deepEqual(await lakeRows(folder.path, "manifests"), [row("a", 3)]);
+      assert.deepEqual((await filesBelow(folder.path))[0], manifest(0, 1, 2));
+      assert.equal((await filesBelow(folder.path)).length, 2);
+    });
+  }
+
+  test("half-written files of a dead attempt are removed by the next load of the batch, those of others stay", async () => {
     await using folder = await temporaryFolder();
     await using batches = await Batches.open();
     await using lake = openTestLake({ type: "file", path: folder.path });
-    await lake.load(await batches.batch(hours(0), [[row("a", 1)]]), SIGNAL);
-    // It reads generation 0, so it will create 1; when it gets there, 1 is gone again and 2 is what counts.
-    let created = false;
-    const sleeper = hookedLake(folder, {
-      before: async (operation) => {
-        if (operation !== "createExclusive") return;
-        await lake.load(await batches.batch(hours(0), [[row("a", 2)]]), SIGNAL);
-        await lake.load(await batches.batch(hours(0), [[row("a", 3)]]), SIGNAL);
-      },
-      after: (operation) => {
-        created ||= operation === "createExclusive";
-        return Promise.resolve();
-      },
-    });
-    const error = await rejectsWith("retry", sleeper.load(await batches.batch(hours(0), [[row("a", 4)]]), SIGNAL));
-    assert.ok(created, "its commit went through");
-    assert.equal(error.code, "lake.lost_race");
-    assert.deepEqual(await lakeRows(folder.path, "manifests"), [row("a", 3)]);
-    assert.deepEqual((await filesBelow(folder.path))[0], manifest(0, 1, 2));
-    assert.equal((await filesBelow(folder.path)).length, 2);
+    const day = join(folder.path, EXPORT, "dt=2026-10-01");
+    const ledger = join(folder.path, "_replayport", EXPORT);
+    for (const path of [day, ledger]) await mkdir(path, { recursive: true });
+    const half = (hour: number, rest: string): string => `.${intervalName(hours(hour))}.${rest}.0123456789ab.tmp`;
+    for (const hour of [0, 1]) {
+      await writeFile(join(day, half(hour, "deaddeaddead.0.parquet")), "half");
+      await writeFile(join(ledger, half(hour, "000000.json")), "half");
+    }
+    await lake.load(await batches.batch(hours(0), []), SIGNAL);
+    assert.deepEqual(await filesBelow(folder.path), [
+      `_replayport/${EXPORT}/${half(1, "000000.json")}`,
+      manifest(0, 1, 0),
+      `${EXPORT}/dt=2026-10-01/${half(1, "deaddeaddead.0.parquet")}`,
+    ]);
   });
 
   test("where it cannot be told whether the commit went through, the files stay, and the next load settles it", async () => {

@@ -32,6 +32,8 @@ export type Fault =
   | { readonly kind: "cut-body"; readonly afterBytes: number }
   /** The answer's body ends after so many bytes, in good form: chunked, and without a word of what is missing. */
   | { readonly kind: "end-body"; readonly afterBytes: number }
+  /** The answer's body stops after so many bytes, and the connection stays. */
+  | { readonly kind: "stall-body"; readonly afterBytes: number }
   /** The request goes on to the server when the promise resolves; never, if it does not. */
   | { readonly kind: "hold-request"; readonly until: Promise<unknown> }
   /** The answer goes on to the client when the promise resolves. */
@@ -126,12 +128,13 @@ async function handle(to: URL, incoming: IncomingMessage, answer: ServerResponse
     case "cut-answer":
     case "cut-body":
     case "end-body":
+    case "stall-body":
     case "hold-answer":
       break;
     default:
       fault satisfies never;
   }
-  const response = await forward(to, incoming);
+  const response = await forward(to, incoming, answer);
   if (fault?.kind === "cut-answer") {
     // The answer has begun, so the server has done its work.
     response.resume();
@@ -139,7 +142,7 @@ async function handle(to: URL, incoming: IncomingMessage, answer: ServerResponse
     return;
   }
   if (fault?.kind === "hold-answer") await fault.until;
-  const limit = fault?.kind === "cut-body" || fault?.kind === "end-body" ? fault.afterBytes : Number.POSITIVE_INFINITY;
+  const limit = fault && "afterBytes" in fault ? fault.afterBytes : Number.POSITIVE_INFINITY;
   const headers = { ...response.headers };
   if (fault?.kind === "end-body") delete headers["content-length"];
   answer.writeHead(response.statusCode ?? 502, headers);
@@ -157,12 +160,16 @@ async function handle(to: URL, incoming: IncomingMessage, answer: ServerResponse
       incoming.socket.destroy();
       return;
     }
+    if (fault?.kind === "stall-body") {
+      await once(incoming.socket, "close");
+      return;
+    }
     break;
   }
   answer.end();
 }
 
-function forward(to: URL, incoming: IncomingMessage): Promise<IncomingMessage> {
+function forward(to: URL, incoming: IncomingMessage, answer: ServerResponse): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     // `Expect: 100-continue` was answered by our own server already.
     const { expect: _, ...headers } = incoming.headers;
@@ -170,8 +177,9 @@ function forward(to: URL, incoming: IncomingMessage): Promise<IncomingMessage> {
     const request = send({ host: to.hostname, port: to.port, method, path, headers, agent: false }, resolve);
     request.on("error", reject);
     incoming.on("error", reject);
-    incoming.on("close", () => {
-      if (!incoming.complete) request.destroy();
+    // A client that goes away goes away for the server too.
+    answer.on("close", () => {
+      if (!answer.writableFinished) request.destroy();
     });
     incoming.pipe(request);
   });

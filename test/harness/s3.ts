@@ -70,6 +70,7 @@ async function startMoto(program: string): Promise<S3Server | undefined> {
   const stop = async (): Promise<void> => {
     process.off("exit", end);
     if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    child.ref();
     const ended = once(child, "exit");
     end();
     await ended;

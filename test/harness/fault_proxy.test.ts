@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { suite, test } from "node:test";
+import { anyOf, type Fault, type FaultProxy, first, openFaultProxy } from "./fault_proxy.ts";
+
+const BODY = "0123456789".repeat(20_000);
+
+interface World extends AsyncDisposable {
+  readonly proxy: FaultProxy;
+  /** What the server was sent. */
+  readonly received: string[];
+}
+
+async function openWorld(): Promise<World> {
+  const received: string[] = [];
+  const server = createServer((request, answer) => {
+    void (async () => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+      received.push(`${request.method} ${request.url} ${Buffer.concat(chunks).toString()}`);
+      answer.writeHead(201, { "x-of": "the server" }).end(BODY);
+    })();
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const proxy = await openFaultProxy(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  return {
+    proxy,
+    received,
+    async [Symbol.asyncDispose]() {
+      await proxy[Symbol.asyncDispose]();
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+async function ask({ proxy }: World, fault?: Fault): Promise<{ status: number; body: string }> {
+  proxy.decide(() => fault);
+  const response = await fetch(`${proxy.url}/path?a=b`, { method: "POST", body: "hello" });
+  return { status: response.status, body: await response.text() };
+}
+
+suite("fault proxy", () => {
+  test("without a fault everything passes", async () => {
+    await using world = await openWorld();
+    assert.deepEqual(await ask(world), { status: 201, body: BODY });
+    assert.deepEqual(world.received, ["POST /path?a=b hello"]);
+    assert.deepEqual(
+      world.proxy.requests.map(({ method, path, count }) => [method, path, count]),
+      [["POST", "/path?a=b", 1]],
+    );
+  });
+
+  test("an answer of its own does not reach the server", async () => {
+    await using world = await openWorld();
+    assert.deepEqual(await ask(world, { kind: "answer", status: 503, body: "later" }), { status: 503, body: "later" });
+    assert.deepEqual(world.received, []);
+  });
+
+  test("a line that breaks before the server, and one that breaks after it", async () => {
+    await using world = await openWorld();
+    await assert.rejects(ask(world, { kind: "cut-request" }));
+    assert.deepEqual(world.received, []);
+    await assert.rejects(ask(world, { kind: "cut-answer" }));
+    assert.equal(world.received.length, 1);
+  });
+
+  test("a body that breaks off, and one that ends early as if it were whole", async () => {
+    await using world = await openWorld();
+    await assert.rejects(ask(world, { kind: "cut-body", afterBytes: 100_000 }));
+    const ended = await ask(world, { kind: "end-body", afterBytes: 100_000 });
+    assert.deepEqual(ended, { status: 201, body: BODY.slice(0, 100_000) });
+  });
+
+  test("a request and an answer that are held, and let go", async () => {
+    await using world = await openWorld();
+    for (const kind of ["hold-request", "hold-answer"] as const) {
+      let release = (): void => undefined;
+      const until = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      const before = world.received.length;
+      const asked = ask(world, { kind, until });
+      const early = await Promise.race([asked, new Promise((resolve) => setImmediate(resolve, "nothing yet"))]);
+      assert.equal(early, "nothing yet");
+      if (kind === "hold-request") assert.equal(world.received.length, before);
+      release();
+      assert.equal((await asked).status, 201);
+    }
+  });
+
+  test("faults for the first requests only, and the first of several", async () => {
+    await using world = await openWorld();
+    const { proxy } = world;
+    const none = first(0, () => true, { kind: "cut-request" });
+    proxy.decide(
+      anyOf(
+        none,
+        first(1, ({ method }) => method === "GET", { kind: "answer", status: 500 }),
+      ),
+    );
+    const statuses: number[] = [];
+    for (const method of ["POST", "GET", "GET"]) {
+      const response = await fetch(proxy.url, { method });
+      await response.text();
+      statuses.push(response.status);
+    }
+    assert.deepEqual(statuses, [201, 500, 201]);
+  });
+
+  test("a dead server answers nobody", async () => {
+    await using world = await openWorld();
+    assert.equal((await ask(world)).status, 201);
+    world.proxy.die();
+    await assert.rejects(ask(world));
+  });
+});
