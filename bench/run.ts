@@ -1,0 +1,108 @@
+/**
+ * `npm run bench`: fills an embedded ClickHouse with a year of sessions, takes each figure in a process of its own, prints
+ * them, and writes them to RESULTS.md. Options: --sessions 1000000, --repeats 3, --only engine,load,parquetjs,empty,hours,year,
+ * --no-record.
+ */
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import type { Answer, Job } from "./jobs/job.ts";
+import { describeMachine, peakMemory, resetPeak } from "./machine.ts";
+import { type Measured, median, report } from "./report.ts";
+import { record } from "./results.ts";
+import { type Bench, FROM, UNTIL, setUp } from "./setup.ts";
+
+const ALL = ["engine", "load", "parquetjs", "empty", "hours", "year"] as const;
+const HOURS = 1_000;
+const EMPTY = 50;
+/** parquetjs-lite gets a fifth of the sessions: its rate does not depend on their number, its time does. */
+const SHARE = 5;
+
+const { values } = parseArgs({
+  options: {
+    sessions: { type: "string", default: "1000000" },
+    repeats: { type: "string", default: "3" },
+    only: { type: "string", default: ALL.join(",") },
+    record: { type: "boolean", default: true },
+  },
+  allowNegative: true,
+});
+const wanted = new Set(values.only.split(","));
+const unknown = [...wanted].filter((name) => !ALL.some((one) => one === name));
+if (unknown.length > 0) throw new Error(`--only takes ${ALL.join(", ")}; not ${unknown.join(", ")}`);
+
+const interruption = new AbortController();
+process.once("SIGINT", () => interruption.abort(new Error("stopped by SIGINT")));
+const { signal } = interruption;
+
+type Task = Job extends infer One
+  ? One extends Job
+    ? Omit<One, "config" | "url" | "folder" | "from" | "until"> & { readonly from?: Date; readonly until?: Date }
+    : never
+  : never;
+
+async function measure(bench: Bench, task: Task): Promise<Measured> {
+  const folder = join(bench.root, "out", task.kind);
+  await mkdir(folder, { recursive: true });
+  const { from = FROM, until = UNTIL, ...rest } = task;
+  const place = { config: bench.config, url: bench.engine.url, folder };
+  const job = { ...rest, ...place, from: from.toISOString(), until: until.toISOString() } as Job;
+  const { pid } = bench.engine;
+  await resetPeak(pid);
+  const worker = fork(fileURLToPath(new URL("worker.ts", import.meta.url)), [JSON.stringify(job)], { signal });
+  const ended = once(worker, "exit");
+  const answer = await Promise.race([once(worker, "message"), ended.then(() => [undefined])]);
+  await ended;
+  const enginePeak = await peakMemory(pid);
+  await rm(folder, { recursive: true, force: true });
+  if (!answer[0]) throw new Error(`the worker of ${task.kind} failed`);
+  const measured = { ...(answer[0] as Answer), ...(enginePeak === undefined ? {} : { enginePeak }) };
+  const rate = `${Math.round(measured.rows / measured.seconds)} rows/s`;
+  console.error(`  ${task.kind}: ${measured.rows} rows in ${measured.seconds.toFixed(2)} s, ${rate}`);
+  return measured;
+}
+
+/** The engine and Replayport take turns, so that what else the machine does meets both; a round before them warms up. */
+async function sideBySide(bench: Bench, tasks: readonly Task[], repeats: number): Promise<Measured[]> {
+  const rounds: Measured[][] = [];
+  for (let round = 0; round <= repeats; round += 1) {
+    const measured = [];
+    for (const task of tasks) measured.push(await measure(bench, task));
+    if (round > 0) rounds.push(measured);
+  }
+  return tasks.map((_, index) => median(rounds.flatMap((round) => round[index] ?? [])));
+}
+
+console.error("filling the table …");
+await using bench = await setUp(Number(values.sessions), signal);
+console.error(`  ${bench.table.sessions} sessions in ${bench.table.rows} rows, ${bench.table.parts} parts`);
+
+const figures = new Map<string, Measured>();
+const compared = (["engine", "load"] as const).filter((kind) => wanted.has(kind));
+const results = await sideBySide(
+  bench,
+  compared.map((kind) => ({ kind })),
+  compared.length > 0 ? Number(values.repeats) : -1,
+);
+for (const [index, kind] of compared.entries()) {
+  const result = results[index];
+  if (result) figures.set(kind, result);
+}
+const take = async (name: string, task: Task): Promise<void> => {
+  figures.set(name, await measure(bench, task));
+};
+const hoursFrom = new Date("2026-03-02T00:00:00Z");
+if (wanted.has("parquetjs")) await take("parquetjs", { kind: "parquetjs", share: SHARE });
+if (wanted.has("empty")) await take("empty", { kind: "hours", count: EMPTY, from: new Date("2025-01-01T00:00:00Z") });
+if (wanted.has("hours")) await take("hours", { kind: "hours", count: HOURS, from: hoursFrom });
+if (wanted.has("year")) {
+  await take("year", { kind: "backfill", export: "replays" });
+  await take("year by months", { kind: "backfill", export: "replays_by_month" });
+}
+
+const text = report(figures, bench.table, describeMachine(bench.version), new Date());
+console.log(text);
+if (values.record) await record(text);

@@ -1,0 +1,29 @@
+/* One job in a process of its own; started by run.ts, told what to do by its argument, answers with one message. */
+import { backfillYear } from "./jobs/backfill.ts";
+import { engineAlone } from "./jobs/engine.ts";
+import type { Answer, Job, Outcome } from "./jobs/job.ts";
+import { loadHours, loadOnce } from "./jobs/load.ts";
+import { parquetJs } from "./jobs/parquetjs.ts";
+
+async function run(job: Job): Promise<Outcome> {
+  switch (job.kind) {
+    case "engine":
+      return await engineAlone(job);
+    case "load":
+      return await loadOnce(job);
+    case "parquetjs":
+      return await parquetJs(job);
+    case "hours":
+      return await loadHours(job);
+    case "backfill":
+      return await backfillYear(job);
+    default:
+      return job satisfies never;
+  }
+}
+
+const outcome = await run(JSON.parse(process.argv[2] ?? "") as Job);
+// Kilobytes on every platform that Node.js runs on.
+const answer: Answer = { ...outcome, peakBytes: process.resourceUsage().maxRSS * 1024 };
+process.send?.(answer);
+process.disconnect?.();
