@@ -49,6 +49,10 @@ function label(purpose: QueryPurpose): string {
     : `export ${purpose.export}`;
 }
 
+function newQueryId(): string {
+  return `replayport-${randomUUID()}`;
+}
+
 /** The address as people may see it. */
 function publicAddress(url: string): string {
   const address = new URL(url);
@@ -125,7 +129,7 @@ class ClickHouseSource implements Source {
     purpose: QueryPurpose,
     signal: AbortSignal,
   ): Promise<Extract> {
-    const queryId = `replayport-${randomUUID()}`;
+    const queryId = newQueryId();
     try {
       const result = await this.#client.exec({
         query: `${query.sql}\nFORMAT ${FORMAT_NAMES[format]}`,
@@ -172,14 +176,21 @@ class ClickHouseSource implements Source {
   }
 
   async #ask<T>(query: Query, settings: object, signal: AbortSignal): Promise<T[]> {
-    const result = await this.#client.query({
-      query: query.sql,
-      query_params: query.parameters,
-      format: "JSONEachRow",
-      abort_signal: signal,
-      clickhouse_settings: { ...settings, ...WAIT_FOR_END },
-    });
-    return await result.json<T>();
+    const queryId = newQueryId();
+    try {
+      const result = await this.#client.query({
+        query: query.sql,
+        query_params: query.parameters,
+        query_id: queryId,
+        format: "JSONEachRow",
+        abort_signal: signal,
+        clickhouse_settings: { ...settings, ...WAIT_FOR_END },
+      });
+      return await result.json<T>();
+    } catch (error) {
+      if (signal.aborted) await this.#kill(queryId);
+      throw error;
+    }
   }
 
   /** Closing the line is not enough for a query that has not begun to answer, nor for its parts on other shards. */

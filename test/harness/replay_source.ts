@@ -2,7 +2,7 @@
 import type { ClickHouseClient } from "@clickhouse/client";
 import { createReplayTables } from "../../src/demo/replay_table.ts";
 import type { Source } from "../../src/export/source.ts";
-import { openClickHouse } from "../../src/source/clickhouse.ts";
+import { type ClickHouseOptions, openClickHouse } from "../../src/source/clickhouse.ts";
 
 /** One partial row, as PostHog's consumer inserts it. Times are microseconds since the epoch. */
 export interface PartialRow {
@@ -32,17 +32,11 @@ export interface ReplaySource extends AsyncDisposable {
   truncate(): Promise<void>;
 }
 
-export async function replaySource(client: ClickHouseClient, url: string, database: string): Promise<ReplaySource> {
+export async function replaySource(client: ClickHouseClient, options: ClickHouseOptions): Promise<ReplaySource> {
+  const { database } = options;
   for (const query of createReplayTables(database)) await client.command({ query });
   const table = `${database}.session_replay_events`;
-  const source = await openClickHouse({
-    url,
-    username: "default",
-    password: "",
-    database,
-    table: "session_replay_events",
-    requestTimeoutMs: 60_000,
-  });
+  const source = await openClickHouse(options);
   return {
     source,
     database,
@@ -70,6 +64,20 @@ async function insertRows(client: ClickHouseClient, table: string, rows: readonl
     score: row.score ?? null,
     origin: row.mobile === undefined ? null : row.mobile ? "mobile" : "web",
   }));
+  const lines = values.map(({ origin, ...row }, index) =>
+    JSON.stringify({ ...row, origin_text: origin, row_number: index }),
+  );
+  // Parameters travel in the address, which servers want to be short.
+  for (let from = 0; from < lines.length;) {
+    let until = from + 1;
+    for (let size = lines[from]?.length ?? 0; until < lines.length && size < 4000; until += 1)
+      size += lines[until]?.length ?? 0;
+    await insertLines(client, table, lines.slice(from, until).join("\n"));
+    from = until;
+  }
+}
+
+async function insertLines(client: ClickHouseClient, table: string, lines: string): Promise<void> {
   await client.command({
     query: `INSERT INTO ${table}
   (session_id, team_id, distinct_id, min_first_timestamp, max_last_timestamp, first_url, all_urls, click_count,
@@ -86,10 +94,11 @@ FROM (
     score Nullable(Float32), origin_text Nullable(String), row_number UInt32', {rows:String})
 )
 GROUP BY row_number, session, team, first, last, first_at, last_at, urls, clicks, messages, ingested, retention, deleted, tags, score`,
-    query_params: {
-      rows: values
-        .map(({ origin, ...row }, index) => JSON.stringify({ ...row, origin_text: origin, row_number: index }))
-        .join("\n"),
-    },
+    query_params: { rows: lines },
   });
+}
+
+/** How to reach an engine that asks for no password. */
+export function openOptions(url: string, database: string): ClickHouseOptions {
+  return { url, username: "default", password: "", database, table: "session_replay_events", requestTimeoutMs: 60_000 };
 }

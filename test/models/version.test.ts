@@ -8,7 +8,7 @@ import fc from "fast-check";
 import { sessionReplays } from "../../src/models/session_replays_query.ts";
 import { describeTable } from "../../src/source/describe.ts";
 import { embedded, embeddedSkip } from "../harness/embedded.ts";
-import { type PartialRow, replaySource } from "../harness/replay_source.ts";
+import { type PartialRow, openOptions, replaySource } from "../harness/replay_source.ts";
 
 const START = Date.UTC(2026, 9, 1);
 
@@ -71,7 +71,7 @@ function rowOf(change: Change, index: number, session: string): PartialRow {
 suite("_version", { skip: embeddedSkip }, () => {
   test("grows with every partial row, stays below 2^53, and does not move when parts are merged", async () => {
     await using engine = await embedded();
-    await using replays = await replaySource(engine.client, engine.url, "posthog");
+    await using replays = await replaySource(engine.client, openOptions(engine.url, "posthog"));
     const ask = async <T>({ sql, parameters }: { sql: string; parameters: object }): Promise<T[]> =>
       await (
         await engine.client.query({ query: sql, query_params: { ...parameters }, format: "JSONEachRow" })

@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { suite, test } from "node:test";
 import fc from "fast-check";
 import { embedded, embeddedSkip } from "../harness/embedded.ts";
-import { replaySource } from "../harness/replay_source.ts";
+import { openOptions, replaySource } from "../harness/replay_source.ts";
 import { sourceRows } from "./lake_against_source.ts";
 import { World, aStory } from "./world.ts";
 
@@ -21,7 +21,7 @@ const RUNS = Number(process.env["RUNS"] ?? 8);
 suite("convergence", { skip: embeddedSkip }, () => {
   test("a lake ends equal to its source, and loses no session on the way", { timeout: 900_000 }, async () => {
     await using engine = await embedded();
-    await using replays = await replaySource(engine.client, engine.url, "posthog");
+    await using replays = await replaySource(engine.client, openOptions(engine.url, "posthog"));
     await fc.assert(
       fc.asyncProperty(aStory, async (story) => {
         await replays.truncate();

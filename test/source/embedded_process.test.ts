@@ -73,7 +73,11 @@ suite("embedded: queries at once", { skip: embeddedSkip }, () => {
       return (await result.json<{ n: number }>())[0]!.n;
     };
     const gone = new AbortController();
-    const abandoned = [1, 2, 3].map(() => harness.client.exec({ query: ENDLESS, abort_signal: gone.signal }));
+    // A statement with parameters is written anew by the engine before it runs: a mark in its text would be lost.
+    const bound = { query: ENDLESS.replace("= 1 ", "= {one:UInt8} "), query_params: { one: 1 } };
+    const abandoned = [{ query: ENDLESS }, { query: ENDLESS }, bound].map((each) =>
+      harness.client.exec({ ...each, abort_signal: gone.signal }),
+    );
     const settled = Promise.allSettled(abandoned);
     await until("three queries run", async () => (await running()) === 3);
     const asked = performance.now();

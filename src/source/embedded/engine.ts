@@ -31,6 +31,8 @@ const AT_ONCE = 8;
 export const THREAD_POOL = AT_ONCE + 8;
 
 const KILL_AGAIN_MS = 100;
+/** The setting that carries the mark of a query: a label of the query cache, which is off unless a query asks for it. */
+const MARKED = "query_cache_tag";
 
 /**
  * The engine, one connection per query. A connection costs 1 ms and brings settings and parameters of its own, so
@@ -78,13 +80,12 @@ export class Engine implements Disposable {
 
   async #run(query: EngineQuery, signal: AbortSignal): Promise<ChdbResult> {
     signal.throwIfAborted();
-    // Comes to stand first in system.processes.query, where the kill finds it.
-    const mark = `/* replayport ${randomUUID()} */`;
+    const mark = randomUUID();
     const session = new this.#chdb.Session(this.#options.path);
     try {
-      for (const sql of this.#preparation(query)) await session.queryAsync(sql, { format: "TabSeparated" });
+      for (const sql of this.#preparation(query, mark)) await session.queryAsync(sql, { format: "TabSeparated" });
       signal.throwIfAborted();
-      const running = session.queryAsync(`${mark} ${query.sql}`, { format: query.format });
+      const running = session.queryAsync(query.sql, { format: query.format });
       const killed = this.#killWhenAborted(mark, running, signal);
       try {
         return await running;
@@ -92,15 +93,19 @@ export class Engine implements Disposable {
         await killed;
       }
     } catch (error) {
-      throw signal.aborted ? signal.reason : fromEngine(error).shifted(mark.length + 1);
+      throw signal.aborted ? signal.reason : fromEngine(error);
     } finally {
       session.close();
     }
   }
 
-  /** The statements that make a connection the query's own. The settings come last: one may be `readonly`. */
-  #preparation(query: EngineQuery): readonly string[] {
+  /**
+   * The statements that make a connection the query's own. The settings come last: one may be `readonly`. The mark stands
+   * in a setting, where the kill finds it; a mark in the SQL is lost when parameters are bound.
+   */
+  #preparation(query: EngineQuery, mark: string): readonly string[] {
     const settings = new Map(query.settings);
+    settings.set(MARKED, mark);
     if (this.#options.threads !== undefined && !settings.has("max_threads")) {
       settings.set("max_threads", String(this.#options.threads));
     }
@@ -129,7 +134,7 @@ export class Engine implements Disposable {
   }
 
   async #kill(mark: string): Promise<void> {
-    const sql = `KILL QUERY WHERE startsWith(query, ${literal(mark)}) ASYNC`;
+    const sql = `KILL QUERY WHERE startsWith(Settings[${literal(MARKED)}], ${literal(mark)}) ASYNC`;
     await this.#control.queryAsync(sql, { format: "Null" }).catch(() => undefined);
   }
 

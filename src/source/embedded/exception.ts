@@ -17,16 +17,6 @@ export class ServerException extends Error {
     return `Code: ${this.code}. DB::Exception: ${this.message} (${this.codeName}) (version ${version} (embedded))\n`;
   }
 
-  /** Counts positions in the statement from `by` characters on: what stands before is not the client's. */
-  shifted(by: number): ServerException {
-    const message = this.message
-      .replace(/failed at position (\d+)/, (all, at: string) =>
-        Number(at) > by ? `failed at position ${+at - by}` : all,
-      )
-      .replace(/\(line 1, col (\d+)\)/, (all, at: string) => (Number(at) > by ? `(line 1, col ${+at - by})` : all));
-    return new ServerException(this.code, this.codeName, message);
-  }
-
   /** The HTTP status that ClickHouse gives this code. */
   get status(): number {
     return STATUSES.find(([, codes]) => codes.includes(this.code))?.[0] ?? 500;

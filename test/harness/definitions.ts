@@ -1,0 +1,49 @@
+/** An export as the config would define it, and what a run of it needs. */
+import { readFile } from "node:fs/promises";
+import type { StagedFile } from "../../destinations/destination.ts";
+import type { ExportDefinition } from "../../src/export/definition.ts";
+import type { LoadDependencies, LoadOptions } from "../../src/export/load_batch.ts";
+import type { Source } from "../../src/export/source.ts";
+import { parseSchedule } from "../../src/intervals/schedule.ts";
+import type { Destination } from "../../destinations/destination.ts";
+
+export const NO_RULES = { include: [], exclude: [], hash: [], stripQuery: [] } as const;
+
+export const REPLAYS: ExportDefinition = {
+  name: "replays",
+  model: { kind: "session_replays" },
+  selection: { teams: "all", rules: NO_RULES, where: [], salt: "", posthogUrl: "" },
+  destination: "lake",
+  schedule: parseSchedule("@hourly"),
+  start: new Date("2026-10-01T00:00:00Z"),
+  settleMs: 300_000,
+  lookbackMs: 3 * 86_400_000,
+  sweep: undefined,
+  format: "parquet",
+  compression: "zstd",
+  path: "{export}/dt={year}-{month}-{day}",
+  rowsPerFile: 1000,
+  limits: { memoryBytes: 1_000_000_000, seconds: 60, threads: 1 },
+};
+
+export const HOUR_ONE = { start: new Date("2026-10-01T00:00:00Z"), end: new Date("2026-10-01T01:00:00Z") };
+
+export const FIRST_LOAD: LoadOptions = { covered: [], replace: false, allowFewer: false, seenRows: 0 };
+
+let attempts = 0;
+
+export function dependencies(source: Source, destination: Destination, stageRoot: string): LoadDependencies {
+  return {
+    source,
+    destination,
+    stageRoot,
+    now: () => new Date("2026-10-01T02:00:00Z"),
+    newAttempt: () => {
+      attempts += 1;
+      return attempts.toString(36).padStart(12, "0");
+    },
+    onProgress: () => undefined,
+  };
+}
+
+export const contentsOf = async (file: StagedFile): Promise<Buffer> => await readFile(file.path);
