@@ -6,7 +6,7 @@ import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { access, mkdir, rm, writeFile } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
+import { createServer, Socket, type AddressInfo } from "node:net";
 import { delimiter, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -56,23 +56,29 @@ export async function openS3Server(): Promise<S3Server | Unavailable> {
   }
 }
 
+/**
+ * Ends the server when its input ends. That is when our process does, in whatever way: a run of tests that is killed must
+ * not leave servers behind.
+ */
+const UNTIL_INPUT_ENDS = '"$0" "$@" & server=$!; read _; kill -9 $server; wait $server';
+
 async function startMoto(program: string): Promise<S3Server | undefined> {
+  // A program that is there need not work: a shim of a version manager, for example, may lead nowhere.
+  const works = await promisify(execFile)(program, ["--help"], { timeout: START_MS }).catch(() => undefined);
+  if (!works) return undefined;
   const port = await freePort();
-  const child = spawn(program, ["-H", "127.0.0.1", "-p", String(port)], { stdio: "ignore" });
-  child.on("error", () => undefined);
-  // The server must not outlive the tests, nor keep them from ending.
+  const child = spawn("/bin/sh", ["-c", UNTIL_INPUT_ENDS, program, "-H", "127.0.0.1", "-p", String(port)], {
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  // Nor must the server keep the tests from ending.
   child.unref();
-  const end = (): void => {
-    child.kill("SIGKILL");
-  };
-  process.once("exit", end);
+  if (child.stdin instanceof Socket) child.stdin.unref();
   const endpoint = `http://127.0.0.1:${port}`;
   const stop = async (): Promise<void> => {
-    process.off("exit", end);
-    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    if (child.exitCode !== null || child.signalCode !== null) return;
     child.ref();
     const ended = once(child, "exit");
-    end();
+    child.stdin.end();
     await ended;
   };
   if (await answers(endpoint, child)) return serverAt(endpoint, stop);
@@ -161,7 +167,7 @@ async function makeFolder(path: string): Promise<boolean> {
 
 async function answers(endpoint: string, child: ChildProcess): Promise<boolean> {
   const until = Date.now() + START_MS;
-  while (Date.now() < until && child.exitCode === null && child.pid !== undefined) {
+  while (Date.now() < until && child.exitCode === null) {
     try {
       await fetch(endpoint);
       return true;
