@@ -67,7 +67,7 @@ export interface ExportStatus {
   readonly schedule: string;
   readonly timezone: string;
   readonly paused: Pause | undefined;
-  /** Live intervals that the ledger lacks and that have settled, those queued, running and held included. */
+  /** Live intervals that the ledger lacks and that have settled, those queued, running and held included; 1000 means 1000 or more. */
   readonly due: number | undefined;
   /** Jobs of this export that wait for a worker or for their next attempt, live and backfill. */
   readonly queued: number;
@@ -296,6 +296,7 @@ export type FleetEvent =
       readonly lagSeconds: number;
       readonly due: number;
       readonly gaps: number;
+      /** Whether a pause keeps what is due from being loaded. */
       readonly paused: boolean;
     })
   /** At the end of each tick. `export` is empty. */

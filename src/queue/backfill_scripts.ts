@@ -1,0 +1,113 @@
+/**
+ * The steps of a backfill that must not be half done, as scripts that Redis runs whole. Each interval is in one of four
+ * places, and every script moves it from one to another at most once, so that repeats count nothing twice:
+ *
+ * ```
+ * open ──take──► running ──finish──► done (a counter)
+ *   ▲               ├────finish────► failed
+ *   ├──put back─────┘                   │
+ *   └──────────────retry────────────────┘
+ * ```
+ *
+ * A script that finds no record (Redis was flushed, or the backfill is forgotten) does nothing.
+ */
+
+/** Seconds that a backfill is kept after its end. */
+export const KEPT_SECONDS = 30 * 24 * 3600;
+
+/**
+ * KEYS record, open, backfilling, backfills; ARGV id, start, end (epoch seconds), now (epoch ms), record as JSON,
+ * then name and score of each interval. Returns the id of a running backfill that overlaps, or an empty text.
+ */
+export const CREATE = `
+local start, finish = tonumber(ARGV[2]), tonumber(ARGV[3])
+local total = (#ARGV - 5) / 2
+if total > 0 then
+  local others = redis.call("HGETALL", KEYS[3])
+  for i = 1, #others, 2 do
+    local from, till = string.match(others[i + 1], "^(%d+)_(%d+)$")
+    if others[i] ~= ARGV[1] and tonumber(from) < finish and start < tonumber(till) then return others[i] end
+  end
+  redis.call("HSET", KEYS[3], ARGV[1], ARGV[2] .. "_" .. ARGV[3])
+end
+redis.call("HSET", KEYS[1], "record", ARGV[5], "total", total, "done", 0, "rows", 0, "bytes", 0, "state",
+  total > 0 and "running" or "done")
+if total == 0 then
+  redis.call("HSET", KEYS[1], "finishedAt", ARGV[4])
+  redis.call("EXPIRE", KEYS[1], ${KEPT_SECONDS})
+end
+for i = 6, #ARGV, 2 do redis.call("ZADD", KEYS[2], ARGV[i + 1], ARGV[i]) end
+redis.call("ZADD", KEYS[4], ARGV[4], ARGV[1])
+return ""
+`;
+
+/** KEYS record, open, running; ARGV now, interval name. Returns 1 where this call took it. */
+export const TAKE = `
+if redis.call("HGET", KEYS[1], "state") ~= "running" then return 0 end
+if redis.call("ZREM", KEYS[2], ARGV[2]) == 0 then return 0 end
+redis.call("ZADD", KEYS[3], ARGV[1], ARGV[2])
+return 1
+`;
+
+/**
+ * KEYS record, open, running, failed, backfilling; ARGV id, interval name, outcome (done, failed, open), now,
+ * rows, bytes, error as JSON, score. Returns 1 where it counted.
+ */
+export const FINISH = `
+if redis.call("EXISTS", KEYS[1]) == 0 then return 0 end
+local gone = redis.call("ZREM", KEYS[3], ARGV[2])
+if ARGV[3] ~= "open" then gone = gone + redis.call("ZREM", KEYS[2], ARGV[2]) end
+if gone == 0 then return 0 end
+if ARGV[3] == "done" then
+  redis.call("HINCRBY", KEYS[1], "done", 1)
+  redis.call("HINCRBY", KEYS[1], "rows", ARGV[5])
+  redis.call("HINCRBY", KEYS[1], "bytes", ARGV[6])
+elseif ARGV[3] == "failed" then
+  redis.call("HSET", KEYS[4], ARGV[2], ARGV[7])
+else
+  redis.call("ZADD", KEYS[2], ARGV[8], ARGV[2])
+end
+if redis.call("ZCARD", KEYS[2]) == 0 and redis.call("ZCARD", KEYS[3]) == 0
+    and redis.call("HGET", KEYS[1], "state") == "running" then
+  local failed = redis.call("HLEN", KEYS[4]) > 0
+  redis.call("HSET", KEYS[1], "state", failed and "failed" or "done", "finishedAt", ARGV[4])
+  redis.call("HDEL", KEYS[5], ARGV[1])
+  for i = 1, 4 do redis.call("EXPIRE", KEYS[i], ${KEPT_SECONDS}) end
+end
+return 1
+`;
+
+/** KEYS record, open, running, failed, backfilling; ARGV id, now. Returns 1 where it was running. */
+export const CANCEL = `
+if redis.call("HGET", KEYS[1], "state") ~= "running" then return 0 end
+local left = redis.call("ZCARD", KEYS[2]) + redis.call("ZCARD", KEYS[3])
+redis.call("HSET", KEYS[1], "state", "cancelled", "cancelled", left, "finishedAt", ARGV[2])
+redis.call("DEL", KEYS[2], KEYS[3])
+redis.call("HDEL", KEYS[5], ARGV[1])
+redis.call("EXPIRE", KEYS[1], ${KEPT_SECONDS})
+redis.call("EXPIRE", KEYS[4], ${KEPT_SECONDS})
+return 1
+`;
+
+/**
+ * KEYS record, open, running, failed, backfilling; ARGV id, start, end, then name and score of each failed interval.
+ * Returns the id of a running backfill that overlaps, or an empty text.
+ */
+export const RETRY = `
+local start, finish = tonumber(ARGV[2]), tonumber(ARGV[3])
+local others = redis.call("HGETALL", KEYS[5])
+for i = 1, #others, 2 do
+  local from, till = string.match(others[i + 1], "^(%d+)_(%d+)$")
+  if others[i] ~= ARGV[1] and tonumber(from) < finish and start < tonumber(till) then return others[i] end
+end
+for i = 4, #ARGV, 2 do
+  if redis.call("HDEL", KEYS[4], ARGV[i]) == 1 then redis.call("ZADD", KEYS[2], ARGV[i + 1], ARGV[i]) end
+end
+if redis.call("ZCARD", KEYS[2]) > 0 then
+  redis.call("HSET", KEYS[1], "state", "running")
+  redis.call("HDEL", KEYS[1], "finishedAt")
+  redis.call("HSET", KEYS[5], ARGV[1], ARGV[2] .. "_" .. ARGV[3])
+  for i = 1, 4 do redis.call("PERSIST", KEYS[i]) end
+end
+return ""
+`;

@@ -1,0 +1,93 @@
+/** The queue of batches, over BullMQ. */
+import { randomUUID } from "node:crypto";
+import { type Job, Queue, QueueEventsProducer } from "bullmq";
+import type { QueueDepth } from "./fleet.ts";
+import { type JobName, type JobRequest, jobOf, parseJobId } from "./jobs.ts";
+import { QUEUE } from "./keys.ts";
+import type { RedisClient } from "./redis.ts";
+
+/** BullMQ's stream of events is cut at about so many; the scheduler reads it as it grows. */
+const EVENTS_KEPT = 1_000;
+const QUEUED = ["wait", "prioritized", "delayed"] as const;
+const CHUNK = 500;
+
+export type JobPlace = "queued" | "running";
+
+export class BatchQueue implements AsyncDisposable {
+  readonly #queue: Queue;
+  readonly #producer: QueueEventsProducer;
+  readonly #attempts: number;
+
+  constructor(client: RedisClient, prefix: string, attempts: number, onError: (error: Error) => void) {
+    this.#queue = new Queue(QUEUE, { connection: client, prefix, streams: { events: { maxLen: EVENTS_KEPT } } });
+    this.#producer = new QueueEventsProducer(QUEUE, { connection: client, prefix });
+    this.#attempts = attempts;
+    this.#queue.on("error", onError);
+    this.#producer.on("error", onError);
+  }
+
+  /** One that stands in the queue already is left as it is. */
+  async add(requests: readonly JobRequest[]): Promise<void> {
+    for (let at = 0; at < requests.length; at += CHUNK) {
+      await this.#queue.addBulk(requests.slice(at, at + CHUNK).map((one) => jobOf(one, this.#attempts)));
+    }
+  }
+
+  /** All jobs by name; costs one round trip. */
+  async names(): Promise<{ readonly name: JobName; readonly place: JobPlace }[]> {
+    const [queued, running] = await Promise.all([
+      this.#queue.getRanges([...QUEUED], 0, -1),
+      this.#queue.getRanges(["active"], 0, -1),
+    ]);
+    const named = (ids: readonly string[], place: JobPlace) =>
+      ids.flatMap((id) => {
+        const name = parseJobId(id);
+        return name ? [{ name, place }] : [];
+      });
+    return [...named(running, "running"), ...named(queued, "queued")];
+  }
+
+  async jobs(limit: number): Promise<{ readonly active: Job[]; readonly delayed: Job[]; readonly waiting: Job[] }> {
+    const [active, delayed, waiting] = await Promise.all([
+      this.#queue.getJobs(["active"], 0, limit - 1),
+      this.#queue.getJobs(["delayed"], 0, limit - 1, true),
+      this.#queue.getJobs(["wait", "prioritized"], 0, limit - 1, true),
+    ]);
+    // A job that ended between the listing and the reading comes as undefined, whatever its type says.
+    const real = (jobs: (Job | undefined)[]): Job[] => jobs.filter((job) => job !== undefined);
+    return { active: real(active), delayed: real(delayed), waiting: real(waiting) };
+  }
+
+  /** Removes jobs that no worker has taken; the others are left alone. */
+  async remove(ids: readonly string[]): Promise<void> {
+    for (const id of ids) await this.#queue.remove(id);
+  }
+
+  /** Lets an export's jobs begin their next attempt now. @returns how many there were */
+  async promote(exportName: string): Promise<number> {
+    const delayed = (await this.#queue.getJobs(["delayed"], 0, -1)).filter((job) => job?.name === exportName);
+    const promoted = await Promise.allSettled(delayed.map((job) => job.promote()));
+    return promoted.filter(({ status }) => status === "fulfilled").length;
+  }
+
+  async depth(): Promise<QueueDepth> {
+    const counts = await this.#queue.getJobCounts(...QUEUED, "active");
+    const of = (state: string): number => counts[state] ?? 0;
+    return {
+      waiting: of("wait"),
+      backfill: of("prioritized"),
+      delayed: of("delayed"),
+      active: of("active"),
+    };
+  }
+
+  /** Asks schedulers to look at an export now. */
+  async wake(exportName: string): Promise<void> {
+    await this.#producer.publishEvent({ eventName: "wake", export: exportName, by: randomUUID() });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#producer.close();
+    await this.#queue.close();
+  }
+}

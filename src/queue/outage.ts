@@ -1,0 +1,43 @@
+/** Tells of a Redis that is away once, and once that it is back, however often a client tries. */
+import type { RedisClient } from "./redis.ts";
+
+export interface OutageLog {
+  readonly away: (error: unknown) => void;
+  readonly back: () => void;
+}
+
+const CONNECTION =
+  /ECONN|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EPIPE|Connection is closed|Stream isn't writeable|Command timed out|max retries per request|LOADING|MASTERDOWN|CLUSTERDOWN|All sentinels|slots cache|READONLY/i;
+
+export function isConnectionError(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = "code" in error ? String(error.code) : "";
+  return CONNECTION.test(`${code} ${error.name} ${error.message}`) || error.name === "AggregateError";
+}
+
+export interface Outage {
+  /** For the client's `error`. */
+  readonly onError: (error: unknown) => void;
+  /** Listens for the end of the outage. */
+  readonly follow: (client: RedisClient) => void;
+}
+
+export function watchOutage(log: OutageLog, onOther: (error: unknown) => void): Outage {
+  let away = false;
+  return {
+    onError: (error) => {
+      if (!isConnectionError(error)) {
+        onOther(error);
+        return;
+      }
+      if (!away) log.away(error);
+      away = true;
+    },
+    follow: (client) => {
+      client.on("ready", () => {
+        if (away) log.back();
+        away = false;
+      });
+    },
+  };
+}
