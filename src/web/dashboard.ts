@@ -1,0 +1,68 @@
+/** The dashboard: one page, rendered here, without a script; it reads, and never changes anything. */
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import type { Fleet } from "../queue/fleet.ts";
+import { messageOf } from "../errors.ts";
+import type { Auth } from "./auth.ts";
+import { dashboardPage, type Snapshot } from "./page/dashboard_page.ts";
+import { loginPage } from "./page/login_page.ts";
+
+export interface DashboardDependencies {
+  readonly fleet: Fleet;
+  readonly auth: Auth;
+  readonly closing: AbortSignal;
+  readonly now: () => Date;
+  readonly redact: (text: string) => string;
+}
+
+/** A page that people wait for: what Redis does not tell by then is left out. */
+const PAGE_MS = 5_000;
+const RUNS_SHOWN = 12;
+
+export async function askForToken(c: Context, status: 200 | 401, problem?: string): Promise<Response> {
+  return await c.html(loginPage(problem), status);
+}
+
+export function addDashboard(app: OpenAPIHono, { fleet, auth, closing, now, redact }: DashboardDependencies): void {
+  app.get("/", async (c) => {
+    const signal = AbortSignal.any([c.req.raw.signal, closing, AbortSignal.timeout(PAGE_MS)]);
+    const snapshot = await look(fleet, now(), redact, signal);
+    return await c.html(dashboardPage(snapshot, auth.loginState(c)));
+  });
+  app.get("/login", async (c) => (auth.loginState(c) === "in" ? c.redirect("./") : await askForToken(c, 200)));
+  app.post("/login", async (c) => {
+    const { token } = await c.req.parseBody();
+    if (typeof token !== "string" || !auth.isToken(token.trim())) {
+      return await askForToken(c, 401, "That is not the token.");
+    }
+    auth.login(c);
+    return c.redirect("./", 303);
+  });
+  app.post("/logout", (c) => {
+    auth.logout(c);
+    return c.redirect("./login", 303);
+  });
+}
+
+async function look(fleet: Fleet, at: Date, redact: (text: string) => string, signal: AbortSignal): Promise<Snapshot> {
+  const problems = new Set<string>();
+  const or = async <T>(asked: Promise<T>, nothing: T): Promise<T> => {
+    try {
+      return await asked;
+    } catch (error) {
+      problems.add(redact(messageOf(error)));
+      return nothing;
+    }
+  };
+  const [health, exports, queue, backfills, running, failed] = await Promise.all([
+    fleet.health(signal),
+    or(fleet.exports(signal), []),
+    or(fleet.queue(signal), undefined),
+    or(fleet.backfills(signal), []),
+    or(fleet.runs({ limit: RUNS_SHOWN, states: ["running", "retrying"] }, signal), []),
+    or(fleet.runs({ limit: RUNS_SHOWN, states: ["failed"] }, signal), []),
+  ]);
+  // Where Redis is away, its one sentence says all that the others would.
+  const shown = health.problem === undefined ? [...problems] : [health.problem];
+  return { at, health, exports, queue, backfills, running, failed, problems: shown };
+}

@@ -1,0 +1,96 @@
+/** Whatever goes wrong, as one JSON shape with a fitting status. */
+import type { Context } from "hono";
+import { HTTPException } from "hono/http-exception";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import type * as z from "zod";
+import { ReplayportError } from "../errors.ts";
+import type { ErrorBody } from "./schemas.ts";
+
+const STATUS: Readonly<Record<string, ContentfulStatusCode>> = {
+  "fleet.unknown_export": 404,
+  "backfill.unknown": 404,
+  "backfill.overlap": 409,
+  "backfill.cancelled": 409,
+  "backfill.invalid": 400,
+  "interval.invalid": 400,
+  "request.invalid": 400,
+  "request.unauthorized": 401,
+  "request.read_only": 403,
+};
+
+const OF_STATUS: Readonly<Record<number, readonly [code: string, message: string, hint: string]>> = {
+  400: ["request.invalid", "the request cannot be read", "Send what /api/openapi.json says."],
+  413: ["request.too_large", "the request's body is too large", "No body that this API takes is larger than 64 KiB."],
+  415: ["request.not_json", "the body is not JSON", "Send it with Content-Type: application/json."],
+};
+
+/** What planning a backfill asks of source and destination can fail there; a queue that is away is ours to mend. */
+export function statusOf(error: ReplayportError): ContentfulStatusCode {
+  const known = STATUS[error.code];
+  if (known !== undefined) return known;
+  return error.code.startsWith("redis.") || error.remedy === "retry" ? 503 : 502;
+}
+
+export type ErrorExtras = Pick<ErrorBody["error"], "problems" | "backfill">;
+
+export function errorBody(
+  code: string,
+  message: string,
+  hint: string | undefined,
+  extras: ErrorExtras = {},
+): ErrorBody {
+  return { error: { code, message, hint: hint ?? null, ...extras } };
+}
+
+/** An error of ours that the client learns more of. */
+export class RequestError extends ReplayportError {
+  readonly extras: ErrorExtras;
+
+  constructor(code: string, message: string, hint: string, extras: ErrorExtras = {}) {
+    super(message, { code, remedy: "give-up", hint });
+    this.extras = extras;
+  }
+}
+
+/** @param redact takes secrets out of what a destination or the source said */
+export function answerError(
+  error: unknown,
+  c: Context,
+  redact: (text: string) => string,
+  onUnexpected: (error: unknown) => void,
+): Response {
+  if (error instanceof ReplayportError) {
+    const status = statusOf(error);
+    if (status === 401) c.header("WWW-Authenticate", 'Bearer realm="replayport"');
+    if (status === 503) c.header("Retry-After", "5");
+    const extras = error instanceof RequestError ? error.extras : {};
+    const hint = error.hint === undefined ? undefined : redact(error.hint);
+    return c.json(errorBody(error.code, redact(error.message), hint, extras), status);
+  }
+  if (error instanceof HTTPException) {
+    const [code, message, hint] = OF_STATUS[error.status] ?? ["request.refused", error.message, undefined];
+    return c.json(errorBody(code, message, hint), error.status);
+  }
+  if (error instanceof DOMException && (error.name === "TimeoutError" || error.name === "AbortError")) {
+    c.header("Retry-After", "5");
+    return c.json(errorBody("http.too_slow", "the answer took too long", "Try again; see /readyz."), 503);
+  }
+  onUnexpected(error);
+  return c.json(errorBody("unexpected", "something unforeseen went wrong", "The log of this process says what."), 500);
+}
+
+/** All that is wrong with a request, at once. */
+export function invalidRequest(target: string, error: z.core.$ZodError): RequestError {
+  const part = target === "json" ? "body" : target;
+  const problems = error.issues.flatMap((issue) =>
+    issue.code === "unrecognized_keys"
+      ? issue.keys.map((key) => ({ at: [part, ...issue.path.map(String), key].join("."), message: "unknown key" }))
+      : [{ at: [part, ...issue.path.map(String)].join("."), message: sentence(issue) }],
+  );
+  const message = problems.map((problem) => `${problem.at}: ${problem.message}`).join("; ");
+  return new RequestError("request.invalid", message, "Send what /api/openapi.json says.", { problems });
+}
+
+function sentence(issue: z.core.$ZodIssue): string {
+  return issue.code === "invalid_type" && issue.message.endsWith("received undefined") ? "is missing" : issue.message;
+}

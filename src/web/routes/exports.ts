@@ -1,0 +1,81 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { exportName, exportSchema, pauseBody, resumeBody } from "../schemas.ts";
+import { toWire } from "../wire.ts";
+import { failures, json, jsonBody, readSignal, type RouteDependencies } from "./answers.ts";
+
+const tags = ["exports"];
+
+const list = createRoute({
+  method: "get",
+  path: "/api/exports",
+  operationId: "listExports",
+  summary: "Every export, in the order of the config",
+  tags,
+  responses: { 200: json(z.strictObject({ exports: z.array(exportSchema) }), "The exports"), ...failures() },
+});
+
+const get = createRoute({
+  method: "get",
+  path: "/api/exports/{name}",
+  operationId: "getExport",
+  summary: "One export",
+  tags,
+  request: { params: exportName },
+  responses: { 200: json(exportSchema, "The export"), ...failures(400, 404) },
+});
+
+const pause = createRoute({
+  method: "post",
+  path: "/api/exports/{name}/pause",
+  operationId: "pauseExport",
+  summary: "Nothing of the export is begun until it is resumed",
+  tags,
+  request: { params: exportName, body: jsonBody(pauseBody) },
+  responses: { 200: json(exportSchema, "The export, paused"), ...failures(400, 404, 413) },
+});
+
+const resume = createRoute({
+  method: "post",
+  path: "/api/exports/{name}/resume",
+  operationId: "resumeExport",
+  summary: "Ends a pause, forgets the failures in a row and lets go of what is held",
+  tags,
+  request: { params: exportName, body: { ...jsonBody(resumeBody), required: false } },
+  responses: { 200: json(exportSchema, "The export, resumed"), ...failures(400, 404, 413) },
+});
+
+const retry = createRoute({
+  method: "post",
+  path: "/api/exports/{name}/retry",
+  operationId: "retryExport",
+  summary: "Tries what is held, or waits for its next attempt, as soon as a worker is free",
+  tags,
+  request: { params: exportName },
+  responses: {
+    200: json(z.strictObject({ intervals: z.int().min(0) }), "How many intervals were let go"),
+    ...failures(400, 404),
+  },
+});
+
+export function addExports({ app, fleet, closing }: RouteDependencies): void {
+  app.openapi(list, async (c) => {
+    const exports = await fleet.exports(readSignal(c, closing));
+    return c.json({ exports: toWire(exports) }, 200);
+  });
+  app.openapi(get, async (c) => {
+    const one = await fleet.export(c.req.valid("param").name, readSignal(c, closing));
+    return c.json(toWire(one), 200);
+  });
+  app.openapi(pause, async (c) => {
+    const { reason, by } = c.req.valid("json");
+    return c.json(toWire(await fleet.pause(c.req.valid("param").name, reason, by, closing)), 200);
+  });
+  app.openapi(resume, async (c) => {
+    // Without a body nothing was checked, and nothing is there.
+    const by = (c.req.valid("json") as { by?: string } | undefined)?.by ?? "api";
+    return c.json(toWire(await fleet.resume(c.req.valid("param").name, by, closing)), 200);
+  });
+  app.openapi(retry, async (c) => {
+    return c.json({ intervals: await fleet.retry(c.req.valid("param").name, closing) }, 200);
+  });
+}

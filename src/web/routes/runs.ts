@@ -1,0 +1,47 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { healthSchema, queueSchema, runSchema, runsQuery } from "../schemas.ts";
+import { toWire } from "../wire.ts";
+import { failures, json, readSignal, type RouteDependencies } from "./answers.ts";
+
+const runs = createRoute({
+  method: "get",
+  path: "/api/runs",
+  operationId: "listRuns",
+  summary: "Runs that are queued or run, then the last that ended, newest first",
+  tags: ["runs"],
+  request: { query: runsQuery },
+  responses: { 200: json(z.strictObject({ runs: z.array(runSchema) }), "The runs"), ...failures(400) },
+});
+
+const queue = createRoute({
+  method: "get",
+  path: "/api/queue",
+  operationId: "getQueue",
+  summary: "How many jobs there are, by state",
+  tags: ["runs"],
+  responses: { 200: json(queueSchema, "The queue"), ...failures() },
+});
+
+const health = createRoute({
+  method: "get",
+  path: "/api/health",
+  operationId: "getHealth",
+  summary: "Redis, warnings, and the processes of the fleet; answers 200 also where Redis is away",
+  tags: ["fleet"],
+  responses: { 200: json(healthSchema, "The fleet's health"), ...failures() },
+});
+
+export function addRuns({ app, fleet, closing }: RouteDependencies): void {
+  app.openapi(runs, async (c) => {
+    const { limit, export: name, state, backfill } = c.req.valid("query");
+    const query = {
+      limit,
+      ...(name === undefined ? {} : { export: name }),
+      ...(state === undefined ? {} : { states: state }),
+      ...(backfill === undefined ? {} : { backfill }),
+    };
+    return c.json({ runs: toWire(await fleet.runs(query, readSignal(c, closing))) }, 200);
+  });
+  app.openapi(queue, async (c) => c.json(toWire(await fleet.queue(readSignal(c, closing))), 200));
+  app.openapi(health, async (c) => c.json(toWire(await fleet.health(readSignal(c, closing))), 200));
+}

@@ -1,0 +1,217 @@
+/**
+ * What the API takes and gives. The OpenAPI document is made from these, requests are checked against them, and the compiler
+ * holds the responses to them: they are the interface in ../queue/fleet.ts, with moments as texts and null for undefined.
+ */
+import { z } from "@hono/zod-openapi";
+
+const moment = z.iso.datetime().describe("UTC").openapi({ example: "2026-10-01T13:00:00.000Z" });
+const seconds = z.number().min(0);
+const whole = z.int().min(0);
+
+export const intervalSchema = z
+  .strictObject({ start: moment, end: moment })
+  .describe("A data interval: [start, end)")
+  .openapi("Interval");
+
+export const fleetErrorSchema = z
+  .strictObject({
+    code: z.string().openapi({ example: "source.unreachable" }),
+    message: z.string(),
+    hint: z.string().nullable(),
+    remedy: z.enum(["retry", "give-up"]),
+    at: moment,
+  })
+  .openapi("FleetError");
+
+const pauseSchema = z
+  .strictObject({
+    reason: z.string(),
+    since: moment,
+    by: z.string().describe("`replayport` after too many failures, else who asked for it"),
+    probeAt: moment.nullable().describe("When one interval is tried by itself; null: only `resume` ends the pause"),
+  })
+  .openapi("Pause");
+
+export const exportSchema = z
+  .strictObject({
+    export: z.string(),
+    destination: z.string(),
+    schedule: z.string(),
+    timezone: z.string(),
+    paused: pauseSchema.nullable(),
+    due: whole.nullable().describe("Settled intervals without a receipt; null before a scheduler has run"),
+    queued: whole,
+    running: whole,
+    failuresInRow: whole,
+    held: z
+      .array(
+        z.strictObject({
+          interval: intervalSchema,
+          error: fleetErrorSchema,
+          until: moment.nullable().describe("Tried again by itself from then on; null: only after retry or resume"),
+        }),
+      )
+      .describe("Intervals that failed for good"),
+    loadedUntil: moment.nullable().describe("Up to here everything is loaded"),
+    lagSeconds: seconds.nullable(),
+    gaps: z.array(intervalSchema).describe("The oldest 20"),
+    gapCount: whole.nullable(),
+    ledgerAt: moment.nullable(),
+    lastReceipt: z
+      .strictObject({ interval: intervalSchema, rows: whole, bytes: whole, files: whole, committedAt: moment })
+      .nullable(),
+    lastError: fleetErrorSchema.nullable(),
+  })
+  .openapi("Export");
+
+export const RUN_STATES = ["queued", "running", "retrying", "loaded", "covered", "failed", "cancelled"] as const;
+
+export const runSchema = z
+  .strictObject({
+    id: z.string(),
+    export: z.string(),
+    interval: intervalSchema,
+    backfill: z.string().nullable(),
+    state: z.enum(RUN_STATES),
+    attempt: whole,
+    queuedAt: moment,
+    startedAt: moment.nullable(),
+    finishedAt: moment.nullable(),
+    nextAttemptAt: moment.nullable(),
+    stage: z.enum(["ledger", "counting", "staging", "loaded"]).nullable(),
+    rows: whole,
+    bytes: whole,
+    files: whole,
+    error: fleetErrorSchema.nullable(),
+    worker: z.string().nullable(),
+  })
+  .openapi("Run");
+
+export const queueSchema = z
+  .strictObject({ waiting: whole, backfill: whole, delayed: whole, active: whole })
+  .describe("Jobs by state")
+  .openapi("QueueDepth");
+
+export const backfillSchema = z
+  .strictObject({
+    id: z.string(),
+    export: z.string(),
+    range: intervalSchema,
+    force: z.boolean(),
+    allowFewer: z.boolean(),
+    createdBy: z.string(),
+    createdAt: moment,
+    finishedAt: moment.nullable(),
+    state: z.enum(["running", "done", "failed", "cancelled"]),
+    total: whole.describe("Intervals: open + running + done + failed + cancelled"),
+    open: whole,
+    running: whole,
+    done: whole,
+    failed: whole,
+    cancelled: whole,
+    rows: whole,
+    bytes: whole,
+    etaSeconds: seconds.nullable(),
+    failures: z.array(z.strictObject({ interval: intervalSchema, error: fleetErrorSchema })).describe("The oldest 20"),
+  })
+  .openapi("Backfill");
+
+export const healthSchema = z
+  .strictObject({
+    redis: z.boolean(),
+    problem: z.string().nullable(),
+    redisMs: z.number().min(0).nullable(),
+    warnings: z.array(z.string()),
+    members: z
+      .array(
+        z.strictObject({
+          kind: z.enum(["scheduler", "worker"]),
+          name: z.string(),
+          version: z.string(),
+          startedAt: moment,
+          seenAt: moment,
+        }),
+      )
+      .describe("Processes seen within the last 30 seconds"),
+  })
+  .openapi("Health");
+
+export const errorSchema = z
+  .strictObject({
+    error: z.strictObject({
+      code: z.string().openapi({ example: "backfill.overlap" }),
+      message: z.string(),
+      hint: z.string().nullable().describe("What to do about it"),
+      problems: z
+        .array(z.strictObject({ at: z.string().openapi({ example: "body.end" }), message: z.string() }))
+        .optional()
+        .describe("With `request.invalid`: everything that is wrong with the request"),
+      backfill: z.string().optional().describe("With `backfill.overlap`: the id of the other"),
+    }),
+  })
+  .openapi("Error");
+
+export type ErrorBody = z.output<typeof errorSchema>;
+
+// What the API takes.
+
+export const exportName = z.object({
+  name: z
+    .string()
+    .max(63)
+    .openapi({ param: { name: "name", in: "path" }, example: "replays" }),
+});
+
+export const backfillId = z.object({
+  id: z
+    .string()
+    .max(63)
+    .openapi({ param: { name: "id", in: "path" }, example: "k3v9x0qa" }),
+});
+
+const by = z.string().trim().min(1).max(100);
+const time = z.iso
+  .datetime({ offset: true, error: "not a time with its zone, such as 2026-10-01T00:00:00Z" })
+  .transform((text) => new Date(text))
+  .refine((date) => date.getTime() % 1000 === 0, "not whole seconds")
+  .openapi({ type: "string", format: "date-time", example: "2026-10-01T00:00:00Z" });
+
+export const pauseBody = z.strictObject({
+  reason: z.string().trim().min(1).max(500).describe("A sentence for people"),
+  by: by.default("api").describe("Who asks"),
+});
+
+export const resumeBody = z.strictObject({ by: by.default("api").describe("Who asks") });
+
+export const backfillBody = z
+  .strictObject({
+    export: z.string().max(63),
+    start: time,
+    end: time,
+    force: z.boolean().default(false).describe("Load again what has a receipt"),
+    allowFewer: z.boolean().default(false).describe("With force: accept fewer sessions than the receipt replaced"),
+    size: z
+      .enum(["auto", "schedule", "hour", "day", "week", "month"])
+      .default("auto")
+      .describe("How far turns of the schedule are joined into one batch"),
+    inFlight: z.int().min(1).max(64).optional().describe("Intervals in the queue at once"),
+    createdBy: by.default("api").describe("Who asks, for the list"),
+  })
+  .refine((body) => body.start < body.end, { path: ["end"], message: "not after start" })
+  .openapi("BackfillRequest");
+
+const list = <Item extends z.ZodType>(item: Item) =>
+  z.preprocess((given) => (typeof given === "string" ? given.split(",") : given), z.array(item).min(1));
+
+export const runsQuery = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(500).default(50).openapi({ type: "integer", minimum: 1, maximum: 500 }),
+  export: z.string().max(63).optional(),
+  state: list(z.enum(RUN_STATES))
+    .optional()
+    .openapi({
+      type: "array",
+      items: { type: "string", enum: [...RUN_STATES] },
+      param: { name: "state", in: "query", style: "form", explode: false, description: "Several, with commas between" },
+    }),
+  backfill: z.string().max(63).optional(),
+});

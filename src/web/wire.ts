@@ -1,0 +1,23 @@
+/** Values as JSON has them: a moment is a text, what is undefined is null, so that every field is always there. */
+
+export type Wire<T> = T extends undefined
+  ? null
+  : T extends Date
+    ? string
+    : T extends readonly (infer Item)[]
+      ? Wire<Item>[]
+      : T extends object
+        ? { -readonly [Key in keyof T]: Wire<T[Key]> }
+        : T;
+
+export function toWire<T>(value: T): Wire<T> {
+  return convert(value) as Wire<T>;
+}
+
+function convert(value: unknown): unknown {
+  if (value === undefined) return null;
+  if (value instanceof Date) return value.toISOString();
+  if (Array.isArray(value)) return value.map(convert);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, convert(item)]));
+}
