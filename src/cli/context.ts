@@ -67,6 +67,10 @@ export class Context implements AsyncDisposable {
       this.#open.push(source);
       return source;
     });
+    this.#source.catch(() => {
+      // A worker asks again with its next batch.
+      this.#source = undefined;
+    });
     return await this.#source;
   }
 

@@ -2,13 +2,18 @@
 import { Command } from "commander";
 import { VERSION } from "../version.ts";
 import { addBackfill } from "./commands/backfill.ts";
+import { addBackfills, addCancel, addRetry } from "./commands/backfills.ts";
 import { addCheck } from "./commands/check.ts";
 import { addClickhouse } from "./commands/clickhouse.ts";
 import { addDemo } from "./commands/demo.ts";
 import { addInit } from "./commands/init.ts";
+import { addPause, addResume } from "./commands/pause.ts";
 import { addRun } from "./commands/run.ts";
+import { addScheduler } from "./commands/scheduler.ts";
+import { addServe } from "./commands/serve.ts";
 import { addSql } from "./commands/sql.ts";
 import { addStatus } from "./commands/status.ts";
+import { addWorker } from "./commands/worker.ts";
 import type { CliEnvironment } from "./environment.ts";
 
 const EXIT_CODES = `
@@ -35,7 +40,8 @@ export function createProgram(cli: CliEnvironment): Command {
       writeErr: (text) => void cli.stderr.write(text),
     })
     .exitOverride();
-  for (const add of [addInit, addCheck, addRun, addBackfill, addStatus, addSql, addDemo, addClickhouse])
+  const fleet = [addServe, addScheduler, addWorker, addBackfills, addPause, addResume, addRetry, addCancel];
+  for (const add of [addInit, addCheck, addRun, addBackfill, addStatus, addSql, addDemo, addClickhouse, ...fleet])
     add(program, cli);
   return program;
 }

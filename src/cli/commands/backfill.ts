@@ -1,53 +1,57 @@
+import { hostname, userInfo } from "node:os";
 import { type Command, Option } from "commander";
-import { pathGranularity } from "../../../destinations/lake/index.ts";
 import type { ExportDefinition } from "../../export/definition.ts";
 import { readCoverage } from "../../export/ledger.ts";
 import { RETRY, runIntervals } from "../../export/run_intervals.ts";
-import { type Density, type Join, expectedRows, planBackfill } from "../../intervals/backfill.ts";
+import { type Density, expectedRows, planBackfill } from "../../intervals/backfill.ts";
 import { type Interval, interval } from "../../intervals/interval.ts";
-import { JOIN_UNITS, type JoinUnit, unitSchedule } from "../../intervals/schedule.ts";
+import { JOIN_UNITS, type JoinUnit } from "../../intervals/schedule.ts";
 import { moment, wholeNumber } from "../arguments.ts";
 import { Context } from "../context.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
+import { backfillLine, openFleetHost } from "../fleet_host.ts";
 import { reportLoading, sumUp } from "../load_report.ts";
 import { bytes, plural, printJson, printLine, printTable, time } from "../output.ts";
+import { joinOf, readDensity } from "../plan_backfill.ts";
 
 interface BackfillOptions extends GlobalOptions {
   readonly from: string;
   readonly to: string;
   readonly force?: boolean;
   readonly allowFewer?: boolean;
-  readonly concurrency: number;
+  readonly concurrency?: number;
   readonly interval: "auto" | "schedule" | JoinUnit;
   readonly plan?: boolean;
+  readonly enqueue?: boolean;
   readonly json?: boolean;
 }
 
 /** A row of a replay in Parquet, before this export has files of its own to go by. */
 const USUAL_ROW_BYTES = 100;
-const HOUR_MS = 3_600_000;
 
 export function addBackfill(program: Command, cli: CliEnvironment): void {
   program
     .command("backfill")
-    .description("load every interval of a range that has no receipt, in this process")
+    .description("load every interval of a range that has no receipt, in this process or by the fleet")
     .argument("<export>", "the export")
     .requiredOption("--from <time>", "start of the range, a date or a time")
     .requiredOption("--to <time>", "end of the range, not included")
     .option("--force", "load again what has a receipt, for example under new column rules")
     .option("--allow-fewer", "with --force: replace a batch even where the source now has fewer sessions")
-    .option("--concurrency <n>", "intervals at the same time", wholeNumber, 1)
+    .option("--concurrency <n>", "intervals at the same time (default: 1; with --enqueue, the config's)", wholeNumber)
     .addOption(
       new Option("--interval <size>", "how far turns of the schedule are joined into one batch")
         .choices(["auto", "schedule", ...JOIN_UNITS])
         .default("auto"),
     )
     .option("--plan", "print the intervals, rows and bytes to expect, and load nothing")
-    .option("--json", "print the plan, or what was loaded, as JSON")
+    .option("--enqueue", "leave it to the workers of the fleet (needs Redis), and return at once")
+    .option("--json", "print the plan, or what was loaded or enqueued, as JSON")
     .addHelpText(
       "after",
       "\nExamples:\n  replayport backfill replays --from 2026-01-01 --to 2026-10-01 --plan" +
         "\n  replayport backfill replays --from 2026-01-01 --to 2026-10-01 --concurrency 2" +
+        "\n  replayport backfill replays --from 2026-01-01 --to 2026-10-01 --enqueue" +
         "\n\nauto joins turns up to one file's rows, within one folder of the path: a folder for a day holds that day.",
     )
     .action(async (name: string, _options, command: Command) => {
@@ -62,9 +66,15 @@ async function backfill(cli: CliEnvironment, name: string, options: BackfillOpti
   const began = performance.now();
   const { timezone } = definition.schedule;
   const range = interval(moment(options.from, timezone, "--from"), moment(options.to, timezone, "--to"));
+  if (options.enqueue === true && options.plan !== true) {
+    await enqueue(cli, name, range, options);
+    return;
+  }
   const covered = await readCoverage(context.destination(definition), cli.signal);
   const density =
-    options.plan === true || options.interval === "auto" ? await readDensity(context, definition, range) : undefined;
+    options.plan === true || options.interval === "auto"
+      ? await readDensity(context, definition, range, cli.signal)
+      : undefined;
   const intervals = planBackfill({
     range,
     schedule: definition.schedule,
@@ -84,7 +94,7 @@ async function backfill(cli: CliEnvironment, name: string, options: BackfillOpti
     intervals,
     {
       covered,
-      concurrency: options.concurrency,
+      concurrency: options.concurrency ?? 1,
       retry: RETRY,
       replace: options.force === true,
       allowFewer: options.allowFewer === true,
@@ -96,33 +106,26 @@ async function backfill(cli: CliEnvironment, name: string, options: BackfillOpti
   sumUp(context, [{ export: name, ...result, seconds: (performance.now() - began) / 1000 }], options.json === true);
 }
 
-function joinOf(definition: ExportDefinition, size: BackfillOptions["interval"], density: Density[] | undefined): Join {
-  if (size === "auto" && density) {
-    const granularity = pathGranularity(definition.path);
-    const unit: JoinUnit = granularity === "hour" || granularity === "day" ? granularity : "month";
-    // Folders are named in UTC.
-    return { kind: "rows", maxRows: definition.rowsPerFile, within: unitSchedule(unit, "UTC"), density };
+async function enqueue(cli: CliEnvironment, name: string, range: Interval, options: BackfillOptions): Promise<void> {
+  await using host = await openFleetHost(cli, options);
+  const started = await host.fleet.startBackfill(
+    {
+      export: name,
+      range,
+      force: options.force === true,
+      allowFewer: options.allowFewer === true,
+      size: options.interval,
+      ...(options.concurrency === undefined ? {} : { inFlight: options.concurrency }),
+      createdBy: `${userInfo().username}@${hostname()}`,
+    },
+    cli.signal,
+  );
+  if (options.json === true) printJson(cli.stdout, started);
+  else if (started.total === 0) printLine(cli.stdout, `${name}: nothing to load in this range`);
+  else {
+    printLine(cli.stdout, backfillLine(started, cli.now()));
+    printLine(cli.stdout, `To see how it goes: replayport backfills ${started.id}`);
   }
-  if (size === "auto" || size === "schedule") return { kind: "fixed", schedule: definition.schedule };
-  return { kind: "fixed", schedule: unitSchedule(size, definition.schedule.timezone) };
-}
-
-/** Sessions that changed in each hour of the range; undefined where the model cannot tell. */
-async function readDensity(
-  context: Context,
-  definition: ExportDefinition,
-  range: Interval,
-): Promise<Density[] | undefined> {
-  const source = await context.source();
-  const model = await source.model(definition, context.cli.signal);
-  const query = model.density(range);
-  if (!query) return undefined;
-  const purpose = { export: definition.name, interval: range, limits: definition.limits };
-  const hours = await source.numbers(query, purpose, context.cli.signal);
-  return hours.map(({ hour = 0, sessions = 0 }) => {
-    const start = new Date(hour * 1000);
-    return { interval: { start, end: new Date(start.getTime() + HOUR_MS) }, rows: sessions };
-  });
 }
 
 async function printPlan(

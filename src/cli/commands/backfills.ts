@@ -1,0 +1,59 @@
+import type { Command } from "commander";
+import type { Backfill } from "../../queue/fleet.ts";
+import type { CliEnvironment, GlobalOptions } from "../environment.ts";
+import { backfillLine, openFleetHost } from "../fleet_host.ts";
+import { plural, printJson, printLine, time } from "../output.ts";
+
+export function addBackfills(program: Command, cli: CliEnvironment): void {
+  program
+    .command("backfills")
+    .description("the backfills of the fleet: how far each is, what failed")
+    .argument("[id]", "one backfill, with its failures")
+    .option("--json", "print it as JSON")
+    .action(async (id: string | undefined, _options, command: Command) => {
+      const options: GlobalOptions & { json?: boolean } = command.optsWithGlobals();
+      await using host = await openFleetHost(cli, options);
+      const found =
+        id === undefined ? await host.fleet.backfills(cli.signal) : [await host.fleet.backfill(id, cli.signal)];
+      if (options.json === true) printJson(cli.stdout, id === undefined ? found : found[0]);
+      else if (found.length === 0) printLine(cli.stdout, "no backfills");
+      else for (const one of found) show(cli, one, id !== undefined);
+    });
+}
+
+export function addCancel(program: Command, cli: CliEnvironment): void {
+  program
+    .command("cancel")
+    .description("end a backfill of the fleet; what it has loaded stays")
+    .argument("<id>", "as `replayport backfills` shows it")
+    .action(async (id: string, _options, command: Command) => {
+      await using host = await openFleetHost(cli, command.optsWithGlobals());
+      show(cli, await host.fleet.cancelBackfill(id, cli.signal), false);
+    });
+}
+
+export function addRetry(program: Command, cli: CliEnvironment): void {
+  program
+    .command("retry")
+    .description("try again at once what failed")
+    .argument("<export-or-backfill>", "an export, or the id of a backfill")
+    .action(async (name: string, _options, command: Command) => {
+      await using host = await openFleetHost(cli, command.optsWithGlobals());
+      if (host.context.config.exports.some((one) => one.name === name)) {
+        const count = await host.fleet.retry(name, cli.signal);
+        printLine(cli.stdout, `${name}: ${plural(count, "interval")} to try again`);
+      } else {
+        show(cli, await host.fleet.retryBackfill(name, cli.signal), false);
+      }
+    });
+}
+
+function show(cli: CliEnvironment, one: Backfill, failures: boolean): void {
+  printLine(cli.stdout, backfillLine(one, cli.now()));
+  if (!failures) return;
+  for (const { interval, error } of one.failures) {
+    printLine(cli.stdout, `  ${time(interval.start)} … ${time(interval.end)}: ${error.message}`);
+    if (error.hint !== undefined) printLine(cli.stdout, `    what to do: ${error.hint}`);
+  }
+  if (one.failed > 0) printLine(cli.stdout, `To try them again: replayport retry ${one.id}`);
+}

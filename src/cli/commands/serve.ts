@@ -1,0 +1,17 @@
+import type { Command } from "commander";
+import { wholeNumber } from "../arguments.ts";
+import type { CliEnvironment } from "../environment.ts";
+import { FLEET_PARTS } from "../fleet_parts.ts";
+import { runFleet } from "../fleet_process.ts";
+
+export function addServe(program: Command, cli: CliEnvironment): void {
+  program
+    .command("serve")
+    .description("scheduler, worker and HTTP side in one process, for one machine with Redis")
+    .option("--concurrency <n>", "batches at the same time (default: 2)", wholeNumber)
+    .option("--grace <duration>", "how long batches may go on after SIGTERM before they are handed back", "30s")
+    .addHelpText("after", "\nExample:\n  REDIS_URL=redis://127.0.0.1:6379 replayport serve")
+    .action(async (_options, command: Command) => {
+      await runFleet(cli, command.optsWithGlobals(), { scheduler: true, worker: true }, FLEET_PARTS);
+    });
+}

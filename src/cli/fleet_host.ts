@@ -1,0 +1,167 @@
+/** Opens the fleet for a command: the config's Redis, with what the context knows of source and destinations. */
+import { readFile } from "node:fs/promises";
+import { ReplayportError } from "../errors.ts";
+import type { Backfill, FleetEvent } from "../queue/fleet.ts";
+import { type OpenFleet, openFleet } from "../queue/open_fleet.ts";
+import type { RedisOptionsOfFleet } from "../queue/redis.ts";
+import { VERSION } from "../version.ts";
+import { Context } from "./context.ts";
+import type { CliEnvironment, GlobalOptions } from "./environment.ts";
+import { type Logger, errorFields } from "./log.ts";
+import { bytes, count, plural, span, time } from "./output.ts";
+import { planFor } from "./plan_backfill.ts";
+
+export interface FleetHost extends AsyncDisposable {
+  readonly context: Context;
+  readonly fleet: OpenFleet;
+}
+
+/** What runs beside scheduler and worker in their process, such as the HTTP side. Disposed of last. */
+export type FleetPart = (host: FleetHost) => Promise<AsyncDisposable>;
+
+async function redisOf(context: Context): Promise<RedisOptionsOfFleet> {
+  const { redis, file } = context.config;
+  if (!redis) {
+    throw new ReplayportError(`${file} names no Redis`, {
+      code: "config.no_redis",
+      remedy: "give-up",
+      hint: 'Write redis: { url: "${REDIS_URL}" } into it. Without Redis there is: replayport run --due',
+    });
+  }
+  const { caFile, ...address } = redis;
+  return { ...address, ...(caFile === undefined ? {} : { ca: await readFile(caFile, "utf8") }) };
+}
+
+/**
+ * A signal that asks for a clean stop must not cut off what runs: so source and destinations do not hear of `cli.signal`,
+ * the parts that wait do.
+ */
+export async function openFleetHost(cli: CliEnvironment, options: GlobalOptions): Promise<FleetHost> {
+  const context = await Context.open({ ...cli, signal: new AbortController().signal }, options);
+  const { log, config } = context;
+  try {
+    const fleet = await openFleet(
+      {
+        redis: await redisOf(context),
+        settings: config.fleet,
+        exports: config.exports,
+        destination: (definition) => context.destination(definition),
+        loading: (definition, onProgress) => context.loading(definition, onProgress),
+        plan: (definition, request, signal) => planFor(context, definition, request, signal),
+        version: VERSION,
+        now: cli.now,
+        random: Math.random,
+        redact: (text) => cli.redactor.apply(text),
+        log: {
+          info: (message) => log.info(message),
+          warn: (message) => log.warn(message),
+          error: (error, message, name) =>
+            log.error({ ...(name === undefined ? {} : { export: name }), ...errorFields(error) }, message),
+        },
+      },
+      cli.signal,
+    );
+    return {
+      context,
+      fleet,
+      [Symbol.asyncDispose]: async () => {
+        await fleet[Symbol.asyncDispose]();
+        await context[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    await context[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** One line for each thing that happened: the edge at which the fleet's errors are logged. */
+export function logEvent(log: Logger, event: FleetEvent): void {
+  switch (event.kind) {
+    case "tick":
+      log.debug({ enqueued: event.enqueued, seconds: event.seconds }, "tick");
+      return;
+    case "lag":
+      return;
+    case "export.paused": {
+      const { pause, error } = event;
+      const fields = { export: event.export, reason: pause.reason, by: pause.by, probeAt: pause.probeAt };
+      log.error({ ...fields, hint: error?.hint ?? `replayport resume ${event.export}` }, "export paused");
+      return;
+    }
+    case "export.resumed":
+      log.info({ export: event.export, by: event.by }, "export resumed");
+      return;
+    case "enqueued":
+      log.debug(fieldsOf(event), "enqueued");
+      return;
+    case "run.started":
+      log.debug({ ...fieldsOf(event), attempt: event.attempt }, "loading");
+      return;
+    case "run.stage":
+      log.debug({ ...fieldsOf(event), stage: event.stage, seconds: event.seconds }, "stage");
+      return;
+    case "run.loaded": {
+      const { rows, bytes: size, files, seconds } = event;
+      log.info({ ...fieldsOf(event), rows, bytes: size, files, seconds: Math.round(seconds * 1000) / 1000 }, "loaded");
+      return;
+    }
+    case "run.covered":
+      log.info(fieldsOf(event), "loaded already");
+      return;
+    case "run.handed_back":
+      log.info(fieldsOf(event), "handed back");
+      return;
+    case "run.cancelled":
+      log.info(fieldsOf(event), "cancelled");
+      return;
+    case "run.retrying": {
+      const { message, code, hint } = event.error;
+      const fields = { ...fieldsOf(event), attempt: event.attempt, delayMs: event.delayMs };
+      log.warn({ ...fields, error: message, code, hint }, "will try again");
+      return;
+    }
+    case "run.failed": {
+      const { message, code, hint, remedy } = event.error;
+      log.error({ ...fieldsOf(event), attempt: event.attempt, error: message, code, hint, remedy }, "not loaded");
+      return;
+    }
+    default:
+      event satisfies never;
+  }
+}
+
+function fieldsOf(event: {
+  readonly export: string;
+  readonly interval: { start: Date; end: Date };
+  backfill?: string | undefined;
+}) {
+  const { start, end } = event.interval;
+  const backfill = event.backfill === undefined ? {} : { backfill: event.backfill };
+  return { export: event.export, start: start.toISOString(), end: end.toISOString(), ...backfill };
+}
+
+export function backfillLine(one: Backfill, now: Date): string {
+  const { id, state, total, done, failed, open, running, rows } = one;
+  const range = `${time(one.range.start)} … ${time(one.range.end)}`;
+  const parts = [
+    `${one.export} ${range}`,
+    state,
+    `${count(done)} of ${plural(total, "interval")} done`,
+    ...(running > 0 ? [`${count(running)} running`] : []),
+    ...(open > 0 ? [`${count(open)} to come`] : []),
+    ...(failed > 0 ? [`${count(failed)} failed`] : []),
+    `${plural(rows, "row")}, ${bytes(one.bytes)}`,
+    ...(one.etaSeconds === undefined ? [] : [`${span(one.etaSeconds)} left`]),
+    `by ${one.createdBy}, ${span((now.getTime() - one.createdAt.getTime()) / 1000)} ago`,
+  ];
+  return `${id}  ${parts.join(" | ")}`;
+}
+
+/** Resolves when the process is asked to stop. */
+export function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,62 @@
+/** The processes that go on until they are told to stop: scheduler, worker, or both in one. */
+import { parseDuration } from "../config/units.ts";
+import { wrongUse } from "./arguments.ts";
+import type { CliEnvironment, GlobalOptions } from "./environment.ts";
+import { type FleetPart, logEvent, openFleetHost, untilAborted } from "./fleet_host.ts";
+import { plural } from "./output.ts";
+
+export interface ProcessOptions extends GlobalOptions {
+  readonly concurrency?: number;
+  readonly grace?: string;
+}
+
+export interface Roles {
+  readonly scheduler: boolean;
+  readonly worker: boolean;
+}
+
+const CONCURRENCY = 2;
+
+export function graceMs(text: string): number {
+  const parsed = parseDuration(text);
+  if ("value" in parsed) return parsed.value;
+  throw wrongUse(`--grace is not a duration: "${text}"`, parsed.fix);
+}
+
+/**
+ * The first signal asks for a clean stop: no more batches are taken, those that run get the grace, then they are aborted and
+ * handed back. A second one ends the process at once; what it worked on is taken over by another worker.
+ */
+export async function runFleet(
+  cli: CliEnvironment,
+  options: ProcessOptions,
+  roles: Roles,
+  parts: readonly FleetPart[],
+): Promise<void> {
+  const grace = graceMs(options.grace ?? "30s");
+  await using host = await openFleetHost(cli, options);
+  const { fleet, context } = host;
+  const { log } = context;
+  using _listening = fleet.onEvent((event) => logEvent(log, event));
+  const beside: AsyncDisposable[] = [];
+  try {
+    for (const part of parts) beside.push(await part(host));
+    const scheduler = roles.scheduler ? await fleet.startScheduler(cli.signal) : undefined;
+    const concurrency = options.concurrency ?? CONCURRENCY;
+    const worker = roles.worker ? await fleet.startWorker(concurrency) : undefined;
+    if (scheduler) log.info(`scheduler runs, for ${plural(context.config.exports.length, "export")}`);
+    if (worker)
+      log.info(
+        { worker: worker.name },
+        `worker runs, ${plural(concurrency, "batch").replace("batchs", "batches")} at a time`,
+      );
+    await untilAborted(cli.signal);
+    log.info(worker ? `stopping; batches that run get ${options.grace ?? "30s"}` : "stopping");
+    // The scheduler first: it would refill what the worker empties.
+    await scheduler?.[Symbol.asyncDispose]();
+    await worker?.stop(grace);
+    log.info("stopped");
+  } finally {
+    for (const part of beside.toReversed()) await part[Symbol.asyncDispose]();
+  }
+}
