@@ -148,6 +148,8 @@ class ClickHouseSource implements Source {
       const abort = (): void => {
         stream.destroy(signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason)));
       };
+      // Whoever reads the stream is told; until somebody does, an error must not be one that nobody handles.
+      stream.on("error", () => undefined);
       signal.addEventListener("abort", abort, { once: true });
       stream.once("close", () => signal.removeEventListener("abort", abort));
       if (signal.aborted) abort();

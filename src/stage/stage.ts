@@ -106,6 +106,8 @@ async function receive(
   let bytes = 0;
   let written = 0;
   let full: unknown;
+  // An error may come before the loop below listens; it comes again there.
+  stream.on("error", () => undefined);
   const abort = (): unknown => stream.destroy(new Error("aborted"));
   signal.addEventListener("abort", abort, { once: true });
   await using file = await open(path, "w");

@@ -1,0 +1,171 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { after, before, suite, test } from "node:test";
+import { brotliCompressSync, gzipSync, zstdCompressSync } from "node:zlib";
+import fc from "fast-check";
+import { ReplayportError } from "../../src/errors.ts";
+import { type Incoming, openStage } from "../../src/stage/stage.ts";
+
+const signal = AbortSignal.timeout(60_000);
+const LINES = '{"a":1}\n{"a":2}\n{"a":3}\n';
+const incoming = (bytes: Buffer | string, over: Partial<Incoming> = {}): Incoming => ({
+  stream: Readable.from([Buffer.from(bytes)]),
+  rows: 3,
+  format: "jsonl",
+  extension: ".jsonl",
+  index: 0,
+  ...over,
+});
+const fails = (code: string, message: RegExp) => (error: unknown) =>
+  error instanceof ReplayportError && error.code === code && error.remedy === "retry" && message.test(error.message);
+
+suite("staging", () => {
+  let root: string;
+  before(async () => {
+    root = await mkdtemp(join(tmpdir(), "replayport-test-"));
+  });
+  after(async () => await rm(root, { recursive: true, force: true }));
+
+  test("a file is counted, hashed and complete, and gone with the stage", async () => {
+    const bytes = gzipSync(LINES);
+    {
+      await using stage = await openStage(root, "a1");
+      const file = await stage.add(incoming(bytes, { extension: ".jsonl.gz" }), signal);
+      assert.deepEqual(await readFile(file.path), bytes);
+      assert.equal(file.rows, 3);
+      assert.equal(file.bytes, bytes.length);
+      assert.equal(file.sha256, createHash("sha256").update(bytes).digest("hex"));
+    }
+    assert.deepEqual(await readdir(root), []);
+  });
+
+  for (const [extension, compress] of [
+    [".jsonl", (text: string) => Buffer.from(text)],
+    [".jsonl.gz", gzipSync],
+    [".jsonl.zst", zstdCompressSync],
+    [".jsonl.br", brotliCompressSync],
+  ] as const) {
+    test(`${extension}: a file that is cut anywhere is refused`, async () => {
+      const whole = compress(LINES);
+      await using stage = await openStage(root, "cut");
+      for (let length = 0; length < whole.length; length += 1) {
+        const cut = incoming(whole.subarray(0, length), { extension });
+        await assert.rejects(
+          stage.add(cut, signal),
+          fails("stage.truncated", /is not whole: ClickHouse said 3 rows/),
+          `cut at ${length}`,
+        );
+      }
+      assert.deepEqual(await readdir(stage.folder), []);
+    });
+  }
+
+  test("another number of rows than ClickHouse said is refused", async () => {
+    await using stage = await openStage(root, "a2");
+    await assert.rejects(
+      stage.add(incoming(LINES, { rows: 4 }), signal),
+      fails("stage.truncated", /said 4 rows, it holds 3/),
+    );
+    await assert.rejects(
+      stage.add(incoming("PAR1", { format: "parquet", extension: ".parquet" }), signal),
+      fails("stage.truncated", /Parquet/),
+    );
+  });
+
+  test("property: rows of CSV are counted whatever stands in them", async () => {
+    await using stage = await openStage(root, "csv");
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.string({ unit: fc.constantFrom("a", '"', "\n", ",", "é") }), { maxLength: 20 }),
+        fc.integer({ min: 1, max: 7 }),
+        async (values, step) => {
+          const text = `"id","value"\n${values.map((value) => `1,"${value.replaceAll('"', '""')}"\n`).join("")}`;
+          const bytes = Buffer.from(text);
+          const chunks = Array.from({ length: Math.ceil(bytes.length / step) }, (_, at) =>
+            bytes.subarray(at * step, (at + 1) * step),
+          );
+          const csv = incoming("", {
+            stream: Readable.from(chunks),
+            rows: values.length,
+            format: "csv",
+            extension: ".csv",
+          });
+          assert.equal((await stage.add(csv, signal)).rows, values.length);
+        },
+      ),
+      { numRuns: 50 },
+    );
+  });
+
+  test(
+    "a full disk says how much was missing",
+    { skip: existsSync("/dev/full") ? false : "this system has no /dev/full" },
+    async () => {
+      await using stage = await openStage(root, "full");
+      await symlink("/dev/full", join(stage.folder, "0.jsonl"));
+      const stream = Readable.from([Buffer.alloc(1_000_000), Buffer.alloc(2_000_000)]);
+      await assert.rejects(
+        stage.add(incoming("", { stream }), signal),
+        fails("stage.disk_full", /a file of 3 MB lacked 3 MB of room/),
+      );
+    },
+  );
+
+  test("a stream that breaks leaves nothing", async () => {
+    await using stage = await openStage(root, "broken");
+    const stream = Readable.from(
+      (function* broken() {
+        yield Buffer.from(LINES);
+        throw new Error("the line broke");
+      })(),
+    );
+    await assert.rejects(stage.add(incoming("", { stream }), signal), fails("stage.broken", /the line broke/));
+    assert.deepEqual(await readdir(stage.folder), []);
+  });
+
+  test("an abort ends a stream that gives nothing", async () => {
+    await using stage = await openStage(root, "abort");
+    const leave = new AbortController();
+    const adding = stage.add(incoming("", { stream: new Readable({ read: () => undefined }) }), leave.signal);
+    const reason = new Error("stop");
+    leave.abort(reason);
+    await assert.rejects(adding, reason);
+    assert.deepEqual(await readdir(stage.folder), []);
+  });
+
+  test("the folder of a process that was killed is removed by the next, that of one alive is not", async () => {
+    const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore" });
+    const alive = join(root, `run-${child.pid}-abc`);
+    const ended = spawn(process.execPath, ["-e", ""]);
+    await once(ended, "exit");
+    const dead = join(root, `run-${ended.pid}-abc`);
+    await mkdir(alive);
+    await mkdir(dead);
+    await writeFile(join(dead, "0.parquet"), "left over");
+    {
+      await using _stage = await openStage(root, "next");
+      assert.ok(!existsSync(dead));
+      assert.ok(existsSync(alive));
+    }
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    await (await openStage(root, "last"))[Symbol.asyncDispose]();
+    assert.ok(!existsSync(alive));
+  });
+
+  test("a folder that cannot be made says what to do", async () => {
+    await writeFile(join(root, "a-file"), "");
+    await assert.rejects(
+      openStage(join(root, "a-file"), "x"),
+      (error) =>
+        error instanceof ReplayportError && error.code === "stage.folder" && /--stage-dir/.test(error.hint ?? ""),
+    );
+  });
+});
