@@ -55,7 +55,8 @@ export function checkCollisions(
     const config = Object.hasOwn(destinations, definition.destination)
       ? destinations[definition.destination]
       : undefined;
-    return config ? [{ name: definition.name, shape: shapeOf(definition, lakeRoot(config)) }] : [];
+    const root = config && lakeRoot(config);
+    return root === undefined ? [] : [{ name: definition.name, shape: shapeOf(definition, root) }];
   });
   for (const [index, { name, shape }] of shapes.entries()) {
     const earlier = shapes.slice(0, index).find((other) => mayMeet(other.shape, shape));

@@ -1,3 +1,4 @@
+import { bigqueryHarness } from "./bigquery_harness.ts";
 import type { HarnessResult } from "./harness.ts";
 import { fileLake, s3Lake } from "./lake_harness.ts";
 
@@ -5,4 +6,5 @@ import { fileLake, s3Lake } from "./lake_harness.ts";
 export const HARNESSES: Readonly<Record<string, () => Promise<HarnessResult>>> = {
   file: fileLake,
   s3: s3Lake,
+  bigquery: bigqueryHarness,
 };

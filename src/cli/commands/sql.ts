@@ -56,6 +56,11 @@ async function sql(cli: CliEnvironment, name: string | undefined, options: SqlOp
   }
   const destination = context.config.destinations[definition.destination];
   if (!destination) return;
+  if (destination.type === "bigquery") {
+    // A warehouse's table holds the current rows as it is.
+    printLine(cli.stdout, `SELECT * FROM \`${destination.project}.${destination.dataset}.${destination.table}\`;`);
+    return;
+  }
   const { columns, key } = await shape(context, definition);
   const statement = currentRowsSql({
     reader: options.engine,

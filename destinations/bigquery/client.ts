@@ -1,0 +1,260 @@
+/**
+ * BigQuery's API as far as a load needs it. Every call can be left at once when the signal is aborted, gives a
+ * ReplayportError, and is sent once more with a new token where the old one was refused.
+ */
+import { BigQuery } from "@google-cloud/bigquery";
+import { openUpload, type Upload } from "./upload.ts";
+import { type OpenTokens, type TokenClient, tokensOf } from "./auth.ts";
+import { type BigQueryRequest, bigqueryError, httpStatus, type JobErrorResult } from "./errors.ts";
+import type { BigQueryOptions } from "./options.ts";
+import type { SchemaField } from "./types.ts";
+
+const DEFAULT_ATTEMPTS = 4;
+const REQUEST_MS = 60_000;
+
+/** The slice of the API's Job resource that is read here. */
+export interface JobResource {
+  readonly jobReference?: { readonly jobId?: string; readonly location?: string };
+  readonly configuration?: { readonly labels?: Readonly<Record<string, string>> };
+  readonly status?: { readonly state?: string; readonly errorResult?: JobErrorResult };
+  readonly statistics?: {
+    readonly totalBytesProcessed?: string;
+    readonly load?: { readonly outputRows?: string; readonly badRecords?: string };
+  };
+}
+
+export interface TableResource {
+  readonly schema?: { readonly fields?: readonly SchemaField[] };
+  readonly location?: string;
+}
+
+/** The slice of the client that is used. Its promises give arrays: the answer comes first. */
+interface Sdk {
+  createJob(options: object): Promise<readonly [{ readonly metadata?: JobResource }, ...unknown[]]>;
+  job(
+    id: string,
+    options: { location: string },
+  ): {
+    getMetadata(): Promise<readonly [JobResource, ...unknown[]]>;
+    getQueryResults(options: object): Promise<readonly [readonly Record<string, unknown>[], ...unknown[]]>;
+    cancel(): Promise<unknown>;
+  };
+  dataset(id: string): {
+    getMetadata(): Promise<readonly [{ readonly location?: string }, ...unknown[]]>;
+    createTable(id: string, options: object): Promise<unknown>;
+    getTables(
+      options: object,
+    ): Promise<
+      readonly [readonly { readonly id?: string }[], { readonly pageToken?: string } | null | undefined, ...unknown[]]
+    >;
+    table(id: string): {
+      getMetadata(): Promise<readonly [TableResource, ...unknown[]]>;
+      delete(): Promise<unknown>;
+    };
+  };
+}
+
+interface Connection {
+  readonly sdk: Sdk;
+  readonly tokens: TokenClient;
+}
+
+export class Client {
+  readonly endpoint: string | undefined;
+  readonly project: string;
+  readonly dataset: string;
+  readonly #options: BigQueryOptions;
+  readonly #open: OpenTokens;
+  #connection: Promise<Connection> | undefined;
+  #location: Promise<string> | undefined;
+
+  constructor(options: BigQueryOptions) {
+    this.#options = options;
+    this.#open = tokensOf(options.credentials ?? { type: "default" }, options.impersonate);
+    this.endpoint = options.apiEndpoint;
+    this.project = options.project;
+    this.dataset = options.dataset;
+  }
+
+  /** The dataset's own location; asked once. */
+  async location(signal: AbortSignal): Promise<string> {
+    this.#location ??= this.#call("bigquery.datasets.get", this.dataset, signal, async ({ sdk }) => {
+      const [{ location = "US" }] = await sdk.dataset(this.dataset).getMetadata();
+      return location;
+    });
+    try {
+      return await this.#location;
+    } catch (error) {
+      this.#location = undefined;
+      throw error;
+    }
+  }
+
+  /** Undefined where there is no such table. */
+  async table(table: string, signal: AbortSignal): Promise<TableResource | undefined> {
+    return await this.#call("bigquery.tables.get", `${this.dataset}.${table}`, signal, async ({ sdk }) => {
+      try {
+        const [found] = await sdk.dataset(this.dataset).table(table).getMetadata();
+        return found;
+      } catch (error) {
+        if (httpStatus(error) === 404 && !/dataset/i.test(String(error))) return undefined;
+        throw error;
+      }
+    });
+  }
+
+  /** A table that is there already is left as it is. */
+  async createTable(table: string, resource: object, signal: AbortSignal): Promise<void> {
+    await this.#call("bigquery.tables.create", this.dataset, signal, async ({ sdk }) => {
+      try {
+        await sdk.dataset(this.dataset).createTable(table, resource);
+      } catch (error) {
+        if (httpStatus(error) !== 409) throw error;
+      }
+    });
+  }
+
+  async dropTable(table: string, signal: AbortSignal): Promise<void> {
+    await this.#call("bigquery.tables.delete", `${this.dataset}.${table}`, signal, async ({ sdk }) => {
+      try {
+        await sdk.dataset(this.dataset).table(table).delete();
+      } catch (error) {
+        if (httpStatus(error) !== 404) throw error;
+      }
+    });
+  }
+
+  /** The API has no filter by name: one request for each thousand tables of the dataset, free of charge. */
+  async tablesWith(prefix: string, signal: AbortSignal): Promise<string[]> {
+    const found: string[] = [];
+    let pageToken: string | undefined;
+    do {
+      const options = { autoPaginate: false, maxResults: 1000, ...(pageToken === undefined ? {} : { pageToken }) };
+      const [tables, next] = await this.#call("bigquery.tables.list", this.dataset, signal, ({ sdk }) =>
+        sdk.dataset(this.dataset).getTables(options),
+      );
+      for (const { id = "" } of tables) if (id.startsWith(prefix)) found.push(id);
+      pageToken = next?.pageToken;
+    } while (pageToken !== undefined);
+    return found;
+  }
+
+  /** `exists`: the id was used before. A job that has failed at once is a job nevertheless, and is given as one. */
+  async insertJob(jobId: string, configuration: object, signal: AbortSignal): Promise<JobResource | "exists"> {
+    const location = await this.location(signal);
+    return await this.#call("bigquery.jobs.create", "", signal, async ({ sdk }) => {
+      try {
+        const [job] = await sdk.createJob({ jobId, location, configuration });
+        return job.metadata ?? {};
+      } catch (error) {
+        const answer = (error as { response?: JobResource }).response;
+        if (answer?.jobReference && answer.status?.state === "DONE") return answer;
+        if (httpStatus(error) === 409) return "exists";
+        throw error;
+      }
+    });
+  }
+
+  /** Sends a local file with the load job that it is for; see upload.ts. */
+  async upload(upload: Omit<Upload, "project" | "endpoint" | "location">, signal: AbortSignal) {
+    const location = await this.location(signal);
+    const { project } = this;
+    const endpoint = this.endpoint ?? "https://bigquery.googleapis.com";
+    return await this.#call("bigquery.jobs.create", "", signal, ({ tokens }) =>
+      openUpload({ ...upload, project, endpoint, location }, tokens, signal),
+    );
+  }
+
+  /** Undefined where there is no such job. */
+  async job(jobId: string, signal: AbortSignal): Promise<JobResource | undefined> {
+    const location = await this.location(signal);
+    return await this.#call("bigquery.jobs.get", "", signal, async ({ sdk }) => {
+      try {
+        const [found] = await sdk.job(jobId, { location }).getMetadata();
+        return found;
+      } catch (error) {
+        if (httpStatus(error) === 404) return undefined;
+        throw error;
+      }
+    });
+  }
+
+  /** What a job that is DONE has selected. Values that are not plain numbers or texts are avoided by the queries. */
+  async rows(jobId: string, signal: AbortSignal): Promise<readonly Record<string, unknown>[]> {
+    const location = await this.location(signal);
+    return await this.#call("bigquery.tables.getData", this.dataset, signal, async ({ sdk }) => {
+      const [rows] = await sdk.job(jobId, { location }).getQueryResults({ autoPaginate: true });
+      return rows;
+    });
+  }
+
+  async cancel(jobId: string, signal: AbortSignal): Promise<void> {
+    const location = await this.location(signal);
+    await this.#call("bigquery.jobs.update", "", signal, ({ sdk }) => sdk.job(jobId, { location }).cancel());
+  }
+
+  request(action: string, resource: string): BigQueryRequest {
+    return { action, resource: [this.project, resource].filter(Boolean).join("."), endpoint: this.endpoint };
+  }
+
+  async #call<Answer>(
+    action: string,
+    resource: string,
+    signal: AbortSignal,
+    work: (connection: Connection) => Promise<Answer>,
+  ): Promise<Answer> {
+    signal.throwIfAborted();
+    try {
+      try {
+        return await unlessAborted(this.#connected().then(work), signal);
+      } catch (error) {
+        // The client refreshes a token before it expires, but does not notice one that was refused: it is renewed once.
+        if (httpStatus(error) !== 401 || signal.aborted) throw error;
+        this.#connection = undefined;
+        return await unlessAborted(this.#connected().then(work), signal);
+      }
+    } catch (error) {
+      throw bigqueryError(error, this.request(action, resource), signal);
+    }
+  }
+
+  #connected(): Promise<Connection> {
+    if (this.#connection) return this.#connection;
+    const opening = this.#open().then((tokens) => ({ tokens, sdk: this.#sdk(tokens) }));
+    this.#connection = opening;
+    // Credentials that could not be opened are looked for again the next time.
+    opening.catch(() => {
+      if (this.#connection === opening) this.#connection = undefined;
+    });
+    return opening;
+  }
+
+  #sdk(tokens: TokenClient): Sdk {
+    const { project, apiEndpoint, maxAttempts = DEFAULT_ATTEMPTS } = this.#options;
+    const options = {
+      projectId: project,
+      authClient: tokens,
+      timeout: REQUEST_MS,
+      userAgent: "replayport",
+      retryOptions: { autoRetry: maxAttempts > 1, maxRetries: maxAttempts - 1, maxRetryDelay: 16, totalTimeout: 120 },
+      ...(apiEndpoint === undefined ? {} : { apiEndpoint }),
+    };
+    return new BigQuery(options as unknown as ConstructorParameters<typeof BigQuery>[0]) as unknown as Sdk;
+  }
+}
+
+/** The client's requests cannot be cancelled; what comes of one after an abort is met and dropped. */
+async function unlessAborted<Answer>(work: Promise<Answer>, signal: AbortSignal): Promise<Answer> {
+  let onAbort = (): void => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason as Error);
+  });
+  aborted.catch(() => undefined);
+  work.catch(() => undefined);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}

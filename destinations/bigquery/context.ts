@@ -1,0 +1,32 @@
+import type { Client } from "./client.ts";
+import type { TablePlace } from "./names.ts";
+import type { BigQueryDeps, BigQueryOptions } from "./options.ts";
+import type { LedgerPlace } from "./sql.ts";
+
+/** What every part of the destination works with. */
+export interface BigQueryContext extends BigQueryDeps {
+  readonly export: string;
+  readonly options: BigQueryOptions;
+  readonly client: Client;
+  readonly place: TablePlace;
+  /** Name of the table of receipts, without project and dataset. */
+  readonly ledger: string;
+  /** Shapes of tables that were seen to fit; forgotten when a load fails. */
+  readonly ready: Set<string>;
+  /** For a check: its tables remove themselves then, should it be killed. */
+  readonly expires?: Date;
+}
+
+/** `project.dataset.table`, as SQL quotes it. */
+export function inFull({ place }: BigQueryContext, table: string): string {
+  return `${place.project}.${place.dataset}.${table}`;
+}
+
+export function ledgerPlace(context: BigQueryContext): LedgerPlace {
+  return { ledger: inFull(context, context.ledger), target: context.place.table, export: context.export };
+}
+
+/** What is done in any ending gets a time of its own, since the caller's signal may be aborted already. */
+export function ownDeadline(): AbortSignal {
+  return AbortSignal.timeout(60_000);
+}

@@ -1,0 +1,242 @@
+/**
+ * Turns what BigQuery answers, and what a job ends with, into ReplayportError. The client's errors are not passed on as a
+ * cause: they carry the request with its bearer token.
+ * Reasons: https://cloud.google.com/bigquery/docs/error-messages
+ */
+import { messageOf, ReplayportError, type Remedy } from "../../src/errors.ts";
+import { RAISED } from "./sql.ts";
+
+export interface BigQueryRequest {
+  /** The permission that the request needs: `bigquery.jobs.create`. */
+  readonly action: string;
+  /** `acme-data`, `acme-data.replays` or `acme-data.replays.sessions`. */
+  readonly resource: string;
+  /** What was asked: the endpoint, or Google's. */
+  readonly endpoint: string | undefined;
+}
+
+/** The slice of the client's errors, and of the errors of its transport, that is read here. */
+interface SdkError {
+  readonly code?: number | string;
+  readonly message?: string;
+  readonly errors?: readonly { readonly reason?: string; readonly message?: string }[];
+  readonly response?: {
+    readonly statusCode?: number;
+    readonly headers?: Readonly<Record<string, string | string[] | undefined>>;
+  };
+}
+
+/** The slice of a job's `status.errorResult`. */
+export interface JobErrorResult {
+  readonly reason?: string;
+  readonly message?: string;
+}
+
+interface Fault {
+  readonly reason: string;
+  readonly status: number | undefined;
+  readonly message: string;
+}
+
+interface Verdict {
+  readonly code: string;
+  readonly remedy: Remedy;
+  readonly hint: string;
+  readonly retryAfterMs?: number;
+}
+
+const NETWORK = /ECONN|EPIPE|ETIMEDOUT|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR|socket hang up|network timeout/;
+
+export function httpStatus(error: unknown): number | undefined {
+  const { code, response } = error as SdkError;
+  return typeof code === "number" ? code : response?.statusCode;
+}
+
+/** Returns the error to throw: `signal.reason` after an abort, ReplayportError otherwise. */
+export function bigqueryError(error: unknown, request: BigQueryRequest, signal?: AbortSignal): unknown {
+  if (signal?.aborted === true) return signal.reason;
+  if (error instanceof ReplayportError) return error;
+  const { code, errors, response } = error as SdkError;
+  const network = [typeof code === "string" ? code : "", messageOf(error)].find((text) => NETWORK.test(text));
+  const reason = errors?.[0]?.reason ?? (network === undefined ? "" : "network");
+  return made({ reason, status: httpStatus(error), message: messageOf(error) }, request, retryAfter(response?.headers));
+}
+
+/** @param result what a job that is DONE has ended with */
+export function jobError(result: JobErrorResult, request: BigQueryRequest): ReplayportError {
+  const { reason = "", message = "the job failed" } = result;
+  return made({ reason, status: undefined, message }, request);
+}
+
+function made(fault: Fault, request: BigQueryRequest, retryAfterMs?: number): ReplayportError {
+  const verdict = judge(fault, request);
+  const asked = retryAfterMs ?? verdict.retryAfterMs;
+  const detail = [fault.reason, fault.status].filter((part) => part !== "" && part !== undefined).join(", ");
+  const message = fault.message.trim().slice(0, 2000);
+  return new ReplayportError(
+    `${request.action} on ${request.resource} failed: ${message}${detail === "" ? "" : ` (${detail})`}`,
+    {
+      code: verdict.code,
+      remedy: verdict.remedy,
+      hint: verdict.hint,
+      ...(asked === undefined ? {} : { retryAfterMs: asked }),
+    },
+  );
+}
+
+function judge({ reason, status, message }: Fault, request: BigQueryRequest): Verdict {
+  const at = request.endpoint ?? "bigquery.googleapis.com";
+  if (message.includes(RAISED.lostRace)) {
+    return again("bigquery.lost_race", "Nothing is wrong: two attempts were alive, and the other one won.");
+  }
+  if (message.includes(RAISED.rangeMoved) || message.includes(RAISED.deletedMeanwhile)) {
+    return again("bigquery.overtaken", "Nothing is wrong: another load committed in between; this one is made again.");
+  }
+  if (/aborted due to concurrent update|could not serialize access/i.test(message)) {
+    return again("bigquery.conflict", "Two loads of one table met; BigQuery cancelled this one, and it is made again.");
+  }
+  switch (reason) {
+    case "accessDenied":
+      return denied(message, request);
+    case "billingNotEnabled":
+      return stop("bigquery.billing", `Enable billing for the project ${project(request)}: loads and MERGE need it.`);
+    case "bytesBilledLimitExceeded":
+    case "billingTierLimitExceeded":
+      return stop(
+        "bigquery.bytes_billed",
+        "The MERGE would scan more than `maximum_bytes_billed` allows: raise it, or partition the table by day of start_time, so that old days are not read.",
+      );
+    case "quotaExceeded":
+      return again(
+        "bigquery.quota",
+        "A quota is used up, see https://cloud.google.com/bigquery/quotas; a schedule with longer intervals needs fewer jobs.",
+        10 * 60_000,
+      );
+    case "rateLimitExceeded":
+    case "userRateLimitExceeded":
+    case "jobRateLimitExceeded":
+      return again("bigquery.rate_limit", "BigQuery asked for patience; the batch is tried again later.", 30_000);
+    case "backendError":
+    case "internalError":
+    case "jobBackendError":
+    case "jobInternalError":
+    case "tableUnavailable":
+    case "timeout":
+    case "resourceInUse":
+      return again("bigquery.unavailable", "BigQuery could not do it now; the batch is tried again later.");
+    case "stopped":
+      return again("bigquery.stopped", "Somebody or a time limit cancelled the job; the batch is tried again later.");
+    case "resourcesExceeded":
+      return stop(
+        "bigquery.resources",
+        "The job needs more than BigQuery gives to one job: load shorter intervals (`schedule`).",
+      );
+    case "responseTooLarge":
+    case "blocked":
+      return stop(
+        "bigquery.refused",
+        "BigQuery has blocked this kind of job; see https://cloud.google.com/bigquery/docs/error-messages.",
+      );
+    case "network":
+      return again("bigquery.unreachable", `Check that ${at} can be reached from here.`);
+    default:
+  }
+  if (/Cannot query over table .* without a filter/i.test(message)) {
+    return stop(
+      "bigquery.partition_filter",
+      "The table requires a filter on a partition column that Replayport cannot bound: partition it by start_time, or ALTER TABLE … SET OPTIONS (require_partition_filter = FALSE).",
+    );
+  }
+  if (/invalid_grant|invalid_client|Could not refresh access token|unable to impersonate|DECODER|asn1/i.test(message)) {
+    return stop(
+      "bigquery.bad_credentials",
+      "Google does not take the credentials: check that the key is whole and not deleted, and this machine's clock; to impersonate, grant roles/iam.serviceAccountTokenCreator on the service account.",
+    );
+  }
+  if (/Could not load the default credentials/i.test(message)) {
+    return stop(
+      "bigquery.no_credentials",
+      "No credentials were found: set `credentials`, or GOOGLE_APPLICATION_CREDENTIALS, or run `gcloud auth application-default login`.",
+    );
+  }
+  if (status === 401) {
+    return stop("bigquery.bad_credentials", "The token is not, or no longer, valid: renew the credentials.");
+  }
+  if (status === 403) return denied(message, request);
+  if (status === 404 || reason === "notFound") return missing(message, request);
+  if (status === 409 || reason === "duplicate") {
+    return again("bigquery.exists", "Another attempt made the same thing at this moment; the batch is tried again.");
+  }
+  if (status === 408 || status === 429 || (status !== undefined && status >= 500)) {
+    return again("bigquery.unavailable", `${at} asked for patience or broke off; the batch is tried again later.`);
+  }
+  if (/different location|location .* does not match|was not found in location/i.test(message)) {
+    return wrongLocation(message);
+  }
+  if (status === undefined && reason === "") {
+    return again("bigquery.unreachable", `Check that ${at} can be reached from here, and what stands in between.`);
+  }
+  return stop(
+    "bigquery.refused",
+    "BigQuery refuses what it was asked; the message says why. Is the table partitioned or typed in another way than the export needs?",
+  );
+}
+
+/** Google names the missing permission in the message; where it does not, it is the one that the request needs. */
+function denied(message: string, request: BigQueryRequest): Verdict {
+  const permission = /\b(bigquery|iam|serviceusage)\.[a-z]+\.[A-Za-z]+\b/i.exec(message)?.[0] ?? request.action;
+  return stop("bigquery.access_denied", `${permission} is missing: ${grant(permission, request)}`);
+}
+
+function grant(permission: string, request: BigQueryRequest): string {
+  if (permission.startsWith("iam.")) {
+    return "grant roles/iam.serviceAccountTokenCreator on the service account to who impersonates it.";
+  }
+  const role = permission.startsWith("serviceusage.")
+    ? "roles/serviceusage.serviceUsageConsumer"
+    : permission.startsWith("bigquery.jobs.")
+      ? "roles/bigquery.jobUser"
+      : undefined;
+  if (role !== undefined) {
+    return `gcloud projects add-iam-policy-binding ${project(request)} --member="serviceAccount:<it>" --role="${role}"`;
+  }
+  const [owner = "", dataset = "<dataset>"] = request.resource.split(".");
+  return `GRANT \`roles/bigquery.dataEditor\` ON SCHEMA \`${owner}\`.\`${dataset}\` TO "serviceAccount:<it>";`;
+}
+
+function missing(message: string, request: BigQueryRequest): Verdict {
+  const [owner = "", dataset] = request.resource.split(".");
+  if (/not found: project|project .* (not found|does not exist)/i.test(message)) {
+    return stop("bigquery.no_project", `There is no project ${owner}, or it is not yours: check \`project\`.`);
+  }
+  if (/not found: dataset/i.test(message) || request.action === "bigquery.datasets.get") {
+    const schema = dataset ?? "<dataset>";
+    return stop(
+      "bigquery.no_dataset",
+      `Create it: CREATE SCHEMA \`${owner}\`.\`${schema}\` OPTIONS (location = 'EU'); or check \`dataset\`. A wrong \`location\` looks the same.`,
+    );
+  }
+  return again("bigquery.vanished", "Something else removed it; the batch is tried again later.");
+}
+
+export function wrongLocation(message: string): Verdict {
+  return stop("bigquery.wrong_location", `Set \`location\` to the dataset's own, or leave it out: ${message}`);
+}
+
+function project(request: BigQueryRequest): string {
+  return request.resource.split(".")[0] ?? "";
+}
+
+function stop(code: string, hint: string): Verdict {
+  return { code, remedy: "give-up", hint };
+}
+
+function again(code: string, hint: string, retryAfterMs?: number): Verdict {
+  return { code, remedy: "retry", hint, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+}
+
+/** Milliseconds from a Retry-After header in seconds. */
+function retryAfter(headers: Readonly<Record<string, string | string[] | undefined>> | undefined): number | undefined {
+  const seconds = Number(headers?.["retry-after"]);
+  return Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : undefined;
+}

@@ -1,0 +1,120 @@
+/** Jobs and their ends. What became of a job is never guessed: an answer that was lost is followed by the job's id. */
+import { randomUUID } from "node:crypto";
+import { setTimeout } from "node:timers/promises";
+import { messageOf, ReplayportError } from "../../src/errors.ts";
+import type { Interval } from "../../src/intervals/interval.ts";
+import type { JobResource } from "./client.ts";
+import { type BigQueryContext, ownDeadline } from "./context.ts";
+import { jobError } from "./errors.ts";
+import { jobLabels } from "./names.ts";
+
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 3000;
+/** So many questions in a row about a job may fail before it counts as unknown. */
+const BLIND_TRIES = 5;
+
+export interface Ended {
+  readonly job: JobResource;
+  /** The id was there before: another attempt's job, or one of ours whose answer was lost. */
+  readonly existed: boolean;
+}
+
+/** What a job says of itself to whoever looks at the bill. */
+export interface JobSubject {
+  readonly interval?: Interval;
+  readonly attempt?: string;
+}
+
+export function failed(job: JobResource): boolean {
+  return job.status?.errorResult !== undefined;
+}
+
+/**
+ * Submits a job and follows it to its end. Where the signal is aborted on the way, the job is cancelled in BigQuery too,
+ * and followed for a time of its own: what it gives then is the job's true end.
+ * @throws ReplayportError `bigquery.job_unknown` where nobody can say what became of it
+ */
+export async function runJob(
+  { client }: BigQueryContext,
+  jobId: string,
+  submit: (signal: AbortSignal) => Promise<JobResource | "exists">,
+  signal: AbortSignal,
+): Promise<Ended> {
+  let submitted: JobResource | "exists";
+  try {
+    submitted = await submit(signal);
+  } catch (error) {
+    if (error instanceof ReplayportError && error.remedy === "give-up") throw error;
+    // The request may have come through for all that.
+    const found = await client.job(jobId, signal.aborted ? ownDeadline() : signal).catch(() => unknown(jobId, error));
+    if (!found) throw error;
+    submitted = "exists";
+  }
+  const existed = submitted === "exists";
+  if (submitted !== "exists" && submitted.status?.state === "DONE") return { job: submitted, existed };
+  try {
+    return { job: await follow(client, jobId, signal), existed };
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    const deadline = ownDeadline();
+    await client.cancel(jobId, deadline).catch(() => undefined);
+    return { job: await follow(client, jobId, deadline).catch((cause: unknown) => unknown(jobId, cause)), existed };
+  }
+}
+
+async function follow(client: BigQueryContext["client"], jobId: string, signal: AbortSignal): Promise<JobResource> {
+  let blind = 0;
+  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 1.6, LONGEST_PAUSE_MS)) {
+    try {
+      const job = await client.job(jobId, signal);
+      if (job?.status?.state === "DONE") return job;
+      if (job) blind = 0;
+      else if (++blind === BLIND_TRIES) unknown(jobId, new Error("there is no such job"));
+    } catch (error) {
+      signal.throwIfAborted();
+      const passing = error instanceof ReplayportError && error.remedy === "retry";
+      if (!passing || ++blind >= BLIND_TRIES) unknown(jobId, error);
+    }
+    await setTimeout(pause, undefined, { signal });
+  }
+}
+
+function unknown(jobId: string, error: unknown): never {
+  throw new ReplayportError(`it is not known what became of the job ${jobId}: ${messageOf(error)}`, {
+    code: "bigquery.job_unknown",
+    remedy: "retry",
+    hint: "The next load of the batch finds the job by its id and settles it.",
+    cause: error,
+  });
+}
+
+/** The configuration of a query job. */
+export function queryConfiguration(context: BigQueryContext, sql: string, subject: JobSubject = {}): object {
+  const { options } = context;
+  return {
+    query: {
+      query: sql,
+      useLegacySql: false,
+      useQueryCache: false,
+      ...(options.maximumBytesBilled === undefined ? {} : { maximumBytesBilled: String(options.maximumBytesBilled) }),
+    },
+    labels: jobLabels(options.labels ?? {}, context.export, subject),
+  };
+}
+
+/** A statement that does no harm when it runs twice, under an id of its own. Gives what it selects. */
+export async function query(
+  context: BigQueryContext,
+  what: { readonly action: string; readonly resource: string },
+  sql: string,
+  subject: JobSubject,
+  signal: AbortSignal,
+): Promise<readonly Record<string, unknown>[]> {
+  const { client } = context;
+  const jobId = `replayport_query_${randomUUID()}`;
+  const configuration = queryConfiguration(context, sql, subject);
+  const { job } = await runJob(context, jobId, (own) => client.insertJob(jobId, configuration, own), signal);
+  signal.throwIfAborted();
+  if (job.status?.errorResult) throw jobError(job.status.errorResult, client.request(what.action, what.resource));
+  return await client.rows(jobId, signal);
+}

@@ -1,0 +1,90 @@
+/** The receipts of one export in one table, read back from `_replayport_receipts`. */
+import type { Interval } from "../../src/intervals/interval.ts";
+import type { Coverage, Receipt } from "../destination.ts";
+import { type BigQueryContext, ledgerPlace } from "./context.ts";
+import { query } from "./jobs.ts";
+import { precondition, receipts } from "./sql.ts";
+
+const RECEIPT = [
+  "export",
+  "interval_start",
+  "interval_end",
+  "attempt",
+  "rows",
+  "bytes",
+  "files",
+  "fingerprint",
+  "read_at",
+  "committed_at",
+];
+const COVERAGE = ["interval_start", "interval_end", "committed_at"];
+
+type Row = Readonly<Record<string, unknown>>;
+
+/** Nothing where there is no ledger yet; a dataset that is not there is an error. */
+async function select(
+  context: BigQueryContext,
+  range: Interval,
+  columns: readonly string[],
+  signal: AbortSignal,
+): Promise<readonly Row[]> {
+  const { client, place } = context;
+  // Free, and it tells a missing table from a missing dataset without reading a message.
+  await client.location(signal);
+  if (!(await client.table(context.ledger, signal))) return [];
+  const what = { action: "bigquery.tables.getData", resource: `${place.dataset}.${context.ledger}` };
+  return await query(context, what, receipts(ledgerPlace(context), range, columns), {}, signal);
+}
+
+export async function readReceipts(context: BigQueryContext, range: Interval, signal: AbortSignal): Promise<Receipt[]> {
+  return (await select(context, range, RECEIPT, signal)).map((row) => ({
+    export: String(row["export"]),
+    interval: intervalOf(row),
+    attempt: String(row["attempt"]),
+    rows: Number(row["rows"]),
+    bytes: Number(row["bytes"]),
+    files: Number(row["files"]),
+    fingerprint: String(row["fingerprint"]),
+    readAt: time(row, "read_at"),
+    committedAt: time(row, "committed_at"),
+  }));
+}
+
+export async function readCoverage(
+  context: BigQueryContext,
+  range: Interval,
+  signal: AbortSignal,
+): Promise<Coverage[]> {
+  const rows = await select(context, range, COVERAGE, signal);
+  return rows.map((row) => ({ interval: intervalOf(row), committedAt: time(row, "committed_at") }));
+}
+
+export interface Precondition {
+  /** The attempts whose receipts stand for this interval: one, or the empty text. */
+  readonly attempts: string;
+  readonly readAt: Date | undefined;
+}
+
+export async function readPrecondition(
+  context: BigQueryContext,
+  interval: Interval,
+  signal: AbortSignal,
+): Promise<Precondition> {
+  const what = { action: "bigquery.tables.getData", resource: `${context.place.dataset}.${context.ledger}` };
+  const [row] = await query(context, what, precondition(ledgerPlace(context), interval), { interval }, signal);
+  const readAt = row?.["read_at"];
+  const attempts = row?.["attempts"];
+  return {
+    attempts: typeof attempts === "string" ? attempts : "",
+    readAt: readAt === null || readAt === undefined ? undefined : new Date(Number(readAt)),
+  };
+}
+
+function intervalOf(row: Row): Interval {
+  return { start: time(row, "interval_start"), end: time(row, "interval_end") };
+}
+
+/** From milliseconds. */
+function time(row: Row, name: string): Date {
+  return new Date(Number(row[name]));
+}

@@ -1,0 +1,85 @@
+/**
+ * How a batch gets into BigQuery. A load
+ *
+ *  1. makes sure of the tables: the target and `_replayport_receipts`.
+ *  2. reads the receipt that stands for its interval: its precondition, read before anything is staged.
+ *  3. loads its files into a staging table of its own (stage.ts).
+ *  4. lists the staging tables of other attempts of the batch.
+ *  5. commits: one script, one transaction, rows and receipt together (commit.ts).
+ *  6. drops its staging table and what step 4 found.
+ *
+ * **Step 6 takes nothing from an attempt that may win.** A table of step 4 belongs to an attempt that read its precondition
+ * before our commit; that is not the receipt that stands after it, so that attempt can only lose. One that begins later has
+ * a table that the list does not hold.
+ *
+ * **Killed at any point**, the target and the ledger are as they were or as they are to be, since only the transaction
+ * changes them. What is left is a staging table, which the next load of the batch drops, and which expires after a day.
+ *
+ * Where nobody can tell whether the commit went through, the staging table stays: the job may still read it.
+ */
+import { ReplayportError } from "../../src/errors.ts";
+import { describeInterval } from "../../src/intervals/interval.ts";
+import type { Batch, Receipt } from "../destination.ts";
+import { VERSION_COLUMN } from "../warehouse/rows.ts";
+import { commit, lostRace } from "./commit.ts";
+import { type BigQueryContext, ownDeadline } from "./context.ts";
+import { ensureLedger, ensureTarget } from "./ddl.ts";
+import { readPrecondition } from "./ledger.ts";
+import { checkLocation } from "./location.ts";
+import { stagingPrefix, stagingTable } from "./names.ts";
+import { checkCompression, stageFiles } from "./stage.ts";
+
+export async function load(context: BigQueryContext, batch: Batch, signal: AbortSignal): Promise<Receipt> {
+  const { client, place } = context;
+  signal.throwIfAborted();
+  checkCompression(batch);
+  checkColumns(batch);
+  let staging: string | undefined;
+  let foreign: string[] = [];
+  try {
+    await checkLocation(context, signal);
+    await ensureLedger(context, signal);
+    await ensureTarget(context, batch, signal);
+    const before = await readPrecondition(context, batch.interval, signal);
+    if (before.readAt && before.readAt > batch.readAt) throw lostRace(batch);
+    const staged = await stageFiles(context, batch, (table) => (staging = table), signal);
+    const own = stagingTable(place, batch);
+    foreign = (await client.tablesWith(stagingPrefix(place, batch.id), signal)).filter((table) => table !== own);
+    signal.throwIfAborted();
+    const receipt = await commit(context, batch, before, staged, signal);
+    await drop(context, batch, [...(staging === undefined ? [] : [staging]), ...foreign]);
+    return receipt;
+  } catch (error) {
+    // The tables may not be what they were: they are looked at again.
+    context.ready.clear();
+    const open = error instanceof ReplayportError && error.code === "bigquery.job_unknown";
+    if (staging !== undefined && !open) await drop(context, batch, [staging]);
+    throw error;
+  }
+}
+
+/** Never rejects: the batch is loaded, or the load has a better error to show. */
+async function drop(context: BigQueryContext, batch: Batch, tables: readonly string[]): Promise<void> {
+  const deadline = ownDeadline();
+  for (const table of tables) {
+    try {
+      await context.client.dropTable(table, deadline);
+    } catch (error) {
+      context.onWarning("a staging table was left behind; it expires within a day, or the next load drops it", {
+        export: context.export,
+        interval: describeInterval(batch.interval),
+        table,
+        error,
+      });
+    }
+  }
+}
+
+function checkColumns(batch: Batch): void {
+  if (batch.columns.some(({ name }) => name === VERSION_COLUMN)) return;
+  throw new ReplayportError(`${batch.export} has no column ${VERSION_COLUMN}, which tells newer rows from older ones`, {
+    code: "bigquery.no_version",
+    remedy: "give-up",
+    hint: `Do not exclude ${VERSION_COLUMN} in the export's column rules.`,
+  });
+}

@@ -1,0 +1,163 @@
+/** Staged files become rows of the attempt's own staging table: one load job each, free of charge. */
+import { setTimeout } from "node:timers/promises";
+import { ReplayportError } from "../../src/errors.ts";
+import { describeInterval } from "../../src/intervals/interval.ts";
+import type { Batch, StagedFile } from "../destination.ts";
+import { pull } from "../warehouse/pull.ts";
+import type { BigQueryContext } from "./context.ts";
+import { jobError } from "./errors.ts";
+import { failed, runJob } from "./jobs.ts";
+import { jobLabels, loadJobId, stagingTable } from "./names.ts";
+import { stagingField } from "./types.ts";
+
+const DAY_MS = 86_400_000;
+/** A load job that BigQuery itself could not do is made again, under the next generation of its id. */
+const TRIES = 3;
+const PAUSE_MS = 1000;
+
+export interface Staged {
+  /** Undefined where the batch had no files. */
+  readonly table: string | undefined;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly files: number;
+}
+
+/** @param onTable told the table's name before it is made, so that it can be dropped in every ending */
+export async function stageFiles(
+  context: BigQueryContext,
+  batch: Batch,
+  onTable: (table: string) => void,
+  signal: AbortSignal,
+): Promise<Staged> {
+  const table = stagingTable(context.place, batch);
+  let [rows, bytes, files] = [0, 0, 0];
+  for await (const file of pull(batch.files, signal)) {
+    if (files === 0) {
+      onTable(table);
+      await createStaging(context, batch, table, signal);
+    }
+    await loadFile(context, batch, table, file, signal);
+    rows += file.rows;
+    bytes += file.bytes;
+    files += 1;
+  }
+  return { table: files === 0 ? undefined : table, rows, bytes, files };
+}
+
+async function createStaging(
+  context: BigQueryContext,
+  batch: Batch,
+  table: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const resource = {
+    schema: { fields: batch.columns.map((column) => stagingField(column, batch.format)) },
+    // For a worker that dies: nobody else may ever load this batch again.
+    expirationTime: String(context.now().getTime() + DAY_MS),
+    labels: jobLabels({}, context.export),
+  };
+  await context.client.createTable(table, resource, signal);
+}
+
+async function loadFile(
+  context: BigQueryContext,
+  batch: Batch,
+  table: string,
+  file: StagedFile,
+  signal: AbortSignal,
+): Promise<void> {
+  const { client, place } = context;
+  const configuration = loadConfiguration(context, batch, table);
+  for (let generation = 0, tries = 1; ; generation += 1) {
+    const jobId = loadJobId(place, batch, file, generation);
+    const submit = (own: AbortSignal) => client.upload({ jobId, configuration, file }, own);
+    const { job, existed } = await runJob(context, jobId, submit, signal);
+    signal.throwIfAborted();
+    if (!failed(job)) {
+      const loaded = Number(job.statistics?.load?.outputRows ?? Number.NaN);
+      if (loaded !== file.rows) throw otherRows(batch, `file ${file.index} has ${file.rows} rows`, String(loaded));
+      return;
+    }
+    const error = jobError(
+      job.status?.errorResult ?? {},
+      client.request("bigquery.tables.updateData", `${place.dataset}.${table}`),
+    );
+    if (error.code === "bigquery.vanished") throw stagingGone(batch);
+    // An id that was found spent is passed over; a job of our own that failed is made again where that may help.
+    if (existed) continue;
+    if (error.remedy !== "retry" || tries === TRIES) throw error;
+    await setTimeout(PAUSE_MS * tries, undefined, { signal });
+    tries += 1;
+  }
+}
+
+/** `configuration` of the load job. https://cloud.google.com/bigquery/docs/reference/rest/v2/Job#JobConfigurationLoad */
+export function loadConfiguration(context: BigQueryContext, batch: Batch, table: string): object {
+  const { place, options } = context;
+  return {
+    load: {
+      destinationTable: { projectId: place.project, datasetId: place.dataset, tableId: table },
+      schema: { fields: batch.columns.map((column) => stagingField(column, batch.format)) },
+      writeDisposition: "WRITE_APPEND",
+      // Not made anew: where it is gone, another attempt has won.
+      createDisposition: "CREATE_NEVER",
+      maxBadRecords: 0,
+      ...formatOptions(batch),
+    },
+    labels: jobLabels(options.labels ?? {}, context.export, { interval: batch.interval, attempt: batch.attempt }),
+  };
+}
+
+function formatOptions(batch: Batch): object {
+  switch (batch.format) {
+    case "parquet":
+      return { sourceFormat: "PARQUET", parquetOptions: { enableListInference: true } };
+    case "jsonl":
+      return { sourceFormat: "NEWLINE_DELIMITED_JSON", encoding: "UTF-8", ignoreUnknownValues: false };
+    case "csv":
+      return {
+        sourceFormat: "CSV",
+        encoding: "UTF-8",
+        fieldDelimiter: ",",
+        skipLeadingRows: "1",
+        allowQuotedNewlines: true,
+        preserveAsciiControlCharacters: true,
+        // What ClickHouse writes for NULL; an empty text stays one.
+        nullMarker: "\\N",
+      };
+    default:
+      return batch.format satisfies never;
+  }
+}
+
+/** BigQuery reads text files as they are or gzipped, and nothing else; compression inside of Parquet it reads all. */
+export function checkCompression(batch: Pick<Batch, "format" | "extension">): void {
+  const { format, extension } = batch;
+  if (format === "parquet" || /\.(jsonl|csv)(\.gz)?$/.test(extension)) return;
+  throw new ReplayportError(`BigQuery cannot load ${extension} files`, {
+    code: "bigquery.compression",
+    remedy: "give-up",
+    hint: `Write \`compression: gzip\` or \`compression: none\` into the export, or \`format: parquet\`, which BigQuery reads with zstd too.`,
+  });
+}
+
+export function otherRows(batch: Batch, expected: string, found: string): ReplayportError {
+  const which = `${batch.export}, ${describeInterval(batch.interval)}`;
+  return new ReplayportError(`${which}: ${expected}, but BigQuery loaded ${found}; nothing was changed`, {
+    code: "bigquery.rows_differ",
+    remedy: "retry",
+    hint: "If it comes again, keep the staged files (`--stage-dir`) and look into them.",
+  });
+}
+
+function stagingGone(batch: Batch): ReplayportError {
+  return new ReplayportError(
+    `${batch.export}, ${describeInterval(batch.interval)}: the staging table of this attempt is gone`,
+    {
+      code: "bigquery.lost_race",
+      remedy: "retry",
+      hint: "Nothing is wrong: another attempt loaded the interval, and removed what this one had staged.",
+    },
+  );
+}
