@@ -1,0 +1,60 @@
+/** What the driver is given to log in with. */
+import { createPrivateKey } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { messageOf, ReplayportError } from "../../src/errors.ts";
+import type { SnowflakeAuth } from "./options.ts";
+
+export type DriverAuth =
+  | { readonly authenticator: "SNOWFLAKE_JWT"; readonly privateKey: string }
+  | { readonly authenticator: "SNOWFLAKE"; readonly password: string }
+  | { readonly authenticator: "OAUTH"; readonly token: string };
+
+/** @throws ReplayportError where a file cannot be read or is no key; no part of a key or a passphrase is ever shown */
+export async function driverAuth(auth: SnowflakeAuth): Promise<DriverAuth> {
+  switch (auth.type) {
+    case "key":
+      return keyPair(auth.pem, auth.passphrase, "private_key");
+    case "key_file":
+      return keyPair(await readSecret(auth.path), auth.passphrase, auth.path);
+    case "password":
+      return { authenticator: "SNOWFLAKE", password: auth.password };
+    case "oauth":
+      return { authenticator: "OAUTH", token: auth.token };
+    case "oauth_file":
+      return { authenticator: "OAUTH", token: (await readSecret(auth.path)).trim() };
+  }
+}
+
+/** The driver takes an unencrypted PKCS#8 key as text; here it may be encrypted, PKCS#1, or have lost its line breaks. */
+function keyPair(text: string, passphrase: string | undefined, where: string): DriverAuth {
+  // Environment variables and secret managers often hold line breaks as the two characters \n.
+  const key = text.replaceAll(String.raw`\n`, "\n").trim();
+  try {
+    const parsed = createPrivateKey({ key, format: "pem", ...(passphrase === undefined ? {} : { passphrase }) });
+    return { authenticator: "SNOWFLAKE_JWT", privateKey: parsed.export({ type: "pkcs8", format: "pem" }).toString() };
+  } catch {
+    // OpenSSL's own words can hold parts of what it read.
+    const encrypted = /ENCRYPTED/.test(key);
+    throw new ReplayportError(`the private key of ${where} cannot be read`, {
+      code: "snowflake.private_key",
+      remedy: "give-up",
+      hint: !encrypted
+        ? "It has to be an RSA key as PEM: openssl genrsa 2048 | openssl pkcs8 -topk8 -inform PEM -nocrypt -out key.p8"
+        : passphrase === undefined
+          ? "It is encrypted: set private_key_passphrase."
+          : "private_key_passphrase is not its passphrase, or the key is no PEM.",
+    });
+  }
+}
+
+async function readSecret(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    throw new ReplayportError(`cannot read ${path}: ${messageOf(error)}`, {
+      code: "snowflake.secret_file",
+      remedy: "give-up",
+      hint: "Check the path, relative to the config, and that this user may read the file.",
+    });
+  }
+}

@@ -1,0 +1,176 @@
+/** Sessions over snowflake-sdk: the only file, with driver.ts, that knows it. */
+import { setTimeout } from "node:timers/promises";
+import { driverAuth } from "./auth.ts";
+import { type DriverConnection, type DriverStatement, loadDriver } from "./driver.ts";
+import { type ErrorContext, noAnswer, snowflakeError } from "./errors.ts";
+import { folded, quoted } from "./identifiers.ts";
+import { DEFAULT_STATEMENT_MS, type SnowflakeOptions } from "./options.ts";
+import { configureSession } from "./sql.ts";
+import type { OpenSession, Row, Session, Statement } from "./statement.ts";
+
+/** Beyond its limit, a statement is given so long to answer that it was cancelled; at most as long as the limit itself. */
+const GRACE_MS = 15_000;
+const CLOSE_MS = 10_000;
+const CANCEL_MS = 5_000;
+const LOGIN_ATTEMPTS = 3;
+const LOGIN: Statement = { sql: "", doing: "logging in to Snowflake", grants: [] };
+
+export function addressOf({ account, host, protocol, port }: SnowflakeOptions): string {
+  const name = host ?? `${account}.snowflakecomputing.com`;
+  return `${protocol ?? "https"}://${name}${port === undefined ? "" : `:${port}`}`;
+}
+
+export function errorContext(options: SnowflakeOptions): ErrorContext {
+  const { auth } = options;
+  const kinds = {
+    key: "key pair",
+    key_file: "key pair",
+    password: "password",
+    oauth: "OAuth token",
+    oauth_file: "OAuth token",
+  } as const;
+  const secrets = [
+    "pem" in auth ? auth.pem : undefined,
+    "passphrase" in auth ? auth.passphrase : undefined,
+    "password" in auth ? auth.password : undefined,
+    "token" in auth ? auth.token : undefined,
+  ];
+  return {
+    account: options.account,
+    username: options.username,
+    role: options.role === undefined ? undefined : quoted(folded(options.role)),
+    warehouse: options.warehouse === undefined ? undefined : quoted(folded(options.warehouse)),
+    address: addressOf(options),
+    auth: kinds[auth.type],
+    renewable: auth.type === "oauth_file",
+    secrets: secrets.filter((secret) => secret !== undefined),
+  };
+}
+
+/** A session for each call: it logs in, is set up, and is closed. Tokens that expire between two calls trouble nobody. */
+export function sessionOpener(options: SnowflakeOptions): OpenSession {
+  const context = errorContext(options);
+  const limitMs = options.statementTimeoutMs ?? DEFAULT_STATEMENT_MS;
+  return async (purpose, signal) => {
+    signal.throwIfAborted();
+    const auth = await driverAuth(options.auth);
+    const driver = await loadDriver();
+    signal.throwIfAborted();
+    let connection: DriverConnection;
+    try {
+      connection = driver.createConnection({
+        ...auth,
+        account: options.account,
+        username: options.username,
+        accessUrl: addressOf(options),
+        application: "Replayport",
+        sfRetryMaxLoginRetries: (options.loginAttempts ?? LOGIN_ATTEMPTS) - 1,
+        clientSessionKeepAlive: false,
+        ...(options.role === undefined ? {} : { role: quoted(folded(options.role)) }),
+        ...(options.warehouse === undefined ? {} : { warehouse: quoted(folded(options.warehouse)) }),
+      });
+    } catch (error) {
+      throw snowflakeError(error, LOGIN, context);
+    }
+    const session = new DriverSession(connection, context, limitMs);
+    try {
+      await session.connect(signal);
+      const statementSeconds = Math.max(1, Math.ceil(limitMs / 1000));
+      await session.execute(configureSession({ purpose, queryTag: options.queryTag, statementSeconds }), signal);
+      return session;
+    } catch (error) {
+      await session[Symbol.asyncDispose]();
+      throw error;
+    }
+  };
+}
+
+class DriverSession implements Session {
+  readonly #connection: DriverConnection;
+  readonly #context: ErrorContext;
+  readonly #limitMs: number;
+  /** Requests to cancel that are on their way. */
+  readonly #cancelling = new Set<Promise<void>>();
+  #connected = false;
+
+  constructor(connection: DriverConnection, context: ErrorContext, limitMs: number) {
+    this.#connection = connection;
+    this.#context = context;
+    this.#limitMs = limitMs;
+  }
+
+  connect(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => reject(signal.reason as Error);
+      signal.addEventListener("abort", onAbort, { once: true });
+      this.#connection.connect((error) => {
+        signal.removeEventListener("abort", onAbort);
+        this.#connected = error === undefined || error === null;
+        if (!this.#connected) reject(snowflakeError(error, LOGIN, this.#context));
+        // Nobody waits for it any more, so nobody would close it.
+        else if (signal.aborted) this.#connection.destroy(() => undefined);
+        else resolve();
+      });
+    });
+  }
+
+  async execute(statement: Statement, signal: AbortSignal): Promise<readonly Row[]> {
+    signal.throwIfAborted();
+    // What was cancelled has to be over before anything else is said: a ROLLBACK, for instance.
+    if (this.#cancelling.size > 0) await this.#cancelled(signal);
+    const waitMs = this.#limitMs + Math.min(this.#limitMs, GRACE_MS);
+    const timeout = AbortSignal.timeout(waitMs);
+    const either = AbortSignal.any([signal, timeout]);
+    return await new Promise((resolve, reject) => {
+      let running: DriverStatement | undefined;
+      // The answer of a cancelled statement comes late, or never: nobody waits for it.
+      const onAbort = (): void => {
+        if (running) this.#cancel(running);
+        reject(signal.aborted ? (signal.reason as Error) : noAnswer(statement, waitMs, this.#context));
+      };
+      either.addEventListener("abort", onAbort, { once: true });
+      running = this.#connection.execute({
+        sqlText: statement.sql,
+        complete: (error, _statement, rows) => {
+          either.removeEventListener("abort", onAbort);
+          if (error === undefined || error === null) resolve(rows ?? []);
+          else reject(snowflakeError(error, statement, this.#context));
+        },
+      });
+    });
+  }
+
+  /** The driver repeats a request to cancel for minutes where nobody answers. */
+  async #cancelled(signal: AbortSignal): Promise<void> {
+    const waiting = new AbortController();
+    const patience = setTimeout(CANCEL_MS, undefined, { signal: AbortSignal.any([signal, waiting.signal]) });
+    await Promise.race([Promise.allSettled(this.#cancelling), patience.catch(() => undefined)]);
+    waiting.abort();
+    signal.throwIfAborted();
+  }
+
+  #cancel(running: DriverStatement): void {
+    const cancelled = new Promise<void>((resolve) => {
+      // It may have ended meanwhile, and then there is nothing to cancel.
+      running.cancel(() => resolve());
+    }).finally(() => this.#cancelling.delete(cancelled));
+    this.#cancelling.add(cancelled);
+  }
+
+  /** Never rejects: a session that cannot be closed ends by itself, and its transaction with it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#connected) return;
+    this.#connected = false;
+    const waiting = new AbortController();
+    const patience = setTimeout(CLOSE_MS, undefined, { signal: waiting.signal });
+    const close = Promise.allSettled(this.#cancelling).then(() => this.#close());
+    await Promise.race([close, patience.catch(() => undefined)]);
+    waiting.abort();
+  }
+
+  #close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#connection.destroy(() => resolve());
+    });
+  }
+}

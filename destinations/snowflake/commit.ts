@@ -1,0 +1,130 @@
+/**
+ * The transaction of a load.
+ *
+ *     BEGIN → MERGE → take the lock → look at the ledger → DELETE receipts → INSERT the receipt → COMMIT → look again
+ *
+ * **One of two live attempts wins.** Taking the lock is an UPDATE that changes the export's row of the table of locks, so
+ * whoever comes second waits there until the first one has committed or rolled back. Then it looks at the ledger: statements
+ * see what was committed before they began (READ COMMITTED). If the receipt of its interval is not the one that it read
+ * before the load, it rolls back, MERGE included. A DELETE of receipts would not do as a lock: it locks nothing where it
+ * finds nothing. The MERGE comes first so that loads of other exports wait for a few short statements and not for it;
+ * every load takes target, lock and ledger in this order, so no two of them wait for each other.
+ *
+ * **Each statement may run twice.** The driver sends a request again whose answer was lost. A MERGE finds its own rows and
+ * changes nothing, the receipt is inserted where it is not there, BEGIN and COMMIT without a turn do nothing.
+ *
+ * **A worker that sleeps.** Snowflake rolls back a transaction that blocks another one and is idle for 5 minutes, and its
+ * session goes on without one. Statements that write to the ledger do nothing then, and after the COMMIT the ledger is read
+ * once more: only a receipt that is there counts.
+ *
+ * **A COMMIT without an answer.** ROLLBACK follows on the same session: it undoes a COMMIT that never came, and changes
+ * nothing after one that did. Then the ledger tells. Only where neither can be asked is the outcome unknown; the next load
+ * of the batch settles it.
+ *
+ * https://docs.snowflake.com/en/sql-reference/transactions
+ */
+import { messageOf, ReplayportError } from "../../src/errors.ts";
+import { describeInterval } from "../../src/intervals/interval.ts";
+import type { Batch, Receipt } from "../destination.ts";
+import { ownDeadline, type SnowflakeContext } from "./context.ts";
+import { ledgerKey, type LedgerEntry, readEntry } from "./ledger.ts";
+import { BEGIN, COMMIT, deleteReceipts, insertReceipt, ROLLBACK, takeLock } from "./sql.ts";
+import type { Session, Statement } from "./statement.ts";
+
+const COMMIT_MS = 120_000;
+
+/**
+ * Where it rejects, the transaction may still be open: the caller rolls back before it does anything else on the session.
+ * @param mergeRows undefined where the batch has no rows
+ */
+export async function commitBatch(
+  context: SnowflakeContext,
+  session: Session,
+  batch: Batch,
+  receipt: Receipt,
+  before: LedgerEntry,
+  mergeRows: Statement | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const key = ledgerKey(context);
+  await session.execute(BEGIN, signal);
+  if (mergeRows) await session.execute(mergeRows, signal);
+  const [locked] = await session.execute(takeLock(key, batch.attempt, context.now()), signal);
+  if (!(Number(Object.values(locked ?? {})[0]) >= 1)) throw lockIsGone(context);
+  const now = await readEntry(context, session, batch.interval, signal);
+  if (now.attempt !== before.attempt) throw lostRace(batch);
+  await session.execute(deleteReceipts(key, batch.interval), signal);
+  await session.execute(insertReceipt(key, receipt, context.version, batch.sourceVersion), signal);
+  signal.throwIfAborted();
+  try {
+    // From here on the caller's signal is not heeded: an abort in the middle of a COMMIT would leave open what it was.
+    await session.execute(COMMIT, AbortSignal.timeout(COMMIT_MS));
+  } catch (error) {
+    await settle(context, session, batch, error);
+    return;
+  }
+  let after: LedgerEntry;
+  try {
+    after = await readEntry(context, session, batch.interval, ownDeadline());
+  } catch (error) {
+    throw unknownOutcome(batch, error);
+  }
+  if (after.attempt !== batch.attempt) throw lostRace(batch);
+}
+
+/** Whether it was acknowledged. Where it was not, the session's end rolls back. */
+export async function rollback(session: Session): Promise<boolean> {
+  try {
+    await session.execute(ROLLBACK, ownDeadline());
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Resolves where the COMMIT went through after all. */
+async function settle(context: SnowflakeContext, session: Session, batch: Batch, error: unknown): Promise<void> {
+  const rolledBack = await rollback(session);
+  let entry: LedgerEntry;
+  try {
+    entry = await lookAgain(context, rolledBack ? session : undefined, batch);
+  } catch {
+    throw unknownOutcome(batch, error);
+  }
+  if (entry.attempt === batch.attempt) return;
+  // Without an acknowledged ROLLBACK the COMMIT may still be on its way.
+  throw rolledBack ? error : unknownOutcome(batch, error);
+}
+
+async function lookAgain(context: SnowflakeContext, alive: Session | undefined, batch: Batch): Promise<LedgerEntry> {
+  const deadline = ownDeadline();
+  if (alive) return await readEntry(context, alive, batch.interval, deadline);
+  await using session = await context.openSession({ export: batch.export, doing: "ledger" }, deadline);
+  return await readEntry(context, session, batch.interval, deadline);
+}
+
+function lostRace(batch: Batch): ReplayportError {
+  return new ReplayportError(`${batch.export}, ${describeInterval(batch.interval)}: another attempt loaded it first`, {
+    code: "snowflake.lost_race",
+    remedy: "retry",
+    hint: "Nothing is wrong: two attempts were alive, the other one won, and this one has changed nothing.",
+  });
+}
+
+function lockIsGone({ names, export: exportName }: SnowflakeContext): ReplayportError {
+  return new ReplayportError(`the lock of ${exportName} is gone from ${names.locks}`, {
+    code: "snowflake.lock",
+    remedy: "retry",
+    hint: `Something else removes rows from ${names.locks}; the next attempt adds it again.`,
+  });
+}
+
+function unknownOutcome(batch: Batch, error: unknown): ReplayportError {
+  const where = `${batch.export}, ${describeInterval(batch.interval)}`;
+  return new ReplayportError(`${where}: it is not known whether it was committed: ${messageOf(error)}`, {
+    code: "snowflake.commit_unknown",
+    remedy: "retry",
+    hint: "The batch is there as a whole or not at all. The next load of it settles which.",
+    cause: error,
+  });
+}

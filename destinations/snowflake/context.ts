@@ -1,0 +1,25 @@
+import type { Interval } from "../../src/intervals/interval.ts";
+import { intervalName } from "../../src/intervals/interval.ts";
+import type { OnDelete } from "../warehouse/rows.ts";
+import { targetFolder, type Names } from "./names.ts";
+import type { SnowflakeDeps, SnowflakeExport } from "./options.ts";
+import type { OpenStage } from "./stage.ts";
+import type { OpenSession } from "./statement.ts";
+
+/** What every part of the destination works with. */
+export interface SnowflakeContext extends SnowflakeDeps, SnowflakeExport {
+  readonly names: Names;
+  readonly onDelete: OnDelete;
+  readonly openSession: OpenSession;
+  readonly openStage: OpenStage;
+}
+
+/** What is done in any ending gets a time of its own, since the caller's signal may be aborted already. */
+export function ownDeadline(): AbortSignal {
+  return AbortSignal.timeout(30_000);
+}
+
+/** The folder of a batch in a stage: one folder for each attempt is in it. Ends with a slash. */
+export function batchFolder({ names, export: exportName }: SnowflakeContext, interval: Interval): string {
+  return `${targetFolder(names)}/${exportName}/${intervalName(interval)}/`;
+}

@@ -1,0 +1,65 @@
+/** COPY INTO the staging table. Pure. https://docs.snowflake.com/en/sql-reference/sql/copy-into-table */
+import { ReplayportError } from "../../src/errors.ts";
+import type { Batch } from "../destination.ts";
+import { text } from "./identifiers.ts";
+import type { Statement } from "./statement.ts";
+
+/** What COPY calls the compression of a file, by the last part of its name. */
+const COMPRESSIONS: Readonly<Record<string, string>> = { zst: "ZSTD", gz: "GZIP", br: "BROTLI" };
+/** The most that FILES takes. */
+const MOST_FILES = 1000;
+
+/** As ClickHouse writes them: `2026-10-01T00:00:00.000000Z`. Named, so that no account's own format is tried. */
+const TIMESTAMP_FORMAT = `TIMESTAMP_FORMAT = 'YYYY-MM-DD"T"HH24:MI:SS.FF6"Z"'`;
+
+/**
+ * @param staging path of the table
+ * @param location what FROM names, as a literal: a stage and a folder that holds the attempt's files and no others
+ * @param grants for the stage
+ */
+export function copyInto(
+  staging: string,
+  location: string,
+  files: readonly string[],
+  { format, extension }: Pick<Batch, "format" | "extension">,
+  grants: readonly string[],
+): Statement {
+  const lines = [`COPY INTO ${staging}`, `FROM ${location}`];
+  if (files.length <= MOST_FILES) lines.push(`FILES = (${files.map(text).join(", ")})`);
+  lines.push(`FILE_FORMAT = (${fileFormat(format, extension)})`);
+  // CSV has no names that COPY could match without a header option that not every account has; its order is ours.
+  if (format !== "csv") lines.push("MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE");
+  lines.push("ON_ERROR = ABORT_STATEMENT", "PURGE = FALSE");
+  return { sql: lines.join("\n"), doing: "copying the staged files", grants };
+}
+
+/** @throws ReplayportError where Snowflake cannot read files of this compression */
+export function fileFormat(format: Batch["format"], extension: string): string {
+  switch (format) {
+    case "parquet":
+      // Compression inside a Parquet file is found by COPY itself. Without logical types, times come out 1000 times off.
+      // The scanner is named because its default will change: both read lists as arrays, this one keeps NULLs in them.
+      return "TYPE = PARQUET USE_LOGICAL_TYPE = TRUE USE_VECTORIZED_SCANNER = TRUE BINARY_AS_TEXT = FALSE";
+    case "jsonl":
+      return `TYPE = JSON COMPRESSION = ${compressionOf(extension)} ${TIMESTAMP_FORMAT} ENABLE_OCTAL = FALSE ALLOW_DUPLICATE = FALSE STRIP_OUTER_ARRAY = FALSE`;
+    case "csv":
+      // The escape character of unenclosed fields would eat the backslash of \N.
+      return (
+        `TYPE = CSV COMPRESSION = ${compressionOf(extension)} SKIP_HEADER = 1 FIELD_DELIMITER = ',' ` +
+        `FIELD_OPTIONALLY_ENCLOSED_BY = '"' ESCAPE = NONE ESCAPE_UNENCLOSED_FIELD = NONE NULL_IF = ('\\\\N') ` +
+        `EMPTY_FIELD_AS_NULL = FALSE TRIM_SPACE = FALSE ENCODING = 'UTF8' ERROR_ON_COLUMN_COUNT_MISMATCH = TRUE ${TIMESTAMP_FORMAT}`
+      );
+  }
+}
+
+function compressionOf(extension: string): string {
+  const last = extension.split(".").at(-1) ?? "";
+  if (last === "jsonl" || last === "csv") return "NONE";
+  const known = COMPRESSIONS[last];
+  if (known !== undefined) return known;
+  throw new ReplayportError(`Snowflake cannot load files of the kind ${extension}`, {
+    code: "snowflake.compression",
+    remedy: "give-up",
+    hint: "Set the export's `compression` to zstd, gzip, brotli or none, or its `format` to parquet.",
+  });
+}

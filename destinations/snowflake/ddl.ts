@@ -1,0 +1,113 @@
+/** Statements that make tables and look at them. Pure. All of them run before a transaction begins: DDL commits an open one. */
+import type { Column } from "../../src/models/column.ts";
+import { RECEIPT_COLUMNS } from "../warehouse/rows.ts";
+import { columnName, quoted, text } from "./identifiers.ts";
+import { objectPath, schemaPath, type Names } from "./names.ts";
+import type { Statement } from "./statement.ts";
+import { typeOf } from "./types.ts";
+
+/** The columns of the table of locks. */
+export const LOCK_COLUMNS: readonly Column[] = [
+  lock("export", "string", "Name of the export."),
+  lock("target_table", "string", "The table that the export is merged into."),
+  lock("attempt", "string", "The last attempt that held the lock."),
+  lock("taken_at", "timestamp", "When it took it, in UTC."),
+];
+
+function lock(name: string, type: Column["type"], description: string): Column {
+  return { name, type, nullable: false, privacy: "none", description };
+}
+
+export function reaching({ database }: Names, schema: string): string[] {
+  return [`USAGE ON DATABASE ${quoted(database)}`, `USAGE ON SCHEMA ${schema}`];
+}
+
+export function describeTable(names: Names, table: string): Statement {
+  return {
+    sql: `DESCRIBE TABLE ${objectPath(names, table)}`,
+    doing: `describing ${objectPath(names, table)}`,
+    grants: [...reaching(names, schemaPath(names)), `SELECT ON TABLE ${objectPath(names, table)}`],
+  };
+}
+
+/**
+ * NOT NULL is only what no load can ever lack: a tombstone empties personal columns, and another set of column rules may
+ * leave out any other column of a table that is there already.
+ */
+export function createTable(
+  names: Names,
+  table: string,
+  columns: readonly Column[],
+  required: readonly string[],
+  comment: string,
+): Statement {
+  const lines = columns.map((column) => `  ${definition(column, required.includes(column.name))}`);
+  return {
+    sql: `CREATE TABLE IF NOT EXISTS ${objectPath(names, table)} (\n${lines.join(",\n")}\n) COMMENT = ${text(comment)}`,
+    doing: `creating the table ${objectPath(names, table)}`,
+    grants: [...reaching(names, schemaPath(names)), `CREATE TABLE ON SCHEMA ${schemaPath(names)}`],
+  };
+}
+
+function definition(column: Column, required: boolean): string {
+  const zone = column.type === "timestamp" ? " UTC." : "";
+  return (
+    `${quoted(columnName(column.name))} ${typeOf(column)}${required ? " NOT NULL" : ""}` +
+    ` COMMENT ${text(`${column.description}${zone}`)}`
+  );
+}
+
+/** One statement for each column: IF NOT EXISTS lets two loads that both find it missing pass. */
+export function addColumn(names: Names, column: Column): Statement {
+  const table = objectPath(names, names.table);
+  return {
+    sql: `ALTER TABLE ${table} ADD COLUMN IF NOT EXISTS ${definition(column, false)}`,
+    doing: `adding the column ${columnName(column.name)} to ${table}`,
+    grants: [`OWNERSHIP ON TABLE ${table}`],
+  };
+}
+
+export function createReceipts(names: Names): Statement {
+  return createTable(
+    names,
+    names.receipts,
+    RECEIPT_COLUMNS,
+    RECEIPT_COLUMNS.map(({ name }) => name),
+    "Receipts of Replayport: what is loaded, and as of when.",
+  );
+}
+
+export function createLocks(names: Names): Statement {
+  return createTable(
+    names,
+    names.locks,
+    LOCK_COLUMNS,
+    LOCK_COLUMNS.map(({ name }) => name),
+    "Locks of Replayport: one row for each export, updated by each load.",
+  );
+}
+
+/**
+ * Temporary: no other session sees it, it needs no grant beyond USAGE, and it goes with its session, so a worker that dies
+ * leaves nothing. Types are those of the model; lists in CSV come as JSON text.
+ */
+export function createStaging(
+  names: Names,
+  staging: string,
+  columns: readonly Column[],
+  format: "parquet" | "jsonl" | "csv",
+): Statement {
+  const lines = columns.map((column) => {
+    const type = format === "csv" && column.type.endsWith("[]") ? "VARCHAR" : typeOf(column);
+    return `  ${quoted(columnName(column.name))} ${type}`;
+  });
+  return {
+    sql: `CREATE OR REPLACE TEMPORARY TABLE ${staging} (\n${lines.join(",\n")}\n)`,
+    doing: `creating the staging table ${staging}`,
+    grants: reaching(names, schemaPath(names)),
+  };
+}
+
+export function dropTable(path: string): Statement {
+  return { sql: `DROP TABLE IF EXISTS ${path}`, doing: `dropping ${path}`, grants: [`OWNERSHIP ON TABLE ${path}`] };
+}

@@ -1,0 +1,250 @@
+/**
+ * Turns what the driver throws into ReplayportError, by Snowflake's own codes. The driver's errors are not passed on as a
+ * cause: they carry requests and answers, with tokens in them.
+ */
+import { messageOf, ReplayportError, type Remedy } from "../../src/errors.ts";
+import type { Statement } from "./statement.ts";
+
+/** What an error may name, so that its hint can be carried out as it stands. */
+export interface ErrorContext {
+  readonly account: string;
+  readonly username: string;
+  /** In SQL, quoted; undefined for the user's default. */
+  readonly role: string | undefined;
+  readonly warehouse: string | undefined;
+  /** `https://account.snowflakecomputing.com` */
+  readonly address: string;
+  readonly auth: "key pair" | "password" | "OAuth token";
+  /** The token comes from a file that somebody renews. */
+  readonly renewable: boolean;
+  /** What must never be shown. */
+  readonly secrets: readonly string[];
+}
+
+/** The slice of the driver's errors that is looked at. Codes of Snowflake are texts, those of the driver are numbers. */
+export interface DriverError {
+  readonly code?: string | number;
+  readonly sqlState?: string;
+  readonly message?: string;
+  readonly cause?: { readonly code?: string };
+  readonly response?: { readonly statusCode?: number };
+}
+
+interface Verdict {
+  readonly code: string;
+  readonly remedy: Remedy;
+  readonly hint: string;
+}
+
+/** Six digits: `002003`. Empty where the error has none. */
+export function codeOf(error: unknown): string {
+  const { code } = error as DriverError;
+  return code === undefined ? "" : String(code).padStart(6, "0");
+}
+
+/** Whether the object of a DESCRIBE is not there (or not to be seen, which Snowflake does not tell apart). */
+export function isMissing(error: unknown): boolean {
+  return error instanceof ReplayportError && error.code === "snowflake.missing";
+}
+
+export function snowflakeError(error: unknown, statement: Statement, context: ErrorContext): ReplayportError {
+  if (error instanceof ReplayportError) return error;
+  const code = codeOf(error);
+  const verdict = judge(error as DriverError, code, statement, context);
+  const detail = code === "" ? "" : ` (${code})`;
+  const message = `${statement.doing} failed: ${shown(messageOf(error), context)}${detail}`;
+  return new ReplayportError(message, verdict);
+}
+
+/** One line, without secrets, and without the values of rows that COPY repeats. */
+function shown(message: string, { secrets }: ErrorContext): string {
+  let line = message.replaceAll(/\s+/g, " ").replaceAll(/\b(value|Value|string|String) '[^']*'/g, "$1 '…'");
+  for (const secret of secrets) if (secret !== "") line = line.replaceAll(secret, "…");
+  return line.length > 500 ? `${line.slice(0, 500)}…` : line;
+}
+
+function judge(error: DriverError, code: string, statement: Statement, context: ErrorContext): Verdict {
+  const role = context.role ?? "<the user's default role>";
+  const granting = statement.grants.map((grant) => `GRANT ${grant} TO ROLE ${role};`).join(" ");
+  switch (code) {
+    case "390100":
+    case "390101":
+    case "390102":
+    case "390106":
+      return stop("snowflake.login", loginHint(context));
+    case "390144":
+      return stop(
+        "snowflake.login",
+        `Give the user the public half of this key: ALTER USER ${context.username} SET RSA_PUBLIC_KEY='…'; ` +
+          `then check account (${context.account}) and username, and that this machine's clock is right: a token holds for a minute.`,
+      );
+    case "390303":
+    case "390318":
+      return context.renewable
+        ? again(
+            "snowflake.token_expired",
+            "The token in the file has expired: whoever writes the file has to renew it.",
+          )
+        : stop(
+            "snowflake.token_expired",
+            "The OAuth token has expired: give a new one, or oauth_token_file with a file that is renewed.",
+          );
+    case "390104":
+    case "390110":
+    case "390111":
+    case "390112":
+    case "390114":
+    case "390195":
+    case "401004":
+    case "405503":
+    case "407002":
+      return again("snowflake.session_lost", "The session ended. The next attempt opens another one.");
+    case "390189":
+      return stop(
+        "snowflake.role",
+        `Create the role, or let the user have it: GRANT ROLE ${role} TO USER ${context.username};`,
+      );
+    case "390201":
+      return stop(
+        "snowflake.missing",
+        `An object of the login does not exist, or the role may not use it. ${granting}`,
+      );
+    case "390420":
+    case "390422":
+    case "390432":
+      return stop(
+        "snowflake.network_policy",
+        "A network policy refuses this machine's address: add it to the policy's ALLOWED_IP_LIST.",
+      );
+    case "000606":
+    case "002043":
+    case "090109":
+      if (code === "002043" && !/warehouse/i.test(error.message ?? "")) return missing(granting);
+      return stop(
+        "snowflake.warehouse",
+        context.warehouse === undefined
+          ? "The user has no default warehouse: set `warehouse`."
+          : `There is no such warehouse, or the role may not use it: GRANT USAGE ON WAREHOUSE ${context.warehouse} TO ROLE ${role};`,
+      );
+    case "000607":
+    case "000608":
+    case "000609":
+    case "000610":
+      return again(
+        "snowflake.warehouse_suspended",
+        `The warehouse is suspended or between two states. If it does not come back: ALTER WAREHOUSE ${context.warehouse ?? "…"} SET AUTO_RESUME = TRUE;`,
+      );
+    case "090073":
+      return again(
+        "snowflake.quota",
+        "A resource monitor has stopped the warehouse: raise its quota, wait for its next period, or give another `warehouse`.",
+      );
+    case "003001":
+      return stop(
+        "snowflake.access_denied",
+        granting === "" ? `Ask an owner for what is named here, for the role ${role}.` : granting,
+      );
+    case "002003":
+      return missing(granting);
+    case "000604":
+      return again("snowflake.cancelled", "Somebody or something cancelled the statement in Snowflake.");
+    case "000630":
+    case "000605":
+      return again(
+        "snowflake.timeout",
+        "The statement outlived its limit: give `statement_timeout` more, or take a larger warehouse.",
+      );
+    case "000625":
+    case "000626":
+    case "000627":
+      return again("snowflake.lock", "Another transaction held the table for too long. Nothing was changed.");
+    case "000002":
+    case "000014":
+    case "000407":
+    case "000603":
+      return again("snowflake.internal", "Snowflake had a fault of its own.");
+    case "091016":
+      return again(
+        "snowflake.staged_file",
+        "A staged file was removed by somebody else. Keep other programs away from the stage.",
+      );
+    case "001003":
+    case "000904":
+      return stop("snowflake.statement", "This is a fault of Replayport's; please report it with this message.");
+    case "401001":
+    case "402001":
+      return error.cause?.code === "ENOTFOUND"
+        ? stop("snowflake.unknown_host", `No such host: check \`account\` and \`host\` (${context.address}).`)
+        : again("snowflake.unreachable", `Check that ${context.address} can be reached from here.`);
+    case "401002":
+    case "402002":
+      return answered(error.response?.statusCode, context);
+    case "401003":
+      return stop(
+        "snowflake.not_snowflake",
+        `What answers at ${context.address} is not Snowflake: check \`account\`, \`host\` and proxies.`,
+      );
+    default:
+  }
+  if (code.startsWith("404")) return stop("snowflake.options", "Check the options of the destination.");
+  if (code.startsWith("412") || code.startsWith("413")) {
+    return again(
+      "snowflake.certificate",
+      `The certificate of ${context.address} could not be checked: let this machine reach its OCSP and CRL servers.`,
+    );
+  }
+  if (code.startsWith("39")) return stop("snowflake.login", loginHint(context));
+  return byState(error.sqlState, granting);
+}
+
+/** https://docs.snowflake.com/en/developer-guide/snowflake-scripting/exceptions lists no codes: SQL states are the standard's. */
+function byState(state: string | undefined, granting: string): Verdict {
+  switch (state?.slice(0, 2)) {
+    case "22":
+      return stop("snowflake.data", "A value does not fit its column: compare the table's columns with the export's.");
+    case "0A":
+    case "42":
+    case "02":
+      return state === "42501"
+        ? stop("snowflake.access_denied", granting)
+        : stop("snowflake.refused", `Snowflake refuses the statement. ${granting}`);
+    case undefined:
+    default:
+      return again("snowflake.failed", "The batch is tried again later.");
+  }
+}
+
+function missing(granting: string): Verdict {
+  return stop("snowflake.missing", `Something does not exist, or the role may not see it. ${granting}`.trim());
+}
+
+function loginHint({ auth, username, account }: ErrorContext): string {
+  return `Check account (${account}), username (${username}) and ${auth}, and that the user is neither disabled nor locked: DESCRIBE USER ${username};`;
+}
+
+function answered(status: number | undefined, { address, account }: ErrorContext): Verdict {
+  if (status === 403 || status === 404) {
+    return stop(
+      "snowflake.account",
+      `Nobody has the account ${account} at ${address}: write organisation-account, or the locator with its region.`,
+    );
+  }
+  return again("snowflake.unavailable", `${address} did not do it (HTTP ${status ?? "?"}).`);
+}
+
+/** The client has waited longer than Snowflake would have let the statement run. */
+export function noAnswer(statement: Statement, waitedMs: number, { address }: ErrorContext): ReplayportError {
+  return new ReplayportError(`${statement.doing} had no answer for ${Math.round(waitedMs / 1000)} s`, {
+    code: "snowflake.no_answer",
+    remedy: "retry",
+    hint: `Check that ${address} can be reached from here. The statement was cancelled, as far as it could be.`,
+  });
+}
+
+function stop(code: string, hint: string): Verdict {
+  return { code, remedy: "give-up", hint: hint === "" ? "See the message." : hint };
+}
+
+function again(code: string, hint: string): Verdict {
+  return { code, remedy: "retry", hint };
+}

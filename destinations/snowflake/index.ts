@@ -1,0 +1,36 @@
+/** The Snowflake destination: one current row per session in a table, the receipts beside it. */
+import type { Destination } from "../destination.ts";
+import { addressOf, sessionOpener } from "./client.ts";
+import { externalStage } from "./external_stage.ts";
+import { namesOf } from "./names.ts";
+import { DEFAULT_FILE_BYTES, type SnowflakeDeps, type SnowflakeExport, type SnowflakeOptions } from "./options.ts";
+import { Snowflake } from "./snowflake.ts";
+import { internalStage } from "./stage.ts";
+import type { OpenSession } from "./statement.ts";
+
+export type { ExternalStage, SnowflakeAuth, SnowflakeDeps, SnowflakeExport, SnowflakeOptions } from "./options.ts";
+
+/** Asks nothing of Snowflake yet. */
+export function openSnowflake(options: SnowflakeOptions, forExport: SnowflakeExport, deps: SnowflakeDeps): Destination {
+  return openSnowflakeOn(sessionOpener(options), options, forExport, deps);
+}
+
+/** On sessions of any kind: what the tests of crashes use. */
+export function openSnowflakeOn(
+  openSession: OpenSession,
+  options: SnowflakeOptions,
+  { export: exportName }: SnowflakeExport,
+  { now, version, onWarning }: SnowflakeDeps,
+): Destination {
+  const names = namesOf(options);
+  const openStage =
+    options.externalStage === undefined
+      ? internalStage(names, options.stage)
+      : externalStage(names, options.externalStage);
+  const onDelete = options.onDelete ?? "tombstone";
+  return new Snowflake(
+    { export: exportName, now, version, onWarning, names, onDelete, openSession, openStage },
+    addressOf(options),
+    options.fileBytes ?? DEFAULT_FILE_BYTES,
+  );
+}

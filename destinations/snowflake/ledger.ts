@@ -1,0 +1,87 @@
+/** The receipts of one export and target, read from the table beside the data. */
+import { ReplayportError } from "../../src/errors.ts";
+import type { Interval } from "../../src/intervals/interval.ts";
+import type { Coverage, Receipt } from "../destination.ts";
+import type { SnowflakeContext } from "./context.ts";
+import { isMissing } from "./errors.ts";
+import { type LedgerKey, selectPrecondition, selectReceipts } from "./sql.ts";
+import type { Row, Session } from "./statement.ts";
+
+export function ledgerKey({ names, export: exportName }: SnowflakeContext): LedgerKey {
+  return { names, export: exportName };
+}
+
+/** What the ledger says of one interval, inside of a transaction or not. */
+export interface LedgerEntry {
+  /** The attempt whose receipt is there; undefined where none is. */
+  readonly attempt: string | undefined;
+  readonly readAt: Date | undefined;
+  readonly hasLock: boolean;
+}
+
+export async function readEntry(
+  context: SnowflakeContext,
+  session: Session,
+  interval: Interval,
+  signal: AbortSignal,
+): Promise<LedgerEntry> {
+  const [row] = await session.execute(selectPrecondition(ledgerKey(context), interval), signal);
+  const found = Number(row?.["RECEIPTS"]) > 0;
+  return {
+    attempt: found ? String(row?.["ATTEMPT"]) : undefined,
+    readAt: found ? dateOf(row, "READ_US") : undefined,
+    hasLock: Number(row?.["LOCKS"]) > 0,
+  };
+}
+
+/** One statement, and one session for it: it wakes the warehouse. No table is an empty ledger. */
+export async function readReceipts(
+  context: SnowflakeContext,
+  range: Interval,
+  columns: "all" | "coverage",
+  signal: AbortSignal,
+): Promise<readonly Row[]> {
+  await using session = await context.openSession({ export: context.export, doing: "ledger" }, signal);
+  try {
+    return await session.execute(selectReceipts(ledgerKey(context), range, columns), signal);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}
+
+export function coverageOf(row: Row): Coverage {
+  return {
+    interval: { start: dateOf(row, "START_US"), end: dateOf(row, "END_US") },
+    committedAt: dateOf(row, "COMMITTED_US"),
+  };
+}
+
+export function receiptOf(row: Row, exportName: string): Receipt {
+  return {
+    export: exportName,
+    ...coverageOf(row),
+    attempt: String(row["ATTEMPT"]),
+    rows: Number(row["ROWS"]),
+    bytes: Number(row["BYTES"]),
+    files: Number(row["FILES"]),
+    fingerprint: String(row["FINGERPRINT"]),
+    readAt: dateOf(row, "READ_US"),
+  };
+}
+
+/** From microseconds of the epoch, which a number holds exactly. */
+export function microsOf(row: Row | undefined, column: string): number {
+  const value = row?.[column];
+  const micros = value === null || value === undefined ? Number.NaN : Number(value);
+  if (Number.isSafeInteger(micros)) return micros;
+  throw new ReplayportError(`Snowflake gave ${JSON.stringify(value)} for the time ${column}`, {
+    code: "snowflake.not_a_time",
+    remedy: "give-up",
+    hint: "Look for a receipt that something else wrote or changed.",
+  });
+}
+
+function dateOf(row: Row | undefined, column: string): Date {
+  return new Date(microsOf(row, column) / 1000);
+}

@@ -1,0 +1,198 @@
+/**
+ * How a batch gets into Snowflake, and why nothing is lost, doubled or half visible on the way.
+ *
+ *  1. A session of the load's own. The tables are made or grown (DDL).
+ *  2. The receipt of the interval is read: the precondition of the commit. Only then are files asked for.
+ *  3. The attempt's folder of the stage is cleared, and files are brought to it as they come, several at a time.
+ *  4. COPY INTO a temporary table of the attempt's own. Rows staged, rows copied and rows counted have to be one number.
+ *  5. The folders of other attempts of this batch are listed.
+ *  6. The transaction of commit.ts.
+ *  7. The staging table is dropped; this folder and those of step 5 are removed; the session is closed.
+ *
+ * **Step 7 removes nothing that counts.** An attempt whose folder was there in step 5 has read its precondition before our
+ * commit, so it will lose; it needs its files for nothing. One that begins later is not in the list.
+ *
+ * **A crash** leaves a folder of the stage, which the next load of the batch removes, and a session, which Snowflake ends:
+ * its temporary table goes with it, its transaction is rolled back, at the latest 5 minutes after it begins to block
+ * another one.
+ */
+import { ReplayportError } from "../../src/errors.ts";
+import { describeInterval, intervalName } from "../../src/intervals/interval.ts";
+import type { Batch, Receipt } from "../destination.ts";
+import { commitBatch, rollback } from "./commit.ts";
+import { batchFolder, ownDeadline, type SnowflakeContext } from "./context.ts";
+import { copyInto, fileFormat } from "./copy.ts";
+import { createStaging, dropTable } from "./ddl.ts";
+import { ledgerKey, microsOf, readEntry } from "./ledger.ts";
+import { type Bounds, boundsWanted, merge } from "./merge.ts";
+import { type Names, objectPath, stagingTable } from "./names.ts";
+import { insertLock, measureStaging } from "./sql.ts";
+import type { Stage } from "./stage.ts";
+import type { Row, Session } from "./statement.ts";
+import { prepareTables } from "./tables.ts";
+import { uploadFiles, type Uploaded } from "./upload.ts";
+
+export async function load(context: SnowflakeContext, batch: Batch, signal: AbortSignal): Promise<Receipt> {
+  // Before anything is extracted: some files can never be loaded.
+  fileFormat(batch.format, batch.extension);
+  const purpose = { export: batch.export, interval: intervalName(batch.interval), doing: "load" } as const;
+  await using session = await context.openSession(purpose, signal);
+  await using stage = context.openStage(session);
+  const spelling = await prepareTables(context, session, batch, signal);
+  const before = await readEntry(context, session, batch.interval, signal);
+  if (before.readAt !== undefined && before.readAt > batch.readAt) throw olderRead(batch, before.readAt);
+  if (!before.hasLock) await session.execute(insertLock(ledgerKey(context), batch.attempt, context.now()), signal);
+
+  const folder = `${batchFolder(context, batch.interval)}${batch.attempt}/`;
+  const staging = stagingTable(context.names, batch.attempt);
+  let receipt: Receipt;
+  let others: readonly string[] = [];
+  try {
+    await stage.remove(folder, signal);
+    const files = await uploadFiles(stage, folder, batch, signal);
+    const bounds =
+      files.length === 0
+        ? undefined
+        : await fillStaging(session, stage, batch, { folder, staging, names: context.names }, files, signal);
+    others = await otherAttempts(context, stage, batch, signal);
+    signal.throwIfAborted();
+    receipt = receiptFor(batch, files, context.now());
+    const target = objectPath(context.names, context.names.table);
+    const { onDelete } = context;
+    const mergeRows = files.length === 0 ? undefined : merge(batch, { target, staging, spelling, onDelete, bounds });
+    await commitBatch(context, session, batch, receipt, before, mergeRows, signal);
+  } catch (error) {
+    await withdraw(context, session, stage, folder, staging);
+    throw error;
+  }
+
+  try {
+    if (receipt.files > 0) await session.execute(dropTable(staging), ownDeadline());
+    for (const each of [folder, ...others]) await stage.remove(each, ownDeadline());
+  } catch (error) {
+    context.onWarning("the batch is loaded, but its staged files could not all be removed; a later load does it", {
+      export: batch.export,
+      interval: describeInterval(batch.interval),
+      error,
+    });
+  }
+  return receipt;
+}
+
+/** Undefined where the MERGE cannot be pruned. */
+async function fillStaging(
+  session: Session,
+  stage: Stage,
+  batch: Batch,
+  { folder, staging, names }: { readonly folder: string; readonly staging: string; readonly names: Names },
+  files: readonly Uploaded[],
+  signal: AbortSignal,
+): Promise<Bounds | undefined> {
+  await session.execute(createStaging(names, staging, batch.columns, batch.format), signal);
+  const fileNames = files.map(({ name }) => name);
+  const copy = copyInto(staging, stage.location(folder), fileNames, batch, stage.grants);
+  const copied = await session.execute(copy, signal);
+  const wanted = boundsWanted(batch.columns);
+  const [measured] = await session.execute(measureStaging(staging, wanted), signal);
+  const rows = files.reduce((sum, file) => sum + file.rows, 0);
+  expectRows(batch, "copied", sumOf(copied, "rows_loaded"), rows);
+  expectRows(batch, "counted in the staging table", Number(measured?.["ROWS"]), rows);
+  if (wanted.length === 0 || wanted.some(({ name }) => measured?.[name] === null)) return undefined;
+  return {
+    firstStart: microsOf(measured, "FIRST_START"),
+    lastEnd: microsOf(measured, "LAST_END"),
+    firstExport: microsOf(measured, "FIRST_EXPORT"),
+  };
+}
+
+function sumOf(rows: readonly Row[], column: string): number {
+  return rows.reduce((sum, row) => sum + Number(row[column] ?? 0), 0);
+}
+
+function expectRows(batch: Batch, what: string, rows: number, staged: number): void {
+  if (rows === staged) return;
+  throw new ReplayportError(
+    `${batch.export}, ${describeInterval(batch.interval)}: ${staged} rows were staged, ${rows} ${what}`,
+    {
+      code: "snowflake.rows_differ",
+      remedy: "retry",
+      hint: "Nothing was changed. If it happens again, look at the files: something changes them, or they were written wrongly.",
+    },
+  );
+}
+
+/** Folders of this batch's other attempts: dead ones, or such as will lose. */
+async function otherAttempts(
+  context: SnowflakeContext,
+  stage: Stage,
+  batch: Batch,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const folder = batchFolder(context, batch.interval);
+  const found = new Set<string>();
+  for (const path of await stage.list(folder, signal)) {
+    // Names begin with the stage's own where it has one.
+    const attempt = path.slice(path.indexOf(folder) + folder.length).split("/")[0];
+    if (path.includes(folder) && attempt !== undefined && attempt !== "" && attempt !== batch.attempt) {
+      found.add(`${folder}${attempt}/`);
+    }
+  }
+  return [...found];
+}
+
+/**
+ * Undoes and removes what a load that did not commit has left. ROLLBACK comes first: any DDL, the dropping of the staging
+ * table included, would commit what is half done; where it is not acknowledged, nothing more is said on that session. Never
+ * rejects: the load has a better error to show.
+ */
+async function withdraw(
+  context: SnowflakeContext,
+  session: Session,
+  stage: Stage,
+  folder: string,
+  staging: string,
+): Promise<void> {
+  try {
+    if (await rollback(session)) {
+      await session.execute(dropTable(staging), ownDeadline());
+      await stage.remove(folder, ownDeadline());
+      return;
+    }
+    // A session that is lost takes its temporary table along; the files are removed by another one.
+    const deadline = ownDeadline();
+    await using other = await context.openSession({ export: context.export, doing: "clean-up" }, deadline);
+    await using otherStage = context.openStage(other);
+    await otherStage.remove(folder, deadline);
+  } catch (error) {
+    context.onWarning("files of a load that failed were left in the stage; the next load of the batch removes them", {
+      export: context.export,
+      folder,
+      error,
+    });
+  }
+}
+
+function receiptFor(batch: Batch, files: readonly Uploaded[], committedAt: Date): Receipt {
+  return {
+    export: batch.export,
+    interval: batch.interval,
+    attempt: batch.attempt,
+    rows: files.reduce((sum, file) => sum + file.rows, 0),
+    bytes: files.reduce((sum, file) => sum + file.bytes, 0),
+    files: files.length,
+    fingerprint: batch.fingerprint,
+    readAt: batch.readAt,
+    committedAt,
+  };
+}
+
+function olderRead(batch: Batch, readAt: Date): ReplayportError {
+  return new ReplayportError(
+    `${batch.export}, ${describeInterval(batch.interval)}: read at ${batch.readAt.toISOString()}, but Snowflake has it as of ${readAt.toISOString()}`,
+    {
+      code: "snowflake.lost_race",
+      remedy: "retry",
+      hint: "Nothing is wrong: another attempt read the source later and was faster. Nothing was changed.",
+    },
+  );
+}

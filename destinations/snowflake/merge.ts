@@ -1,0 +1,157 @@
+/**
+ * The MERGE from the staging table into the target. Pure.
+ *
+ * **The version guard.** A row takes the place of another one with a lower `_version`; with the same version only where the
+ * batch replaces, and then only where it was not read earlier.
+ *
+ * **Pruning.** Without a range in ON, a MERGE reads every micro-partition of the target. The start of a session moves:
+ * it can only fall, and its end can only grow. So where the target's row was read before the batch's, its start lies in
+ * [start, end] of the batch's row; where it was read later, its start may lie anywhere before. The first kind is found by
+ * the bounds of start_time, the second by `_exported_at`, which is younger than the batch's: Snowflake keeps the least and
+ * the greatest value of both columns for each micro-partition, and skips those in which neither can be true. The lower bound
+ * is stretched by SLACK: a source that has dropped the first rows of a session (retention, day by day) would otherwise give
+ * it a later start than the target has, and a second row; and clocks of two workers are not quite the same.
+ * https://docs.snowflake.com/en/user-guide/tables-clustering-micropartitions
+ */
+import type { Column } from "../../src/models/column.ts";
+import {
+  DELETED_COLUMN,
+  END_COLUMN,
+  EXPORTED_AT_COLUMN,
+  type OnDelete,
+  PARTITION_COLUMN,
+  personalColumns,
+  VERSION_COLUMN,
+} from "../warehouse/rows.ts";
+import { columnName, quoted, timestamp } from "./identifiers.ts";
+import { hasColumn, type LoadBatch } from "./sql.ts";
+import type { Statement } from "./statement.ts";
+
+/** Two days: twice what a session can last. */
+const SLACK_MICROS = 2 * 86_400_000_000;
+
+/** Microseconds; those of the batch's rows. */
+export interface Bounds {
+  readonly firstStart: number;
+  readonly lastEnd: number;
+  readonly firstExport: number;
+}
+
+/** What `measureStaging` has to ask for; nothing where the columns do not allow to prune. */
+export function boundsWanted(columns: readonly Column[]): { name: string; sql: string }[] {
+  const needed = [PARTITION_COLUMN, END_COLUMN, EXPORTED_AT_COLUMN];
+  if (!needed.every((name) => columns.some((column) => column.name === name && column.type === "timestamp"))) return [];
+  return [
+    { name: "FIRST_START", sql: `MIN(${staged(PARTITION_COLUMN)})` },
+    { name: "LAST_END", sql: `MAX(${staged(END_COLUMN)})` },
+    { name: "FIRST_EXPORT", sql: `MIN(${staged(EXPORTED_AT_COLUMN)})` },
+  ];
+}
+
+export interface MergeOptions {
+  readonly target: string;
+  readonly staging: string;
+  /** How the target spells each column of the model, by the model's name. */
+  readonly spelling: ReadonlyMap<string, string>;
+  readonly onDelete: OnDelete;
+  /** Undefined where the batch cannot be pruned by. */
+  readonly bounds: Bounds | undefined;
+}
+
+export function merge(batch: LoadBatch, { target, staging, spelling, onDelete, bounds }: MergeOptions): Statement {
+  const { columns, key, replace } = batch;
+  const t = (name: string): string => `t.${quoted(spelling.get(name) ?? columnName(name))}`;
+  const s = (name: string): string => `s.${staged(name)}`;
+  const deleted = hasColumn(columns, DELETED_COLUMN) ? `COALESCE(${s(DELETED_COLUMN)}, FALSE)` : undefined;
+  const guard = versionGuard(columns, replace, t, s);
+  const names = columns.map(({ name }) => name);
+  const assignments = names
+    .filter((name) => !key.includes(name))
+    .map((name) => `  ${quoted(spelling.get(name) ?? columnName(name))} = ${s(name)}`);
+  const inserted = names.map((name) => quoted(spelling.get(name) ?? columnName(name))).join(", ");
+  const removes = onDelete === "delete" && deleted !== undefined;
+  const on = [
+    ...columns.filter(({ name }) => key.includes(name)).map((column) => equal(column, t, s)),
+    ...(bounds === undefined ? [] : prune(bounds, t)),
+  ];
+  const lines = [
+    `MERGE INTO ${target} AS t`,
+    `USING (\n${source(batch, staging, onDelete)}\n) AS s`,
+    `ON ${on.join("\n  AND ")}`,
+  ];
+  if (removes) lines.push(`WHEN MATCHED AND (${guard}) AND ${deleted} THEN DELETE`);
+  if (assignments.length > 0) lines.push(`WHEN MATCHED AND (${guard}) THEN UPDATE SET\n${assignments.join(",\n")}`);
+  lines.push(
+    `WHEN NOT MATCHED${removes ? ` AND NOT ${deleted}` : ""} THEN INSERT (${inserted})\nVALUES (${names.map(s).join(", ")})`,
+  );
+  return {
+    sql: lines.join("\n"),
+    doing: `merging into ${target}`,
+    grants: [`SELECT, INSERT, UPDATE, DELETE ON TABLE ${target}`],
+  };
+}
+
+/** `name` is the model's; the staging table is ours, so its spelling is. */
+function staged(name: string): string {
+  return quoted(columnName(name));
+}
+
+/** One row for each key: MERGE refuses two, or takes any. Of the same version, the one that was read last. */
+function source({ columns, key, format }: LoadBatch, staging: string, onDelete: OnDelete): string {
+  const emptied = new Set(
+    onDelete === "tombstone" && hasColumn(columns, DELETED_COLUMN)
+      ? personalColumns(columns, key).map(({ name }) => name)
+      : [],
+  );
+  const selected = columns.map((column) => {
+    const value = valueOf(column, format);
+    const kept = emptied.has(column.name) ? `IFF(COALESCE(${staged(DELETED_COLUMN)}, FALSE), NULL, ${value})` : value;
+    return kept === staged(column.name) ? `    ${kept}` : `    ${kept} AS ${staged(column.name)}`;
+  });
+  const order = [VERSION_COLUMN, EXPORTED_AT_COLUMN].filter((name) => hasColumn(columns, name));
+  const by = order.map((name) => `${staged(name)} DESC NULLS LAST`).join(", ");
+  return [
+    "  SELECT",
+    selected.join(",\n"),
+    `  FROM ${staging}`,
+    `  QUALIFY ROW_NUMBER() OVER (PARTITION BY ${key.map(staged).join(", ")} ORDER BY ${by || key.map(staged).join(", ")}) = 1`,
+  ].join("\n");
+}
+
+/** Lists of times become lists of ISO texts in UTC, whatever the file's format: a VARIANT would carry the session's zone. */
+function valueOf({ name, type }: Column, format: LoadBatch["format"]): string {
+  if (!type.endsWith("[]")) return staged(name);
+  const list = format === "csv" ? `PARSE_JSON(${staged(name)})::ARRAY` : staged(name);
+  if (type !== "timestamp[]") return list;
+  return `TRANSFORM(${list}, x -> TO_VARCHAR(x::TIMESTAMP_NTZ(6), 'YYYY-MM-DD"T"HH24:MI:SS.FF6"Z"'))`;
+}
+
+function equal({ name, nullable }: Column, t: (name: string) => string, s: (name: string) => string): string {
+  return nullable ? `EQUAL_NULL(${t(name)}, ${s(name)})` : `${t(name)} = ${s(name)}`;
+}
+
+function versionGuard(
+  columns: readonly Column[],
+  replace: boolean,
+  t: (name: string) => string,
+  s: (name: string) => string,
+): string {
+  // Without a version, nothing tells old from new: the later load wins.
+  if (!hasColumn(columns, VERSION_COLUMN)) return "TRUE";
+  const [old, now] = [t(VERSION_COLUMN), s(VERSION_COLUMN)];
+  const newer = `${old} IS NULL OR ${now} > ${old}`;
+  if (!replace) return newer;
+  if (!hasColumn(columns, EXPORTED_AT_COLUMN)) return `${newer} OR ${now} = ${old}`;
+  const [oldRead, nowRead] = [t(EXPORTED_AT_COLUMN), s(EXPORTED_AT_COLUMN)];
+  return `${newer} OR (${now} = ${old} AND (${oldRead} IS NULL OR ${nowRead} >= ${oldRead}))`;
+}
+
+/** Rows that lack a value (the column was added later) are looked at, whatever their time. */
+function prune({ firstStart, lastEnd, firstExport }: Bounds, t: (name: string) => string): string[] {
+  const [start, exported] = [t(PARTITION_COLUMN), t(EXPORTED_AT_COLUMN)];
+  const lower = timestamp(firstStart - SLACK_MICROS);
+  return [
+    `(${start} IS NULL OR ${start} <= ${timestamp(lastEnd)})`,
+    `(${start} IS NULL OR ${start} >= ${lower} OR ${exported} IS NULL OR ${exported} > ${timestamp(firstExport)})`,
+  ];
+}

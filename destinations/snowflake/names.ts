@@ -1,0 +1,48 @@
+/** The tables that a destination works with, and how they are called in SQL. Pure. */
+import { createHash } from "node:crypto";
+import { RECEIPTS_TABLE } from "../warehouse/rows.ts";
+import { folded, quoted } from "./identifiers.ts";
+import type { SnowflakeOptions } from "./options.ts";
+
+/** One row for each export and target: an UPDATE of it is the lock that lets one of two attempts win. See commit.ts. */
+export const LOCKS_TABLE = "_replayport_locks";
+
+/** Names as the objects have them, unquoted. */
+export interface Names {
+  readonly database: string;
+  readonly schema: string;
+  readonly table: string;
+  readonly receipts: string;
+  readonly locks: string;
+}
+
+export function namesOf({ database, schema, table }: Pick<SnowflakeOptions, "database" | "schema" | "table">): Names {
+  return {
+    database: folded(database),
+    schema: folded(schema),
+    table: folded(table),
+    receipts: RECEIPTS_TABLE.toUpperCase(),
+    locks: LOCKS_TABLE.toUpperCase(),
+  };
+}
+
+export function schemaPath({ database, schema }: Names): string {
+  return `${quoted(database)}.${quoted(schema)}`;
+}
+
+/** `"DATABASE"."SCHEMA"."NAME"`: nothing depends on what a session takes for its current schema. */
+export function objectPath(names: Names, name: string): string {
+  return `${schemaPath(names)}.${quoted(name)}`;
+}
+
+export function stagingTable(names: Names, attempt: string): string {
+  return objectPath(names, `_REPLAYPORT_STAGING_${attempt.toUpperCase()}`);
+}
+
+/** The folder of a target in a stage. A hash: stages have rules of their own for names. */
+export function targetFolder({ database, schema, table }: Names): string {
+  const hash = createHash("sha256")
+    .update(JSON.stringify([database, schema, table]))
+    .digest("hex");
+  return `replayport/${hash.slice(0, 16)}`;
+}

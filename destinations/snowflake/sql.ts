@@ -1,0 +1,186 @@
+/** Statements that move rows: COPY, MERGE, receipts and the lock. Pure. */
+import type { Interval } from "../../src/intervals/interval.ts";
+import type { Column } from "../../src/models/column.ts";
+import type { Batch, Receipt } from "../destination.ts";
+import { RECEIPT_COLUMNS } from "../warehouse/rows.ts";
+import { moment, quoted, text } from "./identifiers.ts";
+import { objectPath, schemaPath, type Names } from "./names.ts";
+import { reaching } from "./ddl.ts";
+import type { Purpose, Statement } from "./statement.ts";
+
+/** A receipt's key: everything in the ledger belongs to one export and one target. */
+export interface LedgerKey {
+  readonly names: Names;
+  readonly export: string;
+}
+
+export interface SessionSettings {
+  readonly purpose: Purpose;
+  readonly queryTag: string | undefined;
+  readonly statementSeconds: number;
+}
+
+/** Longer than the 5 minutes after which Snowflake rolls back an idle transaction that blocks another one. */
+const LOCK_SECONDS = 15 * 60;
+
+/**
+ * Whatever account and user have set, a session of ours runs under these. ABORT_DETACHED_QUERY ends what a dead worker left
+ * running, TRANSACTION_ABORT_ON_ERROR lets nothing be committed after a statement that failed.
+ * https://docs.snowflake.com/en/sql-reference/parameters
+ */
+export function configureSession({ purpose, queryTag, statementSeconds }: SessionSettings): Statement {
+  const tag = { app: "replayport", ...purpose, ...(queryTag === undefined ? {} : { tag: queryTag }) };
+  const settings = {
+    QUERY_TAG: text(JSON.stringify(tag)),
+    TIMEZONE: "'UTC'",
+    TIMESTAMP_INPUT_FORMAT: "'AUTO'",
+    TIMESTAMP_TYPE_MAPPING: "'TIMESTAMP_NTZ'",
+    QUOTED_IDENTIFIERS_IGNORE_CASE: "FALSE",
+    ERROR_ON_NONDETERMINISTIC_MERGE: "TRUE",
+    AUTOCOMMIT: "TRUE",
+    TRANSACTION_ABORT_ON_ERROR: "TRUE",
+    ABORT_DETACHED_QUERY: "TRUE",
+    LOCK_TIMEOUT: String(LOCK_SECONDS),
+    STATEMENT_TIMEOUT_IN_SECONDS: String(statementSeconds),
+  };
+  const pairs = Object.entries(settings).map(([name, value]) => `${name} = ${value}`);
+  return { sql: `ALTER SESSION SET ${pairs.join(" ")}`, doing: "setting up the session", grants: [] };
+}
+
+export const BEGIN: Statement = { sql: "BEGIN TRANSACTION", doing: "beginning the transaction", grants: [] };
+export const COMMIT: Statement = { sql: "COMMIT", doing: "committing", grants: [] };
+export const ROLLBACK: Statement = { sql: "ROLLBACK", doing: "rolling back", grants: [] };
+
+function of({ names, export: exportName }: LedgerKey): string {
+  return `"EXPORT" = ${text(exportName)} AND "TARGET_TABLE" = ${text(names.table)}`;
+}
+
+function sameInterval({ start, end }: Interval): string {
+  return `"INTERVAL_START" = ${moment(start)} AND "INTERVAL_END" = ${moment(end)}`;
+}
+
+function ledgerGrants({ names }: LedgerKey, privileges: string, table: string): string[] {
+  return [...reaching(names, schemaPath(names)), `${privileges} ON TABLE ${objectPath(names, table)}`];
+}
+
+/**
+ * Snowflake rolls back a transaction that is idle for 5 minutes and blocks another one. A worker that was asleep for so long
+ * would go on without a transaction, each statement committed by itself: those that write to the ledger ask whether they
+ * are in one.
+ */
+const IN_TRANSACTION = "(CURRENT_TRANSACTION() IS NOT NULL)";
+
+/** The receipt of this very interval, and whether the export has its row among the locks. One statement, one row. */
+export function selectPrecondition(key: LedgerKey, interval: Interval): Statement {
+  const receipts = objectPath(key.names, key.names.receipts);
+  const where = `${of(key)} AND ${sameInterval(interval)}`;
+  return {
+    sql: `SELECT
+  (SELECT COUNT(*) FROM ${objectPath(key.names, key.names.locks)} WHERE ${of(key)}) AS "LOCKS",
+  (SELECT COUNT(*) FROM ${receipts} WHERE ${where}) AS "RECEIPTS",
+  (SELECT MAX("ATTEMPT") FROM ${receipts} WHERE ${where}) AS "ATTEMPT",
+  (SELECT DATE_PART(EPOCH_MICROSECOND, MAX("READ_AT")) FROM ${receipts} WHERE ${where}) AS "READ_US",
+  ${IN_TRANSACTION} AS "IN_TRANSACTION"`,
+    doing: "reading the ledger",
+    grants: [
+      ...ledgerGrants(key, "SELECT", key.names.receipts),
+      `SELECT ON TABLE ${objectPath(key.names, key.names.locks)}`,
+    ],
+  };
+}
+
+/** Outside of a transaction. Two loads may both insert; the UPDATE of either then takes both rows. */
+export function insertLock(key: LedgerKey, attempt: string, now: Date): Statement {
+  const locks = objectPath(key.names, key.names.locks);
+  return {
+    sql: `INSERT INTO ${locks} ("EXPORT", "TARGET_TABLE", "ATTEMPT", "TAKEN_AT")
+SELECT ${text(key.export)}, ${text(key.names.table)}, ${text(attempt)}, ${moment(now)}
+WHERE NOT EXISTS (SELECT 1 FROM ${locks} WHERE ${of(key)})`,
+    doing: "adding the export's lock",
+    grants: ledgerGrants(key, "SELECT, INSERT", key.names.locks),
+  };
+}
+
+/** An UPDATE that changes a row holds its lock until the transaction ends, so a second attempt waits here. */
+export function takeLock(key: LedgerKey, attempt: string, now: Date): Statement {
+  return {
+    sql: `UPDATE ${objectPath(key.names, key.names.locks)}
+SET "ATTEMPT" = ${text(attempt)}, "TAKEN_AT" = ${moment(now)}
+WHERE ${of(key)}`,
+    doing: "taking the export's lock",
+    grants: ledgerGrants(key, "SELECT, UPDATE", key.names.locks),
+  };
+}
+
+/** Receipts of this interval and of those within it. */
+export function deleteReceipts(key: LedgerKey, { start, end }: Interval): Statement {
+  return {
+    sql: `DELETE FROM ${objectPath(key.names, key.names.receipts)}
+WHERE ${of(key)} AND "INTERVAL_START" >= ${moment(start)} AND "INTERVAL_END" <= ${moment(end)}
+  AND ${IN_TRANSACTION}`,
+    doing: "removing the receipts that the batch takes the place of",
+    grants: ledgerGrants(key, "SELECT, DELETE", key.names.receipts),
+  };
+}
+
+/** A second execution (the driver sends a statement again whose answer was lost) inserts nothing. */
+export function insertReceipt(key: LedgerKey, receipt: Receipt, version: string, sourceVersion: string): Statement {
+  const table = objectPath(key.names, key.names.receipts);
+  const values: Readonly<Record<string, string>> = {
+    export: text(receipt.export),
+    interval_start: moment(receipt.interval.start),
+    interval_end: moment(receipt.interval.end),
+    target_table: text(key.names.table),
+    attempt: text(receipt.attempt),
+    rows: String(receipt.rows),
+    bytes: String(receipt.bytes),
+    files: String(receipt.files),
+    fingerprint: text(receipt.fingerprint),
+    read_at: moment(receipt.readAt),
+    committed_at: moment(receipt.committedAt),
+    replayport_version: text(version),
+    source_version: text(sourceVersion),
+  };
+  const columns = RECEIPT_COLUMNS.map(({ name }) => quoted(name.toUpperCase())).join(", ");
+  const selected = RECEIPT_COLUMNS.map(({ name }) => values[name] ?? "NULL").join(", ");
+  return {
+    sql: `INSERT INTO ${table} (${columns})
+SELECT ${selected}
+WHERE NOT EXISTS (SELECT 1 FROM ${table} WHERE ${of(key)} AND "ATTEMPT" = ${text(receipt.attempt)})
+  AND ${IN_TRANSACTION}`,
+    doing: "writing the receipt",
+    grants: ledgerGrants(key, "SELECT, INSERT", key.names.receipts),
+  };
+}
+
+/** Under names of their own: an alias that is also a column may stand for either in WHERE. */
+const micros = (column: string, alias: string): string => `DATE_PART(EPOCH_MICROSECOND, "${column}") AS "${alias}"`;
+
+export function selectReceipts(key: LedgerKey, range: Interval, columns: "all" | "coverage"): Statement {
+  const rest =
+    columns === "all" ? `, "ATTEMPT", "ROWS", "BYTES", "FILES", "FINGERPRINT", ${micros("READ_AT", "READ_US")}` : "";
+  return {
+    sql: `SELECT ${micros("INTERVAL_START", "START_US")}, ${micros("INTERVAL_END", "END_US")}, ${micros("COMMITTED_AT", "COMMITTED_US")}${rest}
+FROM ${objectPath(key.names, key.names.receipts)}
+WHERE ${of(key)} AND "INTERVAL_START" < ${moment(range.end)} AND "INTERVAL_END" > ${moment(range.start)}
+ORDER BY "START_US", "END_US"`,
+    doing: "reading the ledger",
+    grants: ledgerGrants(key, "SELECT", key.names.receipts),
+  };
+}
+
+/** What the staging table holds: the number of its rows, and the bounds that the MERGE prunes by, in microseconds. */
+export function measureStaging(staging: string, bounds: readonly { name: string; sql: string }[]): Statement {
+  const measured = bounds.map(({ name, sql }) => `,\n  DATE_PART(EPOCH_MICROSECOND, ${sql}) AS "${name}"`);
+  return {
+    sql: `SELECT COUNT(*) AS "ROWS"${measured.join("")}\nFROM ${staging}`,
+    doing: "counting the staged rows",
+    grants: [],
+  };
+}
+
+export function hasColumn(columns: readonly Column[], name: string): boolean {
+  return columns.some((column) => column.name === name);
+}
+
+export type LoadBatch = Pick<Batch, "columns" | "key" | "format" | "extension" | "replace">;

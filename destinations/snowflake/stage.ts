@@ -1,0 +1,104 @@
+/** Where files lie between this machine and COPY: an internal stage, reached by PUT. */
+import { ReplayportError } from "../../src/errors.ts";
+import type { LocalFile } from "../lake/store.ts";
+import { readStaged } from "../lake/staged_bytes.ts";
+import { folded, quoted, text } from "./identifiers.ts";
+import { schemaPath, type Names } from "./names.ts";
+import { reaching } from "./ddl.ts";
+import type { Session, Statement } from "./statement.ts";
+
+/** Folders are relative to the stage and end with a slash. */
+export interface Stage extends AsyncDisposable {
+  /** What COPY's FROM names for a folder. */
+  location(folder: string): string;
+  /** What COPY needs to be granted. */
+  readonly grants: readonly string[];
+  put(folder: string, name: string, file: LocalFile, signal: AbortSignal): Promise<void>;
+  /** Paths below a folder. */
+  list(folder: string, signal: AbortSignal): Promise<string[]>;
+  /** Removes all that is below a folder; it may be empty. */
+  remove(folder: string, signal: AbortSignal): Promise<void>;
+}
+
+export type OpenStage = (session: Session) => Stage;
+
+const HASH_PART_BYTES = 1024 * 1024;
+
+export function internalStage(names: Names, stage: string | undefined): OpenStage {
+  const root = stage === undefined ? "@~" : `@${schemaPath(names)}.${quoted(folded(stage))}`;
+  const grants =
+    stage === undefined ? [] : [...reaching(names, schemaPath(names)), `READ, WRITE ON STAGE ${root.slice(1)}`];
+  return (session) => new InternalStage(session, root, grants);
+}
+
+/**
+ * Paths are written in single quotes, as Snowflake wants it for whatever is not plain. PUT is carried out by the driver,
+ * which takes files of this machine only, and several at a time on one session.
+ * https://docs.snowflake.com/en/sql-reference/sql/put
+ */
+class InternalStage implements Stage {
+  readonly grants: readonly string[];
+  readonly #session: Session;
+  readonly #root: string;
+
+  constructor(session: Session, root: string, grants: readonly string[]) {
+    this.#session = session;
+    this.#root = root;
+    this.grants = grants;
+  }
+
+  location(folder: string): string {
+    return text(`${this.#root}/${folder}`);
+  }
+
+  /** The driver copies what it finds: the file is read once before, so that what was staged is what is loaded. */
+  async put(folder: string, name: string, file: LocalFile, signal: AbortSignal): Promise<void> {
+    for await (const _ of readStaged(file, HASH_PART_BYTES, signal)) signal.throwIfAborted();
+    const statement = putFile(this.location(folder), file.path, this.grants);
+    const [result] = await this.#session.execute(statement, signal);
+    // The driver resolves where the upload failed, with an empty status, or with the reason in `message`.
+    if (result?.["status"] === "UPLOADED") return;
+    throw new ReplayportError(`uploading ${name} to ${this.#root} failed: ${textOf(result?.["message"])}`, {
+      code: "snowflake.upload",
+      remedy: "retry",
+      hint: "Check that this machine reaches the storage behind the stage: SELECT SYSTEM$ALLOWLIST() names its hosts.",
+    });
+  }
+
+  async list(folder: string, signal: AbortSignal): Promise<string[]> {
+    const rows = await this.#session.execute(
+      { sql: `LIST ${this.location(folder)}`, doing: "listing the stage", grants: this.grants },
+      signal,
+    );
+    return rows.map((row) => textOf(row["name"]));
+  }
+
+  async remove(folder: string, signal: AbortSignal): Promise<void> {
+    await this.#session.execute(
+      { sql: `REMOVE ${this.location(folder)}`, doing: "removing staged files", grants: this.grants },
+      signal,
+    );
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    // It lives on its session.
+    return Promise.resolve();
+  }
+}
+
+/**
+ * OVERWRITE: a PUT whose answer was lost is sent again by the driver. SOURCE_COMPRESSION is left to detection: the driver
+ * (3.3.0) fails on NONE, and with AUTO_COMPRESS off it copies the bytes as they are, whatever it detects.
+ */
+export function putFile(location: string, path: string, grants: readonly string[]): Statement {
+  const local = text(`file://${path.replaceAll("\\", "/")}`);
+  return {
+    sql: `PUT ${local} ${location} AUTO_COMPRESS = FALSE OVERWRITE = TRUE`,
+    doing: "uploading a staged file",
+    grants,
+  };
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}

@@ -1,0 +1,79 @@
+/** Brings the tables into the state that a load needs. Everything here is DDL, so none of it runs in a transaction. */
+import type { Column } from "../../src/models/column.ts";
+import type { Batch } from "../destination.ts";
+import { planTable, type ExistingColumn } from "../warehouse/table_plan.ts";
+import { RECEIPT_COLUMNS, VERSION_COLUMN } from "../warehouse/rows.ts";
+import type { SnowflakeContext } from "./context.ts";
+import { addColumn, createLocks, createReceipts, createTable, describeTable, LOCK_COLUMNS } from "./ddl.ts";
+import { isMissing } from "./errors.ts";
+import { columnName } from "./identifiers.ts";
+import { objectPath, type Names } from "./names.ts";
+import type { Session } from "./statement.ts";
+import { fits, typeOf } from "./types.ts";
+
+/** How the target spells each column of the model, by the model's name. */
+export type Spelling = ReadonlyMap<string, string>;
+
+/**
+ * Makes what is missing: the target from the model, its new columns, the ledger and the locks.
+ * @throws ReplayportError where a column is there under another type
+ */
+export async function prepareTables(
+  { names }: SnowflakeContext,
+  session: Session,
+  { columns, key }: Pick<Batch, "columns" | "key">,
+  signal: AbortSignal,
+): Promise<Spelling> {
+  const existing = await existingColumns(session, names, names.table, signal);
+  const plan = planTable(objectPath(names, names.table), existing, columns, typeOf, fits);
+  switch (plan.kind) {
+    case "create": {
+      const required = [...key, VERSION_COLUMN].filter(
+        (name) => columns.find((column) => column.name === name)?.nullable === false,
+      );
+      await session.execute(createTable(names, names.table, columns, required, "Loaded by Replayport."), signal);
+      break;
+    }
+    case "add":
+      for (const column of plan.columns) await session.execute(addColumn(names, column), signal);
+      break;
+    default:
+      plan satisfies never;
+  }
+  await prepareOwn(session, names, names.receipts, RECEIPT_COLUMNS, signal);
+  await prepareOwn(session, names, names.locks, LOCK_COLUMNS, signal);
+  const spelled = new Map((existing ?? []).map(({ name }) => [name.toUpperCase(), name]));
+  return new Map(columns.map(({ name }) => [name, spelled.get(columnName(name)) ?? columnName(name)]));
+}
+
+async function prepareOwn(
+  session: Session,
+  names: Names,
+  table: string,
+  columns: readonly Column[],
+  signal: AbortSignal,
+): Promise<void> {
+  const existing = await existingColumns(session, names, table, signal);
+  const plan = planTable(objectPath(names, table), existing, columns, typeOf, fits);
+  if (plan.kind === "create") {
+    await session.execute(table === names.receipts ? createReceipts(names) : createLocks(names), signal);
+  }
+}
+
+/** Undefined where there is no table. Asks the catalogue only: no warehouse wakes for it. */
+export async function existingColumns(
+  session: Session,
+  names: Names,
+  table: string,
+  signal: AbortSignal,
+): Promise<ExistingColumn[] | undefined> {
+  try {
+    const rows = await session.execute(describeTable(names, table), signal);
+    const columns = rows.map((row) => ({ name: String(row["name"]), type: String(row["type"]) }));
+    // Two columns may differ in case alone: the one in upper case is ours. planTable takes the last of equal names.
+    return columns.sort((a, b) => Number(a.name === a.name.toUpperCase()) - Number(b.name === b.name.toUpperCase()));
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
