@@ -9,6 +9,13 @@ export function wholeNumber(text: string): number {
   return value;
 }
 
+export function portNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0 || value > 65_535)
+    throw new InvalidArgumentError("It takes a port, 0 to 65535.");
+  return value;
+}
+
 /** A date (midnight in the time zone) or a time with its zone. */
 export function moment(text: string, timezone: string, option: string): Date {
   const parsed = parseMoment(text, timezone);

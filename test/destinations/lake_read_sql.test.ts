@@ -59,7 +59,7 @@ interface Row {
   readonly text: string | null;
 }
 
-/** As ClickHouse writes them: timestamps with T and Z in text, NULL as \N and lists as JSON in CSV. */
+/** As ClickHouse writes them: moments in Parquet, with T and Z in text; NULL as \N and lists as JSON in CSV. */
 async function writeRows(
   connection: DuckDBConnection,
   path: string,
@@ -68,7 +68,7 @@ async function writeRows(
 ): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const text = format !== "parquet";
-  const time = (value: string): string => (text ? `'${value}T00:00:00.000000Z'` : `TIMESTAMP '${value}'`);
+  const time = (value: string): string => (text ? `'${value}T00:00:00.000000Z'` : `TIMESTAMPTZ '${value} 00:00:00+00'`);
   const values = rows.map(({ session, version, exported, text: odd }) => {
     const urls = `['https://a.test/?x=1,2', 'say "hi"']`;
     const times = `[${time("2026-10-01")}]`;
@@ -123,6 +123,8 @@ suite("lake: SQL for readers", () => {
       ]);
       const options: LakeOptions = { type: "file", path: folder.path };
       const sql = currentRowsSql(request("duckdb", { options, format, extension }));
+      // Wherever the reader is, times are in UTC.
+      await connection.run("SET TimeZone = 'America/New_York'");
       const reader = await connection.runAndReadAll(`SELECT * FROM (${sql}) ORDER BY 1`);
       assert.deepEqual(
         reader.columnNames(),

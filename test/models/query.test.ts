@@ -185,7 +185,8 @@ suite("session_replays", { skip: clickhouseSkip }, () => {
     const whole = names(await rowsOf({}));
     const parts = [];
     for (const index of [0, 1, 2]) parts.push(...names(await rowsOf({}, { part: { index, of: 3 } })));
-    assert.deepEqual(parts.sort(), whole);
+    assert.deepEqual(new Set(parts), new Set(whole));
+    assert.equal(parts.length, whole.length);
   });
 
   test("columns that a cluster lacks are NULLs of their type", async () => {

@@ -53,11 +53,9 @@ function isGoogle({ endpoint }: S3LakeOptions): boolean {
   return endpoint !== undefined && new URL(endpoint).hostname === "storage.googleapis.com";
 }
 
-/** A timestamp without a zone is DATETIME; the Z of text files makes it TIMESTAMP. Lists in CSV are text. */
+/** Lists in CSV are text. */
 function stored(column: Column, { format }: ReadRequest): string {
-  if (format === "parquet") return TYPES[column.type].bigquery;
-  if (format === "csv" && column.type.endsWith("[]")) return "STRING";
-  return TYPES[column.type].bigquery.replace("DATETIME", "TIMESTAMP");
+  return format === "csv" && column.type.endsWith("[]") ? "STRING" : TYPES[column.type].bigquery;
 }
 
 function selected(column: Column, format: ReadRequest["format"]): string {

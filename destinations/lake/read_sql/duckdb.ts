@@ -34,8 +34,17 @@ ${filter}QUALIFY row_number() OVER (
 
 function selected(column: Column, { format }: ReadRequest): string {
   const name = double(column.name);
+  if (format === "parquet" && column.type === "timestamp") return `${inUtc(name)} AS ${name}`;
+  if (format === "parquet" && column.type === "timestamp[]") {
+    return `list_transform(${name}, lambda x: ${inUtc("x")}) AS ${name}`;
+  }
   if (!isJsonText(column, format)) return `CAST(${name} AS ${TYPES[column.type].duckdb}) AS ${name}`;
   return `CAST(from_json(${name}, '["VARCHAR"]') AS ${TYPES[column.type].duckdb}) AS ${name}`;
+}
+
+/** A cast would give the time of the session's zone. */
+function inUtc(value: string): string {
+  return `make_timestamp(epoch_us(${value}))`;
 }
 
 function reader(request: ReadRequest): string {

@@ -31,13 +31,16 @@ export interface ReadRequest {
   readonly follow?: Follow;
 }
 
-/** Each type in each engine; `text` is what a timestamp is read as from JSON and CSV where the engine cannot parse it. */
+/**
+ * Each type in each engine. A timestamp is a moment, in the files as in the tables: ClickHouse marks it in Parquet as
+ * adjusted to UTC. Engines with a type for moments get that one; the others get the time in UTC, without a zone.
+ */
 export const TYPES: Readonly<Record<ColumnType, Readonly<Record<Reader, string>>>> = {
   string: row("VARCHAR", "String", "string", "varchar", "VARCHAR", "STRING"),
   int64: row("BIGINT", "Int64", "bigint", "bigint", "NUMBER(19, 0)", "INT64"),
   float64: row("DOUBLE", "Float64", "double", "double", "DOUBLE", "FLOAT64"),
   bool: row("BOOLEAN", "Bool", "boolean", "boolean", "BOOLEAN", "BOOL"),
-  timestamp: row("TIMESTAMP", "DateTime64(6, 'UTC')", "timestamp", "timestamp(6)", "TIMESTAMP_NTZ(6)", "DATETIME"),
+  timestamp: row("TIMESTAMP", "DateTime64(6, 'UTC')", "timestamp", "timestamp(6)", "TIMESTAMP_LTZ(6)", "TIMESTAMP"),
   "string[]": row("VARCHAR[]", "Array(String)", "array<string>", "array(varchar)", "ARRAY", "ARRAY<STRING>"),
   "timestamp[]": row(
     "TIMESTAMP[]",
@@ -45,7 +48,7 @@ export const TYPES: Readonly<Record<ColumnType, Readonly<Record<Reader, string>>
     "array<timestamp>",
     "array(timestamp(6))",
     "ARRAY",
-    "ARRAY<DATETIME>",
+    "ARRAY<TIMESTAMP>",
   ),
 };
 

@@ -1,12 +1,12 @@
-import { once } from "node:events";
 import type { Command } from "commander";
-import { startEmbedded } from "../../source/embedded/start.ts";
+import { serveEmbedded } from "../../source/embedded/start.ts";
+import { portNumber } from "../arguments.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
 import { printLine } from "../output.ts";
 
 interface ClickhouseOptions extends GlobalOptions {
   readonly path: string;
-  readonly port: string;
+  readonly port: number;
 }
 
 export function addClickhouse(program: Command, cli: CliEnvironment): void {
@@ -14,7 +14,7 @@ export function addClickhouse(program: Command, cli: CliEnvironment): void {
     .command("clickhouse")
     .description("start the embedded ClickHouse engine on a folder, for people and BI tools to query over HTTP")
     .requiredOption("--path <folder>", "the data; made where it does not exist")
-    .option("--port <n>", "on 127.0.0.1", "8123")
+    .option("--port <n>", "on 127.0.0.1; 0 takes a free one", portNumber, 8123)
     .addHelpText(
       "after",
       "\nExample:\n  replayport clickhouse --path ./data/clickhouse --port 8123" +
@@ -26,7 +26,7 @@ export function addClickhouse(program: Command, cli: CliEnvironment): void {
 }
 
 async function clickhouse(cli: CliEnvironment, options: ClickhouseOptions): Promise<void> {
-  await using engine = await startEmbedded({ path: options.path, port: Number(options.port), signal: cli.signal });
-  printLine(cli.stdout, `ClickHouse answers at ${engine.url} (Ctrl-C stops it)`);
-  await Promise.race([engine.exited, once(cli.signal, "abort")]);
+  await serveEmbedded({ path: options.path, port: options.port, signal: cli.signal }, ({ url }) => {
+    printLine(cli.stdout, `ClickHouse answers at ${url} (Ctrl-C stops it)`);
+  });
 }
