@@ -29,12 +29,14 @@ export interface AppDependencies {
   readonly redact: (text: string) => string;
   /** An error that nobody foresaw. */
   readonly onUnexpected: (error: unknown) => void;
-  /** Aborted when the server closes. */
+  /** Aborted when the server begins to close: nothing new is begun. */
   readonly closing: AbortSignal;
+  /** Aborted when it no longer waits for what is under way. */
+  readonly ending: AbortSignal;
 }
 
 export function createApp(options: AuthOptions, dependencies: AppDependencies): OpenAPIHono {
-  const { fleet, metrics, closing, now, redact, onUnexpected } = dependencies;
+  const { fleet, metrics, closing, ending, now, redact, onUnexpected } = dependencies;
   const auth = new Auth(options, now);
   const app = new OpenAPIHono({
     defaultHook: (result) => {
@@ -67,6 +69,8 @@ export function createApp(options: AuthOptions, dependencies: AppDependencies): 
   app.use(async (c, next) => {
     c.header("Cache-Control", "no-store");
     await next();
+    // Else the connection stays, and the server with it.
+    if (closing.aborted) c.header("Connection", "close");
   });
   app.use(auth.guard(async (c) => (c.req.path === "/" ? await askForToken(c, 401) : undefined)));
   app.use(
@@ -80,15 +84,15 @@ export function createApp(options: AuthOptions, dependencies: AppDependencies): 
 
   addHealth(app, fleet, closing);
   app.get("/metrics", async (c) => {
-    const signal = AbortSignal.any([closing, AbortSignal.timeout(METRICS_MS)]);
+    const signal = AbortSignal.any([ending, AbortSignal.timeout(METRICS_MS)]);
     return c.text(await metrics.text(signal), 200, { "Content-Type": metrics.contentType });
   });
-  const routes = { app, fleet, closing };
+  const routes = { app, fleet, ending };
   addExports(routes);
   addRuns(routes);
   addBackfills(routes);
   addOpenApi(app);
-  addDashboard(app, { fleet, auth, closing, now, redact });
+  addDashboard(app, { fleet, auth, ending, now, redact });
 
   app.notFound((c) => {
     const hint = "The dashboard is at /, the API is described at /api/openapi.json.";

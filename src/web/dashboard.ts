@@ -10,7 +10,7 @@ import { loginPage } from "./page/login_page.ts";
 export interface DashboardDependencies {
   readonly fleet: Fleet;
   readonly auth: Auth;
-  readonly closing: AbortSignal;
+  readonly ending: AbortSignal;
   readonly now: () => Date;
   readonly redact: (text: string) => string;
 }
@@ -23,9 +23,9 @@ export async function askForToken(c: Context, status: 200 | 401, problem?: strin
   return await c.html(loginPage(problem), status);
 }
 
-export function addDashboard(app: OpenAPIHono, { fleet, auth, closing, now, redact }: DashboardDependencies): void {
+export function addDashboard(app: OpenAPIHono, { fleet, auth, ending, now, redact }: DashboardDependencies): void {
   app.get("/", async (c) => {
-    const signal = AbortSignal.any([c.req.raw.signal, closing, AbortSignal.timeout(PAGE_MS)]);
+    const signal = AbortSignal.any([c.req.raw.signal, ending, AbortSignal.timeout(PAGE_MS)]);
     const snapshot = await look(fleet, now(), redact, signal);
     return await c.html(dashboardPage(snapshot, auth.loginState(c)));
   });

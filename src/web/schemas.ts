@@ -7,6 +7,8 @@ import { z } from "@hono/zod-openapi";
 const moment = z.iso.datetime().describe("UTC").openapi({ example: "2026-10-01T13:00:00.000Z" });
 const seconds = z.number().min(0);
 const whole = z.int().min(0);
+/** `.nullable()` on a schema with a name comes out as a reference that takes no null. */
+const orNull = <Schema extends z.ZodType>(schema: Schema) => z.union([schema, z.null()]);
 
 export const intervalSchema = z
   .strictObject({ start: moment, end: moment })
@@ -38,7 +40,7 @@ export const exportSchema = z
     destination: z.string(),
     schedule: z.string(),
     timezone: z.string(),
-    paused: pauseSchema.nullable(),
+    paused: orNull(pauseSchema),
     due: whole.nullable().describe("Settled intervals without a receipt; null before a scheduler has run"),
     queued: whole,
     running: whole,
@@ -60,7 +62,7 @@ export const exportSchema = z
     lastReceipt: z
       .strictObject({ interval: intervalSchema, rows: whole, bytes: whole, files: whole, committedAt: moment })
       .nullable(),
-    lastError: fleetErrorSchema.nullable(),
+    lastError: orNull(fleetErrorSchema),
   })
   .openapi("Export");
 
@@ -82,7 +84,7 @@ export const runSchema = z
     rows: whole,
     bytes: whole,
     files: whole,
-    error: fleetErrorSchema.nullable(),
+    error: orNull(fleetErrorSchema),
     worker: z.string().nullable(),
   })
   .openapi("Run");

@@ -59,8 +59,9 @@ export async function startWeb(fleet: Fleet, options: WebOptions, dependencies: 
     });
   }
   const closing = new AbortController();
+  const ending = new AbortController();
   const metrics = createMetrics(fleet);
-  const app = createApp(options, { ...dependencies, fleet, metrics, closing: closing.signal });
+  const app = createApp(options, { ...dependencies, fleet, metrics, closing: closing.signal, ending: ending.signal });
   const server = createAdaptorServer({
     fetch: app.fetch,
     serverOptions: SERVER,
@@ -76,8 +77,8 @@ export async function startWeb(fleet: Fleet, options: WebOptions, dependencies: 
   return {
     url: `http://${family === "IPv6" ? `[${address}]` : address}:${port}`,
     async [Symbol.asyncDispose]() {
-      closing.abort(new DOMException("the server closes", "AbortError"));
-      await close(server);
+      closing.abort();
+      await close(server, ending);
       metrics[Symbol.dispose]();
     },
   };
@@ -98,11 +99,12 @@ async function listen(server: Server, { host, port }: WebOptions): Promise<void>
 }
 
 /** Answers that are under way are finished, idle connections end at once, and slow ones at the deadline. */
-async function close(server: Server): Promise<void> {
+async function close(server: Server, ending: AbortController): Promise<void> {
   const closed = once(server, "close");
   server.close();
   server.closeIdleConnections();
   const deadline = setTimeout(() => {
+    ending.abort(new DOMException("the server closes", "AbortError"));
     server.closeAllConnections();
   }, CLOSE_MS);
   await closed;

@@ -25,7 +25,7 @@ const start = createRoute({
   summary: "Plans a range and enqueues its first intervals",
   tags,
   request: { body: jsonBody(backfillBody) },
-  responses: { 201: json(backfillSchema, "The backfill, begun"), ...failures(400, 404, 409, 413, 502) },
+  responses: { 201: json(backfillSchema, "The backfill, begun"), ...failures(400, 404, 409, 413, 415, 502) },
 });
 
 const get = createRoute({
@@ -76,32 +76,32 @@ async function withOther(
   return new RequestError(thrown.code, thrown.message, hint, { backfill: other.id });
 }
 
-export function addBackfills({ app, fleet, closing }: RouteDependencies): void {
+export function addBackfills({ app, fleet, ending }: RouteDependencies): void {
   app.openapi(list, async (c) => {
-    return c.json({ backfills: toWire(await fleet.backfills(readSignal(c, closing))) }, 200);
+    return c.json({ backfills: toWire(await fleet.backfills(readSignal(c, ending))) }, 200);
   });
   app.openapi(start, async (c) => {
     const { start: from, end, inFlight, ...rest } = c.req.valid("json");
     const request = { ...rest, range: { start: from, end }, ...(inFlight === undefined ? {} : { inFlight }) };
     try {
-      const begun = await fleet.startBackfill(request, closing);
+      const begun = await fleet.startBackfill(request, ending);
       c.header("Location", `/api/backfills/${begun.id}`);
       return c.json(toWire(begun), 201);
     } catch (error) {
-      throw await withOther(error, fleet, request, closing);
+      throw await withOther(error, fleet, request, ending);
     }
   });
   app.openapi(get, async (c) => {
-    return c.json(toWire(await fleet.backfill(c.req.valid("param").id, readSignal(c, closing))), 200);
+    return c.json(toWire(await fleet.backfill(c.req.valid("param").id, readSignal(c, ending))), 200);
   });
-  app.openapi(cancel, async (c) => c.json(toWire(await fleet.cancelBackfill(c.req.valid("param").id, closing)), 200));
+  app.openapi(cancel, async (c) => c.json(toWire(await fleet.cancelBackfill(c.req.valid("param").id, ending)), 200));
   app.openapi(retry, async (c) => {
     const { id } = c.req.valid("param");
     try {
-      return c.json(toWire(await fleet.retryBackfill(id, closing)), 200);
+      return c.json(toWire(await fleet.retryBackfill(id, ending)), 200);
     } catch (error) {
-      const known = await fleet.backfill(id, closing).catch(() => undefined);
-      throw known ? await withOther(error, fleet, known, closing) : error;
+      const known = await fleet.backfill(id, ending).catch(() => undefined);
+      throw known ? await withOther(error, fleet, known, ending) : error;
     }
   });
 }

@@ -31,7 +31,7 @@ const pause = createRoute({
   summary: "Nothing of the export is begun until it is resumed",
   tags,
   request: { params: exportName, body: jsonBody(pauseBody) },
-  responses: { 200: json(exportSchema, "The export, paused"), ...failures(400, 404, 413) },
+  responses: { 200: json(exportSchema, "The export, paused"), ...failures(400, 404, 413, 415) },
 });
 
 const resume = createRoute({
@@ -41,7 +41,7 @@ const resume = createRoute({
   summary: "Ends a pause, forgets the failures in a row and lets go of what is held",
   tags,
   request: { params: exportName, body: { ...jsonBody(resumeBody), required: false } },
-  responses: { 200: json(exportSchema, "The export, resumed"), ...failures(400, 404, 413) },
+  responses: { 200: json(exportSchema, "The export, resumed"), ...failures(400, 404, 413, 415) },
 });
 
 const retry = createRoute({
@@ -57,25 +57,25 @@ const retry = createRoute({
   },
 });
 
-export function addExports({ app, fleet, closing }: RouteDependencies): void {
+export function addExports({ app, fleet, ending }: RouteDependencies): void {
   app.openapi(list, async (c) => {
-    const exports = await fleet.exports(readSignal(c, closing));
+    const exports = await fleet.exports(readSignal(c, ending));
     return c.json({ exports: toWire(exports) }, 200);
   });
   app.openapi(get, async (c) => {
-    const one = await fleet.export(c.req.valid("param").name, readSignal(c, closing));
+    const one = await fleet.export(c.req.valid("param").name, readSignal(c, ending));
     return c.json(toWire(one), 200);
   });
   app.openapi(pause, async (c) => {
     const { reason, by } = c.req.valid("json");
-    return c.json(toWire(await fleet.pause(c.req.valid("param").name, reason, by, closing)), 200);
+    return c.json(toWire(await fleet.pause(c.req.valid("param").name, reason, by, ending)), 200);
   });
   app.openapi(resume, async (c) => {
     // Without a body nothing was checked, and nothing is there.
     const by = (c.req.valid("json") as { by?: string } | undefined)?.by ?? "api";
-    return c.json(toWire(await fleet.resume(c.req.valid("param").name, by, closing)), 200);
+    return c.json(toWire(await fleet.resume(c.req.valid("param").name, by, ending)), 200);
   });
   app.openapi(retry, async (c) => {
-    return c.json({ intervals: await fleet.retry(c.req.valid("param").name, closing) }, 200);
+    return c.json({ intervals: await fleet.retry(c.req.valid("param").name, ending) }, 200);
   });
 }

@@ -31,7 +31,7 @@ const health = createRoute({
   responses: { 200: json(healthSchema, "The fleet's health"), ...failures() },
 });
 
-export function addRuns({ app, fleet, closing }: RouteDependencies): void {
+export function addRuns({ app, fleet, ending }: RouteDependencies): void {
   app.openapi(runs, async (c) => {
     const { limit, export: name, state, backfill } = c.req.valid("query");
     const query = {
@@ -40,8 +40,8 @@ export function addRuns({ app, fleet, closing }: RouteDependencies): void {
       ...(state === undefined ? {} : { states: state }),
       ...(backfill === undefined ? {} : { backfill }),
     };
-    return c.json({ runs: toWire(await fleet.runs(query, readSignal(c, closing))) }, 200);
+    return c.json({ runs: toWire(await fleet.runs(query, readSignal(c, ending))) }, 200);
   });
-  app.openapi(queue, async (c) => c.json(toWire(await fleet.queue(readSignal(c, closing))), 200));
-  app.openapi(health, async (c) => c.json(toWire(await fleet.health(readSignal(c, closing))), 200));
+  app.openapi(queue, async (c) => c.json(toWire(await fleet.queue(readSignal(c, ending))), 200));
+  app.openapi(health, async (c) => c.json(toWire(await fleet.health(readSignal(c, ending))), 200));
 }
