@@ -2,14 +2,20 @@
 import { type BigQueryOptions, openBigQuery } from "./bigquery/index.ts";
 import type { Destination } from "./destination.ts";
 import { type LakeDeps, type LakeExport, type LakeOptions, openLake } from "./lake/index.ts";
+import { openSnowflake, type SnowflakeOptions } from "./snowflake/index.ts";
 
-export type DestinationOptions = LakeOptions | BigQueryOptions;
+export type DestinationOptions = LakeOptions | BigQueryOptions | SnowflakeOptions;
 export type ForExport = LakeExport;
 export type DestinationDeps = LakeDeps;
 
 type Opener<Options> = (options: Options, forExport: ForExport, deps: DestinationDeps) => Destination;
 
-export const OPENERS = { s3: openLake, file: openLake, bigquery: openBigQuery } as const satisfies {
+export const OPENERS = {
+  s3: openLake,
+  file: openLake,
+  bigquery: openBigQuery,
+  snowflake: openSnowflake,
+} as const satisfies {
   readonly [Type in DestinationOptions["type"]]: Opener<Extract<DestinationOptions, { type: Type }>>;
 };
 
@@ -20,6 +26,8 @@ export function openDestination(options: DestinationOptions, forExport: ForExpor
     case "file":
       return OPENERS[options.type](options, forExport, deps);
     case "bigquery":
+      return OPENERS[options.type](options, forExport, deps);
+    case "snowflake":
       return OPENERS[options.type](options, forExport, deps);
     default:
       return options satisfies never;

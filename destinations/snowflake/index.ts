@@ -2,13 +2,19 @@
 import type { Destination } from "../destination.ts";
 import { addressOf, sessionOpener } from "./client.ts";
 import { externalStage } from "./external_stage.ts";
-import { namesOf } from "./names.ts";
+import { namesOf, objectPath } from "./names.ts";
 import { DEFAULT_FILE_BYTES, type SnowflakeDeps, type SnowflakeExport, type SnowflakeOptions } from "./options.ts";
 import { Snowflake } from "./snowflake.ts";
 import { internalStage } from "./stage.ts";
 import type { OpenSession } from "./statement.ts";
 
 export type { ExternalStage, SnowflakeAuth, SnowflakeDeps, SnowflakeExport, SnowflakeOptions } from "./options.ts";
+
+/** The target as SQL names it: `"DATABASE"."SCHEMA"."TABLE"`. Its rows are the current ones. */
+export function snowflakeTable(options: Pick<SnowflakeOptions, "database" | "schema" | "table">): string {
+  const names = namesOf(options);
+  return objectPath(names, names.table);
+}
 
 /** Asks nothing of Snowflake yet. */
 export function openSnowflake(options: SnowflakeOptions, forExport: SnowflakeExport, deps: SnowflakeDeps): Destination {

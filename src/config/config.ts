@@ -18,6 +18,7 @@ import { checkCollisions } from "./places.ts";
 import { createReport, type Problem, type Report } from "./problems.ts";
 import { configSchema, exportSchema } from "./schema.ts";
 import { collectSecrets } from "./secrets.ts";
+import { checkSnowflakeFormat } from "./snowflake.ts";
 import { resolveSource, type SourceConfig, sourceSchema } from "./source.ts";
 import { resolveTelemetry, type TelemetryConfig } from "./telemetry.ts";
 
@@ -226,6 +227,7 @@ async function resolveConfig(
   checkCollisions(exports, destinations, report);
   for (const definition of exports) {
     if (destinations[definition.destination]?.type === "bigquery") checkBigQueryFormat(definition, report);
+    if (destinations[definition.destination]?.type === "snowflake") checkSnowflakeFormat(definition, report);
   }
   const redis = settings.redis && resolveRedis(settings.redis, folder);
   const secrets = [...collectSecrets(substituted), redis?.password ?? ""].filter(Boolean);

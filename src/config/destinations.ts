@@ -4,11 +4,12 @@ import { type BigQueryConfig, bigquerySchema, resolveBigQuery } from "./bigquery
 import { type FileConfig, fileSchema, resolveFile, resolveS3, type S3Config, s3Schema } from "./lake.ts";
 import type { Path } from "./path.ts";
 import type { Report } from "./problems.ts";
+import { resolveSnowflake, type SnowflakeConfig, snowflakeSchema } from "./snowflake.ts";
 
-export type DestinationConfig = S3Config | FileConfig | BigQueryConfig;
+export type DestinationConfig = S3Config | FileConfig | BigQueryConfig | SnowflakeConfig;
 
 export const destinationSchema = z
-  .discriminatedUnion("type", [s3Schema, fileSchema, bigquerySchema])
+  .discriminatedUnion("type", [s3Schema, fileSchema, bigquerySchema, snowflakeSchema])
   .describe("A place that exports are loaded to.")
   .meta({ examples: [{ type: "file", path: "./lake" }] });
 
@@ -28,6 +29,8 @@ export function resolveDestination(
       return resolveFile(input, folder);
     case "bigquery":
       return resolveBigQuery(input, path, folder, report);
+    case "snowflake":
+      return resolveSnowflake(input, path, folder, report);
   }
 }
 
@@ -39,6 +42,7 @@ export function lakeRoot(config: DestinationConfig): string | undefined {
     case "file":
       return config.path.replaceAll("\\", "/").replace(/\/+$/, "");
     case "bigquery":
+    case "snowflake":
       return undefined;
   }
 }

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { type Follow, type Reader, currentRowsSql } from "../../../destinations/lake/read_sql.ts";
+import { snowflakeTable } from "../../../destinations/snowflake/index.ts";
 import { type ExportDefinition, fileExtension } from "../../export/definition.ts";
 import type { Column } from "../../models/column.ts";
 import { SESSION_REPLAYS_KEY } from "../../models/session_replays.ts";
@@ -59,6 +60,10 @@ async function sql(cli: CliEnvironment, name: string | undefined, options: SqlOp
   if (destination.type === "bigquery") {
     // A warehouse's table holds the current rows as it is.
     printLine(cli.stdout, `SELECT * FROM \`${destination.project}.${destination.dataset}.${destination.table}\`;`);
+    return;
+  }
+  if (destination.type === "snowflake") {
+    printLine(cli.stdout, `SELECT * FROM ${snowflakeTable(destination)};`);
     return;
   }
   const { columns, key } = await shape(context, definition);
