@@ -1,0 +1,157 @@
+/**
+ * What people are told of, decided from the fleet's state alone. Pure: state + what was told + now → what to tell.
+ *
+ * State and not events, because an event is lost with the process that it happened in, while a pause, a held interval and lag
+ * stay until somebody has done something; and because of several workers each would tell of the same outage.
+ *
+ * An alert is told when it begins, again when it has gone on for `repeatAfterMs`, and once more when it is over. What was
+ * told is kept in memory: after a restart, what still goes on is told again.
+ */
+import type { Backfill, ExportStatus, FleetError } from "../queue/fleet.ts";
+
+/**
+ * - `failed`: an interval of an export failed for good; over when one was loaded and none is held, or somebody resumed it
+ * - `backfill_failed`: an interval of a backfill did; over when it is retried or done
+ * - `paused`: an export is paused, by itself or by somebody
+ * - `lag`: an export's data is older than the limit; of a paused export the pause says enough
+ */
+export type AlertKind = "failed" | "backfill_failed" | "paused" | "lag";
+
+/** Something that goes on. */
+export interface Condition {
+  /** `lag/replays`: what is told once. */
+  readonly id: string;
+  readonly kind: AlertKind;
+  readonly export: string;
+  /** Of `backfill_failed`: its id. */
+  readonly backfill: string | undefined;
+  /** A sentence for people; redacted. */
+  readonly message: string;
+  /** What to do about it. */
+  readonly hint: string | undefined;
+  /** The error's code, where one is behind it. */
+  readonly code: string | undefined;
+}
+
+export interface Alert extends Condition {
+  readonly status: "firing" | "resolved";
+  readonly since: Date;
+  /** Told before, and not over. */
+  readonly repeated: boolean;
+}
+
+export interface Told {
+  readonly condition: Condition;
+  readonly since: Date;
+  readonly toldAt: Date;
+}
+
+export interface FleetView {
+  readonly exports: readonly ExportStatus[];
+  readonly backfills: readonly Backfill[];
+}
+
+export interface Limits {
+  /** Undefined: lag is no reason. */
+  readonly lagAboveMs: number | undefined;
+  readonly repeatAfterMs: number;
+}
+
+export interface Decision {
+  readonly alerts: readonly Alert[];
+  /** What holds from then on, once the alerts have been sent. */
+  readonly told: ReadonlyMap<string, Told>;
+}
+
+export function decide(view: FleetView, limits: Limits, told: ReadonlyMap<string, Told>, now: Date): Decision {
+  const conditions = conditionsOf(view, limits, told);
+  const going = new Set(conditions.map(({ id }) => id));
+  const alerts: Alert[] = [];
+  const next = new Map<string, Told>();
+  for (const condition of conditions) {
+    const before = told.get(condition.id);
+    const again = before !== undefined && now.getTime() - before.toldAt.getTime() >= limits.repeatAfterMs;
+    const since = before?.since ?? now;
+    if (before === undefined || again) alerts.push({ ...condition, status: "firing", since, repeated: again });
+    next.set(condition.id, before === undefined || again ? { condition, since, toldAt: now } : before);
+  }
+  for (const { condition, since } of told.values()) {
+    if (!going.has(condition.id)) alerts.push({ ...condition, status: "resolved", since, repeated: false });
+  }
+  return { alerts, told: next };
+}
+
+function conditionsOf({ exports, backfills }: FleetView, limits: Limits, told: ReadonlyMap<string, Told>): Condition[] {
+  const found: Condition[] = [];
+  for (const one of exports) {
+    const failed = failedOf(one);
+    if (failed) found.push(failed);
+    if (one.paused) {
+      const { reason, by, probeAt } = one.paused;
+      const self = probeAt === undefined ? "" : ` It tries one interval by itself at ${probeAt.toISOString()}.`;
+      found.push({
+        ...named("paused", one.export),
+        message: `The export ${one.export} is paused (by ${by}): ${reason}`,
+        hint: `To end it: replayport resume ${one.export}.${self}`,
+        code: one.lastError?.code,
+      });
+    }
+    const lag = lagOf(one, limits.lagAboveMs, told);
+    if (lag) found.push(lag);
+  }
+  for (const one of backfills) {
+    const [first] = one.failures;
+    if (one.failed === 0 || one.state === "cancelled" || one.state === "done") continue;
+    found.push({
+      ...named("backfill_failed", one.export, one.id),
+      message: `Backfill ${one.id} of ${one.export}: ${one.failed} of ${one.total} intervals failed${because(first?.error)}`,
+      hint: `${first?.error.hint ?? ""} Then: POST /api/backfills/${one.id}/retry.`.trim(),
+      code: first?.error.code,
+    });
+  }
+  return found;
+}
+
+function named(
+  kind: AlertKind,
+  name: string,
+  backfill?: string,
+): Pick<Condition, "id" | "kind" | "export" | "backfill"> {
+  return { id: [kind, name, backfill].filter(Boolean).join("/"), kind, export: name, backfill };
+}
+
+const because = (error: FleetError | undefined): string => (error === undefined ? "" : `: ${error.message}`);
+
+function failedOf(one: ExportStatus): Condition | undefined {
+  if (one.held.length === 0 && one.failuresInRow === 0) return undefined;
+  const error = one.held[0]?.error ?? one.lastError;
+  const count = Math.max(one.held.length, one.failuresInRow);
+  return {
+    ...named("failed", one.export),
+    message: `The export ${one.export} failed for good (${count === 1 ? "1 interval" : `${count} intervals`})${because(error)}`,
+    hint: error?.hint,
+    code: error?.code,
+  };
+}
+
+function lagOf(one: ExportStatus, limitMs: number | undefined, told: ReadonlyMap<string, Told>): Condition | undefined {
+  if (limitMs === undefined) return undefined;
+  const name = named("lag", one.export);
+  // Paused, or not known after a flush of Redis: nothing has become better, so what was told stays as it is.
+  if (one.paused || one.lagSeconds === undefined) return told.get(name.id)?.condition;
+  if (one.lagSeconds * 1000 <= limitMs) return undefined;
+  const until =
+    one.loadedUntil === undefined ? "nothing is loaded yet" : `loaded until ${one.loadedUntil.toISOString()}`;
+  return {
+    ...name,
+    message: `The export ${one.export} is ${duration(one.lagSeconds)} behind (limit ${duration(limitMs / 1000)}; ${until})`,
+    hint: "Is a scheduler running, and is a worker free? See the dashboard, or: replayport status.",
+    code: undefined,
+  };
+}
+
+/** `95 min`, `26 h` */
+function duration(seconds: number): string {
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h`;
+}

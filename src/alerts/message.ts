@@ -1,0 +1,49 @@
+/** Alerts as the webhook gets them: all of one look in one message, so that an outage of everything is one message too. */
+import type { Alert } from "./alert.ts";
+
+export type MessageFormat = "json" | "slack";
+
+/** What Slack shows of a message without folding it. */
+const SLACK_LINES = 20;
+
+export function messageOfAlerts(alerts: readonly Alert[], format: MessageFormat, now: Date): unknown {
+  switch (format) {
+    case "json":
+      return {
+        source: "replayport",
+        sentAt: now.toISOString(),
+        alerts: alerts.map(({ id, kind, status, since, repeated, ...alert }) => ({
+          id,
+          kind,
+          status,
+          export: alert.export,
+          backfill: alert.backfill ?? null,
+          message: alert.message,
+          hint: alert.hint ?? null,
+          code: alert.code ?? null,
+          since: since.toISOString(),
+          repeated,
+        })),
+      };
+    case "slack": {
+      const lines = alerts.slice(0, SLACK_LINES).map(slackLine);
+      const more = alerts.length - lines.length;
+      return { text: [...lines, ...(more > 0 ? [`… and ${more} more`] : [])].join("\n") };
+    }
+  }
+}
+
+function slackLine({ status, message, hint, since, repeated }: Alert): string {
+  if (status === "resolved") return `:white_check_mark: *Resolved:* ${escaped(message)}`;
+  const still = repeated ? `*Still, since ${since.toISOString().slice(0, 16).replace("T", " ")} UTC:* ` : "";
+  return `:rotating_light: ${still}${escaped(message)}${hint === undefined ? "" : `\n> ${escaped(hint)}`}`;
+}
+
+/** What Slack's markup gives a meaning to: https://docs.slack.dev/messaging/formatting-message-text */
+function escaped(text: string): string {
+  return text
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replaceAll(/\s*\n\s*/g, " ");
+}

@@ -1,0 +1,95 @@
+/** Looks at the fleet now and then, and at once when something happened in this process; tells what is new. */
+import type { Fleet, FleetEvent } from "../queue/fleet.ts";
+import { decide, type FleetView, type Limits, type Told } from "./alert.ts";
+import { type MessageFormat, messageOfAlerts } from "./message.ts";
+import { post, type Wait, wait } from "./post.ts";
+
+export interface AlertOptions extends Limits {
+  /** A secret. */
+  readonly webhook: string;
+  readonly format: MessageFormat;
+}
+
+export interface AlertDependencies {
+  readonly now: () => Date;
+  /** Milliseconds between two looks, and between two attempts to send. */
+  readonly wait?: Wait;
+  /** Takes secrets out of a text. */
+  readonly redact: (text: string) => string;
+  readonly onSent: (alerts: number) => void;
+  /** Once in a row of failures; runs know nothing of it. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+const LOOK_MS = 30_000;
+/** Events of one cause come together: one look, and one message, for all of them. */
+const GATHER_MS = 2_000;
+/** How long one look may ask the fleet. */
+const ASK_MS = 10_000;
+
+const TELLING: ReadonlySet<FleetEvent["kind"]> = new Set(["run.failed", "export.paused", "export.resumed"]);
+
+/**
+ * Belongs into one process of a fleet: the scheduler, or `serve`. Two schedulers tell everything twice.
+ * Disposing it aborts what is being sent.
+ */
+export function startAlerts(fleet: Fleet, options: AlertOptions, dependencies: AlertDependencies): AsyncDisposable {
+  const stop = new AbortController();
+  const pause = dependencies.wait ?? wait;
+  let wake = new AbortController();
+  const listening = fleet.onEvent((event) => {
+    if (TELLING.has(event.kind)) wake.abort();
+  });
+
+  const look = async (told: ReadonlyMap<string, Told>): Promise<ReadonlyMap<string, Told>> => {
+    const asking = AbortSignal.any([stop.signal, AbortSignal.timeout(ASK_MS)]);
+    const [exports, backfills] = await Promise.all([fleet.exports(asking), fleet.backfills(asking)]);
+    const view: FleetView = { exports, backfills };
+    const decision = decide(view, options, told, dependencies.now());
+    if (decision.alerts.length === 0) return decision.told;
+    const message = messageOfAlerts(decision.alerts, options.format, dependencies.now());
+    await post(options.webhook, redacted(message, dependencies.redact), pause, stop.signal);
+    dependencies.onSent(decision.alerts.length);
+    return decision.told;
+  };
+
+  const run = async (): Promise<void> => {
+    let told: ReadonlyMap<string, Told> = new Map();
+    let failing = false;
+    while (!stop.signal.aborted) {
+      wake = new AbortController();
+      try {
+        told = await look(told);
+        failing = false;
+      } catch (error) {
+        // What was not sent was not told: the next look decides again.
+        if (!stop.signal.aborted && !failing) dependencies.onFailure(error);
+        failing = true;
+      }
+      const woken = await quiet(pause(LOOK_MS, AbortSignal.any([stop.signal, wake.signal])));
+      if (!woken) await quiet(pause(GATHER_MS, stop.signal));
+    }
+  };
+  const running = run();
+  return {
+    async [Symbol.asyncDispose]() {
+      listening[Symbol.dispose]();
+      stop.abort(new DOMException("alerts are stopped", "AbortError"));
+      await running;
+    },
+  };
+}
+
+/** Whether it came to its end; a wait that is cut short is no error here. */
+async function quiet(waiting: Promise<void>): Promise<boolean> {
+  try {
+    await waiting;
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function redacted(message: unknown, redact: (text: string) => string): unknown {
+  return JSON.parse(redact(JSON.stringify(message))) as unknown;
+}
