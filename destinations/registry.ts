@@ -1,35 +1,42 @@
-/** Which folder loads which type of destination. A type without a conformance harness fails the tests. */
-import { type BigQueryOptions, openBigQuery } from "./bigquery/index.ts";
+/**
+ * Which folder loads which type of destination. An SDK is loaded when a config names its destination, not before: all of
+ * them together take a second. A type without a conformance harness fails the tests.
+ */
+import type { BigQueryOptions } from "./bigquery/index.ts";
 import type { Destination } from "./destination.ts";
-import { type LakeDeps, type LakeExport, type LakeOptions, openLake } from "./lake/index.ts";
-import { openSnowflake, type SnowflakeOptions } from "./snowflake/index.ts";
+import type { LakeDeps, LakeExport, LakeOptions } from "./lake/index.ts";
+import type { SnowflakeOptions } from "./snowflake/index.ts";
 
 export type DestinationOptions = LakeOptions | BigQueryOptions | SnowflakeOptions;
 export type ForExport = LakeExport;
 export type DestinationDeps = LakeDeps;
 
-type Opener<Options> = (options: Options, forExport: ForExport, deps: DestinationDeps) => Destination;
+type Type = DestinationOptions["type"];
+type Open<Options> = (options: Options, forExport: ForExport, deps: DestinationDeps) => Destination;
+type OpenerOf<T extends Type> = Open<Extract<DestinationOptions, { type: T }>>;
+
+const lake = async (): Promise<Open<LakeOptions>> => (await import("./lake/index.ts")).openLake;
 
 export const OPENERS = {
-  s3: openLake,
-  file: openLake,
-  bigquery: openBigQuery,
-  snowflake: openSnowflake,
-} as const satisfies {
-  readonly [Type in DestinationOptions["type"]]: Opener<Extract<DestinationOptions, { type: Type }>>;
-};
+  s3: lake,
+  file: lake,
+  bigquery: async () => (await import("./bigquery/index.ts")).openBigQuery,
+  snowflake: async () => (await import("./snowflake/index.ts")).openSnowflake,
+} as const satisfies { readonly [T in Type]: () => Promise<OpenerOf<T>> };
 
 /** Opens a destination for one export. Nothing is asked of the other side yet. */
-export function openDestination(options: DestinationOptions, forExport: ForExport, deps: DestinationDeps): Destination {
-  switch (options.type) {
-    case "s3":
-    case "file":
-      return OPENERS[options.type](options, forExport, deps);
-    case "bigquery":
-      return OPENERS[options.type](options, forExport, deps);
-    case "snowflake":
-      return OPENERS[options.type](options, forExport, deps);
-    default:
-      return options satisfies never;
+export type OpenDestination = Open<DestinationOptions>;
+
+/** @param types of the destinations that are going to be opened; others throw */
+export async function loadDestinations(types: Iterable<Type>): Promise<OpenDestination> {
+  const openers = new Map<Type, OpenDestination>();
+  for (const type of types) {
+    // Each opener takes the options of its own type, under which it stands.
+    openers.set(type, (await OPENERS[type]()) as OpenDestination);
   }
+  return (options, forExport, deps) => {
+    const open = openers.get(options.type);
+    if (open === undefined) throw new Error(`destinations of type ${options.type} were not loaded`);
+    return open(options, forExport, deps);
+  };
 }

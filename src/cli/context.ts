@@ -3,7 +3,7 @@ import { randomInt } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Destination } from "../../destinations/destination.ts";
-import { openDestination } from "../../destinations/registry.ts";
+import { type OpenDestination, loadDestinations } from "../../destinations/registry.ts";
 import { type Config, loadConfig } from "../config/load.ts";
 import { ReplayportError } from "../errors.ts";
 import type { ExportDefinition } from "../export/definition.ts";
@@ -29,15 +29,17 @@ export class Context implements AsyncDisposable {
   readonly config: Config;
   readonly log: Logger;
   readonly #stageRoot: string;
+  readonly #openDestination: OpenDestination;
   readonly #open: AsyncDisposable[] = [];
   readonly #destinations = new Map<string, Destination>();
   #source: Promise<Source> | undefined;
 
-  constructor(cli: CliEnvironment, config: Config, log: Logger, stageRoot: string) {
+  constructor(cli: CliEnvironment, config: Config, log: Logger, stageRoot: string, openDestination: OpenDestination) {
     this.cli = cli;
     this.config = config;
     this.log = log;
     this.#stageRoot = stageRoot;
+    this.#openDestination = openDestination;
   }
 
   static async open(cli: CliEnvironment, options: GlobalOptions): Promise<Context> {
@@ -47,7 +49,8 @@ export class Context implements AsyncDisposable {
       options.stageDir ??
       cli.env["REPLAYPORT_STAGE_DIR"] ??
       join(tmpdir(), `replayport-${process.getuid?.() ?? "user"}`);
-    return new Context(cli, config, loggerFor(cli, options), stageRoot);
+    const openDestination = await loadDestinations(Object.values(config.destinations).map(({ type }) => type));
+    return new Context(cli, config, loggerFor(cli, options), stageRoot, openDestination);
   }
 
   /** One export by its name, or all of them. */
@@ -79,7 +82,7 @@ export class Context implements AsyncDisposable {
     if (known) return known;
     const options = this.config.destinations[definition.destination];
     if (!options) throw new Error(`the config let pass a destination that it does not have: ${definition.destination}`);
-    const opened = openDestination(
+    const opened = this.#openDestination(
       options,
       { export: definition.name, path: definition.path },
       {

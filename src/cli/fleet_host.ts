@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { ReplayportError } from "../errors.ts";
 import type { Backfill, FleetEvent } from "../queue/fleet.ts";
-import { type OpenFleet, openFleet } from "../queue/open_fleet.ts";
+import type { OpenFleet } from "../queue/open_fleet.ts";
 import type { RedisOptionsOfFleet } from "../queue/redis.ts";
 import { VERSION } from "../version.ts";
 import { Context } from "./context.ts";
@@ -40,6 +40,8 @@ export async function openFleetHost(cli: CliEnvironment, options: GlobalOptions)
   const context = await Context.open({ ...cli, signal: new AbortController().signal }, options);
   const { log, config } = context;
   try {
+    // Only the commands of the fleet wait for the queue's packages to be loaded.
+    const { openFleet } = await import("../queue/open_fleet.ts");
     const fleet = await openFleet(
       {
         redis: await redisOf(context),

@@ -1,5 +1,5 @@
 /** What a backfill's plan needs to know: how many sessions changed when, and how far turns may be joined. */
-import { pathGranularity } from "../../destinations/lake/index.ts";
+import { pathGranularity } from "../../destinations/lake/path_template.ts";
 import type { ExportDefinition } from "../export/definition.ts";
 import { readCoverage } from "../export/ledger.ts";
 import { type Density, type Join, planBackfill } from "../intervals/backfill.ts";

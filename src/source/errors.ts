@@ -21,7 +21,7 @@ const ADVICE: Readonly<Record<string, Advice>> = {
   "115": {
     code: "source.too_old",
     remedy: "give-up",
-    hint: "This ClickHouse does not know a setting that Replayport needs: version 24.8 or newer is asked for.",
+    hint: "This ClickHouse is too old for a setting that Replayport needs, which the message names. Replayport is tested with 26.7.",
   },
   "164": {
     code: "source.readonly",

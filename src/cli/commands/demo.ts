@@ -2,8 +2,8 @@ import { writeFile } from "node:fs/promises";
 import { relative } from "node:path";
 import { Writable } from "node:stream";
 import type { Command } from "commander";
-import { currentRowsSql } from "../../../destinations/lake/index.ts";
-import { openDestination } from "../../../destinations/registry.ts";
+import { currentRowsSql } from "../../../destinations/lake/read_sql.ts";
+import { loadDestinations } from "../../../destinations/registry.ts";
 import { loadConfig } from "../../config/load.ts";
 import { DEMO_DATABASE, demoConfig } from "../../demo/demo_config.ts";
 import { engineSql } from "../../demo/engine_sql.ts";
@@ -101,6 +101,7 @@ async function demo(cli: CliEnvironment, options: DemoOptions): Promise<void> {
     requestTimeoutMs: REQUEST_TIMEOUT_MS,
   });
   const log = loggerFor(cli, options);
+  const openDestination = await loadDestinations(["file"]);
   await using destination = openDestination(
     { type: "file", path: folder.lake },
     { export: definition.name, path: definition.path },

@@ -1,6 +1,5 @@
 import { type Command, Option } from "commander";
 import { type Follow, type Reader, currentRowsSql } from "../../../destinations/lake/read_sql.ts";
-import { snowflakeTable } from "../../../destinations/snowflake/index.ts";
 import { type ExportDefinition, fileExtension } from "../../export/definition.ts";
 import type { Column } from "../../models/column.ts";
 import { SESSION_REPLAYS_KEY } from "../../models/session_replays.ts";
@@ -63,6 +62,7 @@ async function sql(cli: CliEnvironment, name: string | undefined, options: SqlOp
     return;
   }
   if (destination.type === "snowflake") {
+    const { snowflakeTable } = await import("../../../destinations/snowflake/index.ts");
     printLine(cli.stdout, `SELECT * FROM ${snowflakeTable(destination)};`);
     return;
   }
