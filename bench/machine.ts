@@ -26,3 +26,15 @@ export async function peakMemory(pid: number): Promise<number | undefined> {
   const kilobytes = /^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1];
   return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
 }
+
+/** Clock ticks of /proc in a second, on every Linux that Node.js runs on. */
+const TICKS = 100;
+
+/** Core-seconds that the process has spent; undefined elsewhere than on Linux. */
+export async function coreSeconds(pid: number): Promise<number | undefined> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+  // The second field is the program's name, which may hold blanks; user and system time are fields 14 and 15.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const ticks = Number(fields[11]) + Number(fields[12]);
+  return Number.isNaN(ticks) ? undefined : ticks / TICKS;
+}

@@ -6,6 +6,8 @@ import type { Bench } from "./setup.ts";
 export interface Measured extends Answer {
   /** Most bytes that the engine's process held; undefined where the platform does not tell. */
   readonly enginePeak?: number;
+  /** Core-seconds that the engine spent meanwhile. */
+  readonly engineCores?: number;
 }
 
 /** The run of the median time. */
@@ -20,6 +22,11 @@ const rate = ({ rows, seconds }: Measured): number => rows / seconds;
 const whole = (value: number): string => Math.round(value).toLocaleString("en-US");
 const memory = (bytes: number | undefined): string => (bytes === undefined ? "unknown" : prettyBytes(bytes));
 const millis = (seconds: number): string => `${(seconds * 1000).toFixed(1)} ms`;
+
+/** Core-seconds of worker and engine: what other work on the machine does not change much. */
+export function spent({ cores, engineCores }: Measured): string {
+  return engineCores === undefined ? "unknown" : `${cores.toFixed(1)} + ${engineCores.toFixed(1)}`;
+}
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [head, head.map((_, column) => (column === 0 ? "---" : "--:")), ...rows];
@@ -38,11 +45,21 @@ function throughput(figures: ReadonlyMap<string, Measured>): string {
   const rows = LABELS.flatMap(([name, label]) => {
     const one = figures.get(name);
     if (!one) return [];
-    const numbers = [whole(one.rows), one.seconds.toFixed(2), whole(rate(one)), prettyBytes(one.bytes)];
+    const numbers = [whole(one.rows), one.seconds.toFixed(2), whole(rate(one)), spent(one), prettyBytes(one.bytes)];
     return [[label, whole(one.batches), ...numbers, memory(one.peakBytes), memory(one.enginePeak)]];
   });
   return table(
-    ["", "batches", "rows", "seconds", "rows/s", "Parquet", "peak of the worker", "peak of the engine"],
+    [
+      "",
+      "batches",
+      "rows",
+      "seconds",
+      "rows/s",
+      "core-seconds, worker + engine",
+      "Parquet",
+      "peak of the worker",
+      "peak of the engine",
+    ],
     rows,
   );
 }
@@ -59,6 +76,11 @@ function ratios(figures: ReadonlyMap<string, Measured>): string[] {
   const sample = figures.get("parquetjs");
   const inScript = sample?.waited === undefined ? undefined : sample.rows / (sample.seconds - sample.waited);
   add("(b) to (a), rows/s", of("load"), of("engine"), " (aim: 0.85)");
+  const costs = (name: string): number | undefined => {
+    const one = figures.get(name);
+    return one?.engineCores === undefined ? undefined : one.rows / (one.cores + one.engineCores);
+  };
+  add("(b) to (a), rows for a core-second", costs("load"), costs("engine"));
   add("(b) to (c), rows/s, without the time that (c) waits for ClickHouse", of("load"), inScript, " (aim: 10)");
   add("(b) to (c), rows/s, all in all", of("load"), of("parquetjs"));
   add("a year's backfill to (a), rows/s, a folder for each day", of("year"), of("engine"));

@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: fills an embedded ClickHouse with a year of sessions, takes each figure in a process of its own, prints
  * them, and writes them to RESULTS.md. Options: --sessions 1000000, --repeats 3, --only engine,load,parquetjs,empty,hours,year,
- * --no-record.
+ * --rows-per-file, --no-record.
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";
@@ -10,8 +10,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { Answer, Job } from "./jobs/job.ts";
-import { describeMachine, peakMemory, resetPeak } from "./machine.ts";
-import { type Measured, median, report } from "./report.ts";
+import { coreSeconds, describeMachine, peakMemory, resetPeak } from "./machine.ts";
+import { type Measured, median, report, spent } from "./report.ts";
 import { record } from "./results.ts";
 import { type Bench, FROM, UNTIL, setUp } from "./setup.ts";
 
@@ -26,10 +26,12 @@ const { values } = parseArgs({
     sessions: { type: "string", default: "1000000" },
     repeats: { type: "string", default: "3" },
     only: { type: "string", default: ALL.join(",") },
+    "rows-per-file": { type: "string" },
     record: { type: "boolean", default: true },
   },
   allowNegative: true,
 });
+const { "rows-per-file": rowsPerFile } = values;
 const wanted = new Set(values.only.split(","));
 const unknown = [...wanted].filter((name) => !ALL.some((one) => one === name));
 if (unknown.length > 0) throw new Error(`--only takes ${ALL.join(", ")}; not ${unknown.join(", ")}`);
@@ -52,16 +54,24 @@ async function measure(bench: Bench, task: Task): Promise<Measured> {
   const job = { ...rest, ...place, from: from.toISOString(), until: until.toISOString() } as Job;
   const { pid } = bench.engine;
   await resetPeak(pid);
+  const before = await coreSeconds(pid);
   const worker = fork(fileURLToPath(new URL("worker.ts", import.meta.url)), [JSON.stringify(job)], { signal });
   const ended = once(worker, "exit");
   const answer = await Promise.race([once(worker, "message"), ended.then(() => [undefined])]);
   await ended;
   const enginePeak = await peakMemory(pid);
+  const after = await coreSeconds(pid);
   await rm(folder, { recursive: true, force: true });
   if (!answer[0]) throw new Error(`the worker of ${task.kind} failed`);
-  const measured = { ...(answer[0] as Answer), ...(enginePeak === undefined ? {} : { enginePeak }) };
+  const measured: Measured = {
+    ...(answer[0] as Answer),
+    ...(enginePeak === undefined ? {} : { enginePeak }),
+    ...(before === undefined || after === undefined ? {} : { engineCores: after - before }),
+  };
   const rate = `${Math.round(measured.rows / measured.seconds)} rows/s`;
-  console.error(`  ${task.kind}: ${measured.rows} rows in ${measured.seconds.toFixed(2)} s, ${rate}`);
+  console.error(
+    `  ${task.kind}: ${measured.rows} rows in ${measured.seconds.toFixed(2)} s, ${rate}, ${spent(measured)}`,
+  );
   return measured;
 }
 
@@ -77,7 +87,11 @@ async function sideBySide(bench: Bench, tasks: readonly Task[], repeats: number)
 }
 
 console.error("filling the table …");
-await using bench = await setUp(Number(values.sessions), signal);
+await using bench = await setUp(
+  Number(values.sessions),
+  rowsPerFile === undefined ? undefined : Number(rowsPerFile),
+  signal,
+);
 console.error(`  ${bench.table.sessions} sessions in ${bench.table.rows} rows, ${bench.table.parts} parts`);
 
 const figures = new Map<string, Measured>();

@@ -21,7 +21,8 @@ export interface Bench extends AsyncDisposable {
   readonly table: { readonly sessions: number; readonly rows: number; readonly parts: number };
 }
 
-export async function setUp(sessions: number, signal: AbortSignal): Promise<Bench> {
+/** @param rowsPerFile undefined: the config's default */
+export async function setUp(sessions: number, rowsPerFile: number | undefined, signal: AbortSignal): Promise<Bench> {
   const root = await mkdtemp(join(tmpdir(), "replayport-bench-"));
   try {
     const engine = await startEmbedded({ path: join(root, "engine"), signal });
@@ -37,7 +38,7 @@ export async function setUp(sessions: number, signal: AbortSignal): Promise<Benc
       signal,
     );
     const config = join(root, "schedules.yaml");
-    await writeFile(config, configFor(engine.url));
+    await writeFile(config, configFor(engine.url, rowsPerFile));
     await mkdir(join(root, "out"));
     return {
       engine,
@@ -57,13 +58,13 @@ export async function setUp(sessions: number, signal: AbortSignal): Promise<Benc
 }
 
 /** All defaults; and an export whose folders are months, so that a batch may hold more than a day. */
-function configFor(url: string): string {
+function configFor(url: string, rowsPerFile: number | undefined): string {
   const replays = `
     model: session_replays
     team_id: 1
     destination: lake
     schedule: "@hourly"
-    start: ${FROM.toISOString().slice(0, 10)}`;
+    start: ${FROM.toISOString().slice(0, 10)}${rowsPerFile === undefined ? "" : `\n    rows_per_file: ${rowsPerFile}`}`;
   return `source:
   clickhouse: { url: "${url}", database: ${DATABASE} }
 destinations:

@@ -23,7 +23,8 @@ async function run(job: Job): Promise<Outcome> {
 }
 
 const outcome = await run(JSON.parse(process.argv[2] ?? "") as Job);
-// Kilobytes on every platform that Node.js runs on.
-const answer: Answer = { ...outcome, peakBytes: process.resourceUsage().maxRSS * 1024 };
+// maxRSS is in kilobytes on every platform that Node.js runs on.
+const { maxRSS, userCPUTime, systemCPUTime } = process.resourceUsage();
+const answer: Answer = { ...outcome, peakBytes: maxRSS * 1024, cores: (userCPUTime + systemCPUTime) / 1e6 };
 process.send?.(answer);
 process.disconnect?.();

@@ -1,6 +1,6 @@
 /** What a worker process is told to do, and what it answers. Each job runs in a process of its own, so its memory is its own. */
 import { randomInt } from "node:crypto";
-import { openDestination } from "../../destinations/registry.ts";
+import { openLake } from "../../destinations/lake/index.ts";
 import type { Destination } from "../../destinations/destination.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { ReplayportError } from "../../src/errors.ts";
@@ -46,6 +46,8 @@ export interface Outcome {
 export interface Answer extends Outcome {
   /** Most bytes that the worker held in memory at any time. */
   readonly peakBytes: number;
+  /** Core-seconds of the worker, from its start on. */
+  readonly cores: number;
 }
 
 export interface Opened extends AsyncDisposable {
@@ -70,7 +72,7 @@ export async function open(job: Job): Promise<Opened> {
 export const neverAborted = new AbortController().signal;
 
 export function openLakeAt(folder: string, definition: ExportDefinition): Destination {
-  return openDestination(
+  return openLake(
     { type: "file", path: folder },
     { export: definition.name, path: definition.path },
     { now: () => new Date(), version: "bench", onWarning: (message, detail) => console.error(message, detail) },
