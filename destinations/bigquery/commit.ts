@@ -62,7 +62,9 @@ export async function commit(
     if ((standing?.attempt ?? "") !== before.attempts) throw lostRace(batch);
     if (failed(job) && own) {
       const error = jobError(job.status?.errorResult ?? {}, request);
-      if (error.remedy !== "retry" || tries === TRIES) throw error;
+      // Only a later reading helps against a deletion in between.
+      const again = error.remedy === "retry" && error.code !== "bigquery.overtaken";
+      if (!again || tries === TRIES) throw error;
       await setTimeout(PAUSE_MS * 2 ** (tries - 1), undefined, { signal });
       tries += 1;
     }

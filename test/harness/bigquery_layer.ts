@@ -6,7 +6,8 @@
  * - jobs run one after the other, since the emulator's transactions do not see each other's tables apart;
  * - `outputRows` of a load job counts its own rows, and not those of the table;
  * - gzipped text, and CSV's null marker, are read; a load into a table that is gone fails as BigQuery says it;
- * - ALTER TABLE with several ADD COLUMN.
+ * - ALTER TABLE with several ADD COLUMN;
+ * - the schema of a table tells JSON columns, and those that ALTER TABLE has added.
  */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
@@ -48,12 +49,19 @@ export interface BigQueryLayer extends AsyncDisposable {
   readonly jobs: ReadonlyMap<string, { readonly configuration: Configuration }>;
   /** Awaited before each job is run: for tests that look at a job while it runs. */
   beforeJob: (jobId: string) => Promise<void>;
+  /** Called from within `beforeJob`: what is begun here has its jobs run before the one that is held. */
+  overtake(work: () => Promise<void>): void;
+  /** Resolves when what was begun by `overtake` has ended. */
+  overtaken(): Promise<void>;
+  /** Resolves when no job runs or waits. */
+  idle(): Promise<void>;
 }
 
 export async function openBigQueryLayer(target: string): Promise<BigQueryLayer> {
   const jobs = new Map<string, Job & { emulatorId: string }>();
   const sessions = new Map<string, Session>();
   let queue: Promise<unknown> = Promise.resolve();
+  let overtaking: Promise<void> = Promise.resolve();
   let sessionCount = 0;
   const layer = { beforeJob: (_: string) => Promise.resolve() };
 
@@ -77,6 +85,33 @@ export async function openBigQueryLayer(target: string): Promise<BigQueryLayer> 
     return Number((answer as { rows?: { f: { v: string }[] }[] }).rows?.[0]?.f[0]?.v ?? Number.NaN);
   };
 
+  /** What DDL has declared, by table. */
+  const declared = new Map<string, Map<string, { name: string; type: string; mode: string }>>();
+  const remember = (sql: string): void => {
+    const table = /^(?:CREATE TABLE IF NOT EXISTS|ALTER TABLE) `([^`]+)`/.exec(sql)?.[1];
+    if (table === undefined) return;
+    const columns = declared.get(table) ?? new Map<string, { name: string; type: string; mode: string }>();
+    for (const [, name = "", array, type = "", required] of sql.matchAll(
+      /^ {2}(?:ADD COLUMN IF NOT EXISTS )?`(\w+)` (ARRAY<)?(\w+)>?( NOT NULL)?/gm,
+    )) {
+      const mode = array === undefined ? (required === undefined ? "NULLABLE" : "REQUIRED") : "REPEATED";
+      columns.set(name, { name, type, mode });
+    }
+    declared.set(table, columns);
+  };
+  const corrected = (table: string, text: string): string => {
+    const columns = declared.get(table);
+    const resource = JSON.parse(text) as { schema?: { fields: { name: string }[] } };
+    if (!columns || !resource.schema) return text;
+    const { fields } = resource.schema;
+    const known = new Set(fields.map(({ name }) => name));
+    resource.schema.fields = [
+      ...fields.map((field) => columns.get(field.name) ?? field),
+      ...[...columns.values()].filter(({ name }) => !known.has(name)),
+    ];
+    return JSON.stringify(resource);
+  };
+
   const runQuery = async (project: string, jobId: string, configuration: Configuration): Promise<Job> => {
     const sql = configuration.query?.query ?? "";
     const parts = sql.startsWith("ALTER TABLE") ? sql.split(/,\n(?= {2}ADD COLUMN)/) : [sql];
@@ -88,6 +123,7 @@ export async function openBigQueryLayer(target: string): Promise<BigQueryLayer> 
       job = await query(project, index === 0 ? jobId : `${jobId}_${index}`, own);
     }
     if (!job) throw new Error("no statement");
+    if (job.status.errorResult === undefined) remember(sql);
     return job;
   };
 
@@ -211,7 +247,10 @@ export async function openBigQueryLayer(target: string): Promise<BigQueryLayer> 
       headers: { "content-type": "application/json" },
       ...(body.length > 0 ? { body: new Uint8Array(body) } : {}),
     });
-    const text = await response.text();
+    const table = /^\/bigquery\/v2\/projects\/([^/]+)\/datasets\/([^/]+)\/tables\/([^/?]+)$/.exec(url.pathname);
+    const reads = table !== null && incoming.method === "GET" && response.ok;
+    const given = await response.text();
+    const text = reads ? corrected(table.slice(1).join("."), given) : given;
     const type = response.headers.get("content-type");
     answer.writeHead(response.status, type === null ? {} : { "content-type": type }).end(text);
   };
@@ -226,6 +265,16 @@ export async function openBigQueryLayer(target: string): Promise<BigQueryLayer> 
   return Object.assign(layer, {
     url: `http://127.0.0.1:${port}`,
     jobs,
+    overtake: (work: () => Promise<void>) => {
+      // A queue of its own, behind which the held job is not.
+      queue = Promise.resolve();
+      overtaking = work();
+      overtaking.catch(() => undefined);
+    },
+    overtaken: () => overtaking,
+    idle: async () => {
+      await queue;
+    },
     async [Symbol.asyncDispose]() {
       await queue;
       server.close();
