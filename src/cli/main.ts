@@ -8,6 +8,12 @@ import { Redactor } from "./log.ts";
 import { createProgram } from "./program.ts";
 
 const redactor = new Redactor();
+const OLDEST_NODE = [22, 12] as const;
+
+function nodeIsTooOld(): boolean {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  return major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1]);
+}
 
 async function main(): Promise<number> {
   using interruption = listenForInterrupt((code) => process.exit(code));
@@ -52,4 +58,11 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit(EXIT.ok);
   throw error;
 });
-process.exitCode = await main();
+if (nodeIsTooOld()) {
+  process.stderr.write(
+    `error: Replayport needs Node.js ${OLDEST_NODE.join(".")} or newer; this is ${process.versions.node}\n`,
+  );
+  process.exitCode = EXIT.usage;
+} else {
+  process.exitCode = await main();
+}
