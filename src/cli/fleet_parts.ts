@@ -1,4 +1,73 @@
-/** What runs beside `scheduler`, `worker` and `serve` in their process. */
-import type { FleetPart } from "./fleet_host.ts";
+/** What runs beside `scheduler`, `worker` and `serve` in their process: HTTP side, alerts and traces, as the config says. */
+import { traceTarget } from "../telemetry/endpoint.ts";
+import { wrongUse } from "./arguments.ts";
+import type { FleetHost, FleetPart } from "./fleet_host.ts";
+import { errorFields } from "./log.ts";
 
-export const FLEET_PARTS: readonly FleetPart[] = [];
+export interface PartOptions {
+  /** `--http`: true without an address; undefined: no HTTP side. */
+  readonly http: string | true | undefined;
+  /** Whether this process is the one that tells of the whole fleet. */
+  readonly alerts: boolean;
+}
+
+/** Where a package is loaded, and that is in each of these, it is loaded only by the processes that use it. */
+export function fleetParts({ http, alerts }: PartOptions): readonly FleetPart[] {
+  return [tracing, ...(http === undefined ? [] : [listening(http)]), ...(alerts ? [alerting] : [])];
+}
+
+const NOTHING: AsyncDisposable = { [Symbol.asyncDispose]: async () => await Promise.resolve() };
+
+async function tracing({ context, fleet }: FleetHost): Promise<AsyncDisposable> {
+  const target = traceTarget(context.config.telemetry, context.cli.env);
+  if (target === undefined) return NOTHING;
+  const { startTraces } = await import("../telemetry/start_traces.ts");
+  return await startTraces(fleet, target, { onFailure: (message) => context.log.warn(message) });
+}
+
+function listening(given: string | true): FleetPart {
+  return async ({ context, fleet }) => {
+    const { log, cli, config } = context;
+    const { startWeb } = await import("../web/start_web.ts");
+    const address = given === true ? {} : parseAddress(given);
+    const options = { ...config.http, ...address };
+    const web = await startWeb(fleet, options, {
+      now: cli.now,
+      redact: (text) => cli.redactor.apply(text),
+      onUnexpected: (error) => log.error(errorFields(error), "a request failed unexpectedly"),
+    });
+    log.info(`HTTP side at ${web.url}`);
+    if (options.token === undefined && !options.publicReads) {
+      log.warn("http.token is not set, so only /healthz and /readyz answer; set it, or http.public_reads to look");
+    }
+    return web;
+  };
+}
+
+async function alerting({ context, fleet }: FleetHost): Promise<AsyncDisposable> {
+  const { log, cli, config } = context;
+  if (config.alerts === undefined) return NOTHING;
+  const { startAlerts } = await import("../alerts/start_alerts.ts");
+  return startAlerts(fleet, config.alerts, {
+    now: cli.now,
+    redact: (text) => cli.redactor.apply(text),
+    onSent: (alerts) => log.debug({ alerts }, "alerts sent"),
+    onFailure: (error) => log.warn(errorFields(error), "alerts could not be sent; they are tried again"),
+  });
+}
+
+const ADDRESS = /^(?:(?<host>\[[0-9a-fA-F:]+\]|[^:[\]\s]+):)?(?<port>\d{1,5})$/;
+
+/** `8080`, `0.0.0.0:8080`, `[::]:8080` */
+export function parseAddress(text: string): { readonly host?: string; readonly port: number } {
+  const groups = ADDRESS.exec(text.trim())?.groups;
+  const port = Number(groups?.["port"]);
+  const host = groups?.["host"];
+  if (!groups || !(port <= 65_535)) {
+    throw wrongUse(
+      `--http is not an address: "${text}"`,
+      "Write a port, or host:port: 8080, 0.0.0.0:8080, [::1]:8080.",
+    );
+  }
+  return host === undefined ? { port } : { host, port };
+}

@@ -2,12 +2,15 @@
 import { parseDuration } from "../config/units.ts";
 import { wrongUse } from "./arguments.ts";
 import type { CliEnvironment, GlobalOptions } from "./environment.ts";
-import { type FleetPart, logEvent, openFleetHost, untilAborted } from "./fleet_host.ts";
+import { logEvent, openFleetHost, untilAborted } from "./fleet_host.ts";
+import { fleetParts, type PartOptions } from "./fleet_parts.ts";
 import { plural } from "./output.ts";
 
 export interface ProcessOptions extends GlobalOptions {
   readonly concurrency?: number;
   readonly grace?: string;
+  /** True: `--http` without an address. */
+  readonly http?: string | true;
 }
 
 export interface Roles {
@@ -31,16 +34,16 @@ export async function runFleet(
   cli: CliEnvironment,
   options: ProcessOptions,
   roles: Roles,
-  parts: readonly FleetPart[],
+  beside: PartOptions,
 ): Promise<void> {
   const grace = graceMs(options.grace ?? "30s");
   await using host = await openFleetHost(cli, options);
   const { fleet, context } = host;
   const { log } = context;
   using _listening = fleet.onEvent((event) => logEvent(log, event));
-  const beside: AsyncDisposable[] = [];
+  const parts: AsyncDisposable[] = [];
   try {
-    for (const part of parts) beside.push(await part(host));
+    for (const part of fleetParts(beside)) parts.push(await part(host));
     const scheduler = roles.scheduler ? await fleet.startScheduler(cli.signal) : undefined;
     const concurrency = options.concurrency ?? CONCURRENCY;
     const worker = roles.worker ? await fleet.startWorker(concurrency) : undefined;
@@ -57,6 +60,6 @@ export async function runFleet(
     await worker?.stop(grace);
     log.info("stopped");
   } finally {
-    for (const part of beside.toReversed()) await part[Symbol.asyncDispose]();
+    for (const part of parts.toReversed()) await part[Symbol.asyncDispose]();
   }
 }

@@ -1,8 +1,7 @@
 import type { Command } from "commander";
 import { wholeNumber } from "../arguments.ts";
 import type { CliEnvironment } from "../environment.ts";
-import { FLEET_PARTS } from "../fleet_parts.ts";
-import { runFleet } from "../fleet_process.ts";
+import { type ProcessOptions, runFleet } from "../fleet_process.ts";
 
 export function addServe(program: Command, cli: CliEnvironment): void {
   program
@@ -10,8 +9,10 @@ export function addServe(program: Command, cli: CliEnvironment): void {
     .description("scheduler, worker and HTTP side in one process, for one machine with Redis")
     .option("--concurrency <n>", "batches at the same time (default: 2)", wholeNumber)
     .option("--grace <duration>", "how long batches may go on after SIGTERM before they are handed back", "30s")
+    .option("--http <address>", "listen for HTTP there, and not where the config says: 8080, 0.0.0.0:8080")
     .addHelpText("after", "\nExample:\n  REDIS_URL=redis://127.0.0.1:6379 replayport serve")
     .action(async (_options, command: Command) => {
-      await runFleet(cli, command.optsWithGlobals(), { scheduler: true, worker: true }, FLEET_PARTS);
+      const options = command.optsWithGlobals<ProcessOptions>();
+      await runFleet(cli, options, { scheduler: true, worker: true }, { http: options.http ?? true, alerts: true });
     });
 }

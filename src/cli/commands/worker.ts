@@ -1,8 +1,7 @@
 import type { Command } from "commander";
 import { wholeNumber } from "../arguments.ts";
 import type { CliEnvironment } from "../environment.ts";
-import { FLEET_PARTS } from "../fleet_parts.ts";
-import { runFleet } from "../fleet_process.ts";
+import { type ProcessOptions, runFleet } from "../fleet_process.ts";
 
 export function addWorker(program: Command, cli: CliEnvironment): void {
   program
@@ -10,11 +9,13 @@ export function addWorker(program: Command, cli: CliEnvironment): void {
     .description("take batches from the queue and load them, until it is stopped (needs Redis)")
     .option("--concurrency <n>", "batches at the same time (default: 2)", wholeNumber)
     .option("--grace <duration>", "how long batches may go on after SIGTERM before they are handed back", "30s")
+    .option("--http [address]", "listen for HTTP, at the config's address or at this one: 8080, 0.0.0.0:8080")
     .addHelpText(
       "after",
       "\nStart as many as you like, on as many machines. A second signal leaves at once; another worker then takes over.",
     )
     .action(async (_options, command: Command) => {
-      await runFleet(cli, command.optsWithGlobals(), { scheduler: false, worker: true }, FLEET_PARTS);
+      const options = command.optsWithGlobals<ProcessOptions>();
+      await runFleet(cli, options, { scheduler: false, worker: true }, { http: options.http, alerts: false });
     });
 }
