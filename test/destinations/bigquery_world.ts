@@ -21,7 +21,7 @@ export interface BigQueryWorld extends AsyncDisposable {
   rows(): Promise<SeenRow[]>;
   receipts(): Promise<Receipt[]>;
   leftovers(): Promise<string[]>;
-  select(sql: string): ReturnType<BigQueryServer["select"]>;
+  readonly select: (sql: string) => ReturnType<BigQueryServer["select"]>;
 }
 
 /** For `{ skip }`: why there is no emulator here, or false. */

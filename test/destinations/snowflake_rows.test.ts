@@ -151,23 +151,23 @@ suite("Snowflake: rows", { skip }, () => {
       {
         name: "to an earlier day: the old start lies between the new start and end",
         first: "2026-10-05",
-        then: "2026-09-20",
+        later: "2026-09-20",
         newer: true,
       },
       {
         name: "and an old batch comes late: the target's start lies long before",
         first: "2026-09-01",
-        then: "2026-10-05",
+        later: "2026-10-05",
         newer: false,
       },
       {
         name: "to a later hour, since the source dropped the first rows",
         first: "2026-10-04",
-        then: "2026-10-05",
+        later: "2026-10-05",
         newer: true,
       },
     ] as const;
-    for (const { name, first, then, newer } of cases) {
+    for (const { name, first, later, newer } of cases) {
       test(name, async () => {
         await using world = await openWorld();
         const destination = world.open();
@@ -180,7 +180,7 @@ suite("Snowflake: rows", { skip }, () => {
             SIGNAL,
           );
         await load(newer ? 1 : 2, first, newer ? "2026-10-07 00:00:00" : "2026-10-08 00:00:00");
-        await load(newer ? 2 : 1, then, newer ? "2026-10-08 00:00:00" : "2026-10-07 00:00:00");
+        await load(newer ? 2 : 1, later, newer ? "2026-10-08 00:00:00" : "2026-10-07 00:00:00");
         const rows = await world.rows("SESSIONS", '"SESSION_ID", "_VERSION"');
         assert.deepEqual(rows, [{ SESSION_ID: "a", _VERSION: 2 }]);
       });
