@@ -1,5 +1,5 @@
 import type { LakeDeps, LakeExport } from "./options.ts";
-import type { Store } from "./store.ts";
+import type { Store } from "../store/store.ts";
 
 /** What every part of a lake works with: a store, an export and what was handed in. */
 export interface LakeContext extends LakeDeps, LakeExport {

@@ -1,15 +1,15 @@
 /** The lake destination: files and manifests on S3 or on local disk, the same layout on both. */
 import { ReplayportError } from "../../src/errors.ts";
 import type { Destination } from "../destination.ts";
-import { DiskStore } from "./disk_store.ts";
+import { DiskStore } from "../store/disk_store.ts";
 import { Lake } from "./lake.ts";
 import { DEFAULT_FILE_BYTES, type LakeDeps, type LakeExport, type LakeOptions } from "./options.ts";
 import { globPath } from "./path_template.ts";
-import { S3Store } from "./s3_store.ts";
-import type { Store } from "./store.ts";
+import { S3Store } from "../store/s3_store.ts";
+import type { Store } from "../store/store.ts";
 
-export type { AssumeRole, FileLakeOptions, LakeDeps, LakeExport, LakeOptions } from "./options.ts";
-export type { S3Credentials, S3Encryption, S3LakeOptions } from "./options.ts";
+export type { FileLakeOptions, LakeDeps, LakeExport, LakeOptions, S3LakeOptions } from "./options.ts";
+export type { AssumeRole, S3Bucket, S3Credentials, S3Encryption } from "../store/s3_options.ts";
 export { DEFAULT_PATH, pathGranularity, renderPath, type PathGranularity } from "./path_template.ts";
 export { currentRowsSql, READERS, type Follow, type Reader, type ReadRequest } from "./read_sql.ts";
 

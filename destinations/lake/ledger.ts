@@ -4,7 +4,7 @@ import { overlaps, type Interval } from "../../src/intervals/interval.ts";
 import type { Receipt } from "../destination.ts";
 import { generationsPrefix, manifestPrefix, manifestsFrom, parseManifestKey } from "./layout.ts";
 import { decodeManifest, receiptOf, type Manifest } from "./manifest.ts";
-import type { Store } from "./store.ts";
+import type { Store } from "../store/store.ts";
 import { ledgerOf, type Entry, type Ledger } from "./supersession.ts";
 
 /** So many manifests are read at once. */

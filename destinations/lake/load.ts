@@ -44,7 +44,7 @@ import { highestGeneration } from "./ledger.ts";
 import { manifestOf, receiptOf, type Manifest, type ManifestFile } from "./manifest.ts";
 import { renderPath } from "./path_template.ts";
 import { readPrecondition } from "./precondition.ts";
-import type { Unfinished } from "./store.ts";
+import type { Unfinished } from "../store/store.ts";
 import type { Superseded } from "./supersession.ts";
 import { uploadFiles } from "./upload.ts";
 

@@ -1,6 +1,7 @@
 /** A stage of the user's over a bucket: files go to the bucket itself, and COPY reads them through the stage. */
-import { S3Store } from "../lake/s3_store.ts";
-import type { LocalFile, Store } from "../lake/store.ts";
+import { S3Store } from "../store/s3_store.ts";
+import type { LocalFile } from "../staged/read_staged.ts";
+import type { Store } from "../store/store.ts";
 import { folded, quoted, text } from "./identifiers.ts";
 import { schemaPath, type Names } from "./names.ts";
 import { reaching } from "./ddl.ts";
@@ -8,7 +9,7 @@ import type { ExternalStage } from "./options.ts";
 import type { OpenStage, Stage } from "./stage.ts";
 
 export function externalStage(names: Names, { stage, bucket }: ExternalStage): OpenStage {
-  return () => new BucketStage(new S3Store({ type: "s3", ...bucket }), names, stage);
+  return () => new BucketStage(new S3Store(bucket), names, stage);
 }
 
 /** On any store: what tests use. */

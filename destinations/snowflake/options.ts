@@ -1,5 +1,5 @@
 import type { FileFormat } from "../destination.ts";
-import type { S3LakeOptions } from "../lake/index.ts";
+import type { S3Bucket } from "../store/s3_options.ts";
 import type { OnDelete } from "../warehouse/rows.ts";
 
 /** How a session is opened. Keys and tokens in files are read anew for each session, so they can be rotated. */
@@ -15,7 +15,7 @@ export type SnowflakeAuth =
 export interface ExternalStage {
   /** Name of the stage, in the schema of the target. Its URL is `s3://bucket/prefix/` of `bucket`. */
   readonly stage: string;
-  readonly bucket: Omit<S3LakeOptions, "type" | "fileBytes">;
+  readonly bucket: S3Bucket;
 }
 
 /**

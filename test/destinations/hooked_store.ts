@@ -1,4 +1,5 @@
-import type { ListOptions, LocalFile, Store, StoredObject, Unfinished } from "../../destinations/lake/store.ts";
+import type { LocalFile } from "../../destinations/staged/read_staged.ts";
+import type { ListOptions, Store, StoredObject, Unfinished } from "../../destinations/store/store.ts";
 
 export type Operation = "list" | "read" | "putFile" | "createExclusive" | "delete" | "unfinished" | "discard";
 

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { DiskStore } from "../../destinations/lake/disk_store.ts";
+import { DiskStore } from "../../destinations/store/disk_store.ts";
 import { DEFAULT_PATH, openLakeOn } from "../../destinations/lake/index.ts";
 import { intervalName } from "../../src/intervals/interval.ts";
 import { Batches, EXPORT, hours } from "../conformance/batches.ts";

@@ -5,7 +5,7 @@ import { DEFAULT_PATH, pathGranularity, renderPath } from "../../destinations/la
 import { dataKey, isOfAttempt, manifestKey, manifestsFrom, parseManifestKey } from "../../destinations/lake/layout.ts";
 import { decodeManifest } from "../../destinations/lake/manifest.ts";
 import { globPath } from "../../destinations/lake/path_template.ts";
-import { DEFAULT_PART_BYTES, MAX_PARTS, MIN_PART_BYTES, partBytesFor } from "../../destinations/lake/s3_part_size.ts";
+import { DEFAULT_PART_BYTES, MAX_PARTS, MIN_PART_BYTES, partBytesFor } from "../../destinations/store/s3_part_size.ts";
 import { ledgerOf, type Entry } from "../../destinations/lake/supersession.ts";
 import { ReplayportError } from "../../src/errors.ts";
 import { contains, interval, intervalName, sameInterval, type Interval } from "../../src/intervals/interval.ts";

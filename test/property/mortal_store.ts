@@ -1,5 +1,5 @@
 /** A store whose process is killed: from its nth call on nothing reaches the disk any more, not even the cleaning up. */
-import type { Store } from "../../destinations/lake/store.ts";
+import type { Store } from "../../destinations/store/store.ts";
 
 class Killed extends Error {}
 

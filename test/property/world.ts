@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { DEFAULT_PATH, openLakeOn } from "../../destinations/lake/index.ts";
-import { DiskStore } from "../../destinations/lake/disk_store.ts";
+import { DiskStore } from "../../destinations/store/disk_store.ts";
 import type { Destination } from "../../destinations/destination.ts";
 import type { ExportDefinition } from "../../src/export/definition.ts";
 import { dueIntervals, readCoverage } from "../../src/export/ledger.ts";

@@ -5,7 +5,10 @@
 import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
 import { messageOf, ReplayportError } from "../../src/errors.ts";
-import type { LocalFile } from "./store.ts";
+import type { StagedFile } from "../destination.ts";
+
+/** The part of a staged file that is copied: where it is, and how to see that it is what was staged. */
+export type LocalFile = Pick<StagedFile, "path" | "bytes" | "sha256">;
 
 /**
  * Buffers of `partBytes`, the last one shorter; an empty file gives one empty buffer. Rejects after the last part where

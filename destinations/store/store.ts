@@ -1,4 +1,4 @@
-import type { StagedFile } from "../destination.ts";
+import type { LocalFile } from "../staged/read_staged.ts";
 
 export interface StoredObject {
   readonly key: string;
@@ -6,9 +6,6 @@ export interface StoredObject {
   /** By the store's own clock: S3 gives whole seconds. */
   readonly modified: Date;
 }
-
-/** The part of a staged file that a store needs: what to copy, and how to see that it is what was staged. */
-export type LocalFile = Pick<StagedFile, "path" | "bytes" | "sha256">;
 
 export interface ListOptions {
   /** Only keys that sort after this one. */

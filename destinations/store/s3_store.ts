@@ -6,13 +6,13 @@ import {
   ListObjectsV2Command,
   PutObjectCommand,
 } from "@aws-sdk/client-s3";
-import { s3Error, s3ErrorName, s3Status } from "./errors.ts";
-import type { S3LakeOptions } from "./options.ts";
+import { s3Error, s3ErrorName, s3Status } from "./s3_errors.ts";
+import type { S3Bucket } from "./s3_options.ts";
 import { abortUpload, uploadParts } from "./s3_multipart.ts";
 import { DEFAULT_PART_BYTES, partBytesFor } from "./s3_part_size.ts";
 import { openS3Session, type S3Session } from "./s3_session.ts";
-import { readStaged } from "./staged_bytes.ts";
-import type { ListOptions, LocalFile, Store, StoredObject, Unfinished } from "./store.ts";
+import { type LocalFile, readStaged } from "../staged/read_staged.ts";
+import type { ListOptions, Store, StoredObject, Unfinished } from "./store.ts";
 
 /** What one DeleteObjects request takes. */
 const DELETE_BATCH = 1000;
@@ -25,7 +25,7 @@ export class S3Store implements Store {
   readonly #partBytes: number;
   readonly #encryption: { ServerSideEncryption?: "AES256" | "aws:kms"; SSEKMSKeyId?: string };
 
-  constructor(options: S3LakeOptions, partBytes: number = DEFAULT_PART_BYTES) {
+  constructor(options: S3Bucket, partBytes: number = DEFAULT_PART_BYTES) {
     const prefix = (options.prefix ?? "").replaceAll(/^\/+|\/+$/g, "");
     this.#s3 = openS3Session(options);
     this.#root = prefix === "" ? "" : `${prefix}/`;
@@ -197,7 +197,7 @@ function isGone(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "lake.vanished";
 }
 
-function encryptionOf({ encryption }: S3LakeOptions): {
+function encryptionOf({ encryption }: S3Bucket): {
   ServerSideEncryption?: "AES256" | "aws:kms";
   SSEKMSKeyId?: string;
 } {

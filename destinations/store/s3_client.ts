@@ -1,7 +1,7 @@
 /** The S3 client as the options ask for it: credentials, patience, checksums. */
 import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
 import { fromTemporaryCredentials } from "@aws-sdk/credential-providers";
-import type { S3LakeOptions } from "./options.ts";
+import type { S3Bucket } from "./s3_options.ts";
 
 const CONNECT_MS = 10_000;
 /** Without a byte in either direction. Completing a large upload may take S3 a minute, and it sends blanks meanwhile. */
@@ -10,7 +10,7 @@ const IDLE_MS = 60_000;
 const REQUEST_MS = 300_000;
 const MAX_ATTEMPTS = 5;
 
-export function openS3Client(options: S3LakeOptions): S3Client {
+export function openS3Client(options: S3Bucket): S3Client {
   const checksums = options.checksums === false ? "WHEN_REQUIRED" : "WHEN_SUPPORTED";
   const credentials = credentialsOf(options);
   // Servers that only speak the protocol have no regions, but a signature needs one.
@@ -33,7 +33,7 @@ export function openS3Client(options: S3LakeOptions): S3Client {
   });
 }
 
-function credentialsOf(options: S3LakeOptions): S3ClientConfig["credentials"] {
+function credentialsOf(options: S3Bucket): S3ClientConfig["credentials"] {
   if (!options.assumeRole) return options.credentials;
   const { arn, externalId, sessionName } = options.assumeRole;
   return fromTemporaryCredentials({

@@ -1,8 +1,8 @@
 /** A client with the bucket that it works on: every request's error is mapped here, once. */
 import type { S3Client } from "@aws-sdk/client-s3";
-import { s3Error } from "./errors.ts";
+import { s3Error } from "./s3_errors.ts";
 import { openS3Client } from "./s3_client.ts";
-import type { S3LakeOptions } from "./options.ts";
+import type { S3Bucket } from "./s3_options.ts";
 
 export interface S3Session {
   readonly client: S3Client;
@@ -18,7 +18,7 @@ export interface S3Session {
   ): Promise<Answer>;
 }
 
-export function openS3Session(options: S3LakeOptions): S3Session {
+export function openS3Session(options: S3Bucket): S3Session {
   const locate = (key: string): string => `s3://${options.bucket}${key === "" ? "" : `/${key}`}`;
   const client = openS3Client(options);
   return {

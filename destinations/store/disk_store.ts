@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto";
 import { link, lstat, mkdir, open, readdir, readFile, rename, rm, rmdir, unlink } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { diskError } from "./disk_errors.ts";
-import { readStaged } from "./staged_bytes.ts";
-import type { ListOptions, LocalFile, Store, StoredObject, Unfinished } from "./store.ts";
+import { type LocalFile, readStaged } from "../staged/read_staged.ts";
+import type { ListOptions, Store, StoredObject, Unfinished } from "./store.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
 /** A folder that was empty may be removed by another attempt between its making and its use. */
