@@ -89,8 +89,8 @@ export interface ExportResult extends RunResult {
   readonly seconds: number;
 }
 
-/** The end of `run` and `backfill`: the sum on stdout, and the exit code. */
-export function sumUp(context: Context, results: readonly ExportResult[], json: boolean): void {
+/** The end of `run` and `backfill`: the sum on stdout, and the exit code. @param nothing says that there was nothing to do */
+export function sumUp(context: Context, results: readonly ExportResult[], nothing: string, json: boolean): void {
   const { cli } = context;
   if (results.some(({ failures }) => failures.length > 0)) cli.setExitCode(EXIT.failed);
   if (json) {
@@ -112,7 +112,7 @@ export function sumUp(context: Context, results: readonly ExportResult[], json: 
   }
   for (const { export: name, receipts, failures, seconds } of results) {
     if (receipts.length === 0 && failures.length === 0) {
-      printLine(cli.stdout, `${name}: nothing is due`);
+      printLine(cli.stdout, `${name}: ${nothing}`);
       continue;
     }
     const rows = receipts.reduce((sum, receipt) => sum + receipt.rows, 0);

@@ -59,6 +59,9 @@ export function addBackfill(program: Command, cli: CliEnvironment): void {
     });
 }
 
+/** Only whole turns of the schedule that are settled can be loaded, so a range may also be too young or too small. */
+const NOTHING_OPEN = "each turn in this range that is over has its receipt; --force loads them again";
+
 async function backfill(cli: CliEnvironment, name: string, options: BackfillOptions): Promise<void> {
   await using context = await Context.open(cli, options);
   const [definition] = context.exports(name);
@@ -103,7 +106,12 @@ async function backfill(cli: CliEnvironment, name: string, options: BackfillOpti
     report.onEvent,
     cli.signal,
   );
-  sumUp(context, [{ export: name, ...result, seconds: (performance.now() - began) / 1000 }], options.json === true);
+  sumUp(
+    context,
+    [{ export: name, ...result, seconds: (performance.now() - began) / 1000 }],
+    NOTHING_OPEN,
+    options.json === true,
+  );
 }
 
 async function enqueue(cli: CliEnvironment, name: string, range: Interval, options: BackfillOptions): Promise<void> {
@@ -121,7 +129,7 @@ async function enqueue(cli: CliEnvironment, name: string, range: Interval, optio
     cli.signal,
   );
   if (options.json === true) printJson(cli.stdout, started);
-  else if (started.total === 0) printLine(cli.stdout, `${name}: nothing to load in this range`);
+  else if (started.total === 0) printLine(cli.stdout, `${name}: ${NOTHING_OPEN}`);
   else {
     printLine(cli.stdout, backfillLine(started, cli.now()));
     printLine(cli.stdout, `To see how it goes: replayport backfills ${started.id}`);
@@ -143,6 +151,10 @@ async function printPlan(
   });
   if (json) {
     printJson(cli.stdout, plan);
+    return;
+  }
+  if (plan.length === 0) {
+    printLine(cli.stdout, `${definition.name}: ${NOTHING_OPEN}`);
     return;
   }
   const unknown = "unknown";

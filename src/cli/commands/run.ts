@@ -77,7 +77,7 @@ async function run(cli: CliEnvironment, name: string | undefined, options: RunCo
     );
     results.push({ export: definition.name, ...result, seconds: (performance.now() - began) / 1000 });
   }
-  sumUp(context, results, options.json === true);
+  sumUp(context, results, "nothing is due", options.json === true);
 }
 
 /** The turn of the schedule that starts there, widened to the receipts that it would replace. */
