@@ -86,6 +86,8 @@ export interface ExportStatus {
   readonly gapCount: number | undefined;
   /** When the scheduler last saw the ledger change. */
   readonly ledgerAt: Date | undefined;
+  /** Why a scheduler could not ask the destination what is loaded; undefined unless it failed within the last three minutes. */
+  readonly ledgerError: FleetError | undefined;
   readonly lastReceipt: LastReceipt | undefined;
   readonly lastError: FleetError | undefined;
 }
@@ -344,6 +346,14 @@ export interface Fleet extends AsyncDisposable {
    * @returns how many intervals
    */
   retry(name: string, signal: AbortSignal): Promise<number>;
+
+  /**
+   * Whether the caller is the first of all processes to claim this within so many milliseconds. For what is to be said once;
+   * nothing that matters may depend on it, since a flushed Redis forgets it.
+   */
+  claim(what: string, ms: number, signal: AbortSignal): Promise<boolean>;
+  /** @returns whether it was claimed */
+  unclaim(what: string, signal: AbortSignal): Promise<boolean>;
 
   /** Never rejects, and answers within 5 seconds. */
   health(signal: AbortSignal): Promise<FleetHealth>;

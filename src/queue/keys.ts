@@ -4,12 +4,14 @@ export const QUEUE = "batches";
 
 export interface Keys {
   readonly prefix: string;
-  /** Hash: failures, paused, receipt, error, ledger. */
+  /** Hash: failures, paused, receipt, error, ledger, ledgerError. */
   readonly export: (name: string) => string;
   /** Hash: interval → Held, as JSON. */
   readonly held: (name: string) => string;
   /** Hash: interval → the most rows that an attempt without a receipt has staged. */
   readonly seen: (name: string) => string;
+  /** Empty: there while somebody claims it. */
+  readonly claim: (what: string) => string;
   /** List of runs that ended, newest first, as JSON. */
   readonly runs: string;
   /** Hash: name → Member, as JSON. */
@@ -35,6 +37,7 @@ export function keysOf(prefix: string): Keys {
     export: of("export"),
     held: of("held"),
     seen: of("seen"),
+    claim: of("claim"),
     runs: `${prefix}:runs`,
     members: `${prefix}:members`,
     backfills: `${prefix}:backfills`,

@@ -13,6 +13,7 @@ import {
   retryBackfill,
   startBackfill,
 } from "./backfills.ts";
+import { fleetError } from "./backoff.ts";
 import { BatchQueue } from "./batch_queue.ts";
 import { type Events, createEvents } from "./events.ts";
 import type { BackfillRequest, ExportStatus, Fleet, FleetHealth, FleetListener, Pause, RunsQuery } from "./fleet.ts";
@@ -140,7 +141,7 @@ class RedisFleet implements OpenFleet {
   }
 
   async startScheduler(signal: AbortSignal): Promise<AsyncDisposable> {
-    const { exports, destination, settings, now, log, redis, version } = this.#options;
+    const { exports, destination, settings, now, log, redis, version, redact } = this.#options;
     const parts = this.#open("stay");
     const onError = (error: unknown): void => {
       if (!isConnectionError(error)) log.error(error, "scheduler");
@@ -151,7 +152,11 @@ class RedisFleet implements OpenFleet {
       destination,
       events: this.#events,
       liveInFlight: settings.inFlight,
-      onError: (name, error) => log.error(error, "the export could not be looked at; it is tried again", name),
+      onError: (name, error) => {
+        log.error(error, "the export could not be looked at; it is tried again", name);
+        // Who looks at the fleet from elsewhere sees it too; where Redis is away nobody could.
+        parts.state.writeLedgerError(name, fleetError(error, now(), redact)).catch(onError);
+      },
     });
     await scheduler.start(signal);
     const { client } = parts;
@@ -288,6 +293,14 @@ class RedisFleet implements OpenFleet {
       await queue.wake(name);
       return count;
     }, signal);
+  }
+
+  async claim(what: string, ms: number, signal: AbortSignal): Promise<boolean> {
+    return await this.#ask(() => this.#parts.state.claim(what, ms), signal);
+  }
+
+  async unclaim(what: string, signal: AbortSignal): Promise<boolean> {
+    return await this.#ask(() => this.#parts.state.unclaim(what), signal);
   }
 
   async health(signal: AbortSignal): Promise<FleetHealth> {

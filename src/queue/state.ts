@@ -26,6 +26,7 @@ export interface ExportState {
   readonly lastReceipt: LastReceipt | undefined;
   readonly lastError: FleetError | undefined;
   readonly ledger: LedgerSnapshot | undefined;
+  readonly ledgerError: FleetError | undefined;
   /** By start. */
   readonly held: readonly Held[];
 }
@@ -136,10 +137,15 @@ export class FleetState {
     for (let at = 0; at < ledgers.length; at += CHUNK) {
       const pipeline = this.client.pipeline();
       for (const one of ledgers.slice(at, at + CHUNK)) {
-        pipeline.hset(this.keys.export(one.export), "ledger", write(one.ledger));
+        const key = this.keys.export(one.export);
+        pipeline.hset(key, "ledger", write(one.ledger)).hdel(key, "ledgerError");
       }
       await results(pipeline);
     }
+  }
+
+  async writeLedgerError(name: string, error: FleetError): Promise<void> {
+    await this.client.hset(this.keys.export(name), "ledgerError", write(error));
   }
 
   /** The most rows that attempts without a receipt have staged for the interval. */
@@ -166,6 +172,16 @@ export class FleetState {
   async runs(): Promise<Run[]> {
     const texts = await this.client.lrange(this.keys.runs, 0, RUNS_KEPT - 1);
     return texts.flatMap((text) => read(runSchema, text) ?? []);
+  }
+
+  /** @returns false where it is claimed already */
+  async claim(what: string, ms: number): Promise<boolean> {
+    return (await this.client.set(this.keys.claim(what), "", "PX", ms, "NX")) === "OK";
+  }
+
+  /** @returns whether it was claimed */
+  async unclaim(what: string): Promise<boolean> {
+    return (await this.client.del(this.keys.claim(what))) === 1;
   }
 
   async seeMember(member: Member): Promise<void> {
@@ -198,6 +214,7 @@ function stateOf(fields: Record<string, string>, held: Record<string, string>): 
     lastReceipt: read(receiptSchema, fields["receipt"]),
     lastError: read(errorSchema, fields["error"]),
     ledger: read(ledgerSchema, fields["ledger"]),
+    ledgerError: read(errorSchema, fields["ledgerError"]),
     held: Object.values(held)
       .flatMap((text) => read(heldSchema, text) ?? [])
       .sort((a, b) => a.interval.start.getTime() - b.interval.start.getTime()),

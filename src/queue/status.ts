@@ -7,6 +7,9 @@ import { type JobName, parseJobId } from "./jobs.ts";
 import type { ExportState, FleetState } from "./state.ts";
 import { progressOf } from "./worker.ts";
 
+/** Schedulers ask again each minute: what is older is over. */
+const LEDGER_ERROR_MS = 3 * 60_000;
+
 export function statusOf(
   definition: ExportDefinition,
   state: ExportState | undefined,
@@ -16,6 +19,8 @@ export function statusOf(
   const ledger = state?.ledger;
   const count = (place: JobPlace): number => jobs.filter((job) => job.place === place).length;
   const from = ledger?.loadedUntil ?? definition.start;
+  const ledgerError = state?.ledgerError;
+  const holds = ledgerError !== undefined && now.getTime() - ledgerError.at.getTime() < LEDGER_ERROR_MS;
   return {
     export: definition.name,
     destination: definition.destination,
@@ -32,6 +37,7 @@ export function statusOf(
     gaps: ledger?.gaps ?? [],
     gapCount: ledger?.gapCount,
     ledgerAt: ledger?.at,
+    ledgerError: holds ? ledgerError : undefined,
     lastReceipt: state?.lastReceipt,
     lastError: state?.lastError,
   };

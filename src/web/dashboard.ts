@@ -27,7 +27,8 @@ export function addDashboard(app: OpenAPIHono, { fleet, auth, ending, now, redac
   app.get("/", async (c) => {
     const signal = AbortSignal.any([c.req.raw.signal, ending, AbortSignal.timeout(PAGE_MS)]);
     const snapshot = await look(fleet, now(), redact, signal);
-    return await c.html(dashboardPage(snapshot, auth.loginState(c)));
+    const refreshes = c.req.query("refresh") !== "off";
+    return await c.html(dashboardPage(snapshot, { login: auth.loginState(c), refreshes }));
   });
   app.get("/login", async (c) => (auth.loginState(c) === "in" ? c.redirect("./") : await askForToken(c, 200)));
   app.post("/login", async (c) => {
@@ -39,7 +40,8 @@ export function addDashboard(app: OpenAPIHono, { fleet, auth, ending, now, redac
     return c.redirect("./", 303);
   });
   app.post("/logout", (c) => {
-    auth.logout(c);
+    // A form of another site sends no cookie along, and so cannot end a session.
+    if (auth.loginState(c) === "in") auth.logout(c);
     return c.redirect("./login", 303);
   });
 }

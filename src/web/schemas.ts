@@ -58,7 +58,8 @@ export const exportSchema = z
     lagSeconds: seconds.nullable(),
     gaps: z.array(intervalSchema).describe("The oldest 20"),
     gapCount: whole.nullable(),
-    ledgerAt: moment.nullable(),
+    ledgerAt: moment.nullable().describe("When a scheduler last saw the ledger change"),
+    ledgerError: orNull(fleetErrorSchema).describe("Why a scheduler could not ask the destination what is loaded"),
     lastReceipt: z
       .strictObject({ interval: intervalSchema, rows: whole, bytes: whole, files: whole, committedAt: moment })
       .nullable(),

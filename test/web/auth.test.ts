@@ -188,8 +188,11 @@ suite("the dashboard's session", () => {
     const asked = await client.ask("GET", "/", { token: null });
     assert.equal(asked.status, 401);
     assert.match(asked.text, /<input[^>]*type="password"/);
-    const out = await client.ask("POST", "/logout", { token: null });
+    const cookie = await login(client);
+    const out = await client.ask("POST", "/logout", { token: null, headers: { cookie } });
     assert.match(out.headers.get("set-cookie") ?? "", /replayport_session=;.*Max-Age=0/);
+    // A browser sends no SameSite cookie with another site's form, so that form ends no session.
+    assert.equal((await client.ask("POST", "/logout", { token: null })).headers.get("set-cookie"), null);
   });
 });
 

@@ -55,6 +55,7 @@ export const exportStatus = (name: string, given: Partial<ExportStatus> = {}): E
   gaps: [],
   gapCount: 0,
   ledgerAt: at("2026-10-05T11:59:00Z"),
+  ledgerError: undefined,
   lastReceipt: {
     interval: hours(10),
     rows: 48_211,
@@ -115,6 +116,8 @@ export interface FakeState {
   backfills: Backfill[];
   queue: QueueDepth;
   health: FleetHealth;
+  /** Claims last until they are given up. */
+  claims: Set<string>;
 }
 
 export interface FakeFleet extends Fleet {
@@ -135,6 +138,7 @@ export function fakeFleet(given: Partial<FakeState> = {}): FakeFleet {
     exports: [exportStatus("replays"), exportStatus("replays_eu")],
     runs: [run()],
     backfills: [],
+    claims: new Set(),
     queue: { waiting: 3, backfill: 2, delayed: 1, active: 4 },
     health: {
       redis: true,
@@ -229,6 +233,13 @@ export function fakeFleet(given: Partial<FakeState> = {}): FakeFleet {
         return change(name, { paused: undefined, failuresInRow: 0, held: [] });
       }),
     retry: async (name) => await answer(() => find(name).held.length),
+    claim: async (what) =>
+      await answer(() => {
+        if (state.claims.has(what)) return false;
+        state.claims.add(what);
+        return true;
+      }),
+    unclaim: async (what) => await answer(() => state.claims.delete(what)),
     health: async () => await Promise.resolve(state.health),
     onEvent: (listener) => {
       listeners.add(listener);

@@ -1,6 +1,6 @@
 import { html } from "hono/html";
 import type { Backfill } from "../../queue/fleet.ts";
-import { ago, count, explained, type Html, plural, range, span } from "./format.ts";
+import { ago, bytes, count, explained, type Html, plural, range, span } from "./format.ts";
 
 const SHOWN = 12;
 const STYLE = { running: "info", done: "good", failed: "bad", cancelled: "" } as const;
@@ -8,22 +8,23 @@ const STYLE = { running: "info", done: "good", failed: "bad", cancelled: "" } as
 export function backfillsSection(backfills: readonly Backfill[], now: Date): Html | "" {
   if (backfills.length === 0) return "";
   const shown = [...backfills].sort((a, b) => Number(b.state === "running") - Number(a.state === "running"));
-  return html`<section>
-    <h2>Backfills <small>${count(backfills.length)} in 30 days</small></h2>
+  const more = backfills.length - SHOWN;
+  return html`<section aria-labelledby="backfills">
+    <h2 id="backfills">Backfills <small>${count(backfills.length)} in 30 days</small></h2>
     <div class="card">
-      <table>
+      <table aria-labelledby="backfills">
         <thead>
           <tr>
-            <th>Export</th>
-            <th>State</th>
-            <th>Range</th>
-            <th>Progress</th>
-            <th class="number">Rows</th>
-            <th>Begun</th>
+            <th scope="col">Export</th>
+            <th scope="col">State</th>
+            <th scope="col">Range</th>
+            <th scope="col">Loaded</th>
+            <th scope="col">Progress</th>
           </tr>
         </thead>
         ${shown.slice(0, SHOWN).map((one) => backfillRow(one, now))}
       </table>
+      ${more > 0 ? html`<p class="empty">And ${count(more)} more: <code>GET /api/backfills</code></p>` : ""}
     </div>
   </section>`;
 }
@@ -32,28 +33,30 @@ function backfillRow(one: Backfill, now: Date): Html {
   const ended = one.done + one.failed + one.cancelled;
   const rest = one.etaSeconds === undefined ? "" : `, ${span(one.etaSeconds)} to go`;
   const failed = one.failed > 0 ? html`, <span class="error">${count(one.failed)} failed</span>` : "";
+  const name = `Progress of backfill ${one.id}`;
   const [failure] = one.failures;
   return html`<tbody>
     <tr>
-      <td class="name">
-        <span>${one.export}<small>${one.id}${one.force ? ", forced" : ""}</small></span>
+      <th scope="row">${one.export}<small>${one.id}${one.force ? ", forced" : ""}</small></th>
+      <td class="state"><span class="badge ${STYLE[one.state]}">${one.state}</span></td>
+      <td class="range" data-label="Range">
+        ${range(one.range)}<small>asked for ${ago(one.createdAt, now)} by ${one.createdBy}</small>
       </td>
-      <td data-label="State"><span class="badge ${STYLE[one.state]}">${one.state}</span></td>
-      <td data-label="Range">${range(one.range)}</td>
-      <td class="wide">
-        <progress max="${String(Math.max(one.total, 1))}" value="${String(one.total === 0 ? 1 : ended)}"></progress>
+      <td data-label="Loaded">${plural(one.rows, "row")}<small>${bytes(one.bytes)}</small></td>
+      <td class="wide progress">
+        <progress
+          aria-label="${name}"
+          max="${String(Math.max(one.total, 1))}"
+          value="${String(one.total === 0 ? 1 : ended)}"
+        ></progress>
         <small>${count(one.done)} of ${plural(one.total, "interval")}${failed}${rest}</small>
-      </td>
-      <td class="number" data-label="Rows">${count(one.rows)}</td>
-      <td data-label="Begun">
-        <span>${ago(one.createdAt, now)} <small>by ${one.createdBy}</small></span>
       </td>
     </tr>
     ${
       failure && one.state !== "done"
         ? html`<tr class="detail">
-            <td colspan="6">
-              <p>${explained(failure.error, failure.interval)}</p>
+            <td colspan="5">
+              <p>${range(failure.interval)}: ${explained(failure.error)}</p>
             </td>
           </tr>`
         : ""

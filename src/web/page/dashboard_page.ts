@@ -3,8 +3,8 @@ import { html } from "hono/html";
 import type { Backfill, ExportStatus, FleetHealth, QueueDepth, Run } from "../../queue/fleet.ts";
 import { VERSION } from "../../version.ts";
 import { backfillsSection } from "./backfills_section.ts";
-import { exportsSection } from "./exports_section.ts";
-import { count, type Html, plural } from "./format.ts";
+import { exportsSection, isFailing } from "./exports_section.ts";
+import { count, type Html, plural, span } from "./format.ts";
 import { failuresSection, runningSection } from "./runs_section.ts";
 import { pageOf } from "./style.ts";
 
@@ -22,22 +22,35 @@ export interface Snapshot {
   readonly problems: readonly string[];
 }
 
+export interface PageState {
+  readonly login: "none" | "out" | "in";
+  /** False: the page stays as it is, for whoever reads it. */
+  readonly refreshes: boolean;
+}
+
 const REFRESH_SECONDS = 10;
 
-export function dashboardPage(snapshot: Snapshot, login: "none" | "out" | "in"): Html {
-  const { at, exports, backfills, running, failed, problems } = snapshot;
+export function dashboardPage(snapshot: Snapshot, { login, refreshes }: PageState): Html {
+  const { at, exports, backfills, running, failed, problems, health } = snapshot;
+  const clock = html`<time datetime="${at.toISOString()}">${at.toISOString().slice(11, 19)} UTC</time>`;
   return pageOf(
-    { title: titleOf(snapshot), refreshSeconds: REFRESH_SECONDS },
+    { title: titleOf(snapshot), ...(refreshes ? { refreshSeconds: REFRESH_SECONDS } : {}) },
     html`<header>
         <h1>Replayport</h1>
         ${summary(snapshot)}
-        <span class="quiet">${at.toISOString().slice(11, 19)} UTC, again every ${REFRESH_SECONDS} s</span>
+        <span class="quiet">
+          ${
+            refreshes
+              ? html`${clock}, again every ${REFRESH_SECONDS} s. <a href="./?refresh=off">Stop</a>`
+              : html`${clock}, stopped. <a href="./">Go on</a>`
+          }
+        </span>
       </header>
       <main>
         ${problems.map((problem) => html`<p class="note bad" role="alert">${problem}</p>`)}
-        ${snapshot.health.warnings.map((warning) => html`<p class="note warn">${warning}</p>`)} ${tiles(snapshot)}
-        ${exportsSection(exports, at)} ${failuresSection(failed, at)} ${backfillsSection(backfills, at)}
-        ${runningSection(running, at)}
+        ${[...missing(health), ...health.warnings].map((warning) => html`<p class="note warn">${warning}</p>`)}
+        ${tiles(snapshot)} ${exportsSection(exports, at)} ${backfillsSection(backfills, at)}
+        ${runningSection(running, at)} ${failuresSection(failed, at)}
       </main>
       <footer>
         <span>Replayport ${VERSION}</span>
@@ -53,7 +66,7 @@ export function dashboardPage(snapshot: Snapshot, login: "none" | "out" | "in"):
 /** What is wrong stands in the title, for who keeps the page in a tab. */
 function titleOf({ exports, problems }: Snapshot): string {
   if (problems.length > 0) return "✕ Replayport";
-  const ill = exports.filter((one) => one.paused !== undefined || one.failuresInRow > 0).length;
+  const ill = exports.filter((one) => one.paused !== undefined || isFailing(one)).length;
   return ill === 0 ? "Replayport" : `(${ill}) Replayport`;
 }
 
@@ -61,22 +74,49 @@ function summary({ exports, health, problems }: Snapshot): Html {
   if (!health.redis) return html`<span class="badge bad">Redis is away</span>`;
   if (problems.length > 0) return html`<span class="badge bad">not all could be read</span>`;
   const paused = exports.filter((one) => one.paused !== undefined).length;
-  const failing = exports.filter((one) => one.failuresInRow > 0 && one.paused === undefined).length;
-  if (paused + failing === 0) return html`<span class="badge good">all is well</span>`;
-  return html`${failing > 0 ? html`<span class="badge bad">${count(failing)} failing</span>` : ""}
-  ${paused > 0 ? html`<span class="badge warn">${count(paused)} paused</span>` : ""}`;
+  const failing = exports.filter(isFailing).length;
+  const behind = exports.filter((one) => (one.due ?? 0) > 0 && one.paused === undefined && !isFailing(one)).length;
+  const badges = [
+    failing > 0 ? html`<span class="badge bad">${count(failing)} failing</span>` : "",
+    paused > 0 ? html`<span class="badge warn">${count(paused)} paused</span>` : "",
+    behind > 0 ? html`<span class="badge info">${count(behind)} catching up</span>` : "",
+  ];
+  if (failing + paused + missing(health).length === 0)
+    badges.unshift(html`<span class="badge good">all is well</span>`);
+  return html`${badges}`;
 }
 
-function tiles({ queue, health }: Snapshot): Html {
-  const tile = (name: string, value: number | undefined, rest = ""): Html =>
+const of = (kind: "scheduler" | "worker", { members }: FleetHealth): number =>
+  members.filter((one) => one.kind === kind).length;
+
+/** Without them nothing fails, and nothing happens. */
+function missing(health: FleetHealth): string[] {
+  if (!health.redis) return [];
+  const scheduler = of("scheduler", health) > 0;
+  const worker = of("worker", health) > 0;
+  return [
+    ...(scheduler ? [] : ["No scheduler runs, so nothing is put into the queue. To start one: replayport scheduler"]),
+    ...(worker ? [] : ["No worker runs, so nothing is loaded. To start one: replayport worker"]),
+  ];
+}
+
+function tiles({ queue, health, exports }: Snapshot): Html {
+  const tile = (name: string, value: string | undefined, rest = ""): Html =>
     html`<div>
       <dt>${name}</dt>
-      <dd>${value === undefined ? "–" : count(value)} ${rest === "" ? "" : html`<small>${rest}</small>`}</dd>
+      <dd>${value ?? "–"} ${rest === "" ? "" : html`<small>${rest}</small>`}</dd>
     </div>`;
-  const of = (kind: "scheduler" | "worker"): number => health.members.filter((one) => one.kind === kind).length;
+  const number = (value: number | undefined): string | undefined => (value === undefined ? undefined : count(value));
+  const last = exports.reduce<ExportStatus | undefined>(
+    (most, one) => ((one.lagSeconds ?? -1) > (most?.lagSeconds ?? -1) ? one : most),
+    undefined,
+  );
+  const lag = last?.lagSeconds;
+  const backfill = queue && queue.backfill > 0 ? `and ${count(queue.backfill)} of backfills` : "";
   return html`<dl class="tiles">
-    ${tile("Running", queue?.active)} ${tile("Waiting", queue?.waiting)} ${tile("Waiting, backfills", queue?.backfill)}
-    ${tile("To be tried again", queue?.delayed)}
-    ${tile("Workers", health.redis ? of("worker") : undefined, health.redis ? plural(of("scheduler"), "scheduler") : "")}
+    ${tile("Running", number(queue?.active))} ${tile("Waiting", number(queue?.waiting), backfill)}
+    ${tile("Retrying", number(queue?.delayed))}
+    ${tile("Furthest behind", lag === undefined ? undefined : span(lag), last?.export ?? "")}
+    ${tile("Workers", health.redis ? count(of("worker", health)) : undefined, health.redis ? plural(of("scheduler", health), "scheduler") : "")}
   </dl>`;
 }

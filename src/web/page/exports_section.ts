@@ -1,28 +1,27 @@
 import { html } from "hono/html";
-import type { ExportStatus } from "../../queue/fleet.ts";
-import { ago, bytes, clock, count, explained, type Html, plural, range, span } from "./format.ts";
+import type { ExportStatus, FleetError, Held } from "../../queue/fleet.ts";
+import { ago, bytes, clock, count, explained, type Html, plural, range, span, together } from "./format.ts";
 
 /** Beyond that a page is no longer looked through; those in need of someone come first. */
 const SHOWN = 200;
-const HELD_SHOWN = 3;
+const REASONS_SHOWN = 3;
 
 export function exportsSection(exports: readonly ExportStatus[], now: Date): Html {
   // A stable sort: within a rank the config's order stays.
-  const shown = [...exports].sort((a, b) => rank(a) - rank(b)).slice(0, SHOWN);
+  const ranked = [...exports].sort((a, b) => rank(a) - rank(b));
+  const shown = ranked.slice(0, SHOWN);
   const more = exports.length - shown.length;
-  return html`<section>
-    <h2>Exports <small>${count(exports.length)}</small></h2>
+  return html`<section aria-labelledby="exports">
+    <h2 id="exports">Exports <small>${count(exports.length)}</small></h2>
     <div class="card">
-      <table>
+      <table aria-labelledby="exports">
         <thead>
           <tr>
-            <th>Export</th>
-            <th>State</th>
-            <th class="number">Lag</th>
-            <th class="number">Due</th>
-            <th class="number">In the queue</th>
-            <th>Loaded until</th>
-            <th>Last load</th>
+            <th scope="col">Export</th>
+            <th scope="col">State</th>
+            <th scope="col">Behind now by</th>
+            <th scope="col">Due</th>
+            <th scope="col">Last load</th>
           </tr>
         </thead>
         ${shown.map((one) => exportRow(one, now))}
@@ -33,48 +32,55 @@ export function exportsSection(exports: readonly ExportStatus[], now: Date): Htm
   </section>`;
 }
 
+/** Somebody has to look at it, whether it is paused or not. */
+export function isFailing(one: ExportStatus): boolean {
+  return one.failuresInRow > 0 || one.held.length > 0 || one.ledgerError !== undefined;
+}
+
 function rank(one: ExportStatus): number {
-  if (one.paused) return 0;
-  if (one.failuresInRow > 0 || one.held.length > 0) return 1;
-  return (one.gapCount ?? 0) > 0 ? 2 : 3;
+  if (isFailing(one)) return one.paused ? 0 : 1;
+  if (one.paused) return 2;
+  return (one.gapCount ?? 0) > 0 ? 3 : 4;
 }
 
 function badge(one: ExportStatus): Html {
-  if (one.paused) return html`<span class="badge warn">paused</span>`;
-  if (one.failuresInRow > 0 || one.held.length > 0) return html`<span class="badge bad">failing</span>`;
+  // A pause that somebody wanted is no failure.
+  if (one.paused) return html`<span class="badge ${isFailing(one) ? "bad" : "warn"}">paused</span>`;
+  if (isFailing(one)) return html`<span class="badge bad">failing</span>`;
   if (one.ledgerAt === undefined) return html`<span class="badge">not looked at yet</span>`;
   if (one.running > 0) return html`<span class="badge info">loading</span>`;
   return one.due === 0
     ? html`<span class="badge good">up to date</span>`
-    : html`<span class="badge info">${count(one.due ?? 0)} due</span>`;
+    : html`<span class="badge info">catching up</span>`;
 }
 
 function exportRow(one: ExportStatus, now: Date): Html {
   const last = one.lastReceipt;
-  const loaded = last
-    ? html`<span
-        >${ago(last.committedAt, now)}<br /><small>${plural(last.rows, "row")}, ${bytes(last.bytes)}</small></span
-      >`
-    : "nothing yet";
+  const until = one.loadedUntil ? html`until ${clock(one.loadedUntil)}` : "nothing loaded yet";
+  const taken = one.queued + one.running;
   return html`<tbody>
     <tr>
-      <td class="name">
-        <span>${one.export}<small>${one.schedule} → ${one.destination}</small></span>
+      <th scope="row">${one.export}<small>${one.schedule} → ${one.destination}</small></th>
+      <td class="state">${badge(one)}</td>
+      <td data-label="Behind now by">
+        ${one.lagSeconds === undefined ? "–" : span(one.lagSeconds)}<small>${one.ledgerAt ? until : ""}</small>
       </td>
-      <td data-label="State">${badge(one)}</td>
-      <td class="number" data-label="Lag">${one.lagSeconds === undefined ? "–" : span(one.lagSeconds)}</td>
-      <td class="number" data-label="Due">${one.due === undefined ? "–" : count(one.due)}</td>
-      <td class="number" data-label="In the queue">${count(one.queued + one.running)}</td>
-      <td class="nowrap" data-label="Loaded until">${one.loadedUntil ? clock(one.loadedUntil) : "nothing yet"}</td>
-      <td data-label="Last load">${loaded}</td>
+      <td data-label="Due">
+        ${one.due === undefined ? "–" : count(one.due)}<small>${taken > 0 ? `${count(taken)} in the queue` : ""}</small>
+      </td>
+      <td data-label="Last load">
+        ${last ? ago(last.committedAt, now) : "–"}<small
+          >${last ? `${plural(last.rows, "row")}, ${bytes(last.bytes)}` : ""}</small
+        >
+      </td>
     </tr>
     ${details(one, now)}
   </tbody>`;
 }
 
 function details(one: ExportStatus, now: Date): Html | "" {
-  const lines: Html[] = [];
   const { paused } = one;
+  const lines: Html[] = [];
   if (paused) {
     const probe = paused.probeAt ? html` One interval is tried ${ago(paused.probeAt, now)}.` : "";
     const resume = html`<code>replayport resume ${one.export}</code>`;
@@ -84,12 +90,19 @@ function details(one: ExportStatus, now: Date): Html | "" {
       </p>`,
     );
   }
-  for (const { interval, error, until } of one.held.slice(0, HELD_SHOWN)) {
-    const again = until ? html` Tried again ${ago(until, now)}.` : "";
-    lines.push(html`<p>${explained(error, interval)}${again}</p>`);
-  }
-  const more = one.held.length - HELD_SHOWN;
-  if (more > 0) lines.push(html`<p class="quiet">And ${plural(more, "interval")} more that failed.</p>`);
+  if (one.ledgerError) lines.push(html`<p>The scheduler cannot ask what is loaded: ${explained(one.ledgerError)}</p>`);
+  const reasons = together(
+    one.held,
+    ({ error }) => error.message,
+    ({ interval }) => interval,
+  );
+  for (const { items, hull } of reasons.slice(0, REASONS_SHOWN))
+    lines.push(heldLine(items, range(hull), paused?.reason, now));
+  const more = reasons.length - REASONS_SHOWN;
+  if (more > 0)
+    lines.push(
+      html`<p class="quiet">And ${plural(more, "other reason")}: <code>GET /api/exports/${one.export}</code></p>`,
+    );
   if (one.held.length === 0 && one.failuresInRow > 0 && one.lastError) {
     lines.push(html`<p>${explained(one.lastError)}</p>`);
   }
@@ -100,6 +113,19 @@ function details(one: ExportStatus, now: Date): Html | "" {
   }
   if (lines.length === 0) return "";
   return html`<tr class="detail">
-    <td colspan="7">${lines}</td>
+    <td colspan="5">${lines}</td>
   </tr>`;
 }
+
+/** @param told what the pause has said already: an error is not told twice */
+function heldLine(items: readonly Held[], where: Html, told: string | undefined, now: Date): Html {
+  const [first] = items;
+  if (!first) return html``;
+  const { error, until } = first;
+  const again = until ? html` Tried again ${ago(until, now)}.` : "";
+  const what = html`${plural(items.length, "interval")} failed, ${where}`;
+  if (told?.includes(error.message) === true) return html`<p>${what}. ${hintOf(error)}${again}</p>`;
+  return html`<p>${what}: ${explained(error)}${again}</p>`;
+}
+
+const hintOf = (error: FleetError): string => error.hint ?? "";

@@ -21,22 +21,25 @@ export function span(seconds: number): string {
   return hours % 24 === 0 ? `${Math.floor(hours / 24)} d` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-/** `2026-10-01 13:00`, UTC. */
-export function clock(time: Date): string {
-  return time.toISOString().slice(0, 16).replace("T", " ");
+const minute = (time: Date): string => time.toISOString().slice(0, 16).replace("T", " ");
+
+/** `2026-10-01 13:00`, UTC, on one line. */
+export function clock(time: Date): Html {
+  return html`<time datetime="${time.toISOString()}">${minute(time)}</time>`;
 }
 
 /** `2026-10-01 13:00 – 14:00`, UTC. */
-export function range({ start, end }: Interval): string {
-  const [from, to] = [clock(start), clock(end)];
-  return from.slice(0, 10) === to.slice(0, 10) ? `${from} – ${to.slice(11)}` : `${from} – ${to}`;
+export function range({ start, end }: Interval): Html {
+  const sameDay = minute(start).slice(0, 10) === minute(end).slice(0, 10);
+  const to = sameDay ? html`<time datetime="${end.toISOString()}">${minute(end).slice(11)}</time>` : clock(end);
+  return html`${clock(start)} – ${to}`;
 }
 
 /** `3 min ago`, with the moment itself for whoever points at it. */
 export function ago(time: Date, now: Date): Html {
   const seconds = (now.getTime() - time.getTime()) / 1000;
   const text = seconds < 0 ? `in ${span(-seconds)}` : `${span(seconds)} ago`;
-  return html`<time datetime="${time.toISOString()}" title="${clock(time)} UTC">${text}</time>`;
+  return html`<time datetime="${time.toISOString()}" title="${minute(time)} UTC">${text}</time>`;
 }
 
 export function plural(number: number, noun: string): string {
@@ -44,8 +47,28 @@ export function plural(number: number, noun: string): string {
 }
 
 /** What happened, and below it what to do. */
-export function explained(error: FleetError, interval?: Interval): Html {
-  const subject = interval === undefined ? "" : `${range(interval)}: `;
+export function explained(error: FleetError): Html {
   const hint = error.hint === undefined ? "" : html`<br />${error.hint}`;
-  return html`<span class="error">${subject}${error.message}</span>${hint}`;
+  return html`<span class="error">${error.message}</span>${hint}`;
+}
+
+export interface Together<Item> {
+  readonly items: readonly Item[];
+  /** From the start of the first interval to the end of the last one. */
+  readonly hull: Interval;
+}
+
+/** Those with the same key as one, in the order in which the keys come. */
+export function together<Item>(
+  all: readonly Item[],
+  keyOf: (item: Item) => string,
+  intervalOf: (item: Item) => Interval,
+): Together<Item>[] {
+  const groups = new Map<string, Item[]>();
+  for (const item of all) groups.set(keyOf(item), [...(groups.get(keyOf(item)) ?? []), item]);
+  return [...groups.values()].map((items) => {
+    const intervals = items.map(intervalOf);
+    const start = new Date(Math.min(...intervals.map((one) => one.start.getTime())));
+    return { items, hull: { start, end: new Date(Math.max(...intervals.map((one) => one.end.getTime()))) } };
+  });
 }

@@ -1,39 +1,45 @@
 import { html } from "hono/html";
 import type { Run } from "../../queue/fleet.ts";
-import { ago, bytes, count, explained, type Html, range } from "./format.ts";
+import { ago, bytes, count, explained, type Html, plural, range, span, together } from "./format.ts";
+
+/** Whatever failed of one export for one reason is one row. */
+const FAILURES_SHOWN = 8;
 
 export function failuresSection(failed: readonly Run[], now: Date): Html | "" {
   if (failed.length === 0) return "";
-  return html`<section>
-    <h2>Recent failures</h2>
+  const groups = together(
+    failed,
+    (run) => JSON.stringify([run.export, run.backfill, run.error?.code, run.error?.message]),
+    ({ interval }) => interval,
+  );
+  return html`<section aria-labelledby="failures">
+    <h2 id="failures">Recent failures</h2>
     <div class="card">
-      <table>
+      <table aria-labelledby="failures">
         <thead>
           <tr>
-            <th>Export</th>
-            <th>Interval</th>
-            <th>What happened, and what to do</th>
-            <th class="number">Attempts</th>
-            <th>When</th>
+            <th scope="col">Export</th>
+            <th scope="col">Intervals</th>
+            <th scope="col">What happened, and what to do</th>
+            <th scope="col">Last</th>
           </tr>
         </thead>
-        ${failed.map(
-          (run) =>
-            html`<tbody>
-              <tr>
-                <td class="name">
-                  <span>${run.export}${run.backfill ? html`<small>${run.backfill}</small>` : ""}</span>
-                </td>
-                <td data-label="Interval">${range(run.interval)}</td>
-                <td class="wide">
-                  ${run.error ? explained(run.error) : "No reason was kept."}
-                  <small><code>${run.error?.code}</code></small>
-                </td>
-                <td class="number" data-label="Attempts">${count(run.attempt)}</td>
-                <td data-label="When">${run.finishedAt ? ago(run.finishedAt, now) : ""}</td>
-              </tr>
-            </tbody>`,
-        )}
+        <tbody>
+          ${groups.slice(0, FAILURES_SHOWN).map(({ items, hull }) => {
+            // Newest first.
+            const [run] = items;
+            if (!run) return "";
+            return html`<tr>
+              <th scope="row">${run.export}${run.backfill ? html`<small>backfill ${run.backfill}</small>` : ""}</th>
+              <td data-label="Intervals">${count(items.length)}<small>${range(hull)}</small></td>
+              <td class="wide">
+                ${run.error ? explained(run.error) : "No reason was kept."}
+                <small><code>${run.error?.code}</code>, ${plural(run.attempt, "attempt")}</small>
+              </td>
+              <td data-label="Last">${run.finishedAt ? ago(run.finishedAt, now) : "–"}</td>
+            </tr>`;
+          })}
+        </tbody>
       </table>
     </div>
   </section>`;
@@ -48,30 +54,30 @@ const STAGES = {
 
 export function runningSection(runs: readonly Run[], now: Date): Html | "" {
   if (runs.length === 0) return "";
-  return html`<section>
-    <h2>Running <small>and to be tried again</small></h2>
+  return html`<section aria-labelledby="running">
+    <h2 id="running">Running <small>and to be tried again</small></h2>
     <div class="card">
-      <table>
+      <table aria-labelledby="running">
         <thead>
           <tr>
-            <th>Export</th>
-            <th>Interval</th>
-            <th>State</th>
-            <th class="number">Staged</th>
-            <th>Worker</th>
+            <th scope="col">Export</th>
+            <th scope="col">State</th>
+            <th scope="col">Interval</th>
+            <th scope="col">Staged</th>
+            <th scope="col">Worker</th>
           </tr>
         </thead>
         ${runs.map(
           (run) =>
             html`<tbody>
               <tr>
-                <td class="name">
-                  <span>${run.export}${run.backfill ? html`<small>${run.backfill}</small>` : ""}</span>
+                <th scope="row">${run.export}${run.backfill ? html`<small>backfill ${run.backfill}</small>` : ""}</th>
+                <td class="state">${stateOf(run, now)}</td>
+                <td class="range" data-label="Interval">${range(run.interval)}</td>
+                <td data-label="Staged">
+                  ${run.files > 0 ? html`${plural(run.rows, "row")}<small>${bytes(run.bytes)}</small>` : "–"}
                 </td>
-                <td data-label="Interval">${range(run.interval)}</td>
-                <td data-label="State">${stateOf(run, now)}</td>
-                <td class="number" data-label="Staged">${count(run.rows)} <small>${bytes(run.bytes)}</small></td>
-                <td data-label="Worker"><code>${run.worker}</code></td>
+                <td data-label="Worker"><code>${run.worker ?? "–"}</code></td>
               </tr>
               ${
                 run.state === "retrying" && run.error
@@ -92,11 +98,11 @@ export function runningSection(runs: readonly Run[], now: Date): Html | "" {
 function stateOf(run: Run, now: Date): Html {
   if (run.state === "retrying") {
     const when = run.nextAttemptAt ? ago(run.nextAttemptAt, now) : "";
-    return html`<span><span class="badge warn">attempt ${run.attempt + 1}</span> ${when}</span>`;
+    return html`<span class="badge warn">attempt ${run.attempt + 1}</span> <small>${when}</small>`;
   }
   const stage = run.stage === undefined ? "begun" : STAGES[run.stage];
-  return html`<span
-    ><span class="badge info">${stage}</span>
-    ${run.startedAt ? html`<small>${ago(run.startedAt, now)}</small>` : ""}</span
-  >`;
+  const seconds = run.startedAt && Math.max(0, (now.getTime() - run.startedAt.getTime()) / 1000);
+  const nth = run.attempt > 1 ? `, attempt ${run.attempt}` : "";
+  return html`<span class="badge info">${stage}</span>
+    <small>${seconds === undefined ? "" : `for ${span(seconds)}`}${nth}</small>`;
 }
