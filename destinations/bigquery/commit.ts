@@ -1,34 +1,35 @@
 /**
  * The commit of a batch: one job, a script with one transaction.
  *
- * **One of two live attempts wins.** The job's id is made of the batch and of the receipt that the attempt saw before it
- * began, so two attempts that saw the same one want the same id, and BigQuery gives it to the first. An attempt that saw an
- * older receipt has another id; its transaction looks at the receipt again, finds another one and raises. Two transactions
- * that run at once change the same tables, and BigQuery cancels one of them
- * (https://cloud.google.com/bigquery/docs/transactions#transaction_concurrency).
+ * **Commits of a table come one after the other.** BigQuery would let two transactions that only insert rows run at once,
+ * and a MERGE that happens to match nothing only inserts
+ * (https://cloud.google.com/bigquery/docs/data-manipulation-language#dml_statement_conflicts,
+ * https://cloud.google.com/bigquery/docs/transactions#transaction_concurrency): two intervals with the same new session, loaded
+ * at once, would put its row there twice. So the job's id is made of the table and of its last commit, the head. All loads
+ * that saw the same head want the same id, and BigQuery gives it to one. The others follow that job to its end, and plan
+ * anew: on the new head, or, where the job failed, under the next generation of the id.
+ *
+ * **A plan holds for one head.** What it was made from (the receipt of the interval, how far back other loads went, what
+ * they deleted) cannot have changed while the head is the same, and the transaction raises where it is not.
  *
  * **The ledger decides.** A job that failed may have been cancelled just after its COMMIT; a job of that id may have
- * succeeded, and what it did been undone since (the table was dropped, the interval was covered and is loaded again). So
- * after any end but a plain success of our own job, the receipt that stands now says what happened.
- *
- * **The generation** of the id moves on where the job that has it failed, or where it succeeded and its receipt is gone
- * while the one that we saw still stands. It is no counter of attempts: an answer that was lost is looked for under the
- * same id.
+ * succeeded, and what it did been undone since (somebody emptied the ledger). So after any end but a plain success of our
+ * own job, the ledger is asked what stands now.
  */
 import { setTimeout } from "node:timers/promises";
 import { ReplayportError } from "../../src/errors.ts";
 import { describeInterval } from "../../src/intervals/interval.ts";
 import type { Batch, Receipt } from "../destination.ts";
+import { type Commit, commitScript, hasRange, inspect, type StagedRows } from "./commit_sql.ts";
 import { type BigQueryContext, inFull, ledgerPlace, ownDeadline } from "./context.ts";
 import { jsonColumns } from "./ddl.ts";
 import { jobError } from "./errors.ts";
-import { failed, query, queryConfiguration, runJob } from "./jobs.ts";
+import { failed, isOf, query, queryConfiguration, runJob } from "./jobs.ts";
 import { type Precondition, readReceipts } from "./ledger.ts";
 import { commitJobId } from "./names.ts";
-import { type Commit, commitScript, hasRange, inspect, type StagedRows } from "./sql.ts";
 import { otherRows, type Staged } from "./stage.ts";
 
-/** Loads of other intervals may be in the way so often; the rows are staged already, so trying again is cheap. */
+/** What a user's own statement or BigQuery itself was in the way of is tried so often; the rows are staged already. */
 const TRIES = 5;
 const PAUSE_MS = 500;
 /** How far this machine's clock may be behind or ahead of BigQuery's, and no row is doubled. */
@@ -43,35 +44,40 @@ export async function commit(
 ): Promise<Receipt> {
   const { client, place } = context;
   const request = client.request("bigquery.tables.updateData", `${place.dataset}.${place.table}`);
-  for (let generation = 0, tries = 1; ; generation += 1) {
+  let generation = 0;
+  let tries = 1;
+  let last: string | undefined;
+  for (;;) {
     const plan = await planCommit(context, batch, before, staged, signal);
-    const jobId = commitJobId(place, batch.id, before.attempts, generation);
+    generation = plan.head === last ? generation + 1 : 0;
+    last = plan.head;
+    const jobId = commitJobId(place, plan.head, generation);
     const configuration = queryConfiguration(context, commitScript(plan), batch);
     const submit = (own: AbortSignal) => client.insertJob(jobId, configuration, own);
-    const { job, existed } = await runJob(context, jobId, submit, signal);
-    const own = !existed || job.configuration?.labels?.["replayport_attempt"] === batch.attempt;
+    const { job, existed } = await runJob(context, { jobId, submit, attempt: batch.attempt }, signal);
+    const own = !existed || isOf(job, batch.attempt);
 
     if (!failed(job) && !existed && !signal.aborted) {
       const [row] = await client.rows(jobId, signal).catch(() => []);
       const committedAt = Number(row?.["committed_at"] ?? Number.NaN);
       if (Number.isFinite(committedAt)) return receiptOf(batch, staged, new Date(committedAt));
     }
-    const standing = await standingReceipt(context, batch);
-    if (standing?.attempt === batch.attempt) return standing;
+    // Of another load's job the next plan tells what it did.
+    if (own || signal.aborted) {
+      const standing = await standingReceipt(context, batch);
+      if (standing?.attempt === batch.attempt) return standing;
+    }
     signal.throwIfAborted();
-    if ((standing?.attempt ?? "") !== before.attempts) throw lostRace(batch);
     if (failed(job) && own) {
       const error = jobError(job.status?.errorResult ?? {}, request);
-      // Only a later reading helps against a deletion in between.
-      const again = error.remedy === "retry" && error.code !== "bigquery.overtaken";
-      if (!again || tries === TRIES) throw error;
+      if (error.remedy !== "retry" || tries === TRIES) throw error;
       await setTimeout(PAUSE_MS * 2 ** (tries - 1), undefined, { signal });
       tries += 1;
     }
   }
 }
 
-/** Asked again before each try: a load in between may have changed the range, or dropped the staging table. */
+/** @throws ReplayportError where the batch can no longer be committed, or is not what was staged */
 async function planCommit(
   context: BigQueryContext,
   batch: Batch,
@@ -80,16 +86,21 @@ async function planCommit(
   signal: AbortSignal,
 ): Promise<Commit> {
   const { options, place } = context;
-  const since = new Date(batch.readAt.getTime() - CLOCK_MS);
-  const rows = staged.table === undefined ? undefined : await inspectStaged(context, batch, staged, since, signal);
+  const onDelete = options.onDelete ?? "tombstone";
+  const found = await look(context, batch, staged, signal);
+  if (String(found["attempts"]) !== before.attempts) throw lostRace(batch);
+  if (onDelete === "delete" && staged.table !== undefined && Number(found["later_deletions"]) > 0) {
+    throw overtaken(batch);
+  }
+  const rows = staged.table === undefined ? undefined : stagedRows(context, batch, staged, staged.table, found);
   return {
     ...ledgerPlace(context),
     table: inFull(context, place.table),
     interval: batch.interval,
     json: jsonColumns(context),
-    onDelete: options.onDelete ?? "tombstone",
+    onDelete,
     replace: batch.replace,
-    previous: before.attempts,
+    head: String(found["head"]),
     attempt: batch.attempt,
     rows: staged.rows,
     bytes: staged.bytes,
@@ -98,43 +109,44 @@ async function planCommit(
     readAt: batch.readAt,
     version: context.version,
     sourceVersion: batch.sourceVersion,
-    since,
     ...(rows ? { staged: rows } : {}),
   };
 }
 
+type Found = Readonly<Record<string, unknown>>;
+
+async function look(context: BigQueryContext, batch: Batch, staged: Staged, signal: AbortSignal): Promise<Found> {
+  const staging = staged.table === undefined ? undefined : inFull(context, staged.table);
+  const since = new Date(batch.readAt.getTime() - CLOCK_MS);
+  const { columns, key, interval, readAt } = batch;
+  const question = inspect(ledgerPlace(context), { columns, key, interval, readAt, staging, since });
+  const table = staged.table ?? context.ledger;
+  const what = { action: "bigquery.tables.getData", resource: `${context.place.dataset}.${table}` };
+  try {
+    const [found] = await query(context, what, question, batch, signal);
+    return found ?? {};
+  } catch (error) {
+    if (error instanceof ReplayportError && error.code === "bigquery.vanished") throw lostRace(batch);
+    throw error;
+  }
+}
+
 /**
- * Counts what is in the staging table, and finds the range of days that the MERGE has to look at.
+ * Compares what is in the staging table with what was staged, and finds the range of days that the MERGE has to look at.
  *
  * A session's start only falls and its end only grows, so a row that is older than the staged one starts within
  * [staged start, staged end]. A row that is newer may start before that; but it came by a load that committed after this
  * batch began to be read, and the receipts say how far back those went (`earliest_start`, kept when a receipt is replaced).
  * The bounds are literals in the statement, since only constants prune partitions for certain
  * (https://cloud.google.com/bigquery/docs/querying-partitioned-tables, and "Pruning partitions when using a MERGE
- * statement" in https://cloud.google.com/bigquery/docs/using-dml-with-partitioned-tables). The transaction raises where a
- * load in between went further back.
+ * statement" in https://cloud.google.com/bigquery/docs/using-dml-with-partitioned-tables).
  */
-async function inspectStaged(
-  context: BigQueryContext,
-  batch: Batch,
-  staged: Staged,
-  since: Date,
-  signal: AbortSignal,
-): Promise<StagedRows> {
-  const table = inFull(context, staged.table ?? "");
-  const what = { action: "bigquery.tables.getData", resource: `${context.place.dataset}.${staged.table ?? ""}` };
-  let found: Readonly<Record<string, unknown>> | undefined;
-  try {
-    [found] = await query(context, what, inspect(table, ledgerPlace(context), batch, since), batch, signal);
-  } catch (error) {
-    if (error instanceof ReplayportError && error.code === "bigquery.vanished") throw lostRace(batch);
-    throw error;
-  }
-  const counted = Number(found?.["rows"]);
+function stagedRows(context: BigQueryContext, batch: Batch, staged: Staged, table: string, found: Found): StagedRows {
+  const counted = Number(found["rows"]);
   if (counted !== staged.rows) throw otherRows(batch, `${staged.rows} rows were staged`, String(counted));
-  if (Number(found?.["keyless"]) > 0) throw withoutKey(batch, Number(found?.["keyless"]));
+  if (Number(found["keyless"]) > 0) throw withoutKey(batch, Number(found["keyless"]));
   const micros = (name: string): bigint | undefined => {
-    const value = found?.[name];
+    const value = found[name];
     return typeof value === "string" ? BigInt(value) : undefined;
   };
   const [firstStart, lastEnd] = [micros("first_start"), micros("last_end")];
@@ -144,11 +156,11 @@ async function inspectStaged(
       ? { firstStart, from: earlier !== undefined && earlier < firstStart ? earlier : firstStart, to: lastEnd }
       : undefined;
   return {
-    table,
+    table: inFull(context, table),
     columns: batch.columns,
     key: batch.key,
     format: batch.format,
-    deleted: Number(found?.["deleted"]),
+    deleted: Number(found["deleted"]),
     ...(range ? { range } : {}),
   };
 }
@@ -174,6 +186,17 @@ export function lostRace(batch: Batch): ReplayportError {
     remedy: "retry",
     hint: "Nothing is wrong: two attempts were alive, the other one won, and this one has removed what it wrote.",
   });
+}
+
+function overtaken(batch: Batch): ReplayportError {
+  return new ReplayportError(
+    `${batch.export}, ${describeInterval(batch.interval)}: sessions were deleted after it was read`,
+    {
+      code: "bigquery.overtaken",
+      remedy: "retry",
+      hint: "Nothing is wrong: with `on_delete: delete` an older reading could bring deleted sessions back, so it is read again.",
+    },
+  );
 }
 
 function withoutKey(batch: Batch, count: number): ReplayportError {

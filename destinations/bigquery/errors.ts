@@ -86,17 +86,8 @@ function made(fault: Fault, request: BigQueryRequest, retryAfterMs?: number): Re
 
 function judge({ reason, status, message }: Fault, request: BigQueryRequest): Verdict {
   const at = request.endpoint ?? "bigquery.googleapis.com";
-  if (message.includes(RAISED.lostRace)) {
-    return again("bigquery.lost_race", "Nothing is wrong: two attempts were alive, and the other one won.");
-  }
-  if (message.includes(RAISED.rangeMoved)) {
+  if (message.includes(RAISED.tableMoved)) {
     return again("bigquery.conflict", "Nothing is wrong: another load committed in between; this one is made again.");
-  }
-  if (message.includes(RAISED.deletedMeanwhile)) {
-    return again(
-      "bigquery.overtaken",
-      "Nothing is wrong: sessions were deleted after this batch was read, so it is read again.",
-    );
   }
   if (/aborted due to concurrent update|could not serialize access/i.test(message)) {
     return again("bigquery.conflict", "Two loads of one table met; BigQuery cancelled this one, and it is made again.");

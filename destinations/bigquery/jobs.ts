@@ -6,7 +6,7 @@ import type { Interval } from "../../src/intervals/interval.ts";
 import type { JobResource } from "./client.ts";
 import { type BigQueryContext, ownDeadline } from "./context.ts";
 import { jobError } from "./errors.ts";
-import { jobLabels } from "./names.ts";
+import { ATTEMPT_LABEL, jobLabels } from "./names.ts";
 
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 3000;
@@ -29,15 +29,25 @@ export function failed(job: JobResource): boolean {
   return job.status?.errorResult !== undefined;
 }
 
+export interface Submission {
+  readonly jobId: string;
+  readonly submit: (signal: AbortSignal) => Promise<JobResource | "exists">;
+  /** The attempt that its label names; a job of that id with another one is not ours to cancel. */
+  readonly attempt?: string;
+}
+
+export function isOf(job: JobResource, attempt: string | undefined): boolean {
+  return attempt === undefined || job.configuration?.labels?.[ATTEMPT_LABEL] === attempt;
+}
+
 /**
- * Submits a job and follows it to its end. Where the signal is aborted on the way, the job is cancelled in BigQuery too,
- * and followed for a time of its own: what it gives then is the job's true end.
+ * Submits a job and follows it to its end. Where the signal is aborted on the way, a job of ours is cancelled in BigQuery
+ * too, and followed for a time of its own: what it gives then is the job's true end.
  * @throws ReplayportError `bigquery.job_unknown` where nobody can say what became of it
  */
 export async function runJob(
   { client }: BigQueryContext,
-  jobId: string,
-  submit: (signal: AbortSignal) => Promise<JobResource | "exists">,
+  { jobId, submit, attempt }: Submission,
   signal: AbortSignal,
 ): Promise<Ended> {
   let submitted: JobResource | "exists";
@@ -57,6 +67,8 @@ export async function runJob(
   } catch (error) {
     if (!signal.aborted) throw error;
     const deadline = ownDeadline();
+    const found = existed ? await client.job(jobId, deadline).catch((cause: unknown) => unknown(jobId, cause)) : {};
+    if (existed && (!found || !isOf(found, attempt))) throw error;
     await client.cancel(jobId, deadline).catch(() => undefined);
     return { job: await follow(client, jobId, deadline).catch((cause: unknown) => unknown(jobId, cause)), existed };
   }
@@ -113,7 +125,8 @@ export async function query(
   const { client } = context;
   const jobId = `replayport_query_${randomUUID()}`;
   const configuration = queryConfiguration(context, sql, subject);
-  const { job } = await runJob(context, jobId, (own) => client.insertJob(jobId, configuration, own), signal);
+  const submit = (own: AbortSignal) => client.insertJob(jobId, configuration, own);
+  const { job } = await runJob(context, { jobId, submit }, signal);
   signal.throwIfAborted();
   if (job.status?.errorResult) throw jobError(job.status.errorResult, client.request(what.action, what.resource));
   return await client.rows(jobId, signal);

@@ -6,9 +6,8 @@
  *
  * - A load job is named by its batch, its attempt and the file's bytes. A request that is sent again, because its answer
  *   was lost, meets its own job and cannot append the rows twice.
- * - A commit job is named by its batch and by the receipt that it takes the place of, and not by its attempt: of two live
- *   attempts that both saw the same receipt only one can have the id, like a conditional write. The other one looks at the
- *   job that has it.
+ * - A commit job is named by the table and by the commit that it follows, and not by its batch or attempt: of all loads that
+ *   saw the same last commit only one can have the id, like a conditional write. The others wait for the job that has it.
  *
  * An id whose job ended in an error is spent. The generation at its end moves on then, and only then.
  */
@@ -26,8 +25,11 @@ const STAGING = "_replayport_staging_";
 
 /** Of a batch in one target table: the same export name may be used for other tables of the dataset. */
 export function batchHash(place: TablePlace, batchId: string): string {
-  const text = [place.project, place.dataset, place.table, batchId].join("\n");
-  return createHash("sha256").update(text).digest("hex").slice(0, 16);
+  return digest([place.project, place.dataset, place.table, batchId]);
+}
+
+function digest(parts: readonly string[]): string {
+  return createHash("sha256").update(parts.join("\n")).digest("hex").slice(0, 16);
 }
 
 /** What the staging tables of all attempts of a batch begin with. */
@@ -44,11 +46,15 @@ export function loadJobId(place: TablePlace, batch: Batch, file: StagedFile, gen
   return `replayport_load_${hash}_${batch.attempt}_${file.index}_${file.sha256.slice(0, 16)}_g${generation}`;
 }
 
-/** @param previous the attempts of the receipts that stand for this interval, as the precondition read them */
-export function commitJobId(place: TablePlace, batchId: string, previous: string, generation: number): string {
-  const over = previous === "" ? "first" : previous.replaceAll(/[^0-9A-Za-z_-]/g, "_").slice(0, 100);
-  return `replayport_commit_${batchHash(place, batchId)}_${over}_g${generation}`;
+/** @param head the attempt that committed last to the table; empty before the first */
+export function commitJobId({ project, dataset, table }: TablePlace, head: string, generation: number): string {
+  const hash = digest([project, dataset, table]);
+  const after = head === "" ? "nothing" : head.replaceAll(/[^0-9A-Za-z_-]/g, "_").slice(0, 100);
+  return `replayport_commit_${hash}_after_${after}_g${generation}`;
 }
+
+/** Tells whose a job is. */
+export const ATTEMPT_LABEL = "replayport_attempt";
 
 /** Labels of a job: `[a-z0-9_-]`, at most 63 characters. They show in the billing export and in INFORMATION_SCHEMA.JOBS. */
 export function jobLabels(
@@ -60,7 +66,7 @@ export function jobLabels(
     ...Object.fromEntries(Object.entries(own).map(([key, value]) => [key, label(value)])),
     replayport_export: label(exportName),
     ...(more.interval ? { replayport_interval: label(intervalName(more.interval)) } : {}),
-    ...(more.attempt === undefined ? {} : { replayport_attempt: label(more.attempt) }),
+    ...(more.attempt === undefined ? {} : { [ATTEMPT_LABEL]: label(more.attempt) }),
   };
 }
 

@@ -72,7 +72,7 @@ async function loadFile(
   for (let generation = 0, tries = 1; ; generation += 1) {
     const jobId = loadJobId(place, batch, file, generation);
     const submit = (own: AbortSignal) => client.upload({ jobId, configuration, file }, own);
-    const { job, existed } = await runJob(context, jobId, submit, signal);
+    const { job, existed } = await runJob(context, { jobId, submit }, signal);
     signal.throwIfAborted();
     if (!failed(job)) {
       const loaded = Number(job.statistics?.load?.outputRows ?? Number.NaN);

@@ -115,37 +115,6 @@ suite("bigquery: rows", { skip, concurrency: false }, () => {
     assert.deepEqual(await current(world), ["a v2", "b v1"]);
   });
 
-  test("a load in between that goes further back is noticed inside the transaction", async ({ signal }) => {
-    await using world = await openBigQueryWorld();
-    await using batches = await ReplayBatches.open();
-    await using destination = world.healthy();
-    await using other = world.healthy();
-    const old = await batches.batch(hours(1), [replay("a", 1)]);
-    const newer = await batches.batch(hours(2), [replay("a", 2, { start: "2026-09-20 00:00:00.000000" })]);
-    const { layer } = world.server;
-    let waiting = true;
-    layer.beforeJob = async (jobId) => {
-      // The commit of the old batch is held in front of the queue's other jobs, until the newer one has committed.
-      if (!waiting || !jobId.startsWith("replayport_commit_")) return;
-      waiting = false;
-      layer.overtake(async () => {
-        await other.load(newer, signal);
-      });
-      await layer.overtaken();
-    };
-    try {
-      await destination.load(old, signal);
-    } finally {
-      layer.beforeJob = () => Promise.resolve();
-    }
-    assert.deepEqual(await current(world), ["a v2"]);
-    const commits = [...layer.jobs.keys()].filter((id) => id.startsWith("replayport_commit_"));
-    assert.ok(
-      commits.some((id) => id.endsWith("_g1")),
-      "the commit was made again",
-    );
-  });
-
   test("on_delete: tombstone keeps the row and empties what is personal", async ({ signal }) => {
     await using world = await openBigQueryWorld();
     await using batches = await ReplayBatches.open();

@@ -69,6 +69,22 @@ export function insertsJob({ method, path }: ProxiedRequest): boolean {
   return method === "POST" && /^\/bigquery\/v2\/projects\/[^/]+\/jobs(\?|$)/.test(path);
 }
 
+/** Of the next load: the commit is the last job that it inserts, and the second after the list of tables. */
+export function commitOf(world: BigQueryWorld): (request: ProxiedRequest) => boolean {
+  const seen = world.proxy.requests.length;
+  return (request) =>
+    insertsJob(request) &&
+    world.proxy.requests.slice(seen).some(({ method, path }) => method === "GET" && /\/tables\?/.test(path)) &&
+    !insertedSinceList(world, seen);
+}
+
+/** The query that counts the staged rows comes between the list and the commit. */
+function insertedSinceList({ proxy }: BigQueryWorld, from: number): boolean {
+  const requests = proxy.requests.slice(from);
+  const list = requests.findLastIndex(({ method, path }) => method === "GET" && /\/tables\?/.test(path));
+  return requests.slice(list + 1, -1).filter(insertsJob).length !== 1;
+}
+
 export function dropsTable({ method }: ProxiedRequest): boolean {
   return method === "DELETE";
 }
