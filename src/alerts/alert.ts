@@ -5,17 +5,18 @@
  * stay until somebody has done something; and because of several workers each would tell of the same outage.
  *
  * An alert is told when it begins, again when it has gone on for `repeatAfterMs`, and once more when it is over. What was
- * told is kept in memory: after a restart, what still goes on is told again.
+ * told is kept in memory; claims in once.ts keep other schedulers, and this one after a restart, from telling it as well.
  */
 import type { Backfill, ExportStatus, FleetError } from "../queue/fleet.ts";
 
 /**
  * - `failed`: an interval of an export failed for good; over when one was loaded and none is held, or somebody resumed it
  * - `backfill_failed`: an interval of a backfill did; over when it is retried or done
+ * - `ledger`: the destination cannot be asked what is loaded, so that nothing of the export is begun and its lag may be unknown
  * - `paused`: an export is paused, by itself or by somebody
  * - `lag`: an export's data is older than the limit; of a paused export the pause says enough
  */
-export type AlertKind = "failed" | "backfill_failed" | "paused" | "lag";
+export type AlertKind = "failed" | "backfill_failed" | "ledger" | "paused" | "lag";
 
 /** Something that goes on. */
 export interface Condition {
@@ -31,6 +32,8 @@ export interface Condition {
   readonly hint: string | undefined;
   /** The error's code, where one is behind it. */
   readonly code: string | undefined;
+  /** It is told when it has gone on for so long; undefined: at once. */
+  readonly afterMs?: number;
 }
 
 export interface Alert extends Condition {
@@ -43,7 +46,8 @@ export interface Alert extends Condition {
 export interface Told {
   readonly condition: Condition;
   readonly since: Date;
-  readonly toldAt: Date;
+  /** Undefined: seen, but not for long enough to be told. */
+  readonly toldAt: Date | undefined;
 }
 
 export interface FleetView {
@@ -63,6 +67,9 @@ export interface Decision {
   readonly told: ReadonlyMap<string, Told>;
 }
 
+/** A scheduler asks each minute: what fails once is an outage that is over before anybody has looked. */
+const LEDGER_MS = 5 * 60_000;
+
 export function decide(view: FleetView, limits: Limits, told: ReadonlyMap<string, Told>, now: Date): Decision {
   const conditions = conditionsOf(view, limits, told);
   const going = new Set(conditions.map(({ id }) => id));
@@ -70,13 +77,19 @@ export function decide(view: FleetView, limits: Limits, told: ReadonlyMap<string
   const next = new Map<string, Told>();
   for (const condition of conditions) {
     const before = told.get(condition.id);
-    const again = before !== undefined && now.getTime() - before.toldAt.getTime() >= limits.repeatAfterMs;
     const since = before?.since ?? now;
-    if (before === undefined || again) alerts.push({ ...condition, status: "firing", since, repeated: again });
-    next.set(condition.id, before === undefined || again ? { condition, since, toldAt: now } : before);
+    const toldAt = before?.toldAt;
+    const again = toldAt !== undefined && now.getTime() - toldAt.getTime() >= limits.repeatAfterMs;
+    const first = toldAt === undefined && now.getTime() - since.getTime() >= (condition.afterMs ?? 0);
+    if (first || again) alerts.push({ ...condition, status: "firing", since, repeated: again });
+    next.set(
+      condition.id,
+      first || again ? { condition, since, toldAt: now } : (before ?? { condition, since, toldAt }),
+    );
   }
-  for (const { condition, since } of told.values()) {
-    if (!going.has(condition.id)) alerts.push({ ...condition, status: "resolved", since, repeated: false });
+  for (const { condition, since, toldAt } of told.values()) {
+    if (toldAt !== undefined && !going.has(condition.id))
+      alerts.push({ ...condition, status: "resolved", since, repeated: false });
   }
   return { alerts, told: next };
 }
@@ -86,6 +99,16 @@ function conditionsOf({ exports, backfills }: FleetView, limits: Limits, told: R
   for (const one of exports) {
     const failed = failedOf(one);
     if (failed) found.push(failed);
+    const { ledgerError } = one;
+    if (ledgerError) {
+      found.push({
+        ...named("ledger", one.export),
+        message: `The export ${one.export} stands still: its destination cannot be asked what is loaded${because(ledgerError)}`,
+        hint: ledgerError.hint,
+        code: ledgerError.code,
+        afterMs: LEDGER_MS,
+      });
+    }
     if (one.paused) {
       const { reason, by, probeAt } = one.paused;
       const self = probeAt === undefined ? "" : ` It tries one interval by itself at ${probeAt.toISOString()}.`;

@@ -5,6 +5,8 @@ export type MessageFormat = "json" | "slack";
 
 /** What Slack shows of a message without folding it. */
 const SLACK_LINES = 20;
+/** An outage of thousands of exports stays below what receivers take: a few hundred kilobytes. */
+const JSON_ALERTS = 500;
 
 export function messageOfAlerts(alerts: readonly Alert[], format: MessageFormat, now: Date): unknown {
   switch (format) {
@@ -12,7 +14,8 @@ export function messageOfAlerts(alerts: readonly Alert[], format: MessageFormat,
       return {
         source: "replayport",
         sentAt: now.toISOString(),
-        alerts: alerts.map(({ id, kind, status, since, repeated, ...alert }) => ({
+        total: alerts.length,
+        alerts: alerts.slice(0, JSON_ALERTS).map(({ id, kind, status, since, repeated, ...alert }) => ({
           id,
           kind,
           status,

@@ -2,6 +2,7 @@
 import type { Fleet, FleetEvent } from "../queue/fleet.ts";
 import { decide, type FleetView, type Limits, type Told } from "./alert.ts";
 import { type MessageFormat, messageOfAlerts } from "./message.ts";
+import { claimAlerts, toldByOthers } from "./once.ts";
 import { post, type Wait, wait } from "./post.ts";
 
 export interface AlertOptions extends Limits {
@@ -30,7 +31,7 @@ const ASK_MS = 10_000;
 const TELLING: ReadonlySet<FleetEvent["kind"]> = new Set(["run.failed", "export.paused", "export.resumed"]);
 
 /**
- * Belongs into one process of a fleet: the scheduler, or `serve`. Two schedulers tell everything twice.
+ * Belongs beside a scheduler. Of several, the first to claim an alert tells it.
  * Disposing it aborts what is being sent.
  */
 export function startAlerts(fleet: Fleet, options: AlertOptions, dependencies: AlertDependencies): AsyncDisposable {
@@ -45,12 +46,18 @@ export function startAlerts(fleet: Fleet, options: AlertOptions, dependencies: A
     const asking = AbortSignal.any([stop.signal, AbortSignal.timeout(ASK_MS)]);
     const [exports, backfills] = await Promise.all([fleet.exports(asking), fleet.backfills(asking)]);
     const view: FleetView = { exports, backfills };
-    const decision = decide(view, options, told, dependencies.now());
-    if (decision.alerts.length === 0) return decision.told;
-    const message = messageOfAlerts(decision.alerts, options.format, dependencies.now());
+    const now = dependencies.now();
+    const decision = decide(view, options, told, now);
+    await using claims = await claimAlerts(fleet, decision.alerts, options.repeatAfterMs, asking);
+    const { alerts } = claims;
+    const known = toldByOthers(decision, alerts, options.repeatAfterMs, now);
+    if (alerts.length === 0) return known;
+    const message = messageOfAlerts(alerts, options.format, now);
     await post(options.webhook, redacted(message, dependencies.redact), pause, stop.signal);
-    dependencies.onSent(decision.alerts.length);
-    return decision.told;
+    dependencies.onSent(alerts.length);
+    // Where this fails, Redis is away: at worst another process tells it once more.
+    await quiet(claims.keep());
+    return known;
   };
 
   const run = async (): Promise<void> => {
@@ -90,6 +97,10 @@ async function quiet(waiting: Promise<void>): Promise<boolean> {
   }
 }
 
-function redacted(message: unknown, redact: (text: string) => string): unknown {
-  return JSON.parse(redact(JSON.stringify(message))) as unknown;
+/** Text by text: in JSON as a whole a secret might be written otherwise, or be part of what holds it together. */
+function redacted(value: unknown, redact: (text: string) => string): unknown {
+  if (typeof value === "string") return redact(value);
+  if (Array.isArray(value)) return value.map((item) => redacted(item, redact));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, redacted(item, redact)]));
 }

@@ -79,6 +79,25 @@ suite("an alert", () => {
   });
 });
 
+suite("a destination that cannot be asked", () => {
+  const away = view({ ledgerError: ERROR, lagSeconds: undefined });
+
+  test("is told when it has gone on for five minutes, and is over when it answers", () => {
+    const minute = 1 / 60;
+    assert.deepEqual(play([0, away], [4 * minute, away], [5 * minute, away], [6 * minute, away], [1, {}]), [
+      [],
+      [],
+      ["firing ledger/replays"],
+      [],
+      ["resolved ledger/replays"],
+    ]);
+  });
+
+  test("is not told, nor told to be over, where it was a moment", () => {
+    assert.deepEqual(play([0, away], [0.05, {}], [0.09, away], [0.1, {}]), [[], [], [], []]);
+  });
+});
+
 suite("lag", () => {
   test("above the limit, and below it again", () => {
     const lag = (seconds: number | undefined) => view({ lagSeconds: seconds });
@@ -193,6 +212,7 @@ suite("messages", () => {
     assert.deepEqual(messageOfAlerts([alert], "json", NOW), {
       source: "replayport",
       sentAt: "2026-10-05T12:00:00.000Z",
+      total: 1,
       alerts: [
         {
           id: "failed/replays",
@@ -208,6 +228,13 @@ suite("messages", () => {
         },
       ],
     });
+  });
+
+  test("as JSON: of thousands, the first 500 and how many there are", () => {
+    const many = Array.from({ length: 10_000 }, (_, index) => ({ ...alert, id: `failed/${index}` }));
+    const message = messageOfAlerts(many, "json", NOW) as { total: number; alerts: unknown[] };
+    assert.equal(message.total, 10_000);
+    assert.equal(message.alerts.length, 500);
   });
 
   test("as Slack takes them: nothing in them is markup", () => {

@@ -98,11 +98,11 @@ interface World {
   readonly alerts: AsyncDisposable;
 }
 
-function start(webhook: string, given: Partial<AlertOptions> = {}): World {
-  const fleet = fakeFleet();
+function start(webhook: string, given: Partial<AlertOptions> = {}, beside?: Pick<World, "fleet" | "clock">): World {
+  const clock = beside?.clock ?? { now: NOW };
+  const fleet = beside?.fleet ?? fakeFleet({ now: () => clock.now });
   const waits = new Waits();
   const failures: unknown[] = [];
-  const clock = { now: NOW };
   const options: AlertOptions = { webhook, format: "json", lagAboveMs: undefined, repeatAfterMs: 3_600_000, ...given };
   const alerts = startAlerts(fleet, options, {
     now: () => clock.now,
@@ -276,6 +276,90 @@ suite("alerts", () => {
     fleet.state.exports = [failed("replays")];
     waits.end();
     await webhook.until(1);
+  });
+
+  test("of two schedulers come once, and when one has died, from the other", async () => {
+    await using webhook = await Webhook.open();
+    const one = start(webhook.url);
+    await one.waits.begun(1);
+    const two = start(webhook.url, {}, one);
+    await using _two = two.alerts;
+    await two.waits.begun(1);
+    const { fleet, clock } = one;
+    fleet.state.exports = [failed("replays")];
+    for (const { waits } of [one, two]) {
+      waits.end();
+      await waits.begun(2);
+    }
+    assert.deepEqual(webhook.told(), ["firing failed/replays"]);
+    fleet.state.exports = [exportStatus("replays")];
+    for (const { waits } of [two, one]) {
+      waits.end();
+      await waits.begun(3);
+    }
+    await one.alerts[Symbol.asyncDispose]();
+    fleet.state.exports = [failed("replays")];
+    two.waits.end();
+    await two.waits.begun(4);
+    clock.now = new Date(NOW.getTime() + 3_600_000);
+    two.waits.end();
+    await two.waits.begun(5);
+    assert.deepEqual(webhook.told(), [
+      "firing failed/replays",
+      "resolved failed/replays",
+      "firing failed/replays",
+      "firing failed/replays",
+    ]);
+  });
+
+  test("are not told again after a restart, but when the hours have passed", async () => {
+    await using webhook = await Webhook.open();
+    const before = start(webhook.url);
+    before.fleet.state.exports = [failed("replays")];
+    await before.waits.begun(1);
+    await before.alerts[Symbol.asyncDispose]();
+    const after = start(webhook.url, {}, before);
+    await using _after = after.alerts;
+    await after.waits.begun(1);
+    after.fleet.state.exports = [failed("replays"), failed("replays_eu")];
+    after.waits.end();
+    await after.waits.begun(2);
+    assert.deepEqual(webhook.told(), ["firing failed/replays", "firing failed/replays_eu"]);
+    after.clock.now = new Date(NOW.getTime() + 3_600_000);
+    after.waits.end();
+    await after.waits.begun(3);
+    assert.equal(webhook.told().length, 4);
+  });
+
+  test("that a process took and never sent are sent by another", async () => {
+    await using webhook = await Webhook.open();
+    webhook.statuses = [500, 500, 500, 500, 200];
+    const one = start(webhook.url);
+    await one.waits.begun(1);
+    one.fleet.state.exports = [failed("replays")];
+    one.waits.end();
+    await one.waits.begun(2);
+    const two = start(webhook.url, {}, one);
+    await using _two = two.alerts;
+    await two.waits.begun(1);
+    assert.equal(webhook.received.length, 1, "the first is still at it");
+    for (const turn of [3, 4, 5]) {
+      one.waits.end();
+      await one.waits.begun(turn);
+    }
+    assert.equal(one.failures.length, 1);
+    assert.equal(webhook.received.length, 4);
+    await one.alerts[Symbol.asyncDispose]();
+    two.waits.end();
+    await two.waits.begun(2);
+    assert.equal(webhook.received.length, 4, "the other may still be at it");
+    one.clock.now = new Date(NOW.getTime() + 3 * 60_000);
+    two.waits.end();
+    await two.waits.begun(3);
+    assert.equal(webhook.received.length, 5);
+    two.waits.end();
+    await two.waits.begun(4);
+    assert.equal(webhook.received.length, 5, "told");
   });
 
   test("end when they are disposed, also while one is sent", async () => {

@@ -116,8 +116,9 @@ export interface FakeState {
   backfills: Backfill[];
   queue: QueueDepth;
   health: FleetHealth;
-  /** Claims last until they are given up. */
-  claims: Set<string>;
+  /** What is claimed, and until which millisecond. */
+  claims: Map<string, number>;
+  now: () => Date;
 }
 
 export interface FakeFleet extends Fleet {
@@ -138,7 +139,8 @@ export function fakeFleet(given: Partial<FakeState> = {}): FakeFleet {
     exports: [exportStatus("replays"), exportStatus("replays_eu")],
     runs: [run()],
     backfills: [],
-    claims: new Set(),
+    claims: new Map(),
+    now: () => NOW,
     queue: { waiting: 3, backfill: 2, delayed: 1, active: 4 },
     health: {
       redis: true,
@@ -233,10 +235,11 @@ export function fakeFleet(given: Partial<FakeState> = {}): FakeFleet {
         return change(name, { paused: undefined, failuresInRow: 0, held: [] });
       }),
     retry: async (name) => await answer(() => find(name).held.length),
-    claim: async (what) =>
+    claim: async (what, ms) =>
       await answer(() => {
-        if (state.claims.has(what)) return false;
-        state.claims.add(what);
+        const now = state.now().getTime();
+        if ((state.claims.get(what) ?? 0) > now) return false;
+        state.claims.set(what, now + ms);
         return true;
       }),
     unclaim: async (what) => await answer(() => state.claims.delete(what)),
