@@ -95,9 +95,22 @@ export function createApp(options: AuthOptions, dependencies: AppDependencies): 
   addDashboard(app, { fleet, auth, ending, now, redact });
 
   app.notFound((c) => {
+    const methods = methodsOf(app, c.req.path);
+    if (methods.length > 0) {
+      c.header("Allow", methods.join(", "));
+      const message = `${c.req.path} does not take ${c.req.method}`;
+      return c.json(errorBody("request.method", message, `It takes ${methods.join(", ")}.`), 405);
+    }
     const hint = "The dashboard is at /, the API is described at /api/openapi.json.";
     return c.json(errorBody("request.unknown", "there is nothing at this address", hint), 404);
   });
   app.onError((error, c) => answerError(error, c, redact, onUnexpected));
   return app;
+}
+
+/** What is there at a path, whatever it was asked with. What is before every route is of the method ALL. */
+function methodsOf(app: OpenAPIHono, path: string): string[] {
+  const takes = (method: string): boolean =>
+    app.router.match(method, path)[0].some(([[, route]]) => route.method !== "ALL");
+  return [...(takes("GET") ? ["GET", "HEAD"] : []), ...(takes("POST") ? ["POST"] : [])];
 }

@@ -5,6 +5,7 @@
  */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { ExportStatus, Fleet, FleetEvent } from "../queue/fleet.ts";
+import { VERSION } from "../version.ts";
 
 const RUN_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600];
 const TICK_BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30];
@@ -21,6 +22,10 @@ export function createMetrics(fleet: Fleet): Metrics {
   const registers = [registry];
   // Event-loop delay is among these: nodejs_eventloop_lag_*.
   collectDefaultMetrics({ register: registry });
+  new Gauge({ name: "replayport_build_info", help: "Always 1", labelNames: ["version"], registers }).set(
+    { version: VERSION },
+    1,
+  );
   const onEvent = countEvents(registers);
   const readFleet = fleetGauges(registers);
   const requests = new Histogram({
@@ -164,6 +169,9 @@ function fleetGauges(registers: Registry[]): (fleet: Fleet, signal: AbortSignal)
     perExport("replayport_lag_seconds", "From the end of what is loaded without a gap to now", (one) => one.lagSeconds),
     perExport("replayport_due_intervals", "Settled intervals without a receipt", (one) => one.due),
     perExport("replayport_gaps", "Stretches without a receipt before the newest receipt", (one) => one.gapCount),
+    perExport("replayport_ledger_unreadable", "1 where the destination cannot be asked what is loaded", (one) =>
+      one.ledgerError ? 1 : 0,
+    ),
     perExport("replayport_paused", "1 where the export is paused", (one) => (one.paused ? 1 : 0)),
     perExport("replayport_held_intervals", "Intervals that failed for good", (one) => one.held.length),
     perExport(

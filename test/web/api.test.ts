@@ -232,7 +232,57 @@ suite("what goes wrong", () => {
       assert.equal(answer.status, 404);
       assert.equal(errorOf(answer).code, "request.unknown");
     }
-    assert.equal((await client.ask("DELETE", "/api/exports/replays")).status, 404);
+    assert.equal((await client.ask("DELETE", "/nope")).status, 404);
+  });
+
+  test("a method that an address does not take", async () => {
+    using client = await openApp();
+    const cases: readonly (readonly [method: string, path: string, allowed: string])[] = [
+      ["DELETE", "/api/exports/replays", "GET, HEAD"],
+      ["GET", "/api/exports/replays/pause", "POST"],
+      ["HEAD", "/api/backfills/k3v9x0qa/cancel", "POST"],
+      ["PUT", "/api/backfills", "GET, HEAD, POST"],
+      ["POST", "/metrics", "GET, HEAD"],
+      ["OPTIONS", "/login", "GET, HEAD, POST"],
+    ];
+    for (const [method, path, allowed] of cases) {
+      const answer = await client.ask(method, path);
+      assert.equal(answer.status, 405, path);
+      assert.equal(answer.headers.get("allow"), allowed);
+      if (method !== "HEAD") assert.equal(errorOf(answer).code, "request.method");
+    }
+    assert.deepEqual(client.fleet.calls, []);
+  });
+
+  test("HEAD is GET without a body", async () => {
+    using client = await openApp();
+    for (const path of ["/", "/metrics", "/healthz", "/api/exports", "/api/openapi.json"]) {
+      const [head, get] = [await client.ask("HEAD", path), await client.ask("GET", path)];
+      assert.equal(head.status, 200, path);
+      assert.equal(head.headers.get("content-type"), get.headers.get("content-type"));
+      assert.equal(head.text, "");
+    }
+  });
+
+  test("paths that are written otherwise lead past no guard", async () => {
+    using client = await openApp();
+    const paths = [
+      "//healthz",
+      "/healthz/",
+      "/healthz/..%2fmetrics",
+      "/healthz%2f..%2fmetrics",
+      "/HEALTHZ",
+      "/%2e/metrics",
+      "/metrics%00",
+      "/login/../metrics",
+      "/./metrics",
+      "/api//exports",
+      "/%61pi/exports",
+      "/metrics?/healthz",
+      "/metrics#/healthz",
+    ];
+    for (const path of paths) assert.equal((await client.ask("GET", path, { token: null })).status, 401, path);
+    assert.equal((await client.ask("GET", "/api/exports/..%2f..%2fqueue")).status, 404, "a name, not a path");
   });
 
   test("a body that is too large, with its length or without", async () => {

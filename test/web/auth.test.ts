@@ -174,6 +174,16 @@ suite("the dashboard's session", () => {
     assert.equal(answer.headers.get("set-cookie"), null);
   });
 
+  test("a form that is none is a wrong token, and no error of ours", async () => {
+    using client = await openApp();
+    for (const type of ["multipart/form-data; boundary=x", "multipart/form-data", "application/json", "text/plain"]) {
+      const headers = { "content-type": type };
+      const answer = await client.ask("POST", "/login", { token: null, body: "--x\r\njunk", headers });
+      assert.equal(answer.status, 401, type);
+    }
+    assert.deepEqual(client.unexpected, []);
+  });
+
   test("without a token of ours there is no way in", async () => {
     using client = await openApp({ token: undefined });
     for (const token of ["", "undefined", TOKEN]) {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { ReplayportError } from "../../src/errors.ts";
 import type { FleetEvent } from "../../src/queue/fleet.ts";
+import { VERSION } from "../../src/version.ts";
 import { createMetrics } from "../../src/web/metrics.ts";
 import { openApp } from "./app_client.ts";
 import { backfill, ERROR, exportStatus, fakeFleet, hours, NOW, PAUSE } from "./fake_fleet.ts";
@@ -103,7 +104,14 @@ suite("metrics", () => {
   test("tell what the fleet knows, at the moment of asking", async () => {
     const fleet = fakeFleet({
       exports: [
-        exportStatus("a", { paused: PAUSE, due: 7, lagSeconds: 100, gapCount: 2, failuresInRow: 10 }),
+        exportStatus("a", {
+          paused: PAUSE,
+          due: 7,
+          lagSeconds: 100,
+          gapCount: 2,
+          failuresInRow: 10,
+          ledgerError: ERROR,
+        }),
         exportStatus("b", { lagSeconds: undefined, due: undefined, gapCount: undefined }),
       ],
       backfills: [backfill(), backfill({ state: "done" })],
@@ -116,6 +124,9 @@ suite("metrics", () => {
       'replayport_gaps{export="a"}': 2,
       'replayport_paused{export="a"}': 1,
       'replayport_failures_in_row{export="a"}': 10,
+      'replayport_ledger_unreadable{export="a"}': 1,
+      'replayport_ledger_unreadable{export="b"}': 0,
+      [`replayport_build_info{version="${VERSION}"}`]: 1,
       'replayport_paused{export="b"}': 0,
       'replayport_lag_seconds{export="b"}': undefined,
       'replayport_queue_jobs{state="waiting"}': 3,
