@@ -17,7 +17,7 @@ import { isMissing } from "./errors.ts";
 import { microsOf } from "./ledger.ts";
 import { quoted } from "./identifiers.ts";
 import { load } from "./load.ts";
-import { objectPath, type Names } from "./names.ts";
+import { objectPath, ownNames, type Names } from "./names.ts";
 import { PROBE_COLUMNS, PROBE_FILE, PROBE_KEY, PROBE_ROW } from "./probe_file.ts";
 import type { Session, Statement } from "./statement.ts";
 import { existingColumns } from "./tables.ts";
@@ -51,7 +51,7 @@ async function checkExisting(names: Names, session: Session, signal: AbortSignal
   const needed = [
     [names.table, ["SELECT", "INSERT", "UPDATE", "DELETE"]],
     [names.receipts, ["SELECT", "INSERT", "DELETE"]],
-    [names.locks, ["SELECT", "INSERT", "UPDATE"]],
+    [names.lock, ["SELECT", "INSERT", "UPDATE"]],
   ] as const;
   for (const [table, privileges] of needed) {
     const [first] = (await existingColumns(session, names, table, signal)) ?? [];
@@ -78,7 +78,7 @@ function idle(privilege: Privilege, table: string, column: string): Statement {
 async function tinyLoad(context: SnowflakeContext, session: Session, signal: AbortSignal): Promise<void> {
   const attempt = randomBytes(6).toString("hex");
   const table = `_REPLAYPORT_CHECK_${attempt.toUpperCase()}`;
-  const names = { ...context.names, table, receipts: `${table}_RECEIPTS`, locks: `${table}_LOCKS` };
+  const names = ownNames({ ...context.names, table }, `${table}_RECEIPTS`);
   const probe: SnowflakeContext = {
     ...context,
     names,
@@ -93,7 +93,7 @@ async function tinyLoad(context: SnowflakeContext, session: Session, signal: Abo
     await readBack(session, objectPath(names, table), signal);
   } finally {
     await rm(folder, { recursive: true, force: true });
-    for (const each of [names.table, names.receipts, names.locks]) {
+    for (const each of [names.table, names.receipts, names.lock]) {
       await session.execute(dropTable(objectPath(names, each)), ownDeadline()).catch((error: unknown) => {
         // Without the schema there is no table either.
         if (isMissing(error)) return;

@@ -1,20 +1,23 @@
 /**
  * The transaction of a load.
  *
- *     BEGIN → MERGE → take the lock → look at the ledger → DELETE receipts → INSERT the receipt → COMMIT → look again
+ *     BEGIN → take the lock → look at the ledger → MERGE → DELETE receipts → INSERT the receipt → COMMIT → look again
  *
- * **One of two live attempts wins.** Taking the lock is an UPDATE that changes the export's row of the table of locks, so
- * whoever comes second waits there until the first one has committed or rolled back. Then it looks at the ledger: statements
- * see what was committed before they began (READ COMMITTED). If the receipt of its interval is not the one that it read
- * before the load, it rolls back, MERGE included. A DELETE of receipts would not do as a lock: it locks nothing where it
- * finds nothing. The MERGE comes first so that loads of other exports wait for a few short statements and not for it;
- * every load takes target, lock and ledger in this order, so no two of them wait for each other.
+ * **Loads of one target commit one after the other.** Taking the lock is an UPDATE of the row of a table that belongs to the
+ * target, so whoever comes second waits there until the first one has committed or rolled back. What comes after it sees
+ * what the first one did: a statement sees what was committed before it began (READ COMMITTED). The MERGE must not be the
+ * one that waits: it would have begun before the other's rows were committed, and might insert a session that is there by
+ * now. A DELETE of receipts would not do as a lock: it locks nothing where it finds nothing. Every load takes lock, target
+ * and ledger in this order, so no two of them wait for each other.
+ *
+ * **One of two live attempts wins.** If the receipt of its interval is not the one that it read before the load, an attempt
+ * rolls back.
  *
  * **Each statement may run twice.** The driver sends a request again whose answer was lost. A MERGE finds its own rows and
  * changes nothing, the receipt is inserted where it is not there, BEGIN and COMMIT without a turn do nothing.
  *
  * **A worker that sleeps.** Snowflake rolls back a transaction that blocks another one and is idle for 5 minutes, and its
- * session goes on without one. Statements that write to the ledger do nothing then, and after the COMMIT the ledger is read
+ * session goes on without one. MERGE, DELETE and INSERT do nothing then, and after the COMMIT the ledger is read
  * once more: only a receipt that is there counts.
  *
  * **A COMMIT without an answer.** ROLLBACK follows on the same session: it undoes a COMMIT that never came, and changes
@@ -48,11 +51,11 @@ export async function commitBatch(
 ): Promise<void> {
   const key = ledgerKey(context);
   await session.execute(BEGIN, signal);
-  if (mergeRows) await session.execute(mergeRows, signal);
   const [locked] = await session.execute(takeLock(key, batch.attempt, context.now()), signal);
   if (!(Number(Object.values(locked ?? {})[0]) >= 1)) throw lockIsGone(context);
   const now = await readEntry(context, session, batch.interval, signal);
   if (now.attempt !== before.attempt) throw lostRace(batch);
+  if (mergeRows) await session.execute(mergeRows, signal);
   await session.execute(deleteReceipts(key, batch.interval), signal);
   await session.execute(insertReceipt(key, receipt, context.version, batch.sourceVersion), signal);
   signal.throwIfAborted();
@@ -111,11 +114,11 @@ function lostRace(batch: Batch): ReplayportError {
   });
 }
 
-function lockIsGone({ names, export: exportName }: SnowflakeContext): ReplayportError {
-  return new ReplayportError(`the lock of ${exportName} is gone from ${names.locks}`, {
+function lockIsGone({ names }: SnowflakeContext): ReplayportError {
+  return new ReplayportError(`the lock of ${names.table} is gone from ${names.lock}`, {
     code: "snowflake.lock",
     remedy: "retry",
-    hint: `Something else removes rows from ${names.locks}; the next attempt adds it again.`,
+    hint: `Something else removes rows from ${names.lock}; the next attempt adds it again.`,
   });
 }
 

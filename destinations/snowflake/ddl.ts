@@ -6,12 +6,11 @@ import { objectPath, schemaPath, type Names } from "./names.ts";
 import type { Statement } from "./statement.ts";
 import { typeOf } from "./types.ts";
 
-/** The columns of the table of locks. */
+/** The columns of the table that is a target's lock. */
 export const LOCK_COLUMNS: readonly Column[] = [
-  lock("export", "string", "Name of the export."),
-  lock("target_table", "string", "The table that the export is merged into."),
-  lock("attempt", "string", "The last attempt that held the lock."),
-  lock("taken_at", "timestamp", "When it took it, in UTC."),
+  lock("export", "string", "The export whose load held the lock last."),
+  lock("attempt", "string", "The attempt that did."),
+  lock("taken_at", "timestamp", "When it took it."),
 ];
 
 function lock(name: string, type: Column["type"], description: string): Column {
@@ -77,13 +76,13 @@ export function createReceipts(names: Names): Statement {
   );
 }
 
-export function createLocks(names: Names): Statement {
+export function createLock(names: Names): Statement {
   return createTable(
     names,
-    names.locks,
+    names.lock,
     LOCK_COLUMNS,
     LOCK_COLUMNS.map(({ name }) => name),
-    "Locks of Replayport: one row for each export, updated by each load.",
+    `Lock of Replayport: each load of ${names.table} updates its one row.`,
   );
 }
 

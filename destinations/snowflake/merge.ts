@@ -24,7 +24,7 @@ import {
   VERSION_COLUMN,
 } from "../warehouse/rows.ts";
 import { columnName, quoted, timestamp } from "./identifiers.ts";
-import { hasColumn, type LoadBatch } from "./sql.ts";
+import { hasColumn, IN_TRANSACTION, type LoadBatch } from "./sql.ts";
 import type { Statement } from "./statement.ts";
 
 /** Two days: twice what a session can last. */
@@ -114,6 +114,7 @@ function source({ columns, key, format }: LoadBatch, staging: string, onDelete: 
     "  SELECT",
     selected.join(",\n"),
     `  FROM ${staging}`,
+    `  WHERE ${IN_TRANSACTION}`,
     `  QUALIFY ROW_NUMBER() OVER (PARTITION BY ${key.map(staged).join(", ")} ORDER BY ${by || key.map(staged).join(", ")}) = 1`,
   ].join("\n");
 }

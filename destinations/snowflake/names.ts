@@ -4,8 +4,11 @@ import { RECEIPTS_TABLE } from "../warehouse/rows.ts";
 import { folded, quoted } from "./identifiers.ts";
 import type { SnowflakeOptions } from "./options.ts";
 
-/** One row for each export and target: an UPDATE of it is the lock that lets one of two attempts win. See commit.ts. */
-export const LOCKS_TABLE = "_replayport_locks";
+/**
+ * Before a target's name. A table of one row for each target: an UPDATE of it is the lock that lets its loads commit one
+ * after the other (see commit.ts). One table for all targets would let them wait for each other: locks are on tables.
+ */
+const LOCK_PREFIX = "_REPLAYPORT_LOCK_";
 
 /** Names as the objects have them, unquoted. */
 export interface Names {
@@ -13,17 +16,16 @@ export interface Names {
   readonly schema: string;
   readonly table: string;
   readonly receipts: string;
-  readonly locks: string;
+  readonly lock: string;
 }
 
 export function namesOf({ database, schema, table }: Pick<SnowflakeOptions, "database" | "schema" | "table">): Names {
-  return {
-    database: folded(database),
-    schema: folded(schema),
-    table: folded(table),
-    receipts: RECEIPTS_TABLE.toUpperCase(),
-    locks: LOCKS_TABLE.toUpperCase(),
-  };
+  return ownNames({ database: folded(database), schema: folded(schema), table: folded(table) }, RECEIPTS_TABLE);
+}
+
+/** @param receipts name of the ledger, in any case */
+export function ownNames(target: Pick<Names, "database" | "schema" | "table">, receipts: string): Names {
+  return { ...target, receipts: receipts.toUpperCase(), lock: `${LOCK_PREFIX}${target.table}` };
 }
 
 export function schemaPath({ database, schema }: Names): string {

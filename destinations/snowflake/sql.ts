@@ -65,50 +65,44 @@ function ledgerGrants({ names }: LedgerKey, privileges: string, table: string): 
 
 /**
  * Snowflake rolls back a transaction that is idle for 5 minutes and blocks another one. A worker that was asleep for so long
- * would go on without a transaction, each statement committed by itself: those that write to the ledger ask whether they
- * are in one.
+ * would go on without a transaction, each statement committed by itself: those that change something ask whether they are
+ * in one.
  */
-const IN_TRANSACTION = "(CURRENT_TRANSACTION() IS NOT NULL)";
+export const IN_TRANSACTION = "(CURRENT_TRANSACTION() IS NOT NULL)";
 
-/** The receipt of this very interval, and whether the export has its row among the locks. One statement, one row. */
+/** The receipt of this very interval, and whether the target's lock has its row. One statement, one row. */
 export function selectPrecondition(key: LedgerKey, interval: Interval): Statement {
-  const receipts = objectPath(key.names, key.names.receipts);
-  const where = `${of(key)} AND ${sameInterval(interval)}`;
+  const lock = objectPath(key.names, key.names.lock);
   return {
-    sql: `SELECT
-  (SELECT COUNT(*) FROM ${objectPath(key.names, key.names.locks)} WHERE ${of(key)}) AS "LOCKS",
-  (SELECT COUNT(*) FROM ${receipts} WHERE ${where}) AS "RECEIPTS",
-  (SELECT MAX("ATTEMPT") FROM ${receipts} WHERE ${where}) AS "ATTEMPT",
-  (SELECT DATE_PART(EPOCH_MICROSECOND, MAX("READ_AT")) FROM ${receipts} WHERE ${where}) AS "READ_US",
-  ${IN_TRANSACTION} AS "IN_TRANSACTION"`,
+    sql: `SELECT COUNT(*) AS "RECEIPTS", MAX("ATTEMPT") AS "ATTEMPT",
+  DATE_PART(EPOCH_MICROSECOND, MAX("READ_AT")) AS "READ_US",
+  (SELECT COUNT(*) FROM ${lock}) AS "LOCKS"
+FROM ${objectPath(key.names, key.names.receipts)}
+WHERE ${of(key)} AND ${sameInterval(interval)}`,
     doing: "reading the ledger",
-    grants: [
-      ...ledgerGrants(key, "SELECT", key.names.receipts),
-      `SELECT ON TABLE ${objectPath(key.names, key.names.locks)}`,
-    ],
+    grants: [...ledgerGrants(key, "SELECT", key.names.receipts), `SELECT ON TABLE ${lock}`],
   };
 }
 
 /** Outside of a transaction. Two loads may both insert; the UPDATE of either then takes both rows. */
 export function insertLock(key: LedgerKey, attempt: string, now: Date): Statement {
-  const locks = objectPath(key.names, key.names.locks);
+  const lock = objectPath(key.names, key.names.lock);
   return {
-    sql: `INSERT INTO ${locks} ("EXPORT", "TARGET_TABLE", "ATTEMPT", "TAKEN_AT")
-SELECT ${text(key.export)}, ${text(key.names.table)}, ${text(attempt)}, ${moment(now)}
-WHERE NOT EXISTS (SELECT 1 FROM ${locks} WHERE ${of(key)})`,
-    doing: "adding the export's lock",
-    grants: ledgerGrants(key, "SELECT, INSERT", key.names.locks),
+    sql: `INSERT INTO ${lock} ("EXPORT", "ATTEMPT", "TAKEN_AT")
+SELECT ${text(key.export)}, ${text(attempt)}, ${moment(now)}
+WHERE NOT EXISTS (SELECT 1 FROM ${lock})`,
+    doing: "adding the lock's row",
+    grants: ledgerGrants(key, "SELECT, INSERT", key.names.lock),
   };
 }
 
-/** An UPDATE that changes a row holds its lock until the transaction ends, so a second attempt waits here. */
+/** An UPDATE that changes a row holds the table's lock until the transaction ends, so whoever comes second waits here. */
 export function takeLock(key: LedgerKey, attempt: string, now: Date): Statement {
   return {
-    sql: `UPDATE ${objectPath(key.names, key.names.locks)}
-SET "ATTEMPT" = ${text(attempt)}, "TAKEN_AT" = ${moment(now)}
-WHERE ${of(key)}`,
-    doing: "taking the export's lock",
-    grants: ledgerGrants(key, "SELECT, UPDATE", key.names.locks),
+    sql: `UPDATE ${objectPath(key.names, key.names.lock)}
+SET "EXPORT" = ${text(key.export)}, "ATTEMPT" = ${text(attempt)}, "TAKEN_AT" = ${moment(now)}`,
+    doing: "taking the lock",
+    grants: ledgerGrants(key, "SELECT, UPDATE", key.names.lock),
   };
 }
 

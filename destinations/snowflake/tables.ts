@@ -4,7 +4,7 @@ import type { Batch } from "../destination.ts";
 import { planTable, type ExistingColumn } from "../warehouse/table_plan.ts";
 import { RECEIPT_COLUMNS, VERSION_COLUMN } from "../warehouse/rows.ts";
 import type { SnowflakeContext } from "./context.ts";
-import { addColumn, createLocks, createReceipts, createTable, describeTable, LOCK_COLUMNS } from "./ddl.ts";
+import { addColumn, createLock, createReceipts, createTable, describeTable, LOCK_COLUMNS } from "./ddl.ts";
 import { isMissing } from "./errors.ts";
 import { columnName } from "./identifiers.ts";
 import { objectPath, type Names } from "./names.ts";
@@ -15,7 +15,7 @@ import { fits, typeOf } from "./types.ts";
 export type Spelling = ReadonlyMap<string, string>;
 
 /**
- * Makes what is missing: the target from the model, its new columns, the ledger and the locks.
+ * Makes what is missing: the target from the model, its new columns, the ledger and the lock.
  * @throws ReplayportError where a column is there under another type
  */
 export async function prepareTables(
@@ -41,7 +41,7 @@ export async function prepareTables(
       plan satisfies never;
   }
   await prepareOwn(session, names, names.receipts, RECEIPT_COLUMNS, signal);
-  await prepareOwn(session, names, names.locks, LOCK_COLUMNS, signal);
+  await prepareOwn(session, names, names.lock, LOCK_COLUMNS, signal);
   const spelled = new Map((existing ?? []).map(({ name }) => [name.toUpperCase(), name]));
   return new Map(columns.map(({ name }) => [name, spelled.get(columnName(name)) ?? columnName(name)]));
 }
@@ -56,7 +56,7 @@ async function prepareOwn(
   const existing = await existingColumns(session, names, table, signal);
   const plan = planTable(objectPath(names, table), existing, columns, typeOf, fits);
   if (plan.kind === "create") {
-    await session.execute(table === names.receipts ? createReceipts(names) : createLocks(names), signal);
+    await session.execute(table === names.receipts ? createReceipts(names) : createLock(names), signal);
   }
 }
 

@@ -36,6 +36,8 @@ export interface SnowflakeConfig {
 
 /** A plain name, which is folded to upper case, or any name in double quotes, which keeps its case. */
 const identifier = z.string().regex(/^(?:[A-Za-z_][\w$-]{0,254}|"(?:[^"]|""){1,255}")$/);
+/** Shorter than Snowflake allows: the table that is its lock has the same name with something before it. */
+const tableName = z.string().regex(/^(?:[A-Za-z_][\w$-]{0,229}|"(?:[^"]|""){1,230}")$/);
 const HOUR_MS = 3_600_000;
 
 export const snowflakeSchema = z
@@ -81,7 +83,7 @@ export const snowflakeSchema = z
       .meta({ examples: ["LOADING"] }),
     database: identifier.describe("The database. It has to exist.").meta({ examples: ["ANALYTICS"] }),
     schema: identifier.describe("The schema. It has to exist.").meta({ examples: ["POSTHOG"] }),
-    table: identifier
+    table: tableName
       .refine((name) => !/^"?_replayport/i.test(name), "names that begin with _replayport are taken")
       .describe("The table. It is made where it is missing.")
       .meta({ examples: ["SESSION_REPLAYS"] }),

@@ -5,7 +5,7 @@ import { EXPORT } from "./batches.ts";
 import type { HarnessResult, SeenRow } from "./harness.ts";
 
 export const TABLE = "sessions";
-const OWN_TABLES = ["SESSIONS", "_REPLAYPORT_LOCKS", "_REPLAYPORT_RECEIPTS"];
+const OWN_TABLES = ["SESSIONS", "_REPLAYPORT_LOCK_SESSIONS", "_REPLAYPORT_RECEIPTS"];
 
 /** A clean-up that fails is a fault in these tests, not a warning. */
 export const TEST_DEPS: SnowflakeDeps = {

@@ -9,15 +9,12 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { sessionOpener } from "../../destinations/snowflake/client.ts";
 import { openSnowflakeOn } from "../../destinations/snowflake/index.ts";
-import type { OpenSession, Session } from "../../destinations/snowflake/statement.ts";
+import type { OpenSession } from "../../destinations/snowflake/statement.ts";
 import { intervalName } from "../../src/intervals/interval.ts";
-import { Batches, EXPORT, hours } from "../conformance/batches.ts";
+import { Batches, EXPORT, hours, type TestRow } from "../conformance/batches.ts";
 import { leftovers, seenRows, TEST_DEPS } from "../conformance/snowflake_harness.ts";
 import { EVERYTHING, row } from "../conformance/world.ts";
-import { openWorld, server, SIGNAL, skip, type World } from "./snowflake_world.ts";
-
-const OLD = [row("a", 1), row("b", 1), row("c", 1)];
-const NEW = [row("a", 2), row("b", 2), row("c", 2)];
+import { hookedSessions, openWorld, server, SIGNAL, skip, type World } from "./snowflake_world.ts";
 
 /** Sessions that die at a step, and do nothing any more from there: neither clean-ups nor closing. */
 function dying(
@@ -27,80 +24,71 @@ function dying(
 ): { open: OpenSession; died: () => string | undefined } {
   let died: string | undefined;
   let steps = 0;
-  const die = (what: string): Error => {
-    died ??= what;
-    return new Error("the process was killed");
+  const dieAt = (step: boolean, sql: string): void => {
+    if (step) died = sql;
+    if (died !== undefined) throw new Error("the process was killed");
   };
+  const hooked = hookedSessions(open, {
+    before({ sql }) {
+      dieAt(false, sql);
+      steps += 1;
+      dieAt(when === "before" && steps === at, sql);
+    },
+    after: ({ sql }) => dieAt(when === "after" && steps === at, sql),
+  });
   return {
     died: () => died,
-    open: async (purpose, signal) => {
-      if (died !== undefined) throw die("");
-      const session = await open(purpose, signal);
-      const hooked: Session = {
-        async execute(statement, inner) {
-          if (died !== undefined) throw die("");
-          steps += 1;
-          const here = steps === at;
-          if (here && when === "before") throw die(statement.sql);
-          const rows = await session.execute(statement, inner);
-          if (here) throw die(statement.sql);
-          return rows;
-        },
+    async open(purpose, signal) {
+      dieAt(false, "");
+      const session = await hooked(purpose, signal);
+      return {
+        execute: (statement, inner) => session.execute(statement, inner),
         [Symbol.asyncDispose]: () => (died === undefined ? session[Symbol.asyncDispose]() : Promise.resolve()),
       };
-      return hooked;
     },
   };
 }
 
-async function loadAndDie(
-  world: World,
-  batches: Batches,
-  step: number,
-  when: "before" | "after",
-): Promise<string | undefined> {
-  const { open, died } = dying(sessionOpener(world.options), step, when);
-  const destination = openSnowflakeOn(
-    open,
-    world.options,
-    { export: EXPORT },
-    { ...TEST_DEPS, onWarning: () => undefined },
-  );
-  const batch = await batches.batch(hours(0, 3), [[row("a", 2), row("b", 2), row("c", 2)]]);
-  await destination.load(batch, SIGNAL).catch(() => undefined);
-  return died();
+const rowsOf = (version: number): TestRow[] => [row("a", version), row("b", version), row("c", version)];
+
+async function covered(world: World): Promise<string[]> {
+  const found = await Array.fromAsync(world.open().covered(EVERYTHING, SIGNAL));
+  return found.map(({ interval }) => intervalName(interval));
 }
 
-suite("Snowflake: a worker that is killed", { skip, timeout: 600_000 }, () => {
+suite("Snowflake: a worker that is killed", { skip, timeout: 900_000 }, () => {
   for (const when of ["before", "after"] as const) {
     test(`${when} any statement of a load`, async (t) => {
       await using batches = await Batches.open();
+      await using world = await openWorld();
+      const { files } = await server.objects(world.schema);
       const seen = { old: 0, new: 0 };
+      let version = 1;
+      // Each round begins on what the last one left, with a batch that covers the last one's.
+      let interval = hours(0);
+      await world.open().load(await batches.batch(interval, [rowsOf(version)]), SIGNAL);
       for (let step = 1; ; step += 1) {
-        await using world = await openWorld();
-        const { files } = await server.objects(world.schema);
-        const destination = world.open();
-        await destination.load(await batches.batch(hours(0), [[row("a", 1)]]), SIGNAL);
-        await destination.load(await batches.batch(hours(1, 2), [[row("b", 1), row("c", 1)]]), SIGNAL);
-        const statement = await loadAndDie(world, batches, step, when);
+        const before = { rows: rowsOf(version), covered: [intervalName(interval)] };
+        interval = hours(0, 1 + step);
+        version += 1;
+        const after = { rows: rowsOf(version), covered: [intervalName(interval)] };
+        const { open, died } = dying(sessionOpener(world.options), step, when);
+        const deps = { ...TEST_DEPS, onWarning: () => undefined };
+        const mortal = openSnowflakeOn(open, world.options, { export: EXPORT }, deps);
+        await mortal.load(await batches.batch(interval, [rowsOf(version)]), SIGNAL).catch(() => undefined);
+        const statement = died();
         if (statement === undefined) break;
 
-        const rows = await seenRows(server, world.schema);
-        const isNew = rows[0]?.version === 2;
         const where = `killed ${when} step ${step}: ${statement}`;
+        const state = { rows: await seenRows(server, world.schema), covered: await covered(world) };
+        const isNew = state.rows[0]?.version === version;
         t.diagnostic(`${isNew ? "new" : "old"} ${where.split("\n")[0]}`);
-        assert.deepEqual(rows, isNew ? NEW : OLD, where);
+        assert.deepEqual(state, isNew ? after : before, where);
         seen[isNew ? "new" : "old"] += 1;
-        const covered = await Array.fromAsync(world.open().covered(EVERYTHING, SIGNAL));
-        assert.deepEqual(
-          covered.map(({ interval }) => intervalName(interval)),
-          isNew ? [intervalName(hours(0, 3))] : [intervalName(hours(0)), intervalName(hours(1, 2))],
-          where,
-        );
 
-        const next = [row("a", 3), row("b", 3), row("c", 3)];
-        const receipt = await world.open().load(await batches.batch(hours(0, 3), [next]), SIGNAL);
-        assert.deepEqual(await seenRows(server, world.schema), next, where);
+        version += 1;
+        const receipt = await world.open().load(await batches.batch(interval, [rowsOf(version)]), SIGNAL);
+        assert.deepEqual(await seenRows(server, world.schema), rowsOf(version), where);
         assert.deepEqual(await Array.fromAsync(world.open().receipts(EVERYTHING, SIGNAL)), [receipt], where);
         assert.deepEqual(await leftovers(server, world.schema, files), [], `left after ${where}`);
         await server.endSessions();
@@ -108,4 +96,23 @@ suite("Snowflake: a worker that is killed", { skip, timeout: 600_000 }, () => {
       assert.ok(seen.old > 10 && seen.new > 2, `both sides of the commit were tried: ${JSON.stringify(seen)}`);
     });
   }
+
+  test("after any statement of the first load of all, which makes the tables", async () => {
+    await using batches = await Batches.open();
+    const made: string[] = [];
+    for (let step = 1; made.at(-1)?.startsWith("PUT") !== true; step += 1) {
+      await using world = await openWorld();
+      const { files } = await server.objects(world.schema);
+      const { open, died } = dying(sessionOpener(world.options), step, "after");
+      const mortal = openSnowflakeOn(open, world.options, { export: EXPORT }, TEST_DEPS);
+      await mortal.load(await batches.batch(hours(0), [rowsOf(1)]), SIGNAL).catch(() => undefined);
+      made.push(died() ?? "");
+      assert.deepEqual([await seenRows(server, world.schema), await covered(world)], [[], []], made.at(-1));
+      await world.open().load(await batches.batch(hours(0), [rowsOf(2)]), SIGNAL);
+      assert.deepEqual(await seenRows(server, world.schema), rowsOf(2), made.at(-1));
+      assert.deepEqual(await leftovers(server, world.schema, files), [], made.at(-1));
+      await server.endSessions();
+    }
+    assert.equal(made.filter((sql) => sql.startsWith("CREATE TABLE")).length, 3, made.join("\n"));
+  });
 });

@@ -3,13 +3,16 @@ import { createHash, randomBytes } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { DuckDBInstance } from "@duckdb/node-api";
 import type { Batch, Destination, FileFormat, StagedFile } from "../../destinations/destination.ts";
-import type { SnowflakeDeps, SnowflakeOptions } from "../../destinations/snowflake/index.ts";
+import { sessionOpener } from "../../destinations/snowflake/client.ts";
+import { openSnowflakeOn, type SnowflakeDeps, type SnowflakeOptions } from "../../destinations/snowflake/index.ts";
+import type { OpenSession, Statement } from "../../destinations/snowflake/statement.ts";
 import { intervalName, type Interval } from "../../src/intervals/interval.ts";
 import type { Column } from "../../src/models/column.ts";
 import { EXPORT, hours } from "../conformance/batches.ts";
-import { openTestSnowflake, snowflakeOptions } from "../conformance/snowflake_harness.ts";
+import { openTestSnowflake, snowflakeOptions, TEST_DEPS } from "../conformance/snowflake_harness.ts";
 import { DATABASE, snowflakeServer, type SnowflakeServer } from "../harness/snowflake.ts";
 
 const found = await snowflakeServer();
@@ -19,6 +22,40 @@ export const skip = "skip" in found ? found.skip : false;
 /** Only to be used where `skip` is false. */
 export const server = found as SnowflakeServer;
 export const SIGNAL = AbortSignal.timeout(600_000);
+
+/** Called around each statement of the destination's sessions, also where it fails; it may wait, or throw. */
+export interface StatementHook {
+  readonly before?: (statement: Statement) => Promise<void> | void;
+  readonly after?: (statement: Statement) => Promise<void> | void;
+}
+
+export function hookedSessions(open: OpenSession, { before, after }: StatementHook): OpenSession {
+  return async (purpose, signal) => {
+    const session = await open(purpose, signal);
+    return {
+      async execute(statement, inner) {
+        await before?.(statement);
+        try {
+          return await session.execute(statement, inner);
+        } finally {
+          await after?.(statement);
+        }
+      },
+      [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
+    };
+  };
+}
+
+/** A destination on sessions that are hooked; its warnings are nobody's concern. */
+export function openHooked(options: SnowflakeOptions, hook: StatementHook): Destination {
+  const open = hookedSessions(sessionOpener(options), hook);
+  return openSnowflakeOn(open, options, { export: EXPORT }, { ...TEST_DEPS, onWarning: () => undefined });
+}
+
+/** Resolves when the server has been told something that matches, also where it has not answered yet. */
+export async function told(pattern: RegExp): Promise<void> {
+  while (!(await server.log()).some(({ sql }) => sql !== undefined && pattern.test(sql))) await setTimeout(20);
+}
 
 export interface BatchOf {
   readonly columns?: readonly Column[];

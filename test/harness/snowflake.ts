@@ -28,14 +28,17 @@ export const PASSWORD = "replayport-test-password";
 export const TOKEN = "replayport-test-oauth-token";
 export const PASSPHRASE = "replayport-test-passphrase";
 
-/** A fault for the statements that match, before they run (or `after` they ran, or `hang` until they are cancelled). */
+/**
+ * A fault for the statements that match: before they run, or `after` they ran; or they `hang` until they are cancelled, or
+ * are put on `hold` until faults are injected anew, and then run.
+ */
 export interface InjectedFault {
   /** A regular expression of Python's; a login is `LOGIN`. */
   readonly match: string;
   readonly code?: string;
   readonly message?: string;
   readonly times: number;
-  readonly kind?: "before" | "after" | "hang";
+  readonly kind?: "before" | "after" | "hang" | "hold";
 }
 
 export interface LogEntry {

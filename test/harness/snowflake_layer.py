@@ -4,12 +4,13 @@ engine. The adapter knows nothing of it.
 
 fakesnow executes: CREATE, ALTER, DESCRIBE, DROP, INSERT, UPDATE, DELETE, SELECT, COPY of Parquet and CSV.
 The layer carries out itself, and each of these is marked `fake` with what it does not prove: logins, session parameters,
-stages (PUT, LIST, REMOVE), COPY of JSON, temporary tables, transactions one after the other, MERGE (DuckDB's own, since
-fakesnow's cannot run in a transaction), CURRENT_… functions.
+stages (PUT, LIST, REMOVE), COPY of JSON, temporary tables, locks of tables, MERGE (DuckDB's own, since fakesnow's cannot run
+in a transaction), CURRENT_… functions.
 
 Usage: python snowflake_layer.py PORT
 """
 
+import contextlib
 import json
 import os
 import re
@@ -48,8 +49,9 @@ faults = []
 log = []
 cancelled = set()
 stages = tempfile.mkdtemp(prefix="replayport-snowflake-stages-")
-transaction_turn = threading.Condition()
-transaction_holder = None
+# An RLock: whoever waits may roll another one back, which releases what that one held.
+locks_changed = threading.Condition(threading.RLock())
+table_locks = {}
 catalog_lock = threading.RLock()
 
 
@@ -71,7 +73,7 @@ class Session:
         self.duck.execute(f"SET TimeZone = '{ACCOUNT_ZONE}'")
         self.parameters = {}
         self.temporary = []
-        self.in_transaction = False
+        self.in_transaction = self.entered = False
         self.idle_since = time.monotonic()
         self.lock = threading.Lock()
 
@@ -85,47 +87,52 @@ class Session:
             self.duck.close()
         sessions.pop(self.token, None)
 
-    def enter_transaction(self):
+    def begin(self):
+        """fake: DuckDB's transaction begins with the first statement that changes something, see `lock_table`."""
+        self.in_transaction = True
+
+    def enter(self):
+        if self.in_transaction and not self.entered:
+            self.duck.execute("BEGIN TRANSACTION")
+            self.entered = True
+
+    def lock_table(self, table, sees_before):
         """
-        fake: one transaction at a time, in the place of Snowflake's locks on tables. It shows what the second of two sees
-        of the first, and not that the locks are held from where the adapter takes them. One that sits idle while another
-        waits is rolled back, as Snowflake does after 5 minutes.
+        fake: UPDATE, DELETE and MERGE hold their table until the transaction ends, as in Snowflake; one that sits idle while
+        another waits is rolled back, which takes 5 minutes there. DuckDB's snapshot is taken after the wait, or before it
+        where `sees_before`: a MERGE that waits may not see what was committed meanwhile, the worst that READ COMMITTED allows.
         """
-        global transaction_holder
-        if self.in_transaction:
-            return
+        if sees_before:
+            self.enter()
         until = time.monotonic() + LOCK_WAIT_S
-        with transaction_turn:
-            while transaction_holder is not None:
-                holder = transaction_holder
+        with locks_changed:
+            while table_locks.get(table, self) is not self:
+                holder = table_locks[table]
                 if time.monotonic() - holder.idle_since > IDLE_TRANSACTION_S and holder.lock.acquire(blocking=False):
                     try:
-                        holder.leave_transaction("ROLLBACK", notified=True)
+                        holder.leave_transaction("ROLLBACK")
                     finally:
                         holder.lock.release()
                     continue
                 if time.monotonic() > until:
                     raise Refused("000625", "Statement aborted because of a lock that another transaction holds", "57014")
-                transaction_turn.wait(0.05)
-            transaction_holder = self
-        self.duck.execute("BEGIN TRANSACTION")
-        self.in_transaction = True
+                locks_changed.wait(0.05)
+            table_locks[table] = self
+        self.enter()
 
-    def leave_transaction(self, verb, notified=False):
-        global transaction_holder
-        if not self.in_transaction:
-            return
+    def release_locks(self):
+        with locks_changed:
+            for table in [table for table, holder in table_locks.items() if holder is self]:
+                del table_locks[table]
+            locks_changed.notify_all()
+
+    def leave_transaction(self, verb):
         try:
-            self.duck.execute(verb)
+            if self.entered:
+                self.duck.execute(verb)
         finally:
-            self.in_transaction = False
-            if notified:
-                transaction_holder = None
-                transaction_turn.notify_all()
-            else:
-                with transaction_turn:
-                    transaction_holder = None
-                    transaction_turn.notify_all()
+            self.entered = self.in_transaction = False
+            self.release_locks()
 
 
 def status(message="Statement executed successfully."):
@@ -202,7 +209,8 @@ def list_or_remove(sql):
     shown = [path if name == "user" else f"{name.rsplit('.', 1)[-1].lower()}/{path}" for path in found]
     if verb == "REMOVE":
         for path in found:
-            os.remove(os.path.join(root, path))
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(os.path.join(root, path))
         return [column("name", "text"), column("result", "text")], [[path, "removed"] for path in shown]
     rows = [[path, str(os.path.getsize(os.path.join(root, real))), "", ""] for path, real in zip(shown, found)]
     return [column("name", "text"), column("size", "fixed"), column("md5", "text"), column("last_modified", "text")], rows
@@ -356,7 +364,7 @@ def run(session, sql):
     if sql.startswith(("LIST ", "REMOVE ")):
         return list_or_remove(sql)
     if sql.startswith("BEGIN"):
-        session.enter_transaction()
+        session.begin()
         return status()
     if sql in ("COMMIT", "ROLLBACK"):
         session.leave_transaction(sql)
@@ -369,6 +377,19 @@ def run(session, sql):
     if sql.startswith(DDL):
         # As in Snowflake: DDL commits what is open.
         session.leave_transaction("COMMIT")
+    try:
+        return run_in_schema(session, sql)
+    finally:
+        if not session.in_transaction:
+            session.release_locks()
+
+
+def run_in_schema(session, sql):
+    changed = re.match(rf"(UPDATE|DELETE FROM|MERGE INTO) {PATH}", sql)
+    if changed:
+        session.lock_table(changed.group(2), sees_before=changed.group(1) == "MERGE INTO")
+    elif sql.startswith("INSERT"):
+        session.enter()
     temporary = re.match(rf"CREATE OR REPLACE TEMPORARY TABLE {PATH}", sql)
     if temporary:
         # fake: a table like others, dropped with its session. Other sessions could see it.
@@ -416,6 +437,12 @@ def work(session, sql, request_id):
             while request_id not in cancelled:
                 time.sleep(0.02)
             raise Refused("000604", "SQL execution canceled", "57014")
+        if fault and fault.get("kind") == "hold":
+            # Until the faults are set anew.
+            while fault in faults:
+                time.sleep(0.02)
+                session.idle_since = time.monotonic()
+            fault = None
         if fault and fault.get("kind") != "after":
             raise Refused(fault["code"], fault.get("message", "injected"), fault.get("state", "42000"))
         try:
