@@ -18,13 +18,27 @@ export interface EmbeddedHarness extends AsyncDisposable {
 /** For `test(name, { skip: embeddedSkip }, …)`: why the embedded engine cannot be started here, or false. */
 export const embeddedSkip: string | false = whyNot();
 
-/** An engine of its own in a temporary directory, on a free port, with a client; all gone when disposed of. */
-export async function embedded(options: Partial<EmbeddedOptions> = {}): Promise<EmbeddedHarness> {
+export interface HarnessOptions extends Partial<EmbeddedOptions> {
+  /** The test ends the engine itself. */
+  readonly dies?: boolean;
+}
+
+/**
+ * An engine of its own in a temporary directory, on a free port, with a client; all gone when disposed of, which fails where
+ * the engine has ended by itself.
+ */
+export async function embedded({ dies, ...options }: HarnessOptions = {}): Promise<EmbeddedHarness> {
   await using stack = new AsyncDisposableStack();
   const directory = await mkdtemp(join(tmpdir(), "replayport-test-"));
   stack.defer(() => rm(directory, { recursive: true, force: true }));
   const path = join(directory, "data");
   const engine = stack.use(await startEmbedded({ path, signal: AbortSignal.timeout(60_000), ...options }));
+  let early: object | undefined;
+  void engine.exited.then((exit) => (early = exit));
+  stack.defer(() => {
+    // An engine that dies leaves nothing but broken lines; this says why they broke.
+    if (early && dies !== true) throw new Error(`the engine ended by itself: ${JSON.stringify(early)}`);
+  });
   const client = createClient({
     url: engine.url,
     request_timeout: 60_000,
