@@ -5,6 +5,7 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { messageOf, ReplayportError } from "../../src/errors.ts";
+import { impersonated } from "./impersonation.ts";
 import type { BigQueryCredentials, Impersonation } from "./options.ts";
 
 const SCOPE = "https://www.googleapis.com/auth/bigquery";
@@ -24,13 +25,9 @@ interface AuthLibrary {
     keyId?: string | undefined;
     scopes: readonly string[];
   }) => TokenClient;
-  readonly GoogleAuth: new (options: { scopes: readonly string[] }) => { getClient(): Promise<TokenClient> };
-  readonly Impersonated: new (options: {
-    sourceClient: TokenClient;
-    targetPrincipal: string;
-    delegates: readonly string[];
-    targetScopes: readonly string[];
-  }) => TokenClient;
+  readonly GoogleAuth: new (options: { scopes: readonly string[] }) => {
+    getClient(): Promise<TokenClient & { readonly email?: string }>;
+  };
 }
 
 interface ServiceAccountKey {
@@ -40,36 +37,38 @@ interface ServiceAccountKey {
   readonly private_key_id?: string;
 }
 
+/** Somebody who asks BigQuery. */
+export interface Identity {
+  readonly client: TokenClient;
+  /** The address that a grant names, where the credentials tell it. */
+  readonly principal: string | undefined;
+}
+
 /** Opens a new client, with a new token: what is done after a token was refused. */
-export type OpenTokens = () => Promise<TokenClient>;
+export type OpenTokens = () => Promise<Identity>;
 
 export function tokensOf(credentials: BigQueryCredentials, impersonate: Impersonation | undefined): OpenTokens {
   return async () => {
-    const scope = impersonate ? WIDE_SCOPE : SCOPE;
-    const source = await openSource(credentials, scope);
+    const source = await openSource(credentials, impersonate ? WIDE_SCOPE : SCOPE);
     if (!impersonate) return source;
-    const { Impersonated } = library();
-    return new Impersonated({
-      sourceClient: source,
-      targetPrincipal: impersonate.serviceAccount,
-      delegates: impersonate.delegates ?? [],
-      targetScopes: [SCOPE],
-    });
+    return { client: impersonated(source.client, impersonate, SCOPE), principal: impersonate.serviceAccount };
   };
 }
 
-async function openSource(credentials: BigQueryCredentials, scope: string): Promise<TokenClient> {
+async function openSource(credentials: BigQueryCredentials, scope: string): Promise<Identity> {
   switch (credentials.type) {
-    case "default":
-      return await new (library().GoogleAuth)({ scopes: [scope] }).getClient();
+    case "default": {
+      const client = await new (library().GoogleAuth)({ scopes: [scope] }).getClient();
+      return { client, principal: client.email };
+    }
     case "key":
       return ofKey(credentials.json, scope, "the key in `credentials`");
     case "key_file":
       return ofKey(await readKey(credentials.path), scope, credentials.path);
-    case "access_token":
-      return {
-        getRequestHeaders: () => Promise.resolve(new Headers({ authorization: `Bearer ${credentials.token}` })),
-      };
+    case "access_token": {
+      const headers = { authorization: `Bearer ${credentials.token}` };
+      return { client: { getRequestHeaders: () => Promise.resolve(new Headers(headers)) }, principal: undefined };
+    }
     default:
       return credentials satisfies never;
   }
@@ -84,7 +83,7 @@ async function readKey(path: string): Promise<string> {
 }
 
 /** Nothing of the key is repeated in a message. */
-function ofKey(json: string, scope: string, where: string): TokenClient {
+function ofKey(json: string, scope: string, where: string): Identity {
   let key: ServiceAccountKey;
   try {
     key = JSON.parse(json) as ServiceAccountKey;
@@ -97,7 +96,7 @@ function ofKey(json: string, scope: string, where: string): TokenClient {
       `${where} is not a service account's key${key.type === undefined ? "" : `, but of type ${JSON.stringify(key.type)}`}`,
     );
   }
-  return new (library().JWT)({ email, key: secret, keyId, scopes: [scope] });
+  return { client: new (library().JWT)({ email, key: secret, keyId, scopes: [scope] }), principal: email };
 }
 
 function badKey(message: string): ReplayportError {
@@ -109,6 +108,8 @@ function badKey(message: string): ReplayportError {
 }
 
 function library(): AuthLibrary {
-  const here = createRequire(import.meta.url);
-  return createRequire(here.resolve("@google-cloud/bigquery"))("google-auth-library") as AuthLibrary;
+  // Step by step, since a package manager need not show a package what its dependencies depend on.
+  const steps = ["@google-cloud/bigquery", "@google-cloud/common"];
+  const from = steps.reduce((place, step) => createRequire(place).resolve(step), import.meta.url);
+  return createRequire(from)("google-auth-library") as AuthLibrary;
 }

@@ -9,11 +9,12 @@ import type { Column } from "../../src/models/column.ts";
 import type { Batch, StagedFile } from "../destination.ts";
 import { RECEIPTS_TABLE } from "../warehouse/rows.ts";
 import { type BigQueryContext, inFull, ownDeadline } from "./context.ts";
+import { lackingPermissions } from "./errors.ts";
 import { query } from "./jobs.ts";
 import { readCoverage, readReceipts } from "./ledger.ts";
 import { load } from "./load.ts";
 import { checkLocation } from "./location.ts";
-import { quote } from "./sql.ts";
+import { countRows } from "./sql.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -26,6 +27,14 @@ const COLUMNS: readonly Column[] = [
   column("all_urls", "string[]"),
   column("_version", "int64"),
   column("_exported_at", "timestamp"),
+];
+
+/** What a load does to a table that is there: looks at it, reads it, merges into it, adds columns. */
+const NEEDED = [
+  "bigquery.tables.get",
+  "bigquery.tables.getData",
+  "bigquery.tables.updateData",
+  "bigquery.tables.update",
 ];
 
 export async function check(context: BigQueryContext, signal: AbortSignal): Promise<void> {
@@ -50,14 +59,15 @@ export async function check(context: BigQueryContext, signal: AbortSignal): Prom
   const folder = await mkdtemp(join(tmpdir(), "replayport-check-"));
   try {
     await step("finding the dataset", () => checkLocation(context, signal));
-    await step("looking at the target table", () => client.table(place.table, signal));
+    for (const table of [place.table, context.ledger]) {
+      await step(`looking at ${place.dataset}.${table}`, () => checkStanding(context, table, signal));
+    }
     await step("reading the receipts", () => readCoverage(context, lastHour(context), signal));
     const batch = await probeBatch(context, folder);
     const receipt = await step("loading one row", () => load(probing, batch, signal));
     const what = { action: "bigquery.tables.getData", resource: `${place.dataset}.${probe}` };
-    const where = `WHERE \`start_time\` >= TIMESTAMP '2000-01-01 00:00:00+00'`;
     const rows = await step("reading it back", () =>
-      query(probing, what, `SELECT COUNT(*) AS \`rows\` FROM ${quote(inFull(probing, probe))} ${where}`, {}, signal),
+      query(probing, what, countRows(inFull(probing, probe)), {}, signal),
     );
     const ledger = await step("reading its receipt back", () => readReceipts(probing, batch.interval, signal));
     if (Number(rows[0]?.["rows"]) !== 1 || ledger.length !== 1 || ledger[0]?.attempt !== receipt.attempt) {
@@ -75,6 +85,14 @@ export async function check(context: BigQueryContext, signal: AbortSignal): Prom
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** A table that is there may have an access list of its own, which a table of the check's does not show. */
+async function checkStanding({ client, place }: BigQueryContext, table: string, signal: AbortSignal): Promise<void> {
+  if (!(await client.table(table, signal))) return;
+  const lacking = await client.lacking(table, NEEDED, signal);
+  if (lacking.length === 0) return;
+  throw lackingPermissions(lacking, client.request("bigquery.tables.updateData", `${place.dataset}.${table}`));
 }
 
 /** What of the options shapes jobs, and not the table. */

@@ -4,7 +4,7 @@
  */
 import { BigQuery } from "@google-cloud/bigquery";
 import { openUpload, type Upload } from "./upload.ts";
-import { type OpenTokens, type TokenClient, tokensOf } from "./auth.ts";
+import { type Identity, type OpenTokens, type TokenClient, tokensOf } from "./auth.ts";
 import { type BigQueryRequest, bigqueryError, httpStatus, type JobErrorResult } from "./errors.ts";
 import type { BigQueryOptions } from "./options.ts";
 import type { SchemaField } from "./types.ts";
@@ -24,8 +24,9 @@ export interface JobResource {
 }
 
 export interface TableResource {
+  /** TABLE, VIEW, EXTERNAL, … */
+  readonly type?: string;
   readonly schema?: { readonly fields?: readonly SchemaField[] };
-  readonly location?: string;
 }
 
 /** The slice of the client that is used. Its promises give arrays: the answer comes first. */
@@ -49,6 +50,9 @@ interface Sdk {
     >;
     table(id: string): {
       getMetadata(): Promise<readonly [TableResource, ...unknown[]]>;
+      testIamPermissions(
+        permissions: readonly string[],
+      ): Promise<readonly [{ readonly permissions?: readonly string[] }]>;
       delete(): Promise<unknown>;
     };
   };
@@ -66,12 +70,13 @@ export class Client {
   readonly #options: BigQueryOptions;
   readonly #open: OpenTokens;
   #connection: Promise<Connection> | undefined;
+  #principal: string | undefined;
   #location: Promise<string> | undefined;
 
   constructor(options: BigQueryOptions) {
     this.#options = options;
     this.#open = tokensOf(options.credentials ?? { type: "default" }, options.impersonate);
-    this.endpoint = options.apiEndpoint;
+    this.endpoint = options.apiEndpoint ?? emulator();
     this.project = options.project;
     this.dataset = options.dataset;
   }
@@ -100,6 +105,17 @@ export class Client {
         if (httpStatus(error) === 404 && !/dataset/i.test(String(error))) return undefined;
         throw error;
       }
+    });
+  }
+
+  /** Which of these permissions are lacking on a table that is there. */
+  async lacking(table: string, permissions: readonly string[], signal: AbortSignal): Promise<string[]> {
+    return await this.#call("bigquery.tables.get", `${this.dataset}.${table}`, signal, async ({ sdk }) => {
+      const [{ permissions: granted = [] }] = await sdk
+        .dataset(this.dataset)
+        .table(table)
+        .testIamPermissions(permissions);
+      return permissions.filter((permission) => !granted.includes(permission));
     });
   }
 
@@ -194,7 +210,8 @@ export class Client {
   }
 
   request(action: string, resource: string): BigQueryRequest {
-    return { action, resource: [this.project, resource].filter(Boolean).join("."), endpoint: this.endpoint };
+    const principal = this.#principal ?? this.#options.impersonate?.serviceAccount;
+    return { action, resource: [this.project, resource].filter(Boolean).join("."), endpoint: this.endpoint, principal };
   }
 
   async #call<Answer>(
@@ -220,7 +237,10 @@ export class Client {
 
   #connected(): Promise<Connection> {
     if (this.#connection) return this.#connection;
-    const opening = this.#open().then((tokens) => ({ tokens, sdk: this.#sdk(tokens) }));
+    const opening = this.#open().then(({ client, principal }: Identity) => {
+      this.#principal = principal;
+      return { tokens: client, sdk: this.#sdk(client) };
+    });
     this.#connection = opening;
     // Credentials that could not be opened are looked for again the next time.
     opening.catch(() => {
@@ -230,17 +250,27 @@ export class Client {
   }
 
   #sdk(tokens: TokenClient): Sdk {
-    const { project, apiEndpoint, maxAttempts = DEFAULT_ATTEMPTS } = this.#options;
+    const { project, maxAttempts = DEFAULT_ATTEMPTS } = this.#options;
     const options = {
       projectId: project,
       authClient: tokens,
       timeout: REQUEST_MS,
       userAgent: "replayport",
       retryOptions: { autoRetry: maxAttempts > 1, maxRetries: maxAttempts - 1, maxRetryDelay: 16, totalTimeout: 120 },
-      ...(apiEndpoint === undefined ? {} : { apiEndpoint }),
+      ...(this.endpoint === undefined ? {} : { apiEndpoint: this.endpoint }),
     };
-    return new BigQuery(options as unknown as ConstructorParameters<typeof BigQuery>[0]) as unknown as Sdk;
+    const sdk = new BigQuery(options as unknown as ConstructorParameters<typeof BigQuery>[0]);
+    // Where BIGQUERY_EMULATOR_HOST is set, the client asks there whatever its options say, and without the API's path.
+    if (this.endpoint !== undefined) sdk.baseUrl = `${this.endpoint}/bigquery/v2`;
+    return sdk as unknown as Sdk;
   }
+}
+
+/** The variable that Google's clients know; with or without scheme and the API's path. */
+function emulator(): string | undefined {
+  const host = process.env["BIGQUERY_EMULATOR_HOST"];
+  if (host === undefined || host === "") return undefined;
+  return (/^https?:\/\//.test(host) ? host : `http://${host}`).replace(/\/+$/, "").replace(/\/bigquery\/v2$/, "");
 }
 
 /** The client's requests cannot be cancelled; what comes of one after an abort is met and dropped. */

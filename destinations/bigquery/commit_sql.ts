@@ -34,12 +34,14 @@ export interface Rows {
 
 /**
  * Whether a start that has moved can be bounded: only where start and end are the least and the greatest of what was ever
- * seen of a session, as in session_replays. A model of users' own may have columns of these names that mean something else;
- * its key tells.
+ * seen of a session, as in session_replays. A SELECT of users' own may have columns of these names that mean something else;
+ * of its columns nothing is known, so all count as personal.
  */
 export function hasRange({ columns, key }: Rows): boolean {
-  const certain = (name: string): boolean =>
-    columns.some((column) => column.name === name && column.type === "timestamp" && !column.nullable);
+  const certain = (wanted: string): boolean =>
+    columns.some(
+      ({ name, type, nullable, privacy }) => name === wanted && type === "timestamp" && !nullable && privacy === "none",
+    );
   return key.join() === "team_id,session_id" && certain(PARTITION_COLUMN) && certain(END_COLUMN);
 }
 
@@ -155,12 +157,13 @@ export function merge(commit: Commit, staged: StagedRows): string {
     `S.${version} > T.${version}`,
     ...(commit.replace ? [`(S.${version} = T.${version} AND S.${exportedAt} > T.${exportedAt})`] : []),
   ].join(" OR ");
+  const start = `T.${quote(PARTITION_COLUMN)}`;
   const on = [
     ...key.map((name) => `T.${quote(name)} = S.${quote(name)}`),
     ...(range
       ? [
-          `T.${quote(PARTITION_COLUMN)} >= ${timestampOfMicros(range.from)}`,
-          `T.${quote(PARTITION_COLUMN)} <= ${timestampOfMicros(range.to)}`,
+          // Rows without a start came while the column was left out of the export.
+          `(${start} IS NULL OR (${start} >= ${timestampOfMicros(range.from)} AND ${start} <= ${timestampOfMicros(range.to)}))`,
         ]
       : []),
   ];

@@ -4,9 +4,10 @@ import type { Column } from "../../src/models/column.ts";
 import type { Batch } from "../destination.ts";
 import { PARTITION_COLUMN } from "../warehouse/rows.ts";
 import { planTable } from "../warehouse/table_plan.ts";
+import type { TableResource } from "./client.ts";
 import { type BigQueryContext, inFull } from "./context.ts";
 import { query } from "./jobs.ts";
-import { addColumns, createTable, LEDGER_COLUMNS, type TableShape } from "./sql.ts";
+import { addColumns, createTable, LEDGER_COLUMNS, quote, type TableShape } from "./sql.ts";
 import { existingColumn, fits, isArray, targetType } from "./types.ts";
 
 const DEFAULT_CLUSTER = ["team_id", "session_id"];
@@ -101,7 +102,9 @@ async function ensureTable(
   const resource = `${context.place.dataset}.${table}`;
   // Another worker may make the table, or a part of it, between the look and the statement: then one looks again.
   for (let look = 0; ; look += 1) {
-    const existing = (await client.table(table, signal))?.schema?.fields?.map(existingColumn);
+    const found = await client.table(table, signal);
+    if (found) checkLoadable(shape, found);
+    const existing = found?.schema?.fields?.map(existingColumn);
     const plan = planTable(
       shape.table,
       existing,
@@ -124,6 +127,31 @@ async function ensureTable(
     await query(context, { action, resource }, sql, {}, signal);
   }
   context.ready.add(signature);
+}
+
+/** What no column of ours can mend: no table, or columns that a load would have to leave empty and may not. */
+function checkLoadable({ table, columns, key }: TableShape, { type = "TABLE", schema }: TableResource): void {
+  if (type !== "TABLE") {
+    throw new ReplayportError(`${table} is of type ${type}, and rows can be merged into tables only`, {
+      code: "bigquery.no_table",
+      remedy: "give-up",
+      hint: "Name another `table`; it is made where it is missing.",
+    });
+  }
+  const byName = new Map(columns.map((column) => [column.name.toLowerCase(), column]));
+  const stuck = (schema?.fields ?? []).filter(({ name = "", mode, defaultValueExpression }) => {
+    const ours = byName.get(name.toLowerCase());
+    if (mode !== "REQUIRED" || (ours && key.includes(ours.name))) return false;
+    return ours ? ours.nullable || ours.privacy !== "none" : defaultValueExpression === undefined;
+  });
+  if (stuck.length === 0) return;
+  const statements = stuck.map(
+    ({ name = "" }) => `ALTER TABLE ${quote(table)} ALTER COLUMN ${quote(name)} DROP NOT NULL;`,
+  );
+  throw new ReplayportError(
+    `${table} has columns that are NOT NULL and that a load may have to leave empty: ${stuck.map(({ name }) => name).join(", ")}`,
+    { code: "bigquery.not_null", remedy: "give-up", hint: statements.join(" ") },
+  );
 }
 
 function wrongOption(option: string, detail: string): ReplayportError {

@@ -13,6 +13,8 @@ export interface BigQueryRequest {
   readonly resource: string;
   /** What was asked: the endpoint, or Google's. */
   readonly endpoint: string | undefined;
+  /** Who asks, as a grant names it; undefined where the credentials do not tell. */
+  readonly principal: string | undefined;
 }
 
 /** The slice of the client's errors, and of the errors of its transport, that is read here. */
@@ -94,6 +96,7 @@ function judge({ reason, status, message }: Fault, request: BigQueryRequest): Ve
   }
   switch (reason) {
     case "accessDenied":
+    case "accessNotConfigured":
       return denied(message, request);
     case "billingNotEnabled":
       return stop("bigquery.billing", `Enable billing for the project ${project(request)}: loads and MERGE need it.`);
@@ -181,24 +184,45 @@ function judge({ reason, status, message }: Fault, request: BigQueryRequest): Ve
 
 /** Google names the missing permission in the message; where it does not, it is the one that the request needs. */
 function denied(message: string, request: BigQueryRequest): Verdict {
+  const disabled = /\b(\w+\.googleapis\.com)\b/.exec(message)?.[1] ?? "bigquery.googleapis.com";
+  if (/has not been used in project|SERVICE_DISABLED|API .* is disabled/i.test(message)) {
+    return stop("bigquery.api_disabled", `gcloud services enable ${disabled} --project=${project(request)}`);
+  }
   const permission = /\b(bigquery|iam|serviceusage)\.[a-z]+\.[A-Za-z]+\b/i.exec(message)?.[0] ?? request.action;
   return stop("bigquery.access_denied", `${permission} is missing: ${grant(permission, request)}`);
 }
 
+/** What is missing on a table that is there, by its own access list. */
+export function lackingPermissions(permissions: readonly string[], request: BigQueryRequest): ReplayportError {
+  const [first = ""] = permissions;
+  return new ReplayportError(`${request.resource} cannot be loaded into: ${permissions.join(", ")} is missing`, {
+    code: "bigquery.access_denied",
+    remedy: "give-up",
+    hint: grant(first, request),
+  });
+}
+
+/** The statement that gives a permission. */
 function grant(permission: string, request: BigQueryRequest): string {
+  const { principal = "<its address>" } = request;
+  const member = `${/^[^@]+@[^@]+$/.test(principal) && !principal.endsWith(".gserviceaccount.com") ? "user" : "serviceAccount"}:${principal}`;
   if (permission.startsWith("iam.")) {
-    return "grant roles/iam.serviceAccountTokenCreator on the service account to who impersonates it.";
+    return `gcloud iam service-accounts add-iam-policy-binding ${principal} --member="serviceAccount:<who impersonates it>" --role="roles/iam.serviceAccountTokenCreator"`;
   }
-  const role = permission.startsWith("serviceusage.")
-    ? "roles/serviceusage.serviceUsageConsumer"
-    : permission.startsWith("bigquery.jobs.")
-      ? "roles/bigquery.jobUser"
-      : undefined;
+  const role = projectRole(permission);
   if (role !== undefined) {
-    return `gcloud projects add-iam-policy-binding ${project(request)} --member="serviceAccount:<it>" --role="${role}"`;
+    return `gcloud projects add-iam-policy-binding ${project(request)} --member="${member}" --role="${role}"`;
   }
   const [owner = "", dataset = "<dataset>"] = request.resource.split(".");
-  return `GRANT \`roles/bigquery.dataEditor\` ON SCHEMA \`${owner}\`.\`${dataset}\` TO "serviceAccount:<it>";`;
+  return `GRANT \`roles/bigquery.dataEditor\` ON SCHEMA \`${owner}\`.\`${dataset}\` TO "${member}";`;
+}
+
+/** The least predefined role with this permission, where it is one on the project; undefined where it is on a dataset. */
+function projectRole(permission: string): string | undefined {
+  if (permission.startsWith("serviceusage.")) return "roles/serviceusage.serviceUsageConsumer";
+  // Only jobs of others need this: more than one account loads this table.
+  if (permission === "bigquery.jobs.get") return "roles/bigquery.resourceViewer";
+  return permission.startsWith("bigquery.jobs.") ? "roles/bigquery.jobUser" : undefined;
 }
 
 function missing(message: string, request: BigQueryRequest): Verdict {

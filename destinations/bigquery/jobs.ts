@@ -103,12 +103,14 @@ function unknown(jobId: string, error: unknown): never {
 /** The configuration of a query job. */
 export function queryConfiguration(context: BigQueryContext, sql: string, subject: JobSubject = {}): object {
   const { options } = context;
+  const limit = options.maximumBytesBilled === undefined ? undefined : String(options.maximumBytesBilled);
   return {
     query: {
       query: sql,
       useLegacySql: false,
       useQueryCache: false,
-      ...(options.maximumBytesBilled === undefined ? {} : { maximumBytesBilled: String(options.maximumBytesBilled) }),
+      // The second holds each statement of a script to it.
+      ...(limit === undefined ? {} : { maximumBytesBilled: limit, scriptOptions: { statementByteBudget: limit } }),
     },
     labels: jobLabels(options.labels ?? {}, context.export, subject),
   };

@@ -136,3 +136,8 @@ FROM ${quote(place.ledger)} AS receipt
 WHERE ${ofExport(place)} AND receipt.\`interval_start\` < ${timestamp(end)} AND receipt.\`interval_end\` > ${timestamp(start)}
 ORDER BY receipt.\`interval_start\`, receipt.\`interval_end\``;
 }
+
+/** For a check. */
+export function countRows(table: string): string {
+  return `SELECT COUNT(*) AS \`rows\` FROM ${quote(table)}`;
+}

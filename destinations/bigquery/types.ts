@@ -8,6 +8,7 @@ export interface SchemaField {
   readonly name?: string;
   readonly type?: string;
   readonly mode?: string;
+  readonly defaultValueExpression?: string;
 }
 
 const TYPES: Readonly<Record<ColumnType, string>> = {
@@ -54,7 +55,10 @@ export function existingColumn({ name = "", type = "", mode }: SchemaField): Exi
  * The column in a staging table and in the schema of a load job. All are nullable: whether a key is missing is counted
  * after the load, which says more than a job that fails. Lists come as text in CSV, which has no form for them.
  */
-export function stagingField(column: Column, format: FileFormat): Required<SchemaField> {
+export function stagingField(
+  column: Column,
+  format: FileFormat,
+): Required<Pick<SchemaField, "name" | "type" | "mode">> {
   if (!isArray(column)) return { name: column.name, type: TYPES[column.type], mode: "NULLABLE" };
   if (format === "csv") return { name: column.name, type: "STRING", mode: "NULLABLE" };
   return { name: column.name, type: column.type === "string[]" ? "STRING" : "TIMESTAMP", mode: "REPEATED" };

@@ -2,6 +2,8 @@
 import { resolve } from "node:path";
 import * as z from "zod";
 import type { Compression, ExportDefinition } from "../export/definition.ts";
+import type { ColumnType } from "../models/column.ts";
+import { exportedColumns } from "../models/session_replays_query.ts";
 import { httpUrl, size, text } from "./fields.ts";
 import type { Path } from "./path.ts";
 import type { Report } from "./problems.ts";
@@ -35,6 +37,7 @@ const LABEL = /^[a-z][a-z0-9_-]{0,62}$/;
 const LEAST_BILLED = 10 * 1024 * 1024;
 
 const MOST_CLUSTERS = 4;
+const DELETED = "is_deleted";
 
 export const bigquerySchema = z
   .strictObject({
@@ -190,9 +193,42 @@ const LOADABLE: Readonly<Record<ExportDefinition["format"], readonly Compression
   csv: ["gzip", "none"],
 };
 
-export function checkBigQueryFormat(definition: ExportDefinition, report: Report): void {
-  const { name, format, compression } = definition;
-  if (LOADABLE[format].includes(compression)) return;
-  const fix = `Write compression: ${LOADABLE[format].join(" or ")}${format === "parquet" ? "" : ", or format: parquet"}.`;
-  report.add(["exports", name, "compression"], `BigQuery cannot load ${format} compressed with ${compression}`, fix);
+/** What shows only once export and destination are known: the columns of session_replays, and how files are compressed. */
+export function checkBigQuery(definition: ExportDefinition, config: BigQueryConfig, report: Report): void {
+  const { name, format, compression, model, selection, destination } = definition;
+  if (!LOADABLE[format].includes(compression)) {
+    const fix = `Write compression: ${LOADABLE[format].join(" or ")}${format === "parquet" ? "" : ", or format: parquet"}.`;
+    report.add(["exports", name, "compression"], `BigQuery cannot load ${format} compressed with ${compression}`, fix);
+  }
+  // Only ClickHouse knows the columns of a SELECT; a load says what does not fit.
+  if (model.kind !== "session_replays") return;
+  const { exclude } = selection.rules;
+  if (exclude.includes(DELETED)) {
+    const fix = `Remove it: \`on_delete: ${config.onDelete}\` of ${destination} finds deleted sessions by this column.`;
+    report.add(["exports", name, "columns", "exclude", exclude.indexOf(DELETED)], "cannot be left out", fix);
+  }
+  const types = new Map(exportedColumns(selection).map((column) => [column.name, column.type]));
+  const wrong = (option: Path, column: string, fits: (type: ColumnType) => boolean, fix: string): void => {
+    const type = types.get(column);
+    if (type !== undefined && fits(type)) return;
+    const problem = type === undefined ? `${name} exports no column ${column}` : `${column} is of type ${type}`;
+    report.add(["destinations", destination, ...option], problem, fix);
+  };
+  for (const [index, column] of (config.clusterBy ?? []).entries()) {
+    const fix = "Name columns of single values; fractions cannot be clustered by.";
+    wrong(["cluster_by", index], column, (type) => !type.endsWith("[]") && type !== "float64", fix);
+  }
+  for (const [index, column] of (config.jsonColumns ?? []).entries()) {
+    const fits = (type: ColumnType): boolean => type.endsWith("[]") || (type === "string" && column !== "session_id");
+    wrong(["json_columns", index], column, fits, "Name columns of text or of lists that are not part of the key.");
+  }
+  if (config.partitionBy !== undefined && config.partitionBy !== "none") {
+    const fits = (type: ColumnType): boolean => type === "timestamp";
+    wrong(
+      ["partition_by", "column"],
+      config.partitionBy.column,
+      fits,
+      "Name a column of times, for example start_time.",
+    );
+  }
 }

@@ -7,7 +7,7 @@ import { type AlertsConfig, resolveAlerts } from "./alerts.ts";
 import { type DestinationConfig, destinationSchema, resolveDestination } from "./destinations.ts";
 import { type Environment, substituteTree, type SubstitutedTree } from "./env.ts";
 import { resolveExport, type Shared } from "./exports.ts";
-import { checkBigQueryFormat } from "./bigquery.ts";
+import { checkBigQuery } from "./bigquery.ts";
 import { NAME } from "./fields.ts";
 import { type FleetConfig, type RedisConfig, resolveFleet, resolveRedis } from "./fleet.ts";
 import { type HttpConfig, resolveHttp } from "./http.ts";
@@ -226,8 +226,9 @@ async function resolveConfig(
   }
   checkCollisions(exports, destinations, report);
   for (const definition of exports) {
-    if (destinations[definition.destination]?.type === "bigquery") checkBigQueryFormat(definition, report);
-    if (destinations[definition.destination]?.type === "snowflake") checkSnowflakeFormat(definition, report);
+    const destination = destinations[definition.destination];
+    if (destination?.type === "bigquery") checkBigQuery(definition, destination, report);
+    if (destination?.type === "snowflake") checkSnowflakeFormat(definition, report);
   }
   const redis = settings.redis && resolveRedis(settings.redis, folder);
   const secrets = [...collectSecrets(substituted), redis?.password ?? ""].filter(Boolean);

@@ -1,4 +1,4 @@
-/** What a row becomes in BigQuery, by way of every format; which rows a MERGE has to find; how a table grows. */
+/** What a row becomes in BigQuery, by way of every format, and which rows a MERGE has to find. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import type { Column } from "../../src/models/column.ts";
@@ -144,38 +144,6 @@ suite("bigquery: rows", { skip, concurrency: false }, () => {
     assert.deepEqual(await current(world), ["b v1"]);
     await destination.load(await batches.batch(hours(2), [replay("a", 3, { deleted: true })]), signal);
     assert.deepEqual(await current(world), ["b v1"]);
-  });
-
-  test("a table gets the columns that the export gained, and keeps those of its users", async ({ signal }) => {
-    await using world = await openBigQueryWorld();
-    await using batches = await ReplayBatches.open();
-    await using destination = world.healthy();
-    const fewer = REPLAY_COLUMNS.filter(({ name }) => name !== "score" && name !== "blocks");
-    await destination.load(await batches.batch(hours(0), [replay("a", 1), replay("b", 1)], { columns: fewer }), signal);
-    await world.select("ALTER TABLE TABLE_ ADD COLUMN note STRING");
-    await world.select("UPDATE TABLE_ SET note = 'mine' WHERE session_id = 'a'");
-    await destination.load(await batches.batch(hours(1), [replay("a", 2)]), signal);
-    const found = await world.select(
-      "SELECT session_id, note, score, ARRAY_LENGTH(blocks) FROM TABLE_ ORDER BY session_id",
-    );
-    assert.deepEqual(found.slice(0, 1), [["a", "mine", "0.5", "2"]]);
-    assert.deepEqual(found[1]?.slice(0, 3), ["b", null, null]);
-  });
-
-  test("a column of another type is an error with both types, and nothing is loaded", async ({ signal }) => {
-    await using world = await openBigQueryWorld();
-    await using batches = await ReplayBatches.open();
-    await using destination = world.healthy();
-    await world.select("CREATE TABLE TABLE_ (session_id INT64, start_time STRING)");
-    const error = await rejectsWith(
-      "give-up",
-      destination.load(await batches.batch(hours(0), [replay("a", 1)]), signal),
-    );
-    assert.match(
-      error.message,
-      /session_id is INT64, the export needs STRING; start_time is STRING, the export needs TIMESTAMP/,
-    );
-    assert.deepEqual(await world.leftovers(), []);
   });
 
   test("json_columns: lists and texts become JSON", async ({ signal }) => {

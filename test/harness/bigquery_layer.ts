@@ -7,7 +7,8 @@
  * - `outputRows` of a load job counts its own rows, and not those of the table;
  * - gzipped text, and CSV's null marker, are read; a load into a table that is gone fails as BigQuery says it;
  * - ALTER TABLE with several ADD COLUMN;
- * - the schema of a table tells JSON columns, and those that ALTER TABLE has added.
+ * - the schema of a table tells JSON columns, and those that ALTER TABLE has added;
+ * - permissions on a table can be asked for.
  */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
@@ -49,6 +50,8 @@ export interface BigQueryLayer extends AsyncDisposable {
   readonly jobs: ReadonlyMap<string, { readonly configuration: Configuration }>;
   /** Awaited before each job is run: for tests that look at a job while it runs. */
   beforeJob: (jobId: string) => Promise<void>;
+  /** Permissions that nobody has on any table, as far as one asks for them. */
+  readonly denied: Set<string>;
   /** Called from within `beforeJob`: what is begun here has its jobs run before the one that is held. */
   overtake(work: () => Promise<void>): void;
   /** Resolves when what was begun by `overtake` has ended. */
@@ -63,7 +66,7 @@ export async function openBigQueryLayer(target: string): Promise<BigQueryLayer> 
   let queue: Promise<unknown> = Promise.resolve();
   let overtaking: Promise<void> = Promise.resolve();
   let sessionCount = 0;
-  const layer = { beforeJob: (_: string) => Promise.resolve() };
+  const layer = { beforeJob: (_: string) => Promise.resolve(), denied: new Set<string>() };
 
   const ask = async (path: string, body?: object): Promise<{ status: number; answer: unknown }> => {
     const init = body
@@ -240,6 +243,11 @@ export async function openBigQueryLayer(target: string): Promise<BigQueryLayer> 
     }
     if (kind === "jobs" && incoming.method === "POST") {
       send(answer, 200, { kind: "bigquery#jobCancelResponse", job });
+      return;
+    }
+    if (url.pathname.endsWith(":testIamPermissions")) {
+      const { permissions } = JSON.parse(body.toString("utf8")) as { permissions: string[] };
+      send(answer, 200, { permissions: permissions.filter((one) => !layer.denied.has(one)) });
       return;
     }
     const response = await fetch(target + (incoming.url ?? "/"), {

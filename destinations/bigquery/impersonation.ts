@@ -1,0 +1,69 @@
+/**
+ * A token of a service account that other credentials stand in for:
+ * https://cloud.google.com/iam/docs/create-short-lived-credentials-direct
+ *
+ * The library's own class is not used: it prints a warning to stderr whenever it is made, between lines of JSON.
+ */
+import type { TokenClient } from "./auth.ts";
+import type { Impersonation } from "./options.ts";
+
+const ENDPOINT = "https://iamcredentials.googleapis.com";
+const LIFETIME_S = 3600;
+/** A token is renewed so long before it ends: an upload of a part may take as long. */
+const EARLY_MS = 300_000;
+const REQUEST_MS = 60_000;
+
+interface Answer {
+  readonly accessToken?: string;
+  readonly expireTime?: string;
+  readonly error?: { readonly message?: string };
+}
+
+/** In the form that the client's own errors have. */
+class ImpersonationError extends Error {
+  override readonly name = "ImpersonationError";
+  readonly code: number;
+
+  constructor(account: string, status: number, message: string) {
+    super(`unable to impersonate ${account}: ${message}`);
+    this.code = status;
+  }
+}
+
+/** @param endpoint for tests, an origin */
+export function impersonated(
+  source: TokenClient,
+  { serviceAccount, delegates = [] }: Impersonation,
+  scope: string,
+  now: () => number = Date.now,
+  endpoint = ENDPOINT,
+): TokenClient {
+  const url = `${endpoint}/v1/projects/-/serviceAccounts/${encodeURIComponent(serviceAccount)}:generateAccessToken`;
+  const body = JSON.stringify({
+    scope: [scope],
+    lifetime: `${LIFETIME_S}s`,
+    ...(delegates.length > 0 ? { delegates: delegates.map((one) => `projects/-/serviceAccounts/${one}`) } : {}),
+  });
+  const request = async (): Promise<{ token: string; until: number }> => {
+    const headers = await source.getRequestHeaders(url);
+    headers.set("content-type", "application/json");
+    const response = await fetch(url, { method: "POST", headers, body, signal: AbortSignal.timeout(REQUEST_MS) });
+    const answer = (await response.json().catch(() => ({}))) as Answer;
+    if (!response.ok || answer.accessToken === undefined) {
+      throw new ImpersonationError(serviceAccount, response.status, answer.error?.message ?? `HTTP ${response.status}`);
+    }
+    return { token: answer.accessToken, until: Date.parse(answer.expireTime ?? "") || now() + LIFETIME_S * 1000 };
+  };
+  let current: Promise<{ token: string; until: number }> | undefined;
+  const fresh = async (): Promise<string> => {
+    const asked = current;
+    const known = await asked?.catch(() => undefined);
+    if (known && known.until - EARLY_MS > now()) return known.token;
+    // Of several that come here at the same time, one asks.
+    if (current === undefined || current === asked) current = request();
+    return (await current).token;
+  };
+  return {
+    getRequestHeaders: async () => new Headers({ authorization: `Bearer ${await fresh()}` }),
+  };
+}
