@@ -5,6 +5,15 @@ import { type Interval, intervalName, parseIntervalName } from "../intervals/int
 const date = z.iso.datetime().transform((text) => new Date(text));
 const optional = <T extends z.ZodType>(type: T) => type.optional().transform((value) => value);
 
+/** With every key there, as the interfaces have them: zod leaves out those that were not in the text. */
+function whole<Shape extends z.core.$ZodShape>(shape: Shape) {
+  const keys = Object.keys(shape);
+  return z.object(shape).transform((value) => {
+    const found: Record<string, unknown> = value;
+    return Object.fromEntries(keys.map((key) => [key, found[key]])) as typeof value;
+  });
+}
+
 /** As `20261001T000000Z_20261001T010000Z`. */
 export const intervalText = z.string().transform((text, context): Interval => {
   const interval = parseIntervalName(text);
@@ -13,7 +22,7 @@ export const intervalText = z.string().transform((text, context): Interval => {
   return z.NEVER;
 });
 
-export const errorSchema = z.object({
+export const errorSchema = whole({
   code: z.string(),
   message: z.string(),
   hint: optional(z.string()),
@@ -21,16 +30,16 @@ export const errorSchema = z.object({
   at: date,
 });
 
-export const pauseSchema = z.object({
+export const pauseSchema = whole({
   reason: z.string(),
   since: date,
   by: z.string(),
   probeAt: optional(date),
 });
 
-export const heldSchema = z.object({ interval: intervalText, error: errorSchema, until: optional(date) });
+export const heldSchema = whole({ interval: intervalText, error: errorSchema, until: optional(date) });
 
-export const receiptSchema = z.object({
+export const receiptSchema = whole({
   interval: intervalText,
   rows: z.number(),
   bytes: z.number(),
@@ -39,7 +48,7 @@ export const receiptSchema = z.object({
 });
 
 /** The ledger as a scheduler last saw it. */
-export const ledgerSchema = z.object({
+export const ledgerSchema = whole({
   due: z.number(),
   loadedUntil: optional(date),
   gaps: z.array(intervalText),
@@ -48,7 +57,7 @@ export const ledgerSchema = z.object({
 });
 export type LedgerSnapshot = z.output<typeof ledgerSchema>;
 
-export const runSchema = z.object({
+export const runSchema = whole({
   id: z.string(),
   export: z.string(),
   interval: intervalText,
@@ -68,7 +77,7 @@ export const runSchema = z.object({
 });
 
 /** What a running job tells of itself, as BullMQ's progress. */
-export const progressSchema = z.object({
+export const progressSchema = whole({
   stage: z.enum(["ledger", "counting", "staging", "loaded"]),
   rows: z.number(),
   bytes: z.number(),
@@ -77,7 +86,7 @@ export const progressSchema = z.object({
 });
 export type JobProgress = z.output<typeof progressSchema>;
 
-export const memberSchema = z.object({
+export const memberSchema = whole({
   kind: z.enum(["scheduler", "worker"]),
   name: z.string(),
   version: z.string(),

@@ -18,6 +18,8 @@ export interface DashboardDependencies {
 /** A page that people wait for: what Redis does not tell by then is left out. */
 const PAGE_MS = 5_000;
 const RUNS_SHOWN = 12;
+/** Failures with one reason are one row: so more are read than shown. */
+const FAILURES_READ = 200;
 
 export async function askForToken(c: Context, status: 200 | 401, problem?: string): Promise<Response> {
   return await c.html(loginPage(problem), status);
@@ -49,23 +51,24 @@ export function addDashboard(app: OpenAPIHono, { fleet, auth, ending, now, redac
 
 async function look(fleet: Fleet, at: Date, redact: (text: string) => string, signal: AbortSignal): Promise<Snapshot> {
   const problems = new Set<string>();
-  const or = async <T>(asked: Promise<T>, nothing: T): Promise<T> => {
+  const health = await fleet.health(signal);
+  const or = async <T>(asked: () => Promise<T>, nothing: T): Promise<T> => {
+    // Where Redis is away, its one sentence says all that the others would, and is there at once.
+    if (!health.redis) return nothing;
     try {
-      return await asked;
+      return await asked();
     } catch (error) {
       problems.add(redact(messageOf(error)));
       return nothing;
     }
   };
-  const [health, exports, queue, backfills, running, failed] = await Promise.all([
-    fleet.health(signal),
-    or(fleet.exports(signal), []),
-    or(fleet.queue(signal), undefined),
-    or(fleet.backfills(signal), []),
-    or(fleet.runs({ limit: RUNS_SHOWN, states: ["running", "retrying"] }, signal), []),
-    or(fleet.runs({ limit: RUNS_SHOWN, states: ["failed"] }, signal), []),
+  const [exports, queue, backfills, running, failed] = await Promise.all([
+    or(() => fleet.exports(signal), []),
+    or(() => fleet.queue(signal), undefined),
+    or(() => fleet.backfills(signal), []),
+    or(() => fleet.runs({ limit: RUNS_SHOWN, states: ["running", "retrying"] }, signal), []),
+    or(() => fleet.runs({ limit: FAILURES_READ, states: ["failed"] }, signal), []),
   ]);
-  // Where Redis is away, its one sentence says all that the others would.
   const shown = health.problem === undefined ? [...problems] : [health.problem];
   return { at, health, exports, queue, backfills, running, failed, problems: shown };
 }

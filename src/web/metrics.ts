@@ -197,11 +197,14 @@ function fleetGauges(registers: Registry[]): (fleet: Fleet, signal: AbortSignal)
   const trip = new Gauge({ name: "replayport_redis_round_trip_seconds", help: "One round trip to Redis", registers });
 
   return async (fleet, signal) => {
-    const [health, statuses, depth, all] = await Promise.all([
-      fleet.health(signal),
-      fleet.exports(signal).catch(() => []),
-      fleet.queue(signal).catch(() => undefined),
-      fleet.backfills(signal).catch(() => undefined),
+    // First alone: where Redis is away the others would only wait for longer than a scrape does.
+    const health = await fleet.health(signal);
+    const ask = async <T>(asked: () => Promise<T>): Promise<T | undefined> =>
+      health.redis ? await asked().catch(() => undefined) : undefined;
+    const [statuses, depth, all] = await Promise.all([
+      ask(() => fleet.exports(signal)),
+      ask(() => fleet.queue(signal)),
+      ask(() => fleet.backfills(signal)),
     ]);
     up.set(health.redis ? 1 : 0);
     // A value that nobody has read now would look like one that holds.
@@ -212,7 +215,7 @@ function fleetGauges(registers: Registry[]): (fleet: Fleet, signal: AbortSignal)
     for (const kind of ["scheduler", "worker"] as const) {
       if (health.redis) members.set({ kind }, health.members.filter((one) => one.kind === kind).length);
     }
-    for (const status of statuses) {
+    for (const status of statuses ?? []) {
       for (const { gauge, value } of exports) {
         const number = value(status);
         if (number !== undefined) gauge.set({ export: status.export }, number);

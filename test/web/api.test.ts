@@ -237,7 +237,7 @@ suite("what goes wrong", () => {
 
   test("a method that an address does not take", async () => {
     using client = await openApp();
-    const cases: readonly (readonly [method: string, path: string, allowed: string])[] = [
+    const asked: readonly (readonly [method: string, path: string, allowed: string])[] = [
       ["DELETE", "/api/exports/replays", "GET, HEAD"],
       ["GET", "/api/exports/replays/pause", "POST"],
       ["HEAD", "/api/backfills/k3v9x0qa/cancel", "POST"],
@@ -245,7 +245,7 @@ suite("what goes wrong", () => {
       ["POST", "/metrics", "GET, HEAD"],
       ["OPTIONS", "/login", "GET, HEAD, POST"],
     ];
-    for (const [method, path, allowed] of cases) {
+    for (const [method, path, allowed] of asked) {
       const answer = await client.ask(method, path);
       assert.equal(answer.status, 405, path);
       assert.equal(answer.headers.get("allow"), allowed);
