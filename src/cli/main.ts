@@ -9,6 +9,7 @@ import { createProgram } from "./program.ts";
 
 const redactor = new Redactor();
 const OLDEST_NODE = [22, 12] as const;
+const LET_GO_MS = 3_000;
 
 function nodeIsTooOld(): boolean {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
@@ -65,4 +66,6 @@ if (nodeIsTooOld()) {
   process.exitCode = EXIT.usage;
 } else {
   process.exitCode = await main();
+  // What still holds the process by then, such as a load that does not heed its abort, is not waited for.
+  setTimeout(() => process.exit(), LET_GO_MS).unref();
 }

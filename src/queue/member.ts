@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import type { Member } from "./fleet.ts";
+import { farewell } from "./redis.ts";
 import type { FleetState } from "./state.ts";
 
 const BEAT_MS = 10_000;
@@ -27,9 +28,10 @@ export function beat(
   return {
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);
-      // Where Redis is away this would wait for it.
-      const gone = writing.then(() => state.forgetMember(member.name)).catch(() => undefined);
-      await Promise.race([gone, new Promise<void>((resolve) => setTimeout(resolve, 1_000).unref())]);
+      await farewell(
+        state.client,
+        writing.then(() => state.forgetMember(member.name)),
+      );
     },
   };
 }

@@ -1,4 +1,5 @@
 /** Connections to Redis: one server, sentinels or a cluster; and what its refusals mean. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { Cluster, Redis } from "ioredis";
 import { ReplayportError, messageOf } from "../errors.ts";
 
@@ -29,6 +30,8 @@ export type Patience = "once" | "ask" | "stay";
 const CONNECT_MS = 5_000;
 const ASK_MS = 8_000;
 const LONGEST_PAUSE_MS = 2_000;
+const FAREWELL_MS = 5_000;
+const AWAY_MS = 500;
 
 interface Waiting {
   readonly maxRetriesPerRequest: number | null;
@@ -187,14 +190,22 @@ export async function pingRedis(
   }
 }
 
+/** Whether commands reach Redis now. */
+export function isLive({ status }: RedisClient): boolean {
+  // A Cluster says "connect" for a while, and takes commands then.
+  return status === "ready" || status === "connect";
+}
+
+/** Waits for a last word to Redis; not for long where Redis is away, since that would be waiting for Redis. */
+export async function farewell(client: RedisClient, word: Promise<unknown>): Promise<void> {
+  const said = new AbortController();
+  const late = sleep(isLive(client) ? FAREWELL_MS : AWAY_MS, undefined, { signal: said.signal });
+  await Promise.race([word, late].map((one) => one.catch(() => undefined)));
+  said.abort();
+}
+
 /** Lets go without waiting for a Redis that may be away. */
 export async function leave(client: RedisClient): Promise<void> {
-  if (client.status === "ready") {
-    const gone = client.quit().then(
-      () => undefined,
-      () => undefined,
-    );
-    await Promise.race([gone, new Promise<void>((resolve) => setTimeout(resolve, 1_000).unref())]);
-  }
+  if (isLive(client)) await farewell(client, client.quit());
   client.disconnect();
 }

@@ -23,7 +23,7 @@ import { type BackfillDependencies, feed, recover } from "./backfills.ts";
 import { hull, overlapsAny } from "./backfill_store.ts";
 import { Ledgers, factsOf } from "./coverage.ts";
 import type { Events } from "./events.ts";
-import { jobId, type JobName, type JobRequest } from "./jobs.ts";
+import { jobId, type JobName, type JobRequest, parseJobId } from "./jobs.ts";
 import type { ExportState } from "./state.ts";
 import { write } from "./stored.ts";
 
@@ -106,6 +106,11 @@ export class Scheduler {
   loaded(name: string, interval: Interval, committedAt: Date): void {
     const definition = this.#dependencies.exports.find((one) => one.name === name);
     if (definition) this.#ledgers.add(definition, { interval, committedAt });
+  }
+
+  /** Somebody wants the export looked at now: what was enqueued a moment ago may be enqueued again. */
+  release(name: string): void {
+    for (const id of this.#recent.keys()) if (parseJobId(id)?.export === name) this.#recent.delete(id);
   }
 
   /** Feeds the running backfills, and brings back intervals whose jobs are gone. */

@@ -4,7 +4,7 @@ import cron from "node-cron";
 import { interval } from "../intervals/interval.ts";
 import { outcomeSchema, parseJobId } from "./jobs.ts";
 import { QUEUE } from "./keys.ts";
-import type { RedisClient } from "./redis.ts";
+import { type RedisClient, farewell } from "./redis.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 export interface LoopDependencies {
@@ -21,6 +21,8 @@ const LONGEST_MS = 90_000;
 const WATCH_MS = 30_000;
 /** Waits for the event of a batch or a command before one look for all of them. */
 const GATHER_MS = 20;
+/** BullMQ asks for events again after so long without any; where Redis is away, its end takes as long. */
+const LISTEN_MS = 2_000;
 
 /** What there is to do next: nothing, some exports, or a whole tick. */
 type Wanted = Set<string> | "all";
@@ -67,7 +69,7 @@ export function keepTicking(dependencies: LoopDependencies, signal: AbortSignal)
     });
   };
 
-  const events = new QueueEvents(QUEUE, { connection: client, prefix });
+  const events = new QueueEvents(QUEUE, { connection: client, prefix, blockingTimeout: LISTEN_MS });
   events.on("error", onError);
   // Their types know BullMQ's own events only.
   const on = (name: string, listener: (arrived: Arrived) => void): void => {
@@ -88,7 +90,9 @@ export function keepTicking(dependencies: LoopDependencies, signal: AbortSignal)
     if (name) want(name.export);
   });
   on("wake", (arrived) => {
-    if (typeof arrived.export === "string") want(arrived.export);
+    if (typeof arrived.export !== "string") return;
+    scheduler.release(arrived.export);
+    want(arrived.export);
   });
 
   const task = cron.schedule(EACH_MINUTE, () => want(undefined), { noOverlap: true, suppressMissedWarning: true });
@@ -101,8 +105,7 @@ export function keepTicking(dependencies: LoopDependencies, signal: AbortSignal)
       stop.abort(new Error("the scheduler stops"));
       clearInterval(watch);
       await task.destroy();
-      await working;
-      await events.close();
+      await farewell(client, Promise.all([working, events.close()]));
     },
   };
 }

@@ -23,7 +23,7 @@ import { fleetError } from "./backoff.ts";
 import { type FailureDependencies, judge } from "./failure.ts";
 import { type Outcome, type Task, taskOf } from "./jobs.ts";
 import { QUEUE } from "./keys.ts";
-import type { RedisClient } from "./redis.ts";
+import { type RedisClient, farewell, isLive } from "./redis.ts";
 import { type JobProgress, progressSchema, write } from "./stored.ts";
 
 export interface WorkerDependencies extends FailureDependencies {
@@ -44,7 +44,7 @@ const DEATHS = 10;
 /** How often a worker asks whether the backfills that it works for were cancelled. */
 const CANCEL_MS = 2_000;
 /** After the abort, for loads to let go of what they hold. */
-const LET_GO_MS = 15_000;
+const LET_GO_MS = 8_000;
 
 /** Tells BullMQ when to try again. Its message goes to Redis: the error's code, nothing else. */
 class TryAgain extends Error {
@@ -58,10 +58,16 @@ class TryAgain extends Error {
 /** Tells BullMQ that this was the end; what it was is written down already. */
 class Ended extends UnrecoverableError {}
 
+interface Attempt {
+  readonly task: Task;
+  readonly controller: AbortController;
+  readonly ended: Promise<void>;
+}
+
 export class BatchWorker {
   readonly #dependencies: WorkerDependencies;
   readonly #worker: Worker;
-  readonly #attempts = new Map<string, { readonly task: Task; readonly controller: AbortController }>();
+  readonly #attempts = new Map<string, Attempt>();
   readonly #cancelTimer: NodeJS.Timeout;
   #stopping = false;
 
@@ -85,11 +91,6 @@ export class BatchWorker {
     this.#cancelTimer = setInterval(() => void this.#lookForCancelled(), CANCEL_MS);
   }
 
-  /** How many batches it works on. */
-  get busy(): number {
-    return this.#attempts.size;
-  }
-
   async ready(): Promise<void> {
     await this.#worker.waitUntilReady();
   }
@@ -100,16 +101,25 @@ export class BatchWorker {
    */
   async stop(graceMs: number): Promise<void> {
     clearInterval(this.#cancelTimer);
-    const closing = this.#worker.close().catch(this.#dependencies.onError);
+    const { client, onError } = this.#dependencies;
+    // By force where Redis is away: else BullMQ would wait for a connection to end that has none.
+    const closing = this.#worker.close(!isLive(client)).catch(onError);
     const abort = setTimeout(() => {
       this.#stopping = true;
       for (const { controller } of this.#attempts.values()) controller.abort(new HandedBack());
     }, graceMs);
-    const leave = new AbortController();
-    const late = sleep(graceMs + LET_GO_MS, undefined, { signal: leave.signal }).catch(() => undefined);
-    await Promise.race([closing, late]);
+    const given = new AbortController();
+    const late = sleep(graceMs + LET_GO_MS, undefined, { signal: given.signal }).catch(() => undefined);
+    await Promise.race([this.#idle(), late]);
     clearTimeout(abort);
-    leave.abort();
+    given.abort();
+    // BullMQ has the ends of the last jobs to write. What does not heed its abort goes on until the process ends.
+    if (this.#attempts.size === 0) await farewell(client, closing);
+  }
+
+  async #idle(): Promise<void> {
+    // A job that was being fetched when the stop was asked for may still begin.
+    while (this.#attempts.size > 0) await Promise.all([...this.#attempts.values()].map(({ ended }) => ended));
   }
 
   async #process(job: Job, token: string): Promise<Outcome> {
@@ -131,7 +141,11 @@ export class BatchWorker {
       worker: this.#dependencies.name,
       report: (progress) => this.#report(job, progress),
     };
-    this.#attempts.set(id, { task, controller });
+    let end: () => void = () => undefined;
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    this.#attempts.set(id, { task, controller, ended });
     if (this.#stopping) controller.abort(new HandedBack());
     try {
       controller.signal.throwIfAborted();
@@ -151,6 +165,7 @@ export class BatchWorker {
       throw new Ended(verdict.error.code);
     } finally {
       this.#attempts.delete(id);
+      end();
     }
   }
 
