@@ -45,7 +45,7 @@ export async function check(context: BigQueryContext, signal: AbortSignal): Prom
     place: { ...place, table: probe },
     ledger: `${probe}_receipts`,
     options: { project: place.project, dataset: place.dataset, table: probe, type: "bigquery", ...kept(context) },
-    ready: new Set(),
+    ready: new Map(),
     expires: new Date(context.now().getTime() + 24 * HOUR_MS),
   };
   const step = async <Answer>(what: string, work: () => Promise<Answer>): Promise<Answer> => {

@@ -27,6 +27,7 @@ export interface TableResource {
   /** TABLE, VIEW, EXTERNAL, … */
   readonly type?: string;
   readonly schema?: { readonly fields?: readonly SchemaField[] };
+  readonly timePartitioning?: { readonly field?: string };
 }
 
 /** The slice of the client that is used. Its promises give arrays: the answer comes first. */

@@ -20,9 +20,9 @@ import { setTimeout } from "node:timers/promises";
 import { ReplayportError } from "../../src/errors.ts";
 import { describeInterval } from "../../src/intervals/interval.ts";
 import type { Batch, Receipt } from "../destination.ts";
-import { type Commit, commitScript, hasRange, inspect, type StagedRows } from "./commit_sql.ts";
+import { type Commit, commitScript, inspect, type StagedRows } from "./commit_sql.ts";
 import { type BigQueryContext, inFull, ledgerPlace, ownDeadline } from "./context.ts";
-import { jsonColumns } from "./ddl.ts";
+import { jsonColumns, type Target } from "./ddl.ts";
 import { jobError } from "./errors.ts";
 import { failed, isOf, query, queryConfiguration, runJob } from "./jobs.ts";
 import { type Precondition, readReceipts } from "./ledger.ts";
@@ -35,11 +35,17 @@ const PAUSE_MS = 500;
 /** How far this machine's clock may be behind or ahead of BigQuery's, and no row is doubled. */
 const CLOCK_MS = 3_600_000;
 
+export interface Prepared {
+  /** What stood for the interval before anything was staged. */
+  readonly before: Precondition;
+  readonly staged: Staged;
+  readonly target: Target;
+}
+
 export async function commit(
   context: BigQueryContext,
   batch: Batch,
-  before: Precondition,
-  staged: Staged,
+  prepared: Prepared,
   signal: AbortSignal,
 ): Promise<Receipt> {
   const { client, place } = context;
@@ -48,7 +54,7 @@ export async function commit(
   let tries = 1;
   let last: string | undefined;
   for (;;) {
-    const plan = await planCommit(context, batch, before, staged, signal);
+    const plan = await planCommit(context, batch, prepared, signal);
     generation = plan.head === last ? generation + 1 : 0;
     last = plan.head;
     const jobId = commitJobId(place, plan.head, generation);
@@ -60,7 +66,7 @@ export async function commit(
     if (!failed(job) && !existed && !signal.aborted) {
       const [row] = await client.rows(jobId, signal).catch(() => []);
       const committedAt = Number(row?.["committed_at"] ?? Number.NaN);
-      if (Number.isFinite(committedAt)) return receiptOf(batch, staged, new Date(committedAt));
+      if (Number.isFinite(committedAt)) return receiptOf(batch, prepared.staged, new Date(committedAt));
     }
     // Of another load's job the next plan tells what it did.
     if (own || signal.aborted) {
@@ -81,13 +87,12 @@ export async function commit(
 async function planCommit(
   context: BigQueryContext,
   batch: Batch,
-  before: Precondition,
-  staged: Staged,
+  { before, staged, target }: Prepared,
   signal: AbortSignal,
 ): Promise<Commit> {
   const { options, place } = context;
   const onDelete = options.onDelete ?? "tombstone";
-  const found = await look(context, batch, staged, signal);
+  const found = await look(context, batch, staged, target, signal);
   if (String(found["attempts"]) !== before.attempts) throw lostRace(batch);
   if (onDelete === "delete" && staged.table !== undefined && Number(found["later_deletions"]) > 0) {
     throw overtaken(batch);
@@ -115,18 +120,26 @@ async function planCommit(
 
 type Found = Readonly<Record<string, unknown>>;
 
-async function look(context: BigQueryContext, batch: Batch, staged: Staged, signal: AbortSignal): Promise<Found> {
+async function look(
+  context: BigQueryContext,
+  batch: Batch,
+  staged: Staged,
+  { byStart }: Target,
+  signal: AbortSignal,
+): Promise<Found> {
   const staging = staged.table === undefined ? undefined : inFull(context, staged.table);
+  const pruned = byStart ? inFull(context, context.place.table) : undefined;
   const since = new Date(batch.readAt.getTime() - CLOCK_MS);
   const { columns, key, interval, readAt } = batch;
-  const question = inspect(ledgerPlace(context), { columns, key, interval, readAt, staging, since });
+  const question = inspect(ledgerPlace(context), { columns, key, interval, readAt, staging, since, pruned });
   const table = staged.table ?? context.ledger;
   const what = { action: "bigquery.tables.getData", resource: `${context.place.dataset}.${table}` };
   try {
     const [found] = await query(context, what, question, batch, signal);
     return found ?? {};
   } catch (error) {
-    if (error instanceof ReplayportError && error.code === "bigquery.vanished") throw lostRace(batch);
+    const gone = error instanceof ReplayportError && error.code === "bigquery.vanished";
+    if (gone && staged.table !== undefined && error.message.includes(staged.table)) throw lostRace(batch);
     throw error;
   }
 }
@@ -139,7 +152,8 @@ async function look(context: BigQueryContext, batch: Batch, staged: Staged, sign
  * batch began to be read, and the receipts say how far back those went (`earliest_start`, kept when a receipt is replaced).
  * The bounds are literals in the statement, since only constants prune partitions for certain
  * (https://cloud.google.com/bigquery/docs/querying-partitioned-tables, and "Pruning partitions when using a MERGE
- * statement" in https://cloud.google.com/bigquery/docs/using-dml-with-partitioned-tables).
+ * statement" in https://cloud.google.com/bigquery/docs/using-dml-with-partitioned-tables). Rows without a start came while
+ * the column was left out of the export; they are looked for where there are any.
  */
 function stagedRows(context: BigQueryContext, batch: Batch, staged: Staged, table: string, found: Found): StagedRows {
   const counted = Number(found["rows"]);
@@ -151,9 +165,12 @@ function stagedRows(context: BigQueryContext, batch: Batch, staged: Staged, tabl
   };
   const [firstStart, lastEnd] = [micros("first_start"), micros("last_end")];
   const earlier = micros("earlier_start");
+  const from = earlier !== undefined && firstStart !== undefined && earlier < firstStart ? earlier : firstStart;
+  // Not every load goes by a range; but every one tells how far back it went.
+  const startless = Number(found["startless"] ?? Number.NaN);
   const range =
-    hasRange(batch) && firstStart !== undefined && lastEnd !== undefined
-      ? { firstStart, from: earlier !== undefined && earlier < firstStart ? earlier : firstStart, to: lastEnd }
+    from !== undefined && lastEnd !== undefined && Number.isFinite(startless)
+      ? { from, to: lastEnd, orNone: startless > 0 }
       : undefined;
   return {
     table: inFull(context, table),
@@ -161,6 +178,7 @@ function stagedRows(context: BigQueryContext, batch: Batch, staged: Staged, tabl
     key: batch.key,
     format: batch.format,
     deleted: Number(found["deleted"]),
+    ...(firstStart === undefined ? {} : { firstStart }),
     ...(range ? { range } : {}),
   };
 }

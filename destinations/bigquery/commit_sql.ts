@@ -56,6 +56,8 @@ export interface Question extends Rows {
   readonly staging: string | undefined;
   /** Loads that committed after this moment may have brought newer rows than this batch's. */
   readonly since: Date;
+  /** The target, where it is partitioned by start_time. */
+  readonly pruned: string | undefined;
 }
 
 /**
@@ -64,7 +66,7 @@ export interface Question extends Rows {
  * in microseconds, as text: they exceed 2^53.
  */
 export function inspect(place: LedgerPlace, question: Question): string {
-  const { interval, key, readAt, since, staging } = question;
+  const { interval, key, pruned, readAt, since, staging } = question;
   const micros = (value: string): string => `CAST(UNIX_MICROS(${value}) AS STRING)`;
   const recent = `FROM ${quote(place.ledger)} AS receipt WHERE ${ofTable(place)}`;
   const items = [
@@ -84,6 +86,11 @@ export function inspect(place: LedgerPlace, question: Question): string {
       `${micros(`MAX(${quote(END_COLUMN)})`)} AS \`last_end\``,
       `(SELECT ${micros(`MIN(receipt.${quote(EARLIEST_START_COLUMN)})`)} ${recent} AND receipt.\`committed_at\` >= ${timestamp(since)}) AS \`earlier_start\``,
     );
+    if (pruned !== undefined) {
+      items.push(
+        `(SELECT COUNT(*) FROM ${quote(pruned)} AS target WHERE target.${quote(PARTITION_COLUMN)} IS NULL) AS \`startless\``,
+      );
+    }
   }
   return `SELECT ${items.join(",\n  ")}\nFROM ${quote(staging)}`;
 }
@@ -92,8 +99,10 @@ export interface StagedRows extends Rows {
   readonly table: string;
   readonly format: FileFormat;
   readonly deleted: number;
-  /** The days of the target that may hold rows of these sessions. */
-  readonly range?: { readonly from: bigint; readonly to: bigint; readonly firstStart: bigint };
+  /** The earliest start of the batch. */
+  readonly firstStart?: bigint;
+  /** The days of the target that may hold rows of these sessions, and whether rows without a start may be theirs too. */
+  readonly range?: { readonly from: bigint; readonly to: bigint; readonly orNone: boolean };
 }
 
 export interface Commit extends LedgerPlace {
@@ -157,16 +166,7 @@ export function merge(commit: Commit, staged: StagedRows): string {
     `S.${version} > T.${version}`,
     ...(commit.replace ? [`(S.${version} = T.${version} AND S.${exportedAt} > T.${exportedAt})`] : []),
   ].join(" OR ");
-  const start = `T.${quote(PARTITION_COLUMN)}`;
-  const on = [
-    ...key.map((name) => `T.${quote(name)} = S.${quote(name)}`),
-    ...(range
-      ? [
-          // Rows without a start came while the column was left out of the export.
-          `(${start} IS NULL OR (${start} >= ${timestampOfMicros(range.from)} AND ${start} <= ${timestampOfMicros(range.to)}))`,
-        ]
-      : []),
-  ];
+  const on = [...key.map((name) => `T.${quote(name)} = S.${quote(name)}`), ...(range ? prune(range) : [])];
   const removes = deletes && commit.onDelete === "delete";
   const gone = `IFNULL(S.${quote(DELETED_COLUMN)}, FALSE)`;
   return `MERGE ${quote(commit.table)} AS T
@@ -183,6 +183,12 @@ WHEN NOT MATCHED${removes ? ` AND NOT ${gone}` : ""} THEN INSERT (${names.join("
   VALUES (${names.map((name) => `S.${name}`).join(", ")})`;
 }
 
+function prune({ from, to, orNone }: NonNullable<StagedRows["range"]>): string[] {
+  const start = `T.${quote(PARTITION_COLUMN)}`;
+  const bounds = [`${start} >= ${timestampOfMicros(from)}`, `${start} <= ${timestampOfMicros(to)}`];
+  return orNone ? [`(${start} IS NULL OR (${bounds.join(" AND ")}))`] : bounds;
+}
+
 /**
  * Rows and receipt in one transaction. COMMIT is the last statement that can fail, so a job that failed has changed nothing:
  * BigQuery rolls a transaction back that ends before its COMMIT. The SELECT after it reads no table; it is the job's result.
@@ -191,9 +197,8 @@ WHEN NOT MATCHED${removes ? ` AND NOT ${gone}` : ""} THEN INSERT (${names.join("
 export function commitScript(commit: Commit): string {
   const { start, end } = commit.interval;
   const contained = `${ofExport(commit)} AND receipt.\`interval_start\` >= ${timestamp(start)} AND receipt.\`interval_end\` <= ${timestamp(end)} AND receipt.\`read_at\` <= ${timestamp(commit.readAt)}`;
-  const firstStart = commit.staged?.range
-    ? timestampOfMicros(commit.staged.range.firstStart)
-    : "CAST(NULL AS TIMESTAMP)";
+  const firstStart =
+    commit.staged?.firstStart === undefined ? "CAST(NULL AS TIMESTAMP)" : timestampOfMicros(commit.staged.firstStart);
   const receipt: Record<string, string> = {
     export: text(commit.export),
     interval_start: timestamp(start),

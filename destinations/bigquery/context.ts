@@ -1,4 +1,4 @@
-import type { Client } from "./client.ts";
+import type { Client, TableResource } from "./client.ts";
 import type { TablePlace } from "./names.ts";
 import type { BigQueryDeps, BigQueryOptions } from "./options.ts";
 import type { LedgerPlace } from "./sql.ts";
@@ -11,8 +11,8 @@ export interface BigQueryContext extends BigQueryDeps {
   readonly place: TablePlace;
   /** Name of the table of receipts, without project and dataset. */
   readonly ledger: string;
-  /** Shapes of tables that were seen to fit; forgotten when a load fails. */
-  readonly ready: Set<string>;
+  /** Tables that were seen to fit, by their shape; forgotten when a load fails. */
+  readonly ready: Map<string, TableResource>;
   /** For a check: its tables remove themselves then, should it be killed. */
   readonly expires?: Date;
 }

@@ -18,28 +18,33 @@ export function jsonColumns({ options }: BigQueryContext): ReadonlySet<string> {
 }
 
 export async function ensureLedger(context: BigQueryContext, signal: AbortSignal): Promise<void> {
-  await ensureTable(
-    context,
-    context.ledger,
-    {
-      table: inFull(context, context.ledger),
-      columns: LEDGER_COLUMNS,
-      key: LEDGER_COLUMNS.filter(({ nullable }) => !nullable).map(({ name }) => name),
-      json: NO_JSON,
-      cluster: ["target_table", "export", "interval_start"],
-      description: "One row for each batch that Replayport has loaded into a table of this dataset.",
-      ...(context.expires ? { expires: context.expires } : {}),
-    },
-    signal,
-  );
+  await ensureTable(context, context.ledger, ledgerShape(context), signal);
+}
+
+export function ledgerShape(context: BigQueryContext): TableShape {
+  return {
+    table: inFull(context, context.ledger),
+    columns: LEDGER_COLUMNS,
+    key: LEDGER_COLUMNS.filter(({ nullable }) => !nullable).map(({ name }) => name),
+    json: NO_JSON,
+    cluster: ["target_table", "export", "interval_start"],
+    description: "One row for each batch that Replayport has loaded into a table of this dataset.",
+    ...(context.expires ? { expires: context.expires } : {}),
+  };
+}
+
+export interface Target {
+  /** Whether it is partitioned by start_time, so that a condition on it saves something. */
+  readonly byStart: boolean;
 }
 
 export async function ensureTarget(
   context: BigQueryContext,
   rows: Pick<Batch, "columns" | "key">,
   signal: AbortSignal,
-): Promise<void> {
-  await ensureTable(context, context.place.table, targetShape(context, rows), signal);
+): Promise<Target> {
+  const { timePartitioning } = await ensureTable(context, context.place.table, targetShape(context, rows), signal);
+  return { byStart: timePartitioning?.field === PARTITION_COLUMN };
 }
 
 export function targetShape(context: BigQueryContext, { columns, key }: Pick<Batch, "columns" | "key">): TableShape {
@@ -95,9 +100,10 @@ async function ensureTable(
   table: string,
   shape: TableShape,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<TableResource> {
   const signature = `${table} ${JSON.stringify(shape.columns)}`;
-  if (context.ready.has(signature)) return;
+  const known = context.ready.get(signature);
+  if (known) return known;
   const { client } = context;
   const resource = `${context.place.dataset}.${table}`;
   // Another worker may make the table, or a part of it, between the look and the statement: then one looks again.
@@ -112,7 +118,10 @@ async function ensureTable(
       (column) => targetType(column, shape.json),
       (type, column) => fits(type, column, shape.json),
     );
-    if (plan.kind === "add" && plan.columns.length === 0) break;
+    if (found && plan.kind === "add" && plan.columns.length === 0) {
+      context.ready.set(signature, found);
+      return found;
+    }
     if (look === 3) {
       throw new ReplayportError(`${shape.table} does not come to have its columns`, {
         code: "bigquery.table_unstable",
@@ -126,7 +135,6 @@ async function ensureTable(
         : (["bigquery.tables.update", addColumns(shape.table, plan.columns, shape.json)] as const);
     await query(context, { action, resource }, sql, {}, signal);
   }
-  context.ready.add(signature);
 }
 
 /** What no column of ours can mend: no table, or columns that a load would have to leave empty and may not. */

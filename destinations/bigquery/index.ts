@@ -36,7 +36,7 @@ export function openBigQuery(options: BigQueryOptions, forExport: BigQueryExport
     client: new Client(options),
     place: { project, dataset, table },
     ledger: RECEIPTS_TABLE,
-    ready: new Set(),
+    ready: new Map(),
   });
 }
 

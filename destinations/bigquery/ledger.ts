@@ -5,7 +5,7 @@ import { type BigQueryContext, ledgerPlace } from "./context.ts";
 import { query } from "./jobs.ts";
 import { precondition, receipts } from "./sql.ts";
 
-const RECEIPT = [
+export const RECEIPT = [
   "export",
   "interval_start",
   "interval_end",
@@ -17,7 +17,7 @@ const RECEIPT = [
   "read_at",
   "committed_at",
 ];
-const COVERAGE = ["interval_start", "interval_end", "committed_at"];
+export const COVERAGE = ["interval_start", "interval_end", "committed_at"];
 
 type Row = Readonly<Record<string, unknown>>;
 

@@ -39,14 +39,14 @@ export async function load(context: BigQueryContext, batch: Batch, signal: Abort
   try {
     await checkLocation(context, signal);
     await ensureLedger(context, signal);
-    await ensureTarget(context, batch, signal);
+    const target = await ensureTarget(context, batch, signal);
     const before = await readPrecondition(context, batch.interval, signal);
     if (before.readAt && before.readAt > batch.readAt) throw lostRace(batch);
     const staged = await stageFiles(context, batch, (table) => (staging = table), signal);
     const own = stagingTable(place, batch);
     foreign = (await client.tablesWith(stagingPrefix(place, batch.id), signal)).filter((table) => table !== own);
     signal.throwIfAborted();
-    const receipt = await commit(context, batch, before, staged, signal);
+    const receipt = await commit(context, batch, { before, staged, target }, signal);
     await drop(context, batch, [...(staging === undefined ? [] : [staging]), ...foreign]);
     return receipt;
   } catch (error) {

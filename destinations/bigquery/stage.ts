@@ -35,7 +35,7 @@ export async function stageFiles(
   for await (const file of pull(batch.files, signal)) {
     if (files === 0) {
       onTable(table);
-      await createStaging(context, batch, table, signal);
+      await context.client.createTable(table, stagingResource(context, batch), signal);
     }
     await loadFile(context, batch, table, file, signal);
     rows += file.rows;
@@ -45,19 +45,14 @@ export async function stageFiles(
   return { table: files === 0 ? undefined : table, rows, bytes, files };
 }
 
-async function createStaging(
-  context: BigQueryContext,
-  batch: Batch,
-  table: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const resource = {
+/** The staging table as tables.insert takes it. https://cloud.google.com/bigquery/docs/reference/rest/v2/tables#Table */
+export function stagingResource(context: BigQueryContext, batch: Pick<Batch, "columns" | "format">): object {
+  return {
     schema: { fields: batch.columns.map((column) => stagingField(column, batch.format)) },
     // For a worker that dies: nobody else may ever load this batch again.
     expirationTime: String(context.now().getTime() + DAY_MS),
     labels: jobLabels({}, context.export),
   };
-  await context.client.createTable(table, resource, signal);
 }
 
 async function loadFile(

@@ -7,7 +7,7 @@
  * - `outputRows` of a load job counts its own rows, and not those of the table;
  * - gzipped text, and CSV's null marker, are read; a load into a table that is gone fails as BigQuery says it;
  * - ALTER TABLE with several ADD COLUMN;
- * - the schema of a table tells JSON columns, and those that ALTER TABLE has added;
+ * - a table tells its JSON columns, those that ALTER TABLE has added, and how it is partitioned;
  * - permissions on a table can be asked for.
  */
 import { once } from "node:events";
@@ -89,6 +89,7 @@ export async function openBigQueryLayer(target: string): Promise<BigQueryLayer> 
   };
 
   /** What DDL has declared, by table. */
+  const partitions = new Map<string, object>();
   const declared = new Map<string, Map<string, { name: string; type: string; mode: string }>>();
   const remember = (sql: string): void => {
     const table = /^(?:CREATE TABLE IF NOT EXISTS|ALTER TABLE) `([^`]+)`/.exec(sql)?.[1];
@@ -100,12 +101,16 @@ export async function openBigQueryLayer(target: string): Promise<BigQueryLayer> 
       const mode = array === undefined ? (required === undefined ? "NULLABLE" : "REQUIRED") : "REPEATED";
       columns.set(name, { name, type, mode });
     }
+    const [, field, type] = /^PARTITION BY TIMESTAMP_TRUNC\(`(\w+)`, (\w+)\)$/m.exec(sql) ?? [];
+    if (field !== undefined && type !== undefined) partitions.set(table, { type, field });
     declared.set(table, columns);
   };
   const corrected = (table: string, text: string): string => {
     const columns = declared.get(table);
-    const resource = JSON.parse(text) as { schema?: { fields: { name: string }[] } };
+    const resource = JSON.parse(text) as { schema?: { fields: { name: string }[] }; timePartitioning?: object };
     if (!columns || !resource.schema) return text;
+    const partition = partitions.get(table);
+    if (partition) resource.timePartitioning = partition;
     const { fields } = resource.schema;
     const known = new Set(fields.map(({ name }) => name));
     resource.schema.fields = [
