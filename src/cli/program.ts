@@ -6,6 +6,7 @@ import { addBackfills, addCancel, addRetry } from "./commands/backfills.ts";
 import { addCheck } from "./commands/check.ts";
 import { addClickhouse } from "./commands/clickhouse.ts";
 import { addDemo } from "./commands/demo.ts";
+import { addFeed } from "./commands/feed.ts";
 import { addInit } from "./commands/init.ts";
 import { addPause, addResume } from "./commands/pause.ts";
 import { addRun } from "./commands/run.ts";
@@ -41,7 +42,18 @@ export function createProgram(cli: CliEnvironment): Command {
     })
     .exitOverride();
   const fleet = [addServe, addScheduler, addWorker, addBackfills, addPause, addResume, addRetry, addCancel];
-  for (const add of [addInit, addCheck, addRun, addBackfill, addStatus, addSql, addDemo, addClickhouse, ...fleet])
+  for (const add of [
+    addInit,
+    addCheck,
+    addRun,
+    addBackfill,
+    addStatus,
+    addSql,
+    addDemo,
+    addFeed,
+    addClickhouse,
+    ...fleet,
+  ])
     add(program, cli);
   return program;
 }

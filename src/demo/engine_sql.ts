@@ -7,12 +7,18 @@ export interface EngineSql {
   rows<Row>(query: string, signal: AbortSignal): Promise<Row[]>;
 }
 
-export function engineSql(url: string): EngineSql {
+export interface Credentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+export function engineSql(url: string, { username, password }: Credentials = ANYBODY): EngineSql {
   const address = `${url}/?default_format=JSONEachRow&output_format_json_quote_64bit_integers=0&session_timezone=UTC`;
+  const headers = { "X-ClickHouse-User": username, "X-ClickHouse-Key": password };
   const ask = async (body: string, signal: AbortSignal): Promise<string> => {
     let response: Response;
     try {
-      response = await fetch(address, { method: "POST", body, signal });
+      response = await fetch(address, { method: "POST", headers, body, signal });
     } catch (cause) {
       signal.throwIfAborted();
       throw failed(`the engine does not answer: ${messageOf(cause)}`, cause);
@@ -32,6 +38,8 @@ export function engineSql(url: string): EngineSql {
         .map((line) => JSON.parse(line) as Row),
   };
 }
+
+const ANYBODY: Credentials = { username: "default", password: "" };
 
 function failed(message: string, cause?: unknown): ReplayportError {
   return new ReplayportError(message, {

@@ -1,0 +1,49 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Command } from "commander";
+import { loadConfig } from "../../config/load.ts";
+import { engineSql } from "../../demo/engine_sql.ts";
+import { openFeed } from "../../demo/feed.ts";
+import { wholeNumber, wrongUse } from "../arguments.ts";
+import { loggerFor } from "../context.ts";
+import type { CliEnvironment, GlobalOptions } from "../environment.ts";
+
+interface FeedOptions extends GlobalOptions {
+  readonly sessions: number;
+  readonly days: number;
+}
+
+const STEP_MS = 5_000;
+
+export function addFeed(program: Command, cli: CliEnvironment): void {
+  program
+    .command("feed")
+    .description("for trying things out: make PostHog's table in the config's ClickHouse, and let demo sessions arrive")
+    .option("--sessions <n>", "sessions a day", wholeNumber, 50_000)
+    .option("--days <n>", "days before today that have sessions, too", wholeNumber, 2)
+    .addHelpText("after", "\nIt writes to a table of its own making only. compose.yaml runs it.")
+    .action(async (_options, command: Command) => {
+      await feed(cli, command.optsWithGlobals());
+    });
+}
+
+async function feed(cli: CliEnvironment, options: FeedOptions): Promise<void> {
+  const { source, secrets } = await loadConfig(options.config, cli.env);
+  cli.redactor.add(secrets);
+  if (source.kind !== "clickhouse") {
+    throw wrongUse(
+      "the config's source is no server",
+      "Name one in source.clickhouse; for the rest there is: replayport demo",
+    );
+  }
+  const { url, username, password, database, table } = source;
+  const log = loggerFor(cli, options);
+  const plan = { database, table, sessionsPerDay: options.sessions, historyDays: options.days };
+  const arrivals = await openFeed(engineSql(url, { username, password }), plan, cli.signal);
+  log.info(`sessions arrive in ${database}.${table}`);
+  for (;;) {
+    const rows = await arrivals.arrive(cli.now(), cli.signal);
+    if (rows > 0) log.info({ rows }, "arrived");
+    await sleep(STEP_MS, undefined, { signal: cli.signal }).catch(() => undefined);
+    cli.signal.throwIfAborted();
+  }
+}

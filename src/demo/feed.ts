@@ -1,0 +1,107 @@
+/**
+ * Sessions that keep arriving in a ClickHouse server, for people who look at a fleet at work. Each day's rows are made ahead
+ * in a table of their own, with the moment at which each can be seen, and move to PostHog's table when that has come: some
+ * hours late, tags and deletions a day later, as the demo has them.
+ */
+import { ReplayportError } from "../errors.ts";
+import { identifier, secondParameter } from "../models/sql.ts";
+import type { EngineSql } from "./engine_sql.ts";
+import { KEEP_PARTIAL_ROWS, insertArrivals } from "./generate.ts";
+import { REPLAY_COLUMN_LIST, REPLAY_COLUMNS, createReplayTables } from "./replay_table.ts";
+
+export interface FeedPlan {
+  readonly database: string;
+  readonly table: string;
+  readonly sessionsPerDay: number;
+  /** How many days before today have sessions. */
+  readonly historyDays: number;
+}
+
+export interface Feed {
+  /** Lets arrive what can be seen by then. @returns how many rows */
+  arrive(now: Date, signal: AbortSignal): Promise<number>;
+}
+
+const DAY_MS = 86_400_000;
+/** On the table itself: nothing is ever written to one that somebody else has made. */
+const MARK = "made by replayport feed";
+const NAMES = REPLAY_COLUMNS.map(([name]) => name).join(", ");
+
+/** @throws ReplayportError `demo.not_ours` where there is a table that this did not make */
+export async function openFeed(sql: EngineSql, plan: FeedPlan, signal: AbortSignal): Promise<Feed> {
+  const { database, historyDays } = plan;
+  const table = `${identifier(database)}.${identifier(plan.table)}`;
+  const coming = `${plan.table}_coming`;
+  const waiting = `${identifier(database)}.${identifier(coming)}`;
+  const states = `${identifier(database)}.${identifier(`${plan.table}_feed`)}`;
+  await makeTables(sql, plan, { waiting, states }, signal);
+
+  const recall = async (what: "made" | "arrived"): Promise<Date | undefined> => {
+    const [row] = await sql.rows<{ at: number }>(
+      `SELECT toUnixTimestamp(max(at)) AS at FROM ${states} WHERE what = '${what}'`,
+      signal,
+    );
+    return row === undefined || row.at === 0 ? undefined : new Date(row.at * 1000);
+  };
+  const remember = async (what: "made" | "arrived", at: Date): Promise<void> => {
+    await sql.run(`INSERT INTO ${states} VALUES ('${what}', '${secondParameter(at)}')`, signal);
+  };
+  const midnight = (time: Date): number => Math.floor(time.getTime() / DAY_MS) * DAY_MS;
+
+  return {
+    async arrive(now) {
+      const made = (await recall("made"))?.getTime() ?? midnight(now) - historyDays * DAY_MS;
+      for (let day = made; day <= midnight(now); day += DAY_MS) {
+        const [from, until] = [new Date(day), new Date(day + DAY_MS)];
+        const sessions = { sessions: plan.sessionsPerDay, from, until, seed: day / DAY_MS };
+        for (const statement of insertArrivals(sessions, database, coming)) await sql.run(statement, signal);
+        await remember("made", until);
+      }
+      const seen = (await recall("arrived")) ?? new Date(0);
+      const isNew = `visible_at > '${secondParameter(seen)}' AND visible_at <= '${secondParameter(now)}'`;
+      const [found] = await sql.rows<{ rows: number }>(`SELECT count() AS rows FROM ${waiting} WHERE ${isNew}`, signal);
+      if (found === undefined || found.rows === 0) return 0;
+      await sql.run(
+        `INSERT INTO ${table} (${NAMES}) ${KEEP_PARTIAL_ROWS}\nSELECT ${NAMES} FROM ${waiting} WHERE ${isNew}`,
+        signal,
+      );
+      await remember("arrived", now);
+      return found.rows;
+    },
+  };
+}
+
+async function makeTables(
+  sql: EngineSql,
+  { database, table, historyDays }: FeedPlan,
+  { waiting, states }: { readonly waiting: string; readonly states: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const [found] = await sql.rows<{ comment: string }>(
+    `SELECT comment FROM system.tables WHERE database = ${text(database)} AND name = ${text(table)}`,
+    signal,
+  );
+  if (found && found.comment !== MARK) {
+    throw new ReplayportError(`${database}.${table} is there already, and was not made by this command`, {
+      code: "demo.not_ours",
+      remedy: "give-up",
+      hint: "It makes sessions up, so it writes to a table of its own only. Name another database in source.clickhouse.",
+    });
+  }
+  if (!found) {
+    const [makeDatabase = "", makeTable = ""] = createReplayTables(database, table);
+    await sql.run(makeDatabase, signal);
+    await sql.run(`${makeTable}\nCOMMENT '${MARK}'`, signal);
+  }
+  await sql.run(
+    `CREATE TABLE IF NOT EXISTS ${waiting} (\n${REPLAY_COLUMN_LIST},\n  visible_at DateTime('UTC')\n)
+ENGINE = MergeTree ORDER BY visible_at TTL visible_at + INTERVAL ${historyDays + 2} DAY`,
+    signal,
+  );
+  await sql.run(
+    `CREATE TABLE IF NOT EXISTS ${states} (what LowCardinality(String), at DateTime('UTC')) ENGINE = MergeTree ORDER BY at`,
+    signal,
+  );
+}
+
+const text = (value: string): string => `'${value.replaceAll(/[\\']/g, "\\$&")}'`;
