@@ -1,8 +1,7 @@
 /** A source that changes and a worker that loads, crashes and repeats, under a clock of their own. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { DEFAULT_PATH, openLakeOn } from "../../destinations/lake/index.ts";
-import { DiskStore } from "../../destinations/store/disk_store.ts";
+import { DEFAULT_PATH } from "../../destinations/lake/index.ts";
 import type { Destination } from "../../destinations/destination.ts";
 import type { ExportDefinition } from "../../src/export/definition.ts";
 import { dueIntervals, readCoverage } from "../../src/export/ledger.ts";
@@ -10,8 +9,7 @@ import { type LoadOptions, loadBatch } from "../../src/export/load_batch.ts";
 import type { Interval } from "../../src/intervals/interval.ts";
 import { parseSchedule } from "../../src/intervals/schedule.ts";
 import type { PartialRow, ReplaySource } from "../harness/replay_source.ts";
-import { mortal } from "./mortal_store.ts";
-import { type Row, lakeRows } from "./lake_against_source.ts";
+import type { Place } from "./place.ts";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -58,46 +56,62 @@ export type StoryEvent =
   | { readonly kind: "load"; readonly pick: number; readonly count: number; readonly diesAt: number | undefined }
   | { readonly kind: "reload"; readonly pick: number; readonly diesAt: number | undefined }
   /** Two attempts of one batch at the same time. */
-  | { readonly kind: "race"; readonly pick: number };
+  | { readonly kind: "race"; readonly pick: number }
+  /** Two batches at the same time. */
+  | { readonly kind: "together"; readonly pick: number };
 
 const aSession = fc.integer({ min: 0, max: 7 });
-const aDeath = fc.option(fc.integer({ min: 0, max: 14 }), { nil: undefined, freq: 2 });
+const anEvent = (aDeath: fc.Arbitrary<number | undefined>): fc.Arbitrary<StoryEvent> =>
+  fc.oneof(
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        kind: fc.constant("row" as const),
+        session: aSession,
+        lateMinutes: fc.constantFrom(0, 0, 0, 3, 30, 300),
+        ageHours: fc.constantFrom(0, 0, 1, 20, 200),
+        size: fc.integer({ min: 1, max: 5 }),
+      }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        kind: fc.constant("tag" as const),
+        session: aSession,
+        tag: fc.integer({ min: 0, max: 3 }),
+      }),
+    },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("delete" as const), session: aSession, odd: fc.boolean() }) },
+    { weight: 1, arbitrary: fc.constant({ kind: "merge" as const }) },
+    {
+      weight: 4,
+      arbitrary: fc.record({ kind: fc.constant("wait" as const), minutes: fc.constantFrom(1, 20, 61, 180, 1500) }),
+    },
+    {
+      weight: 5,
+      arbitrary: fc.record({
+        kind: fc.constant("load" as const),
+        pick: fc.nat(),
+        count: fc.integer({ min: 1, max: 4 }),
+        diesAt: aDeath,
+      }),
+    },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant("reload" as const), pick: fc.nat(), diesAt: aDeath }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("race" as const), pick: fc.nat() }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("together" as const), pick: fc.nat() }) },
+  );
 
-const anEvent: fc.Arbitrary<StoryEvent> = fc.oneof(
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      kind: fc.constant("row" as const),
-      session: aSession,
-      lateMinutes: fc.constantFrom(0, 0, 0, 3, 30, 300),
-      ageHours: fc.constantFrom(0, 0, 1, 20, 200),
-      size: fc.integer({ min: 1, max: 5 }),
-    }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({ kind: fc.constant("tag" as const), session: aSession, tag: fc.integer({ min: 0, max: 3 }) }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("delete" as const), session: aSession, odd: fc.boolean() }) },
-  { weight: 1, arbitrary: fc.constant({ kind: "merge" as const }) },
-  {
-    weight: 4,
-    arbitrary: fc.record({ kind: fc.constant("wait" as const), minutes: fc.constantFrom(1, 20, 61, 180, 1500) }),
-  },
-  {
-    weight: 5,
-    arbitrary: fc.record({
-      kind: fc.constant("load" as const),
-      pick: fc.nat(),
-      count: fc.integer({ min: 1, max: 4 }),
-      diesAt: aDeath,
-    }),
-  },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant("reload" as const), pick: fc.nat(), diesAt: aDeath }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("race" as const), pick: fc.nat() }) },
-);
+export interface StoryShape {
+  /** A worker is killed at one of so many steps. */
+  readonly steps: number;
+  /** At most. */
+  readonly events: number;
+}
 
-export const aStory: fc.Arbitrary<StoryEvent[]> = fc.array(anEvent, { minLength: 20, maxLength: 45, size: "max" });
+export function stories({ steps, events }: StoryShape): fc.Arbitrary<StoryEvent[]> {
+  const aDeath = fc.option(fc.integer({ min: 0, max: steps }), { nil: undefined, freq: 2 });
+  return fc.array(anEvent(aDeath), { minLength: Math.floor(events / 2), maxLength: events, size: "max" });
+}
 
 export class World {
   #now = START + 30 * 60_000;
@@ -106,12 +120,12 @@ export class World {
   #seen = new Set<string>();
   readonly #known = new Set<number>();
   readonly #replays: ReplaySource;
-  readonly #folder: string;
+  readonly #place: Place;
   readonly #stage: string;
 
-  constructor(replays: ReplaySource, folder: string, stage: string) {
+  constructor(replays: ReplaySource, place: Place, stage: string) {
     this.#replays = replays;
-    this.#folder = folder;
+    this.#place = place;
     this.#stage = stage;
   }
 
@@ -138,7 +152,7 @@ export class World {
         return;
       }
       case "reload": {
-        const covered = await readCoverage(this.#lake(), AbortSignal.timeout(60_000));
+        const covered = await readCoverage(this.#open(), AbortSignal.timeout(60_000));
         const interval = covered[event.pick % Math.max(1, covered.length)]?.interval;
         if (interval) await this.#load(interval, true, event.diesAt);
         return;
@@ -147,6 +161,13 @@ export class World {
         const due = await this.#due();
         const interval = due[event.pick % Math.max(1, due.length)];
         if (interval) await this.#race(interval);
+        return;
+      }
+      case "together": {
+        const due = await this.#due();
+        const first = event.pick % Math.max(1, due.length);
+        await Promise.all(due.slice(first, first + 2).map((one) => this.#attempt(this.#open(), one, false)));
+        await this.#nothingVanished();
         return;
       }
       default:
@@ -165,29 +186,19 @@ export class World {
     assert.fail("what is due does not end");
   }
 
-  async lakeRows(): Promise<Row[]> {
-    return await lakeRows(this.#folder, DEFINITION);
-  }
-
-  #lake(diesAt?: number): Destination {
-    const store = new DiskStore(this.#folder);
-    return openLakeOn(
-      diesAt === undefined ? store : mortal(store, diesAt),
-      undefined,
-      { export: DEFINITION.name, path: DEFINITION.path },
-      { now: () => new Date(this.#now), version: "test", onWarning: () => undefined },
-    );
+  #open(diesAt?: number): Destination {
+    return this.#place.open(() => new Date(this.#now), diesAt);
   }
 
   async #due(): Promise<Interval[]> {
-    const covered = await readCoverage(this.#lake(), AbortSignal.timeout(60_000));
+    const covered = await readCoverage(this.#open(), AbortSignal.timeout(60_000));
     return dueIntervals(DEFINITION, covered, new Date(this.#now), 40);
   }
 
   async #load(interval: Interval, replace: boolean, diesAt: number | undefined): Promise<void> {
-    const lake = this.#lake(diesAt);
+    const destination = this.#open(diesAt);
     try {
-      await this.#attempt(lake, interval, replace);
+      await this.#attempt(destination, interval, replace);
     } catch (error) {
       if (diesAt === undefined) throw error;
     }
@@ -196,8 +207,8 @@ export class World {
 
   async #race(interval: Interval): Promise<void> {
     const results = await Promise.allSettled([
-      this.#attempt(this.#lake(), interval, false),
-      this.#attempt(this.#lake(), interval, false),
+      this.#attempt(this.#open(), interval, false),
+      this.#attempt(this.#open(), interval, false),
     ]);
     assert.ok(
       results.some(({ status }) => status === "fulfilled"),
@@ -206,9 +217,9 @@ export class World {
     await this.#nothingVanished();
   }
 
-  async #attempt(lake: Destination, interval: Interval, replace: boolean): Promise<void> {
+  async #attempt(destination: Destination, interval: Interval, replace: boolean): Promise<void> {
     const signal = AbortSignal.timeout(60_000);
-    const covered = await readCoverage(lake, signal);
+    const covered = await readCoverage(destination, signal);
     const options: LoadOptions = {
       covered,
       replace,
@@ -219,7 +230,7 @@ export class World {
     const attempt = this.#serial.toString(36).padStart(12, "0");
     const dependencies = {
       source: this.#replays.source,
-      destination: lake,
+      destination,
       stageRoot: this.#stage,
       now: () => new Date(this.#now),
       newAttempt: () => attempt,
@@ -229,8 +240,8 @@ export class World {
   }
 
   async #nothingVanished(): Promise<void> {
-    const now = new Set((await this.lakeRows()).map(({ key }) => key));
-    for (const key of this.#seen) assert.ok(now.has(key), `${key} was in the lake and is gone`);
+    const now = new Set((await this.#place.rows()).map(({ key }) => key));
+    for (const key of this.#seen) assert.ok(now.has(key), `${key} was there and is gone`);
     this.#seen = now;
   }
 
