@@ -12,6 +12,8 @@ import type { OpenSession, Row, Session, Statement } from "./statement.ts";
 const GRACE_MS = 15_000;
 const CLOSE_MS = 10_000;
 const CANCEL_MS = 5_000;
+/** After an abort, an upload is given so long to end: a file that arrives after its folder was cleared would stay there. */
+const UPLOAD_MS = 10_000;
 const LOGIN_ATTEMPTS = 3;
 const LOGIN: Statement = { sql: "", doing: "logging in to Snowflake", grants: [] };
 
@@ -121,18 +123,24 @@ class DriverSession implements Session {
     const waitMs = this.#limitMs + Math.min(this.#limitMs, GRACE_MS);
     const timeout = AbortSignal.timeout(waitMs);
     const either = AbortSignal.any([signal, timeout]);
+    const ended = new AbortController();
     return await new Promise((resolve, reject) => {
       let running: DriverStatement | undefined;
       // The answer of a cancelled statement comes late, or never: nobody waits for it.
       const onAbort = (): void => {
         if (running) this.#cancel(running);
-        reject(signal.aborted ? (signal.reason as Error) : noAnswer(statement, waitMs, this.#context));
+        const reason = signal.aborted ? (signal.reason as Error) : noAnswer(statement, waitMs, this.#context);
+        if (statement.uploads !== true) return reject(reason);
+        const patience = setTimeout(UPLOAD_MS, undefined, { signal: ended.signal });
+        void patience.catch(() => undefined).then(() => reject(reason));
       };
       either.addEventListener("abort", onAbort, { once: true });
       running = this.#connection.execute({
         sqlText: statement.sql,
         complete: (error, _statement, rows) => {
+          ended.abort();
           either.removeEventListener("abort", onAbort);
+          if (either.aborted) return;
           if (error === undefined || error === null) resolve(rows ?? []);
           else reject(snowflakeError(error, statement, this.#context));
         },

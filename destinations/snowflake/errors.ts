@@ -47,6 +47,11 @@ export function isMissing(error: unknown): boolean {
   return error instanceof ReplayportError && error.code === "snowflake.missing";
 }
 
+/** Whether nothing more can be said on the session. */
+export function isLost(error: unknown): boolean {
+  return error instanceof ReplayportError && error.code === "snowflake.session_lost";
+}
+
 export function snowflakeError(error: unknown, statement: Statement, context: ErrorContext): ReplayportError {
   if (error instanceof ReplayportError) return error;
   const code = codeOf(error);

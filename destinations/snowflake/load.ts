@@ -23,6 +23,7 @@ import { commitBatch, rollback } from "./commit.ts";
 import { batchFolder, ownDeadline, type SnowflakeContext } from "./context.ts";
 import { copyInto, fileFormat } from "./copy.ts";
 import { createStaging, dropTable } from "./ddl.ts";
+import { isLost } from "./errors.ts";
 import { ledgerKey, microsOf, readEntry } from "./ledger.ts";
 import { type Bounds, boundsWanted, merge } from "./merge.ts";
 import { type Names, objectPath, stagingTable } from "./names.ts";
@@ -62,20 +63,23 @@ export async function load(context: SnowflakeContext, batch: Batch, signal: Abor
     const mergeRows = files.length === 0 ? undefined : merge(batch, { target, staging, spelling, onDelete, bounds });
     await commitBatch(context, session, batch, receipt, before, mergeRows, signal);
   } catch (error) {
-    await withdraw(context, session, stage, folder, staging);
+    // ROLLBACK comes first: any DDL, the dropping of the staging table included, would commit what is half done. Where it is
+    // not acknowledged, nothing more is said on that session.
+    const alive = (await rollback(session)) ? { session, stage } : undefined;
+    await removeStaged(
+      context,
+      alive,
+      { folders: [folder], staging },
+      "files of a load that failed were left in the stage; the next load of the batch removes them",
+    );
     throw error;
   }
-
-  try {
-    if (receipt.files > 0) await session.execute(dropTable(staging), ownDeadline());
-    for (const each of [folder, ...others]) await stage.remove(each, ownDeadline());
-  } catch (error) {
-    context.onWarning("the batch is loaded, but its staged files could not all be removed; a later load does it", {
-      export: batch.export,
-      interval: describeInterval(batch.interval),
-      error,
-    });
-  }
+  await removeStaged(
+    context,
+    { session, stage },
+    { folders: [folder, ...others], staging: receipt.files > 0 ? staging : undefined },
+    "the batch is loaded, but its staged files could not all be removed; a later load does it",
+  );
   return receipt;
 }
 
@@ -141,34 +145,31 @@ async function otherAttempts(
 }
 
 /**
- * Undoes and removes what a load that did not commit has left. ROLLBACK comes first: any DDL, the dropping of the staging
- * table included, would commit what is half done; where it is not acknowledged, nothing more is said on that session. Never
- * rejects: the load has a better error to show.
+ * On the load's session where it is alive, else on another one: a session that is lost takes its temporary table along, but
+ * no files. Never rejects: the load has succeeded, or has a better error to show.
  */
-async function withdraw(
+async function removeStaged(
   context: SnowflakeContext,
-  session: Session,
-  stage: Stage,
-  folder: string,
-  staging: string,
+  alive: { readonly session: Session; readonly stage: Stage } | undefined,
+  { folders, staging }: { readonly folders: readonly string[]; readonly staging: string | undefined },
+  warning: string,
 ): Promise<void> {
   try {
-    if (await rollback(session)) {
-      await session.execute(dropTable(staging), ownDeadline());
-      await stage.remove(folder, ownDeadline());
-      return;
+    if (alive) {
+      try {
+        if (staging !== undefined) await alive.session.execute(dropTable(staging), ownDeadline());
+        for (const folder of folders) await alive.stage.remove(folder, ownDeadline());
+        return;
+      } catch (error) {
+        if (!isLost(error)) throw error;
+      }
     }
-    // A session that is lost takes its temporary table along; the files are removed by another one.
     const deadline = ownDeadline();
-    await using other = await context.openSession({ export: context.export, doing: "clean-up" }, deadline);
-    await using otherStage = context.openStage(other);
-    await otherStage.remove(folder, deadline);
+    await using session = await context.openSession({ export: context.export, doing: "clean-up" }, deadline);
+    await using stage = context.openStage(session);
+    for (const folder of folders) await stage.remove(folder, deadline);
   } catch (error) {
-    context.onWarning("files of a load that failed were left in the stage; the next load of the batch removes them", {
-      export: context.export,
-      folder,
-      error,
-    });
+    context.onWarning(warning, { export: context.export, folders, error });
   }
 }
 

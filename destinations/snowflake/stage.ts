@@ -95,6 +95,7 @@ export function putFile(location: string, path: string, grants: readonly string[
     sql: `PUT ${local} ${location} AUTO_COMPRESS = FALSE OVERWRITE = TRUE`,
     doing: "uploading a staged file",
     grants,
+    uploads: true,
   };
 }
 

@@ -5,6 +5,8 @@ export interface Statement {
   readonly doing: string;
   /** What the role has to be granted for it, as SQL without `TO ROLE`. */
   readonly grants: readonly string[];
+  /** The driver brings a file somewhere, and cannot be stopped on the way. */
+  readonly uploads?: boolean;
 }
 
 /** A row of a result: names of columns as the statement writes them. */

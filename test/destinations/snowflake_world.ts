@@ -71,6 +71,8 @@ export interface BatchOf {
 
 export interface World extends AsyncDisposable {
   readonly schema: string;
+  /** Of the staged files; goes with the world. */
+  readonly folder: string;
   readonly options: SnowflakeOptions;
   open(options?: Partial<SnowflakeOptions>, deps?: Partial<SnowflakeDeps>): Destination;
   batch(of: BatchOf): Promise<Batch>;
@@ -95,6 +97,7 @@ export async function openWorld(): Promise<World> {
     server.sql(schema, ...statements);
   return {
     schema,
+    folder,
     options,
     open: (more = {}, deps = {}) => openTestSnowflake({ ...options, ...more }, deps),
     sql,

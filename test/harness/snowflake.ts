@@ -47,6 +47,7 @@ export interface LogEntry {
   readonly request?: string;
   readonly cancel?: string;
   readonly closed?: string;
+  readonly renewed?: string;
   readonly error?: string;
 }
 

@@ -85,7 +85,8 @@ class Session:
                 self.duck.execute(f"DROP TABLE IF EXISTS {table}")
             self.temporary = []
             self.duck.close()
-        sessions.pop(self.token, None)
+        for token in [token for token, session in sessions.items() if session is self]:
+            del sessions[token]
 
     def begin(self):
         """fake: DuckDB's transaction begins with the first statement that changes something, see `lock_table`."""
@@ -539,7 +540,7 @@ async def login(request):
 
 
 def session_of(request):
-    match = re.search(r'Token="(.*)"', request.headers.get("authorization", ""))
+    match = re.search(r'Token="(?:master-)?(.*)"', request.headers.get("authorization", ""))
     session = sessions.get(match.group(1)) if match else None
     if session is None:
         raise Refused("390111", "Session no longer exists. New login required to access the service.", "08001")
@@ -580,6 +581,24 @@ async def session_request(request):
         log.append({"closed": session.token[:8]})
         await run_in_threadpool(session.end)
     return JSONResponse({"data": None, "code": None, "message": None, "success": True})
+
+
+async def renew(request):
+    """fake: a new name for the session; the old one is still known."""
+    try:
+        session = session_of(request)
+    except Refused as error:
+        return failure(error)
+    token = uuid.uuid4().hex
+    sessions[token] = session
+    log.append({"renewed": session.token[:8]})
+    data = {
+        "sessionToken": token,
+        "masterToken": f"master-{session.token}",
+        "validityInSecondsST": 3600,
+        "validityInSecondsMT": 14400,
+    }
+    return JSONResponse({"data": data, "code": None, "message": None, "success": True})
 
 
 async def nothing(_request):
@@ -644,11 +663,11 @@ async def layer_faults(request):
 async def layer_log(request):
     if request.method == "DELETE":
         log.clear()
-    return JSONResponse({"log": log, "sessions": len(sessions)})
+    return JSONResponse({"log": log, "sessions": len(set(sessions.values()))})
 
 
 async def layer_end_sessions(_request):
-    for session in list(sessions.values()):
+    for session in set(sessions.values()):
         await run_in_threadpool(session.end)
     return JSONResponse({})
 
@@ -656,7 +675,7 @@ async def layer_end_sessions(_request):
 app = Starlette(
     routes=[
         Route("/session/v1/login-request", login, methods=["POST"]),
-        Route("/session/token-request", nothing, methods=["POST"]),
+        Route("/session/token-request", renew, methods=["POST"]),
         Route("/session", session_request, methods=["POST"]),
         Route("/session/heartbeat", session_request, methods=["POST"]),
         Route("/queries/v1/query-request", query, methods=["POST"]),
