@@ -3,31 +3,10 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { hours } from "../conformance/batches.ts";
 import { row } from "../conformance/world.ts";
-import type { Decide, Fault, ProxiedRequest } from "../harness/fault_proxy.ts";
-import { bigquerySkip, openBigQueryWorld } from "./bigquery_world.ts";
+import type { Fault } from "../harness/fault_proxy.ts";
+import { bigquerySkip, diesAt, openBigQueryWorld } from "./bigquery_world.ts";
 
 const skip = await bigquerySkip();
-
-/** Requests that ask again how a job is doing are one step. */
-function stepOf({ method, path }: ProxiedRequest): string {
-  return `${method} ${path.replace(/\?.*/, "")}`;
-}
-
-/** Everything goes through up to the given step; at it this happens, and after it nothing comes through any more. */
-function diesAt(step: number, fault: Fault, onDeath: () => void): Decide {
-  const dead: Fault = { kind: "cut-request" };
-  let [steps, last, alive] = [0, "", true];
-  return (request) => {
-    if (!alive) return dead;
-    const now = stepOf(request);
-    if (now !== last) steps += 1;
-    last = now;
-    if (steps < step) return undefined;
-    alive = false;
-    onDeath();
-    return fault;
-  };
-}
 
 for (const [what, fault] of [
   ["after", { kind: "cut-answer" }],

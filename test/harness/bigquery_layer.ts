@@ -50,6 +50,8 @@ export interface BigQueryLayer extends AsyncDisposable {
   readonly jobs: ReadonlyMap<string, { readonly configuration: Configuration }>;
   /** Awaited before each job is run: for tests that look at a job while it runs. */
   beforeJob: (jobId: string) => Promise<void>;
+  /** What CURRENT_TIMESTAMP() gives, for stories with a clock of their own. */
+  clock: (() => Date) | undefined;
   /** Permissions that nobody has on any table, as far as one asks for them. */
   readonly denied: Set<string>;
   /** Called from within `beforeJob`: what is begun here has its jobs run before the one that is held. */
@@ -66,7 +68,11 @@ export async function openBigQueryLayer(target: string): Promise<BigQueryLayer> 
   let queue: Promise<unknown> = Promise.resolve();
   let overtaking: Promise<void> = Promise.resolve();
   let sessionCount = 0;
-  const layer = { beforeJob: (_: string) => Promise.resolve(), denied: new Set<string>() };
+  const layer = {
+    beforeJob: (_: string) => Promise.resolve(),
+    clock: undefined as (() => Date) | undefined,
+    denied: new Set<string>(),
+  };
 
   const ask = async (path: string, body?: object): Promise<{ status: number; answer: unknown }> => {
     const init = body
@@ -120,13 +126,16 @@ export async function openBigQueryLayer(target: string): Promise<BigQueryLayer> 
     return JSON.stringify(resource);
   };
 
+  const timed = (sql: string): string =>
+    layer.clock ? sql.replaceAll("CURRENT_TIMESTAMP()", `TIMESTAMP '${layer.clock().toISOString()}'`) : sql;
+
   const runQuery = async (project: string, jobId: string, configuration: Configuration): Promise<Job> => {
     const sql = configuration.query?.query ?? "";
     const parts = sql.startsWith("ALTER TABLE") ? sql.split(/,\n(?= {2}ADD COLUMN)/) : [sql];
     const head = sql.split("\n")[0] ?? "";
     let job: Job | undefined;
     for (const [index, part] of parts.entries()) {
-      const text = index === 0 ? part : `${head}\n${part}`;
+      const text = timed(index === 0 ? part : `${head}\n${part}`);
       const own = { ...configuration, query: { ...configuration.query, query: text } };
       job = await query(project, index === 0 ? jobId : `${jobId}_${index}`, own);
     }
