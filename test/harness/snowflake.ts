@@ -4,21 +4,19 @@
  *
  * What it cannot show stands in docs/snowflake.md; what stands between the driver and fakesnow is snowflake_layer.py.
  */
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { access, mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { type AddressInfo, createServer, Socket } from "node:net";
-import { delimiter, join } from "node:path";
+import { readFile } from "node:fs/promises";
+import { Socket } from "node:net";
+import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { promisify } from "node:util";
+import { freePort } from "./server_process.ts";
+import { firstLine, programOnPath, pythonEnvironment, type Unavailable } from "./tools.ts";
 
 /** fakesnow 0.11 imports a module that connector 5 has not, and names no upper bound for it. */
 const PACKAGES = ["fakesnow[server]==0.11.22", "snowflake-connector-python==4.8.1"];
-const TOOLS = join(import.meta.dirname, "..", "..", ".tools");
 const LAYER = join(import.meta.dirname, "snowflake_layer.py");
-const WHOLE = "replayport-whole";
-const INSTALL_MS = 180_000;
 const START_MS = 60_000;
 
 export const DATABASE = "REPLAYPORT_TEST";
@@ -70,10 +68,6 @@ export interface SnowflakeServer extends AsyncDisposable {
   endSessions(): Promise<void>;
 }
 
-export interface Unavailable {
-  readonly skip: string;
-}
-
 let opened: Promise<SnowflakeServer | Unavailable> | undefined;
 
 /** One server for all tests of a process; it ends with the process. */
@@ -89,15 +83,14 @@ async function openSnowflakeServer(): Promise<SnowflakeServer | Unavailable> {
   const server = onPath === undefined ? undefined : await start(onPath);
   if (server) return server;
   try {
-    const python = await installed();
+    const python = join(await pythonEnvironment("fakesnow", PACKAGES), "bin", "python");
     return (await start(python)) ?? unavailable(`${python} did not come to answer`);
   } catch (error) {
-    return unavailable(
-      `fakesnow could not be installed: ${error instanceof Error ? error.message.split("\n")[0] : ""}`,
-    );
+    return unavailable(`fakesnow could not be installed: ${firstLine(error)}`);
   }
 }
 
+/** Not by server_process.ts, which kills servers: this one has files to remove when its input ends. */
 async function start(python: string): Promise<SnowflakeServer | undefined> {
   const port = await freePort();
   const child = spawn(python, [LAYER, String(port)], { stdio: ["pipe", "ignore", "ignore"] });
@@ -159,59 +152,9 @@ async function serverAt(url: string, close: () => Promise<void>): Promise<Snowfl
 
 /** The interpreter of the program: its first line names it. */
 async function pythonOfFakesnow(): Promise<string | undefined> {
-  for (const folder of (process.env["PATH"] ?? "").split(delimiter)) {
-    try {
-      const [first = ""] = (await readFile(join(folder, "fakesnow"), "utf8")).split("\n");
-      if (first.startsWith("#!")) return first.slice(2).trim();
-    } catch {
-      // Not there.
-    }
-  }
-  return undefined;
-}
-
-/**
- * Test files run at the same time, so one of them installs and the others wait; a mark that is written last says that the
- * environment is whole.
- */
-async function installed(): Promise<string> {
-  const environment = join(TOOLS, "fakesnow");
-  const python = join(environment, "bin", "python");
-  const run = promisify(execFile);
-  await mkdir(TOOLS, { recursive: true });
-  const lock = `${environment}.lock`;
-  const until = Date.now() + INSTALL_MS;
-  for (;;) {
-    if (await exists(join(environment, WHOLE))) return python;
-    if (await makeFolder(lock)) break;
-    if (Date.now() > until) {
-      await rm(lock, { recursive: true, force: true });
-      throw new Error("another installation did not come to an end");
-    }
-    await setTimeout(250);
-  }
-  try {
-    if (await exists(join(environment, WHOLE))) return python;
-    await rm(environment, { recursive: true, force: true });
-    await run("python3", ["-m", "venv", environment], { timeout: INSTALL_MS });
-    await run(join(environment, "bin", "pip"), ["install", "--quiet", ...PACKAGES], { timeout: INSTALL_MS });
-    await writeFile(join(environment, WHOLE), PACKAGES.join("\n"));
-    return python;
-  } catch (error) {
-    await rm(environment, { recursive: true, force: true });
-    throw error;
-  } finally {
-    await rm(lock, { recursive: true, force: true });
-  }
-}
-
-async function makeFolder(path: string): Promise<boolean> {
-  try {
-    await mkdir(path);
-    return true;
-  } catch {
-    return false;
-  }
+  const program = await programOnPath(["fakesnow"]);
+  const [first = ""] = program === undefined ? [] : (await readFile(program, "utf8")).split("\n");
+  return first.startsWith("#!") ? first.slice(2).trim() : undefined;
 }
 
 async function answers(url: string, child: ChildProcess): Promise<boolean> {
@@ -226,25 +169,6 @@ async function answers(url: string, child: ChildProcess): Promise<boolean> {
     await setTimeout(100);
   }
   return false;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function unavailable(reason: string): Unavailable {
