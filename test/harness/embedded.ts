@@ -33,11 +33,13 @@ export async function embedded({ dies, ...options }: HarnessOptions = {}): Promi
   stack.defer(() => rm(directory, { recursive: true, force: true }));
   const path = join(directory, "data");
   const engine = stack.use(await startEmbedded({ path, signal: AbortSignal.timeout(60_000), ...options }));
-  let early: object | undefined;
-  void engine.exited.then((exit) => (early = exit));
-  stack.defer(() => {
+  stack.defer(async () => {
     // An engine that dies leaves nothing but broken lines; this says why they broke.
-    if (early && dies !== true) throw new Error(`the engine ended by itself: ${JSON.stringify(early)}`);
+    const alive = await fetch(`${engine.url}/ping`).then(
+      () => true,
+      () => false,
+    );
+    if (!alive && dies !== true) throw new Error(`the engine ended by itself: ${JSON.stringify(await engine.exited)}`);
   });
   const client = createClient({
     url: engine.url,
