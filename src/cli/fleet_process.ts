@@ -51,13 +51,11 @@ export async function runFleet(
     if (worker)
       log.info(
         { worker: worker.name },
-        `worker runs, ${plural(concurrency, "batch").replace("batchs", "batches")} at a time`,
+        `worker runs, ${concurrency === 1 ? "1 batch" : `${concurrency} batches`} at a time`,
       );
     await untilAborted(cli.signal);
     log.info(worker ? `stopping; batches that run get ${options.grace ?? "30s"}` : "stopping");
-    // The scheduler first: it would refill what the worker empties.
-    await scheduler?.[Symbol.asyncDispose]();
-    await worker?.stop(grace);
+    await Promise.all([worker?.stop(grace), scheduler?.[Symbol.asyncDispose]()]);
     log.info("stopped");
   } finally {
     for (const part of parts.toReversed()) await part[Symbol.asyncDispose]();

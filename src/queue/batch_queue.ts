@@ -1,5 +1,6 @@
 /** The queue of batches, over BullMQ. */
 import { randomUUID } from "node:crypto";
+import { setImmediate as nextMoment } from "node:timers/promises";
 import { type Job, Queue, QueueEventsProducer } from "bullmq";
 import type { QueueDepth } from "./fleet.ts";
 import { type JobName, type JobRequest, jobOf, parseJobId } from "./jobs.ts";
@@ -17,6 +18,8 @@ export class BatchQueue implements AsyncDisposable {
   readonly #queue: Queue;
   readonly #producer: QueueEventsProducer;
   readonly #attempts: number;
+  readonly #gathered: JobRequest[] = [];
+  #adding: Promise<void> | undefined;
 
   constructor(client: RedisClient, prefix: string, attempts: number, onError: (error: Error) => void) {
     this.#queue = new Queue(QUEUE, { connection: client, prefix, streams: { events: { maxLen: EVENTS_KEPT } } });
@@ -26,21 +29,32 @@ export class BatchQueue implements AsyncDisposable {
     this.#producer.on("error", onError);
   }
 
-  /** One that stands in the queue already is left as it is. */
+  /** One that stands in the queue already is left as it is. What is asked for in one moment goes in one round trip. */
   async add(requests: readonly JobRequest[]): Promise<void> {
-    for (let at = 0; at < requests.length; at += CHUNK) {
-      await this.#queue.addBulk(requests.slice(at, at + CHUNK).map((one) => jobOf(one, this.#attempts)));
+    if (requests.length === 0) return;
+    this.#gathered.push(...requests);
+    this.#adding ??= this.#addGathered();
+    await this.#adding;
+  }
+
+  async #addGathered(): Promise<void> {
+    await nextMoment();
+    const all = this.#gathered.splice(0);
+    this.#adding = undefined;
+    for (let at = 0; at < all.length; at += CHUNK) {
+      await this.#queue.addBulk(all.slice(at, at + CHUNK).map((one) => jobOf(one, this.#attempts)));
     }
   }
 
-  /** All jobs by name; costs one round trip. */
-  async names(): Promise<{ readonly name: JobName; readonly place: JobPlace }[]> {
+  /** Jobs by name, of these exports or of all; costs one round trip. */
+  async names(exports?: ReadonlySet<string>): Promise<{ readonly name: JobName; readonly place: JobPlace }[]> {
     const [queued, running] = await Promise.all([
       this.#queue.getRanges([...QUEUED], 0, -1),
       this.#queue.getRanges(["active"], 0, -1),
     ]);
     const named = (ids: readonly string[], place: JobPlace) =>
       ids.flatMap((id) => {
+        if (exports && !exports.has(id.slice(0, id.indexOf("/")))) return [];
         const name = parseJobId(id);
         return name ? [{ name, place }] : [];
       });

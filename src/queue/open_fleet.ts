@@ -19,13 +19,14 @@ import { type Events, createEvents } from "./events.ts";
 import type { BackfillRequest, ExportStatus, Fleet, FleetHealth, FleetListener, Pause, RunsQuery } from "./fleet.ts";
 import { keysOf } from "./keys.ts";
 import { beat, memberName } from "./member.ts";
-import { isConnectionError, watchOutage } from "./outage.ts";
+import { type Outage, isConnectionError, watchOutages } from "./outage.ts";
 import {
   type Patience,
   type RedisClient,
   type RedisOptionsOfFleet,
   checkRedis,
   connect,
+  isLive,
   leave,
   pingRedis,
   redisError,
@@ -101,24 +102,30 @@ export async function openFleet(options: FleetOptions, signal: AbortSignal): Pro
 class RedisFleet implements OpenFleet {
   readonly #options: FleetOptions;
   readonly #events: Events;
+  readonly #watch: () => Outage;
+  readonly #ignore: () => Outage;
   readonly #parts: Parts;
 
   constructor(options: FleetOptions) {
     this.#options = options;
     this.#events = createEvents((error) => options.log.error(error, "a listener of the fleet's events failed"));
+    const { log, redis } = options;
+    const other = (error: unknown): void => log.error(redisError(error, redis), "Redis");
+    this.#watch = watchOutages(
+      {
+        away: (error) => log.warn(`Redis is away, waiting for it: ${messageOf(error)}`),
+        back: () => log.info("Redis is back"),
+      },
+      other,
+    );
+    // Who asks gets the error as an answer; only those that stay have somebody to tell.
+    this.#ignore = watchOutages({ away: () => undefined, back: () => undefined }, other);
     this.#parts = this.#open("ask");
   }
 
   #open(patience: Patience): Parts {
-    const { redis, settings, now, log } = this.#options;
-    const tell = {
-      away: (error: unknown) => log.warn(`Redis is away, waiting for it: ${messageOf(error)}`),
-      back: () => log.info("Redis is back"),
-    };
-    // Who asks gets the error as an answer; only those that stay have somebody to tell.
-    const quiet = { away: () => undefined, back: () => undefined };
-    const other = (error: unknown): void => log.error(redisError(error, redis), "Redis");
-    const outage = watchOutage(patience === "stay" ? tell : quiet, other);
+    const { redis, settings, now } = this.#options;
+    const outage = patience === "stay" ? this.#watch() : this.#ignore();
     const client = connect(redis, patience, outage.onError);
     outage.follow(client);
     const keys = keysOf(redis.prefix);
@@ -134,7 +141,7 @@ class RedisFleet implements OpenFleet {
       backfills,
       [Symbol.asyncDispose]: async () => {
         // BullMQ waits for a Redis that is away.
-        if (client.status === "ready") await queue[Symbol.asyncDispose]().catch(outage.onError);
+        if (isLive(client)) await queue[Symbol.asyncDispose]().catch(outage.onError);
         await leave(client);
       },
     };
@@ -158,7 +165,6 @@ class RedisFleet implements OpenFleet {
         parts.state.writeLedgerError(name, fleetError(error, now(), redact)).catch(onError);
       },
     });
-    await scheduler.start(signal);
     const { client } = parts;
     const loop = keepTicking({ client, prefix: redis.prefix, scheduler, now, onError }, signal);
     const alive = beat({ kind: "scheduler", name: memberName(), version }, parts.state, now);
@@ -193,6 +199,11 @@ class RedisFleet implements OpenFleet {
       name,
       concurrency,
       onError,
+      onLost: (id) =>
+        log.warn(
+          `${id}: its job is gone, to another worker or with Redis' data; what this one loads counts once all the same`,
+        ),
+      explain: (error) => (isReply(error) ? redisError(error, redis) : error),
       prefix: redis.prefix,
       events: this.#events,
     });
@@ -354,8 +365,12 @@ class RedisFleet implements OpenFleet {
       return await work();
     } catch (error) {
       signal.throwIfAborted();
-      const fromRedis = isConnectionError(error) || (error instanceof Error && error.name === "ReplyError");
-      throw fromRedis ? redisError(error, this.#options.redis) : error;
+      throw isConnectionError(error) || isReply(error) ? redisError(error, this.#options.redis) : error;
     }
   }
+}
+
+/** Whether Redis itself says so. */
+function isReply(error: unknown): boolean {
+  return error instanceof Error && error.name === "ReplyError";
 }

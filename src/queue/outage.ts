@@ -15,6 +15,7 @@ export function isConnectionError(error: unknown): boolean {
   return CONNECTION.test(`${code} ${error.name} ${error.message}`) || error.name === "AggregateError";
 }
 
+/** One connection of the process. */
 export interface Outage {
   /** For the client's `error`. */
   readonly onError: (error: unknown) => void;
@@ -22,22 +23,25 @@ export interface Outage {
   readonly follow: (client: RedisClient) => void;
 }
 
-export function watchOutage(log: OutageLog, onOther: (error: unknown) => void): Outage {
-  let away = false;
-  return {
-    onError: (error) => {
-      if (!isConnectionError(error)) {
-        onOther(error);
-        return;
-      }
-      if (!away) log.away(error);
-      away = true;
-    },
-    follow: (client) => {
-      client.on("ready", () => {
-        if (away) log.back();
-        away = false;
-      });
-    },
+/** Away when the first connection is, back when the last one is. */
+export function watchOutages(log: OutageLog, onOther: (error: unknown) => void): () => Outage {
+  const away = new Set<Outage>();
+  return () => {
+    const outage: Outage = {
+      onError: (error) => {
+        if (!isConnectionError(error)) {
+          onOther(error);
+          return;
+        }
+        if (away.size === 0) log.away(error);
+        away.add(outage);
+      },
+      follow: (client) => {
+        client.on("ready", () => {
+          if (away.delete(outage) && away.size === 0) log.back();
+        });
+      },
+    };
+    return outage;
   };
 }

@@ -28,8 +28,10 @@ export type RedisClient = Redis | Cluster;
 export type Patience = "once" | "ask" | "stay";
 
 const CONNECT_MS = 5_000;
-const ASK_MS = 8_000;
-const LONGEST_PAUSE_MS = 2_000;
+const ASK_MS = 5_000;
+/** Between two tries to connect, at most. */
+const ASK_PAUSE_MS = 500;
+const STAY_PAUSE_MS = 2_000;
 const FAREWELL_MS = 5_000;
 const AWAY_MS = 500;
 
@@ -40,14 +42,17 @@ interface Waiting {
 }
 
 function waitingOf(patience: Patience): Waiting {
-  const pause = (times: number): number => Math.min(50 * 2 ** Math.min(times, 10), LONGEST_PAUSE_MS);
+  const pause =
+    (longest: number) =>
+    (times: number): number =>
+      Math.min(50 * 2 ** Math.min(times, 10), longest);
   switch (patience) {
     case "once":
       return { maxRetriesPerRequest: 0, retryStrategy: () => null, commandTimeout: CONNECT_MS };
     case "ask":
-      return { maxRetriesPerRequest: 4, retryStrategy: pause, commandTimeout: ASK_MS };
+      return { maxRetriesPerRequest: 5, retryStrategy: pause(ASK_PAUSE_MS), commandTimeout: ASK_MS };
     case "stay":
-      return { maxRetriesPerRequest: null, retryStrategy: pause };
+      return { maxRetriesPerRequest: null, retryStrategy: pause(STAY_PAUSE_MS) };
   }
 }
 
@@ -72,6 +77,8 @@ export function connect(
     connectTimeout: CONNECT_MS,
     lazyConnect: true,
     connectionName: "replayport",
+    // What was the master is a replica now: look for the new one, and say it again.
+    reconnectOnError: (error: Error) => (error.message.startsWith("READONLY") ? (2 as const) : false),
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
     ...tls,

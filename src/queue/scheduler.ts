@@ -14,7 +14,7 @@
  * Left out of a tick: what is in the queue already, what is held, what a running backfill has taken for itself, and
  * exports that are paused, but for one interval that probes whether the failure has passed.
  */
-import pLimit from "p-limit";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Coverage, Destination } from "../../destinations/destination.ts";
 import type { ExportDefinition } from "../export/definition.ts";
 import { dueIntervals } from "../export/ledger.ts";
@@ -23,7 +23,8 @@ import { type BackfillDependencies, feed, recover } from "./backfills.ts";
 import { hull, overlapsAny } from "./backfill_store.ts";
 import { Ledgers, factsOf } from "./coverage.ts";
 import type { Events } from "./events.ts";
-import { jobId, type JobName, type JobRequest, parseJobId } from "./jobs.ts";
+import { jobId, type JobName, parseJobId } from "./jobs.ts";
+import { Questions } from "./questions.ts";
 import type { ExportState } from "./state.ts";
 import { write } from "./stored.ts";
 
@@ -46,8 +47,8 @@ const BRAKE_MS = 50_000;
 const REWRITE_MS = 10 * 60_000;
 /** Later than any clock says: time that is taken counts as loaded and swept. */
 const FAR = new Date("9999-01-01T00:00:00Z");
-/** Ledgers that are read at the same time. */
-const READERS = 8;
+/** A tick waits so long for destinations. */
+const PATIENCE_MS = 2_000;
 
 /** What is in the queue of one export. */
 interface Taken {
@@ -55,11 +56,20 @@ interface Taken {
   readonly all: readonly Interval[];
 }
 
+/** What Redis says of one export. */
+interface Known {
+  readonly taken: Taken;
+  readonly reserved: readonly Interval[];
+  readonly state: ExportState | undefined;
+}
+
 export class Scheduler {
+  /** Called when the answer of a slow destination has come, after its tick: the export is to be looked at again. */
+  onLate: (exportName: string) => void = () => undefined;
   readonly #dependencies: SchedulerDependencies;
   readonly #ledgers = new Ledgers();
+  readonly #questions = new Questions();
   readonly #written = new Map<string, { readonly text: string; readonly at: Date }>();
-  readonly #limit = pLimit(READERS);
   /** When a job was last put into the queue: a brake for the case that a worker sees the ledger or the clock otherwise. */
   readonly #recent = new Map<string, number>();
 
@@ -67,39 +77,34 @@ export class Scheduler {
     this.#dependencies = dependencies;
   }
 
-  /** Reads the ledgers. An export whose destination does not answer is left to the ticks to come. */
-  async start(signal: AbortSignal): Promise<void> {
-    const { exports } = this.#dependencies;
-    await this.#limit.map(exports, (definition) => this.#known(definition, signal));
-    signal.throwIfAborted();
-  }
-
   /**
-   * Enqueues what is due. Rejects where Redis does; what an export's destination says goes to `onError`.
+   * Reads the ledgers that it does not know, and enqueues what is due. Waits a little for destinations; what takes longer
+   * goes on by itself. Rejects where Redis does; what an export's destination says goes to `onError`.
    * @param names these exports only
    * @returns how many jobs it asked for
    */
   async tick(now: Date, signal: AbortSignal, names?: ReadonlySet<string>): Promise<number> {
     const began = performance.now();
-    const { events } = this.#dependencies;
-    const chosen = this.#dependencies.exports.filter(({ name }) => names === undefined || names.has(name));
-    const due = new Map<ExportDefinition, number>();
-    for (const definition of chosen) {
-      // Those that could not be read at the start.
-      if (!this.#ledgers.get(definition.name) && !(await this.#known(definition, signal))) continue;
-      due.set(definition, dueIntervals(definition, this.#covered(definition), now, DUE_COUNTED).length);
-    }
-    const waiting = [...due].filter(([, count]) => count > 0).map(([definition]) => definition);
-    const found = waiting.length > 0 ? await this.#enqueue(waiting, now, signal) : { enqueued: 0, paused: new Set() };
-    await this.#tell(due, found.paused, now);
-    events.emit({
-      kind: "tick",
-      export: "",
-      at: now,
-      seconds: (performance.now() - began) / 1000,
-      enqueued: found.enqueued,
+    const { events, exports } = this.#dependencies;
+    const chosen = exports.filter(({ name }) => names === undefined || names.has(name));
+    const due = new Map(chosen.map((definition) => [definition, this.#due(definition, now)?.length]));
+    const waiting = chosen.filter((definition) => due.get(definition) !== 0);
+    const known = await this.#known(waiting);
+    this.#brakeEnds(now);
+    const asked = waiting.filter(
+      (one) => !this.#ledgers.get(one.name) || this.#free(one, known(one.name), now).length > 0,
+    );
+    let enqueued = 0;
+    await this.#patiently(asked, signal, async (definition, either) => {
+      const count = await this.#look(definition, known(definition.name), now, signal, either);
+      enqueued += count ?? 0;
+      return count !== undefined;
     });
-    return found.enqueued;
+    for (const definition of waiting)
+      if (due.get(definition) === undefined) due.set(definition, this.#due(definition, now)?.length);
+    await this.#tell(due, known, now);
+    events.emit({ kind: "tick", export: "", at: now, seconds: (performance.now() - began) / 1000, enqueued });
+    return enqueued;
   }
 
   /** A worker has loaded this. */
@@ -108,9 +113,15 @@ export class Scheduler {
     if (definition) this.#ledgers.add(definition, { interval, committedAt });
   }
 
-  /** Somebody wants the export looked at now: what was enqueued a moment ago may be enqueued again. */
-  release(name: string): void {
-    for (const id of this.#recent.keys()) if (parseJobId(id)?.export === name) this.#recent.delete(id);
+  /**
+   * What was enqueued a moment ago may be enqueued again: somebody wants the export looked at now, or Redis may have lost
+   * its jobs.
+   * @param name of an export; undefined: all of them
+   */
+  release(name?: string): void {
+    for (const id of this.#recent.keys()) {
+      if (name === undefined || parseJobId(id)?.export === name) this.#recent.delete(id);
+    }
   }
 
   /** Feeds the running backfills, and brings back intervals whose jobs are gone. */
@@ -130,94 +141,150 @@ export class Scheduler {
     }
   }
 
-  async #known(definition: ExportDefinition, signal: AbortSignal): Promise<boolean> {
-    try {
-      const destination = this.#dependencies.destination(definition);
-      await this.#ledgers.readAll(definition, destination, signal);
-      return true;
-    } catch (error) {
-      signal.throwIfAborted();
-      this.#dependencies.onError(definition.name, error);
-      return false;
-    }
+  /** Undefined where the ledger was not read yet. */
+  #due(definition: ExportDefinition, now: Date, more: readonly Coverage[] = []): Interval[] | undefined {
+    const covered = this.#ledgers.get(definition.name);
+    return covered && dueIntervals(definition, [...covered, ...more], now, DUE_COUNTED);
   }
 
-  async #enqueue(
-    definitions: readonly ExportDefinition[],
-    now: Date,
-    signal: AbortSignal,
-  ): Promise<{ enqueued: number; paused: Set<string> }> {
-    const { state, store, queue, events } = this.#dependencies;
+  async #known(definitions: readonly ExportDefinition[]): Promise<(name: string) => Known> {
+    const nothing: Known = { taken: { live: [], all: [] }, reserved: [], state: undefined };
+    if (definitions.length === 0) return () => nothing;
+    const { state, store, queue } = this.#dependencies;
     const names = definitions.map(({ name }) => name);
-    for (const [id, at] of this.#recent) {
-      // A clock that was set back ends the brake as well.
-      if (Math.abs(now.getTime() - at) >= BRAKE_MS) this.#recent.delete(id);
-    }
-    const [states, ranges, jobs] = await Promise.all([state.read(names), store.ranges(names), queue.names()]);
+    const [states, ranges, jobs] = await Promise.all([
+      state.read(names),
+      store.ranges(names),
+      queue.names(new Set(names)),
+    ]);
     const taken = takenBy(jobs.map(({ name }) => name));
-    const requests = await this.#limit.map(definitions, async (definition): Promise<JobRequest[]> => {
-      const mine = taken.get(definition.name) ?? { live: [], all: [] };
-      const known = states.get(definition.name);
-      const reserved = (ranges.get(definition.name) ?? []).map(({ range }) => range);
+    return (name) => ({
+      taken: taken.get(name) ?? nothing.taken,
+      reserved: (ranges.get(name) ?? []).map(({ range }) => range),
+      state: states.get(name),
+    });
+  }
+
+  /** @param look resolves with whether the destination answered */
+  async #patiently(
+    definitions: readonly ExportDefinition[],
+    signal: AbortSignal,
+    look: (definition: ExportDefinition, signal: AbortSignal) => Promise<boolean>,
+  ): Promise<void> {
+    let isOver = false;
+    const failures: unknown[] = [];
+    const looks = definitions.map(async (definition) => {
       try {
-        return await this.#choose(definition, mine, reserved, known, now, signal);
+        const answered = await this.#questions.ask(
+          definition,
+          async (either) => await look(definition, either),
+          signal,
+        );
+        if (isOver && answered === true && !signal.aborted) this.onLate(definition.name);
       } catch (error) {
-        signal.throwIfAborted();
-        this.#dependencies.onError(definition.name, error);
-        return [];
+        failures.push(error);
       }
     });
-    const all = requests.flat();
-    await queue.add(all);
-    for (const { export: name, interval } of all) {
-      this.#recent.set(jobId(name, interval), now.getTime());
-      events.emit({ kind: "enqueued", export: name, interval, run: jobId(name, interval), at: now });
-    }
-    return { enqueued: all.length, paused: new Set(names.filter((name) => states.get(name)?.paused)) };
+    const enough = new AbortController();
+    const late = sleep(PATIENCE_MS, undefined, { signal: enough.signal }).catch(() => undefined);
+    await Promise.race([Promise.all(looks), late]);
+    enough.abort();
+    isOver = true;
+    signal.throwIfAborted();
+    if (failures.length > 0) throw failures[0];
   }
 
-  async #choose(
+  /** @returns how many jobs it asked for; undefined where the destination did not answer */
+  async #look(
     definition: ExportDefinition,
-    taken: Taken,
-    reserved: readonly Interval[],
-    state: ExportState | undefined,
+    known: Known,
     now: Date,
     signal: AbortSignal,
-  ): Promise<JobRequest[]> {
-    const paused = state?.paused;
-    const probe = paused?.probeAt !== undefined && paused.probeAt <= now;
-    if (paused && !probe) return [];
-    const room = (probe ? 1 : this.#dependencies.liveInFlight) - taken.live.length;
+    either: AbortSignal,
+  ): Promise<number | undefined> {
+    const { queue, state, events } = this.#dependencies;
+    const { name } = definition;
+    let intervals: Interval[];
+    try {
+      const destination = this.#dependencies.destination(definition);
+      if (!this.#ledgers.get(name)) await this.#ledgers.readAll(definition, destination, either);
+      const range = hull(this.#free(definition, known, now));
+      if (!range) return 0;
+      // The ledger may know more than this process: another scheduler's workers, a run by hand.
+      await this.#ledgers.readRange(definition, destination, range, either);
+      intervals = this.#free(definition, known, now);
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#dependencies.onError(name, either.aborted ? either.reason : error);
+      return undefined;
+    }
+    await state.dropHeld(name, this.#settled(definition, known.state, now));
+    if (intervals.length === 0) return 0;
+    const probe = isProbe(known.state, now);
+    const request = { export: name, backfill: undefined, force: false, allowFewer: false, probe };
+    await queue.add(intervals.map((interval) => ({ ...request, interval })));
+    for (const interval of intervals) {
+      const run = jobId(name, interval);
+      this.#recent.delete(run);
+      this.#recent.set(run, now.getTime());
+      events.emit({ kind: "enqueued", export: name, interval, run, at: now });
+    }
+    return intervals.length;
+  }
+
+  /** What may be enqueued now, as far as this process knows the ledger. */
+  #free(definition: ExportDefinition, { taken, reserved, state }: Known, now: Date): Interval[] {
+    const { name } = definition;
+    if (state?.paused && !isProbe(state, now)) return [];
+    // Where the last run failed, one at a time shows whether the next does: workers are for those that succeed.
+    const most = (state?.failuresInRow ?? 0) > 0 || isProbe(state, now) ? 1 : this.#dependencies.liveInFlight;
+    const room = most - taken.live.length;
     if (room <= 0) return [];
-    const held = probe ? [] : heldNow(state, now);
-    const free = (): Interval[] => {
-      const covered = [...this.#covered(definition), ...reserved.map((interval) => ({ interval, committedAt: FAR }))];
-      const due = dueIntervals(definition, covered, now, DUE_COUNTED);
-      const blocked = (one: Interval): boolean =>
-        overlapsAny(one, taken.all) ||
-        held.some((other) => sameInterval(one, other)) ||
-        this.#recent.has(jobId(definition.name, one));
-      return due.filter((one) => !blocked(one)).slice(0, room);
-    };
-    const range = hull(free());
-    if (!range) return [];
-    // The ledger may know more than this process: another scheduler's workers, a run by hand.
-    await this.#ledgers.readRange(definition, this.#dependencies.destination(definition), range, signal);
-    const request = { export: definition.name, backfill: undefined, force: false, allowFewer: false, probe };
-    return free().map((interval) => ({ ...request, interval }));
+    const held = isProbe(state, now) ? [] : heldNow(state, now);
+    const more = reserved.map((interval) => ({ interval, committedAt: FAR }));
+    const blocked = (one: Interval): boolean =>
+      overlapsAny(one, taken.all) ||
+      held.some((other) => sameInterval(one, other)) ||
+      this.#recent.has(jobId(name, one));
+    return (this.#due(definition, now, more) ?? []).filter((one) => !blocked(one)).slice(0, room);
   }
 
-  #covered({ name }: ExportDefinition): readonly Coverage[] {
-    return this.#ledgers.get(name) ?? [];
+  /** Held intervals that are not due any more: somebody has loaded them otherwise, or the schedule has changed. */
+  #settled(definition: ExportDefinition, state: ExportState | undefined, now: Date): Interval[] {
+    if (!state || state.held.length === 0) return [];
+    const due = this.#due(definition, now);
+    if (!due || due.length >= DUE_COUNTED) return [];
+    return state.held.map(({ interval }) => interval).filter((one) => !overlapsAny(one, due));
   }
 
-  async #tell(due: ReadonlyMap<ExportDefinition, number>, paused: ReadonlySet<unknown>, now: Date): Promise<void> {
+  #brakeEnds(now: Date): void {
+    for (const [id, at] of this.#recent) {
+      // A clock that was set back ends the brake as well.
+      if (Math.abs(now.getTime() - at) < BRAKE_MS) return;
+      this.#recent.delete(id);
+    }
+  }
+
+  async #tell(
+    due: ReadonlyMap<ExportDefinition, number | undefined>,
+    known: (name: string) => Known,
+    now: Date,
+  ): Promise<void> {
     const { events, state } = this.#dependencies;
     const changed = [];
     for (const [definition, count] of due) {
       const { name } = definition;
-      const { loadedUntil, lagSeconds, gaps } = factsOf(definition, this.#covered(definition), now);
-      const isPaused = paused.has(name);
+      const redis = known(name).state;
+      const isPaused = redis?.paused !== undefined;
+      const covered = this.#ledgers.get(name);
+      if (count === undefined || !covered) {
+        // What another scheduler saw, or this one before it was started again: a ledger that cannot be read is no reason for silence.
+        const { loadedUntil, due: before = 0, gapCount = 0 } = { ...redis?.ledger };
+        const lagSeconds = Math.max(0, (now.getTime() - (loadedUntil ?? definition.start).getTime()) / 1000);
+        events.emit({ kind: "lag", export: name, at: now, lagSeconds, due: before, gaps: gapCount, paused: isPaused });
+        continue;
+      }
+      const { loadedUntil, lagSeconds, gaps } = factsOf(definition, covered, now);
       events.emit({ kind: "lag", export: name, at: now, lagSeconds, due: count, gaps: gaps.length, paused: isPaused });
       const snapshot = { due: count, loadedUntil, gaps: gaps.slice(0, GAPS_SHOWN), gapCount: gaps.length };
       const text = write(snapshot);
@@ -228,6 +295,12 @@ export class Scheduler {
     }
     await state.writeLedgers(changed);
   }
+}
+
+/** Whether the export is paused and one interval is to show whether the failure has passed. */
+function isProbe(state: ExportState | undefined, now: Date): boolean {
+  const probeAt = state?.paused?.probeAt;
+  return probeAt !== undefined && probeAt <= now;
 }
 
 /** Held intervals whose time has not come; a sweep over one of them is another interval, and may run. */

@@ -69,6 +69,7 @@ export function keepTicking(dependencies: LoopDependencies, signal: AbortSignal)
     });
   };
 
+  scheduler.onLate = want;
   const events = new QueueEvents(QUEUE, { connection: client, prefix, blockingTimeout: LISTEN_MS });
   events.on("error", onError);
   // Their types know BullMQ's own events only.
@@ -99,6 +100,11 @@ export function keepTicking(dependencies: LoopDependencies, signal: AbortSignal)
   const watch = setInterval(() => {
     if (performance.now() - lastTick > LONGEST_MS) want(undefined);
   }, WATCH_MS);
+  // Redis is there, perhaps again, perhaps empty.
+  client.on("ready", () => {
+    scheduler.release();
+    want(undefined);
+  });
   want(undefined);
   return {
     [Symbol.asyncDispose]: async () => {

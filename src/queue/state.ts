@@ -133,6 +133,10 @@ export class FleetState {
     return Number(count);
   }
 
+  async dropHeld(name: string, intervals: readonly Interval[]): Promise<void> {
+    if (intervals.length > 0) await this.client.hdel(this.keys.held(name), ...intervals.map(intervalName));
+  }
+
   async writeLedgers(ledgers: readonly { readonly export: string; readonly ledger: LedgerSnapshot }[]): Promise<void> {
     for (let at = 0; at < ledgers.length; at += CHUNK) {
       const pipeline = this.client.pipeline();

@@ -37,6 +37,10 @@ export interface WorkerDependencies extends FailureDependencies {
   readonly backfills: BackfillDependencies;
   /** Gets what is wrong with the queue itself, not with a batch. */
   readonly onError: (error: unknown) => void;
+  /** A job is no longer this worker's, though its attempt goes on: it was taken over, or Redis has lost it. Told once. */
+  readonly onLost: (id: string) => void;
+  /** Turns what Redis refuses into an error that says what to do; leaves others as they are. */
+  readonly explain: (error: unknown) => unknown;
 }
 
 /** A batch whose workers died this often, one after the other, is the likely cause. */
@@ -45,6 +49,11 @@ const DEATHS = 10;
 const CANCEL_MS = 2_000;
 /** After the abort, for loads to let go of what they hold. */
 const LET_GO_MS = 8_000;
+
+/** BullMQ asks for a job again so long after Redis refused to give one. */
+const RETRY_MS = 1_000;
+/** What BullMQ says of a job that is not this worker's any more. */
+const LOST = /(?:Missing key|Missing lock|Lock mismatch|could not renew lock) for job (\S+?)\.?(?:\s|$)/;
 
 /** Tells BullMQ when to try again. Its message goes to Redis: the error's code, nothing else. */
 class TryAgain extends Error {
@@ -68,11 +77,12 @@ export class BatchWorker {
   readonly #dependencies: WorkerDependencies;
   readonly #worker: Worker;
   readonly #attempts = new Map<string, Attempt>();
+  readonly #lost = new Set<string>();
   readonly #cancelTimer: NodeJS.Timeout;
   #stopping = false;
 
   constructor(dependencies: WorkerDependencies) {
-    const { client, prefix, name, concurrency, takeoverMs, onError } = dependencies;
+    const { client, prefix, name, concurrency, takeoverMs } = dependencies;
     this.#dependencies = dependencies;
     this.#worker = new Worker(QUEUE, (job: Job, token?: string) => this.#process(job, token ?? ""), {
       connection: client,
@@ -82,9 +92,10 @@ export class BatchWorker {
       lockDuration: takeoverMs,
       stalledInterval: Math.max(500, takeoverMs / 2),
       maxStalledCount: DEATHS,
+      runRetryDelay: RETRY_MS,
       settings: { backoffStrategy: (_attempts, _type, error) => (error instanceof TryAgain ? error.delayMs : 0) },
     });
-    this.#worker.on("error", onError);
+    this.#worker.on("error", (error) => this.#trouble(error));
     this.#worker.on("failed", (job, error) => {
       if (job && !(error instanceof Ended) && !(error instanceof TryAgain)) void this.#buried(job, error);
     });
@@ -146,6 +157,7 @@ export class BatchWorker {
       end = resolve;
     });
     this.#attempts.set(id, { task, controller, ended });
+    this.#lost.delete(id);
     if (this.#stopping) controller.abort(new HandedBack());
     try {
       controller.signal.throwIfAborted();
@@ -156,7 +168,7 @@ export class BatchWorker {
         return await cancelled(task, facts, this.#dependencies, seconds);
       }
       if (controller.signal.reason instanceof HandedBack) return await this.#handBack(job, token, task, facts, seconds);
-      const verdict = await judge(task, facts, error, this.#dependencies, seconds);
+      const verdict = await judge(task, facts, this.#dependencies.explain(error), this.#dependencies, seconds);
       if (verdict.kind === "again") {
         await job.updateProgress(progressJson({ stage: "ledger", rows: 0, bytes: 0, files: 0, error: verdict.error }));
         throw new TryAgain(verdict.error.code, verdict.delayMs);
@@ -191,6 +203,18 @@ export class BatchWorker {
     const { attempt } = facts;
     events.emit({ kind: "run.handed_back", export: name, run, interval, backfill, attempt, at: now(), seconds });
     throw new WaitingError();
+  }
+
+  #trouble(error: Error): void {
+    const id = LOST.exec(error.message)?.[1];
+    if (id === undefined) {
+      this.#dependencies.onError(error);
+      return;
+    }
+    // Each renewal of its lock says it again, and so does its end.
+    if (this.#lost.has(id)) return;
+    this.#lost.add(id);
+    this.#dependencies.onLost(id);
   }
 
   #report(job: Job, progress: JobProgress): void {

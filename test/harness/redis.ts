@@ -8,6 +8,7 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { Socket, connect as netConnect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { TestContext } from "node:test";
 import { connect as tlsConnect } from "node:tls";
 import { Redis } from "ioredis";
 import { type RedisAddress, parseRedisUrl } from "../../src/config/redis_url.ts";
@@ -91,6 +92,14 @@ export async function ownRedis(options: OwnOptions = {}): Promise<OwnRedis | Una
       running = await start();
     },
   };
+}
+
+/** Undefined where there is no Redis; then the test is skipped with the reason. */
+export async function ownRedisFor(t: TestContext, options: OwnOptions = {}): Promise<OwnRedis | undefined> {
+  const server = await ownRedis(options);
+  if (!("skip" in server)) return server;
+  t.skip(server.skip);
+  return undefined;
 }
 
 /** Resolves when it answers. */

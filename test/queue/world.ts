@@ -141,7 +141,6 @@ export async function openWorld(t: TestContext, own?: RedisServer): Promise<Worl
         liveInFlight: SETTINGS.inFlight,
         onError: (name, error) => failed.push(`${name}: ${String(error)}`),
       });
-      await scheduler.start(never);
       const waiting = async (): Promise<string[]> => {
         const { waiting: jobs } = await queue.jobs(500);
         return jobs.map((job) =>

@@ -10,6 +10,7 @@ export function addBackfills(program: Command, cli: CliEnvironment): void {
     .description("the backfills of the fleet: how far each is, what failed")
     .argument("[id]", "one backfill, with its failures")
     .option("--json", "print it as JSON")
+    .addHelpText("after", "\nExamples:\n  replayport backfills\n  replayport backfills 3hojiaoj --json")
     .action(async (id: string | undefined, _options, command: Command) => {
       const options: GlobalOptions & { json?: boolean } = command.optsWithGlobals();
       await using host = await openFleetHost(cli, options);
@@ -26,6 +27,7 @@ export function addCancel(program: Command, cli: CliEnvironment): void {
     .command("cancel")
     .description("end a backfill of the fleet; what it has loaded stays")
     .argument("<id>", "as `replayport backfills` shows it")
+    .addHelpText("after", "\nExample:\n  replayport cancel 3hojiaoj")
     .action(async (id: string, _options, command: Command) => {
       await using host = await openFleetHost(cli, command.optsWithGlobals());
       show(cli, await host.fleet.cancelBackfill(id, cli.signal), false);
@@ -37,6 +39,7 @@ export function addRetry(program: Command, cli: CliEnvironment): void {
     .command("retry")
     .description("try again at once what failed")
     .argument("<export-or-backfill>", "an export, or the id of a backfill")
+    .addHelpText("after", "\nExamples:\n  replayport retry replays\n  replayport retry 3hojiaoj")
     .action(async (name: string, _options, command: Command) => {
       await using host = await openFleetHost(cli, command.optsWithGlobals());
       if (host.context.config.exports.some((one) => one.name === name)) {

@@ -12,6 +12,7 @@ export function addPause(program: Command, cli: CliEnvironment): void {
     .description("put nothing more of an export into the queue; what runs is finished")
     .argument("<export>", "the export")
     .option("--reason <text>", "for those who wonder", "paused by hand")
+    .addHelpText("after", '\nExample:\n  replayport pause replays --reason "the warehouse moves tonight"')
     .action(async (name: string, _options, command: Command) => {
       const options: GlobalOptions & { reason: string } = command.optsWithGlobals();
       await using host = await openFleetHost(cli, options);
@@ -26,6 +27,7 @@ export function addResume(program: Command, cli: CliEnvironment): void {
     .command("resume")
     .description("end a pause, forget the failures, and try again what failed")
     .argument("<export>", "the export")
+    .addHelpText("after", "\nExample:\n  replayport resume replays")
     .action(async (name: string, _options, command: Command) => {
       await using host = await openFleetHost(cli, command.optsWithGlobals());
       await host.fleet.resume(name, me(), cli.signal);

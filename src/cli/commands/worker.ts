@@ -12,7 +12,9 @@ export function addWorker(program: Command, cli: CliEnvironment): void {
     .option("--http [address]", "listen for HTTP, at the config's address or at this one: 8080, 0.0.0.0:8080")
     .addHelpText(
       "after",
-      "\nStart as many as you like, on as many machines. A second signal leaves at once; another worker then takes over.",
+      "\nExample:\n  REDIS_URL=redis://127.0.0.1:6379 replayport worker --concurrency 4 --grace 2m" +
+        "\n\nStart as many as you like, on as many machines. SIGTERM ends it with exit code 0, after the batches that run." +
+        "\nA second signal leaves at once; another worker then takes over.",
     )
     .action(async (_options, command: Command) => {
       const options = command.optsWithGlobals<ProcessOptions>();
