@@ -9,45 +9,12 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { sessionOpener } from "../../destinations/snowflake/client.ts";
 import { openSnowflakeOn } from "../../destinations/snowflake/index.ts";
-import type { OpenSession } from "../../destinations/snowflake/statement.ts";
 import { intervalName } from "../../src/intervals/interval.ts";
 import { Batches, EXPORT, hours, type TestRow } from "../conformance/batches.ts";
 import { leftovers, seenRows, TEST_DEPS } from "../conformance/snowflake_harness.ts";
 import { EVERYTHING, row } from "../conformance/world.ts";
-import { hookedSessions, openWorld, server, SIGNAL, skip, type World } from "./snowflake_world.ts";
-
-/** Sessions that die at a step, and do nothing any more from there: neither clean-ups nor closing. */
-function dying(
-  open: OpenSession,
-  at: number,
-  when: "before" | "after",
-): { open: OpenSession; died: () => string | undefined } {
-  let died: string | undefined;
-  let steps = 0;
-  const dieAt = (step: boolean, sql: string): void => {
-    if (step) died = sql;
-    if (died !== undefined) throw new Error("the process was killed");
-  };
-  const hooked = hookedSessions(open, {
-    before({ sql }) {
-      dieAt(false, sql);
-      steps += 1;
-      dieAt(when === "before" && steps === at, sql);
-    },
-    after: ({ sql }) => dieAt(when === "after" && steps === at, sql),
-  });
-  return {
-    died: () => died,
-    async open(purpose, signal) {
-      dieAt(false, "");
-      const session = await hooked(purpose, signal);
-      return {
-        execute: (statement, inner) => session.execute(statement, inner),
-        [Symbol.asyncDispose]: () => (died === undefined ? session[Symbol.asyncDispose]() : Promise.resolve()),
-      };
-    },
-  };
-}
+import { dying } from "./snowflake_death.ts";
+import { openWorld, server, SIGNAL, skip, type World } from "./snowflake_world.ts";
 
 const rowsOf = (version: number): TestRow[] => [row("a", version), row("b", version), row("c", version)];
 

@@ -402,6 +402,8 @@ def run_in_schema(session, sql):
     if sql.startswith("MERGE INTO"):
         return merge(session, sql)
     if sql.startswith(("CREATE", "ALTER", "DROP", "DESCRIBE")):
+        # fakesnow takes a dollar in a comment for a session variable.
+        sql = re.sub(r"(COMMENT(?: =| IS)? )('(?:[^']|'')*')", lambda m: m[1] + m[2].replace("$", ""), sql)
         # fakesnow keeps comments, stages and tables of all databases in one place that allows one writer.
         with catalog_lock:
             return by_fakesnow(session, sql)
