@@ -44,7 +44,10 @@ export async function snowflakePlace(definition: ExportDefinition): Promise<Plac
 
 function rowOf(row: Readonly<Record<string, unknown>>): Row {
   const number = (name: string): number | null => (row[name] === null ? null : Number(row[name]));
-  const list = (name: string): unknown => (row[name] === null ? null : JSON.parse(String(row[name])));
+  const list = (name: string): unknown => {
+    const value = row[name];
+    return typeof value === "string" ? JSON.parse(value) : value;
+  };
   return {
     key: String(row["KEY"]),
     start_us: number("START_US"),
