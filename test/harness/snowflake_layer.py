@@ -10,7 +10,9 @@ in a transaction), CURRENT_… functions.
 Usage: python snowflake_layer.py PORT
 """
 
+import base64
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -492,6 +494,11 @@ def failure(error):
     return JSONResponse({"data": data, "code": error.code, "message": error.message, "success": False})
 
 
+def fingerprint(pem):
+    der = base64.b64decode("".join(pem.strip().splitlines()[1:-1]))
+    return base64.b64encode(hashlib.sha256(der).digest()).decode()
+
+
 async def login(request):
     """fake: knows users by password, token or public key. Shows that the driver was given what it needs to log in."""
     data = (await body_of(request))["data"]
@@ -506,7 +513,12 @@ async def login(request):
         import jwt
 
         try:
-            jwt.decode(data["TOKEN"], user["public_key"], algorithms=["RS256"])
+            # The driver writes milliseconds where the standard has seconds; Snowflake does not mind.
+            claims = jwt.decode(data["TOKEN"], user["public_key"], algorithms=["RS256"], options={"verify_iat": False})
+            if claims["sub"] != f"{data['ACCOUNT_NAME'].upper()}.{data['LOGIN_NAME'].upper()}":
+                raise ValueError(claims["sub"])
+            if claims["iss"] != f"{claims['sub']}.SHA256:{fingerprint(user['public_key'])}":
+                raise ValueError(claims["iss"])
         except Exception:
             return failure(Refused("390144", "JWT token is invalid. [0ce9eb56-821d-4ca9-a774-04ae89a0cf5a]", "08001"))
     elif authenticator == "OAUTH":
