@@ -78,7 +78,10 @@ async function readKey(path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {
-    throw badKey(`${path} cannot be read: ${messageOf(error)}`);
+    throw badKey(
+      `the service account's key cannot be read: ${messageOf(error)}`,
+      "Check `credentials_file`: its path starts at the folder of the config.",
+    );
   }
 }
 
@@ -91,19 +94,21 @@ function ofKey(json: string, scope: string, where: string): Identity {
     throw badKey(`${where} is not JSON`);
   }
   const { client_email: email, private_key: secret, private_key_id: keyId } = key;
-  if (key.type !== "service_account" || email === undefined || secret === undefined) {
-    throw badKey(
-      `${where} is not a service account's key${key.type === undefined ? "" : `, but of type ${JSON.stringify(key.type)}`}`,
-    );
+  if (key.type !== "service_account") {
+    throw badKey(`${where} is not a service account's key, but of type ${JSON.stringify(key.type ?? "none")}`);
   }
+  if (email === undefined || secret === undefined) throw badKey(`${where} lacks client_email or private_key`);
   return { client: new (library().JWT)({ email, key: secret, keyId, scopes: [scope] }), principal: email };
 }
 
-function badKey(message: string): ReplayportError {
+const HOW_TO =
+  "Give the JSON file that `gcloud iam service-accounts keys create` writes. For other kinds of credentials leave `credentials` out and set GOOGLE_APPLICATION_CREDENTIALS.";
+
+function badKey(message: string, hint = HOW_TO): ReplayportError {
   return new ReplayportError(message, {
     code: "bigquery.bad_credentials",
     remedy: "give-up",
-    hint: "Give the JSON file that `gcloud iam service-accounts keys create` writes. For other kinds of credentials leave `credentials` out and set GOOGLE_APPLICATION_CREDENTIALS.",
+    hint,
   });
 }
 

@@ -147,11 +147,14 @@ function judge({ reason, status, message }: Fault, request: BigQueryRequest): Ve
       "The table requires a filter on a partition column that Replayport cannot bound: partition it by start_time, or ALTER TABLE … SET OPTIONS (require_partition_filter = FALSE).",
     );
   }
-  if (/invalid_grant|invalid_client|Could not refresh access token|unable to impersonate|DECODER|asn1/i.test(message)) {
+  if (/invalid_grant|invalid_client|Could not refresh access token|DECODER|asn1/i.test(message)) {
     return stop(
       "bigquery.bad_credentials",
-      "Google does not take the credentials: check that the key is whole and not deleted, and this machine's clock; to impersonate, grant roles/iam.serviceAccountTokenCreator on the service account.",
+      "Google does not take the credentials: check that the key is whole and not deleted, and this machine's clock.",
     );
+  }
+  if (status === 404 && /unable to impersonate/i.test(message)) {
+    return stop("bigquery.bad_credentials", "Check the address under `impersonate`: there is no such service account.");
   }
   if (/Could not load the default credentials/i.test(message)) {
     return stop(
@@ -182,14 +185,23 @@ function judge({ reason, status, message }: Fault, request: BigQueryRequest): Ve
   );
 }
 
+/** And no name of a host or an account. */
+const PERMISSION = /(?<![\w.-])(?:bigquery|iam|serviceusage)\.[a-z]+\.(?!com\b)[a-z]+\b/i;
+
 /** Google names the missing permission in the message; where it does not, it is the one that the request needs. */
 function denied(message: string, request: BigQueryRequest): Verdict {
   const disabled = /\b(\w+\.googleapis\.com)\b/.exec(message)?.[1] ?? "bigquery.googleapis.com";
   if (/has not been used in project|SERVICE_DISABLED|API .* is disabled/i.test(message)) {
-    return stop("bigquery.api_disabled", `gcloud services enable ${disabled} --project=${project(request)}`);
+    const where = /in project (\S+) before/i.exec(message)?.[1] ?? project(request);
+    return stop("bigquery.api_disabled", `gcloud services enable ${disabled} --project=${where}`);
   }
-  const permission = /\b(bigquery|iam|serviceusage)\.[a-z]+\.[A-Za-z]+\b/i.exec(message)?.[0] ?? request.action;
-  return stop("bigquery.access_denied", `${permission} is missing: ${grant(permission, request)}`);
+  const permission = PERMISSION.exec(message)?.[0] ?? request.action;
+  const given = `${permission} is missing: ${grant(permission, request)}`;
+  // Google does not tell strangers what there is.
+  const absent = /may not exist/i.test(message)
+    ? " If it is there at all: check `project`, `dataset` and `table`."
+    : "";
+  return stop("bigquery.access_denied", given + absent);
 }
 
 /** What is missing on a table that is there, by its own access list. */

@@ -66,7 +66,8 @@ suite("bigquery: check", { skip, concurrency: false }, () => {
       assert.equal(error.code, "bigquery.access_denied");
       assert.match(error.message, /^BigQuery's check failed at /);
       const wanted = statement.replace("PROJECT", PROJECT).replace("DATASET", world.dataset);
-      assert.equal(error.hint, `${permission} is missing: ${wanted}`);
+      const absent = named ? " If it is there at all: check `project`, `dataset` and `table`." : "";
+      assert.equal(error.hint, `${permission} is missing: ${wanted}${absent}`);
       if (!named) assert.deepEqual(await world.server.tables(world.dataset), []);
     });
   }
@@ -95,7 +96,7 @@ suite("bigquery: check", { skip, concurrency: false }, () => {
       "accessNotConfigured",
       "BigQuery API has not been used in project 12 before or it is disabled.",
       "bigquery.api_disabled",
-      /^gcloud services enable bigquery\.googleapis\.com --project=replayport-test$/,
+      /^gcloud services enable bigquery\.googleapis\.com --project=12$/,
     ],
     [
       "billing is not enabled",
