@@ -46,7 +46,7 @@ export async function commitBatch(
   batch: Batch,
   receipt: Receipt,
   before: LedgerEntry,
-  mergeRows: Statement | undefined,
+  mergeRows: ((transaction: string) => Statement) | undefined,
   signal: AbortSignal,
 ): Promise<void> {
   const key = ledgerKey(context);
@@ -54,10 +54,12 @@ export async function commitBatch(
   const [locked] = await session.execute(takeLock(key, batch.attempt, context.now()), signal);
   if (!(Number(Object.values(locked ?? {})[0]) >= 1)) throw lockIsGone(context);
   const now = await readEntry(context, session, batch.interval, signal);
-  if (now.attempt !== before.attempt) throw lostRace(batch);
-  if (mergeRows) await session.execute(mergeRows, signal);
-  await session.execute(deleteReceipts(key, batch.interval), signal);
-  await session.execute(insertReceipt(key, receipt, context.version, batch.sourceVersion), signal);
+  const { transaction } = now;
+  if (now.attempt !== before.attempt || transaction === undefined) throw lostRace(batch);
+  if (mergeRows) await session.execute(mergeRows(transaction), signal);
+  await session.execute(deleteReceipts(key, batch.interval, transaction), signal);
+  const versions = { version: context.version, sourceVersion: batch.sourceVersion };
+  await session.execute(insertReceipt(key, receipt, { ...versions, transaction }), signal);
   signal.throwIfAborted();
   try {
     // From here on the caller's signal is not heeded: an abort in the middle of a COMMIT would leave open what it was.

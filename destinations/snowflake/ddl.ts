@@ -38,32 +38,48 @@ export function createTable(
   table: string,
   columns: readonly Column[],
   required: readonly string[],
-  comment: string,
+  about: string,
 ): Statement {
   const lines = columns.map((column) => `  ${definition(column, required.includes(column.name))}`);
   return {
-    sql: `CREATE TABLE IF NOT EXISTS ${objectPath(names, table)} (\n${lines.join(",\n")}\n) COMMENT = ${text(comment)}`,
+    sql: `CREATE TABLE IF NOT EXISTS ${objectPath(names, table)} (\n${lines.join(",\n")}\n) COMMENT = ${text(about)}`,
     doing: `creating the table ${objectPath(names, table)}`,
     grants: [...reaching(names, schemaPath(names)), `CREATE TABLE ON SCHEMA ${schemaPath(names)}`],
   };
 }
 
 function definition(column: Column, required: boolean): string {
-  const zone = column.type === "timestamp" ? " UTC." : "";
-  return (
-    `${quoted(columnName(column.name))} ${typeOf(column)}${required ? " NOT NULL" : ""}` +
-    ` COMMENT ${text(`${column.description}${zone}`)}`
-  );
+  return `${bare(column)}${required ? " NOT NULL" : ""} COMMENT ${comment(column)}`;
 }
 
-/** One statement for each column: IF NOT EXISTS lets two loads that both find it missing pass. */
-export function addColumn(names: Names, column: Column): Statement {
+function bare(column: Column): string {
+  return `${quoted(columnName(column.name))} ${typeOf(column)}`;
+}
+
+function comment({ description, type }: Column): string {
+  return text(`${description}${type === "timestamp" ? " UTC." : ""}`);
+}
+
+/**
+ * IF NOT EXISTS lets two loads that both find it missing pass. The grammar of ADD COLUMN knows no comment.
+ * https://docs.snowflake.com/en/sql-reference/sql/alter-table
+ */
+export function addColumn(names: Names, column: Column): Statement[] {
   const table = objectPath(names, names.table);
-  return {
-    sql: `ALTER TABLE ${table} ADD COLUMN IF NOT EXISTS ${definition(column, false)}`,
-    doing: `adding the column ${columnName(column.name)} to ${table}`,
-    grants: [`OWNERSHIP ON TABLE ${table}`],
-  };
+  const name = columnName(column.name);
+  const grants = [`OWNERSHIP ON TABLE ${table}`];
+  return [
+    {
+      sql: `ALTER TABLE ${table} ADD COLUMN IF NOT EXISTS ${bare(column)}`,
+      doing: `adding the column ${name} to ${table}`,
+      grants,
+    },
+    {
+      sql: `COMMENT ON COLUMN ${table}.${quoted(name)} IS ${comment(column)}`,
+      doing: `describing the column ${name} of ${table}`,
+      grants,
+    },
+  ];
 }
 
 export function createReceipts(names: Names): Statement {

@@ -17,6 +17,8 @@ export interface LedgerEntry {
   readonly attempt: string | undefined;
   readonly readAt: Date | undefined;
   readonly hasLock: boolean;
+  /** The transaction in which it was asked. */
+  readonly transaction: string | undefined;
 }
 
 export async function readEntry(
@@ -31,6 +33,7 @@ export async function readEntry(
     attempt: found ? String(row?.["ATTEMPT"]) : undefined,
     readAt: found ? dateOf(row, "READ_US") : undefined,
     hasLock: Number(row?.["LOCKS"]) > 0,
+    transaction: typeof row?.["TRANSACTION"] === "string" ? row["TRANSACTION"] : undefined,
   };
 }
 

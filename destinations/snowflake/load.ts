@@ -29,7 +29,7 @@ import { type Bounds, boundsWanted, merge } from "./merge.ts";
 import { type Names, objectPath, stagingTable } from "./names.ts";
 import { insertLock, measureStaging } from "./sql.ts";
 import type { Stage } from "./stage.ts";
-import type { Row, Session } from "./statement.ts";
+import type { Row, Session, Statement } from "./statement.ts";
 import { prepareTables } from "./tables.ts";
 import { uploadFiles, type Uploaded } from "./upload.ts";
 
@@ -60,8 +60,9 @@ export async function load(context: SnowflakeContext, batch: Batch, signal: Abor
     receipt = receiptFor(batch, files, context.now());
     const target = objectPath(context.names, context.names.table);
     const { onDelete } = context;
-    const mergeRows = files.length === 0 ? undefined : merge(batch, { target, staging, spelling, onDelete, bounds });
-    await commitBatch(context, session, batch, receipt, before, mergeRows, signal);
+    const mergeRows = (transaction: string): Statement =>
+      merge(batch, { target, staging, spelling, onDelete, bounds, transaction });
+    await commitBatch(context, session, batch, receipt, before, files.length === 0 ? undefined : mergeRows, signal);
   } catch (error) {
     // ROLLBACK comes first: any DDL, the dropping of the staging table included, would commit what is half done. Where it is
     // not acknowledged, nothing more is said on that session.

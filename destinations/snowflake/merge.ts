@@ -24,7 +24,7 @@ import {
   VERSION_COLUMN,
 } from "../warehouse/rows.ts";
 import { columnName, quoted, timestamp } from "./identifiers.ts";
-import { hasColumn, IN_TRANSACTION, type LoadBatch } from "./sql.ts";
+import { hasColumn, inTransaction, type LoadBatch } from "./sql.ts";
 import type { Statement } from "./statement.ts";
 
 /** Two days: twice what a session can last. */
@@ -56,9 +56,12 @@ export interface MergeOptions {
   readonly onDelete: OnDelete;
   /** Undefined where the batch cannot be pruned by. */
   readonly bounds: Bounds | undefined;
+  /** Outside of it nothing is merged. */
+  readonly transaction: string;
 }
 
-export function merge(batch: LoadBatch, { target, staging, spelling, onDelete, bounds }: MergeOptions): Statement {
+export function merge(batch: LoadBatch, options: MergeOptions): Statement {
+  const { target, spelling, onDelete, bounds } = options;
   const { columns, key, replace } = batch;
   const t = (name: string): string => `t.${quoted(spelling.get(name) ?? columnName(name))}`;
   const s = (name: string): string => `s.${staged(name)}`;
@@ -76,7 +79,7 @@ export function merge(batch: LoadBatch, { target, staging, spelling, onDelete, b
   ];
   const lines = [
     `MERGE INTO ${target} AS t`,
-    `USING (\n${source(batch, staging, onDelete)}\n) AS s`,
+    `USING (\n${source(batch, options)}\n) AS s`,
     `ON ${on.join("\n  AND ")}`,
   ];
   if (removes) lines.push(`WHEN MATCHED AND (${guard}) AND ${deleted} THEN DELETE`);
@@ -97,7 +100,7 @@ function staged(name: string): string {
 }
 
 /** One row for each key: MERGE refuses two, or takes any. Of the same version, the one that was read last. */
-function source({ columns, key, format }: LoadBatch, staging: string, onDelete: OnDelete): string {
+function source({ columns, key, format }: LoadBatch, { staging, onDelete, transaction }: MergeOptions): string {
   const emptied = new Set(
     onDelete === "tombstone" && hasColumn(columns, DELETED_COLUMN)
       ? personalColumns(columns, key).map(({ name }) => name)
@@ -114,7 +117,7 @@ function source({ columns, key, format }: LoadBatch, staging: string, onDelete: 
     "  SELECT",
     selected.join(",\n"),
     `  FROM ${staging}`,
-    `  WHERE ${IN_TRANSACTION}`,
+    `  WHERE ${inTransaction(transaction)}`,
     `  QUALIFY ROW_NUMBER() OVER (PARTITION BY ${key.map(staged).join(", ")} ORDER BY ${by || key.map(staged).join(", ")}) = 1`,
   ].join("\n");
 }

@@ -65,10 +65,11 @@ function ledgerGrants({ names }: LedgerKey, privileges: string, table: string): 
 
 /**
  * Snowflake rolls back a transaction that is idle for 5 minutes and blocks another one. A worker that was asleep for so long
- * would go on without a transaction, each statement committed by itself: those that change something ask whether they are
- * in one.
+ * would go on without it, each statement committed by itself: those that change something ask whether they are still in it.
  */
-export const IN_TRANSACTION = "(CURRENT_TRANSACTION() IS NOT NULL)";
+export function inTransaction(transaction: string): string {
+  return `TO_VARCHAR(CURRENT_TRANSACTION()) = ${text(transaction)}`;
+}
 
 /** The receipt of this very interval, and whether the target's lock has its row. One statement, one row. */
 export function selectPrecondition(key: LedgerKey, interval: Interval): Statement {
@@ -76,7 +77,7 @@ export function selectPrecondition(key: LedgerKey, interval: Interval): Statemen
   return {
     sql: `SELECT COUNT(*) AS "RECEIPTS", MAX("ATTEMPT") AS "ATTEMPT",
   DATE_PART(EPOCH_MICROSECOND, MAX("READ_AT")) AS "READ_US",
-  (SELECT COUNT(*) FROM ${lock}) AS "LOCKS"
+  (SELECT COUNT(*) FROM ${lock}) AS "LOCKS", (SELECT TO_VARCHAR(CURRENT_TRANSACTION())) AS "TRANSACTION"
 FROM ${objectPath(key.names, key.names.receipts)}
 WHERE ${of(key)} AND ${sameInterval(interval)}`,
     doing: "reading the ledger",
@@ -107,18 +108,26 @@ SET "EXPORT" = ${text(key.export)}, "ATTEMPT" = ${text(attempt)}, "TAKEN_AT" = $
 }
 
 /** Receipts of this interval and of those within it. */
-export function deleteReceipts(key: LedgerKey, { start, end }: Interval): Statement {
+export function deleteReceipts(key: LedgerKey, { start, end }: Interval, transaction: string): Statement {
   return {
     sql: `DELETE FROM ${objectPath(key.names, key.names.receipts)}
 WHERE ${of(key)} AND "INTERVAL_START" >= ${moment(start)} AND "INTERVAL_END" <= ${moment(end)}
-  AND ${IN_TRANSACTION}`,
+  AND ${inTransaction(transaction)}`,
     doing: "removing the receipts that the batch takes the place of",
     grants: ledgerGrants(key, "SELECT, DELETE", key.names.receipts),
   };
 }
 
 /** A second execution (the driver sends a statement again whose answer was lost) inserts nothing. */
-export function insertReceipt(key: LedgerKey, receipt: Receipt, version: string, sourceVersion: string): Statement {
+export function insertReceipt(
+  key: LedgerKey,
+  receipt: Receipt,
+  {
+    version,
+    sourceVersion,
+    transaction,
+  }: { readonly version: string; readonly sourceVersion: string; readonly transaction: string },
+): Statement {
   const table = objectPath(key.names, key.names.receipts);
   const values: Readonly<Record<string, string>> = {
     export: text(receipt.export),
@@ -141,7 +150,7 @@ export function insertReceipt(key: LedgerKey, receipt: Receipt, version: string,
     sql: `INSERT INTO ${table} (${columns})
 SELECT ${selected}
 WHERE NOT EXISTS (SELECT 1 FROM ${table} WHERE ${of(key)} AND "ATTEMPT" = ${text(receipt.attempt)})
-  AND ${IN_TRANSACTION}`,
+  AND ${inTransaction(transaction)}`,
     doing: "writing the receipt",
     grants: ledgerGrants(key, "SELECT, INSERT", key.names.receipts),
   };

@@ -35,7 +35,9 @@ export async function prepareTables(
       break;
     }
     case "add":
-      for (const column of plan.columns) await session.execute(addColumn(names, column), signal);
+      for (const statement of plan.columns.flatMap((column) => addColumn(names, column))) {
+        await session.execute(statement, signal);
+      }
       break;
     default:
       plan satisfies never;

@@ -76,6 +76,7 @@ class Session:
         self.parameters = {}
         self.temporary = []
         self.in_transaction = self.entered = False
+        self.transaction = None
         self.idle_since = time.monotonic()
         self.lock = threading.Lock()
 
@@ -92,6 +93,8 @@ class Session:
 
     def begin(self):
         """fake: DuckDB's transaction begins with the first statement that changes something, see `lock_table`."""
+        if not self.in_transaction:
+            self.transaction = int(time.time() * 1000)
         self.in_transaction = True
 
     def enter(self):
@@ -355,7 +358,7 @@ def enter_schema(session, sql):
         session.connection.cursor().execute(f'USE SCHEMA "{match.group(1)}"."{match.group(2)}"', server=True)
 
 
-DDL = ("CREATE", "ALTER TABLE", "DROP")
+DDL = ("CREATE", "ALTER TABLE", "DROP", "COMMENT")
 
 
 def run(session, sql):
@@ -374,8 +377,7 @@ def run(session, sql):
         return status()
     if "CURRENT_WAREHOUSE()" in sql:
         return [column("ROLE", "text"), column("WAREHOUSE", "text")], [[session.role, session.warehouse]]
-    # fake: nothing but whether the session is in a transaction.
-    sql = sql.replace("CURRENT_TRANSACTION()", "'1'" if session.in_transaction else "NULL")
+    sql = sql.replace("CURRENT_TRANSACTION()", f"{session.transaction}" if session.in_transaction else "NULL")
     enter_schema(session, sql)
     if sql.startswith(DDL):
         # As in Snowflake: DDL commits what is open.
@@ -388,6 +390,9 @@ def run(session, sql):
 
 
 def run_in_schema(session, sql):
+    if sql.startswith("COMMENT ON"):
+        # fake: forgotten.
+        return status()
     changed = re.match(rf"(UPDATE|DELETE FROM|MERGE INTO) {PATH}", sql)
     if changed:
         session.lock_table(changed.group(2), sees_before=changed.group(1) == "MERGE INTO")
