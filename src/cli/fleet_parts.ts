@@ -11,9 +11,12 @@ export interface PartOptions {
   readonly alerts: boolean;
 }
 
-/** Where a package is loaded, and that is in each of these, it is loaded only by the processes that use it. */
-export function fleetParts({ http, alerts }: PartOptions): readonly FleetPart[] {
-  return [tracing, ...(http === undefined ? [] : [listening(http)]), ...(alerts ? [alerting] : [])];
+/**
+ * Where a package is loaded, and that is in each of these, it is loaded only by the processes that use it.
+ * @param stopping aborted when the process was told to stop, which is before its parts are disposed of
+ */
+export function fleetParts({ http, alerts }: PartOptions, stopping: AbortSignal): readonly FleetPart[] {
+  return [tracing, ...(http === undefined ? [] : [listening(http, stopping)]), ...(alerts ? [alerting] : [])];
 }
 
 const NOTHING: AsyncDisposable = { [Symbol.asyncDispose]: async () => await Promise.resolve() };
@@ -25,7 +28,7 @@ async function tracing({ context, fleet }: FleetHost): Promise<AsyncDisposable> 
   return await startTraces(fleet, target, { onFailure: (message) => context.log.warn(message) });
 }
 
-function listening(given: string | true): FleetPart {
+function listening(given: string | true, stopping: AbortSignal): FleetPart {
   return async ({ context, fleet }) => {
     const { log, cli, config } = context;
     const { startWeb } = await import("../web/start_web.ts");
@@ -33,6 +36,7 @@ function listening(given: string | true): FleetPart {
     const options = { ...config.http, ...address };
     const web = await startWeb(fleet, options, {
       now: cli.now,
+      stopping,
       redact: (text) => cli.redactor.apply(text),
       onUnexpected: (error) => log.error(errorFields(error), "a request failed unexpectedly"),
     });

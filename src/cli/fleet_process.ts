@@ -43,7 +43,7 @@ export async function runFleet(
   using _listening = fleet.onEvent((event) => logEvent(log, event));
   const parts: AsyncDisposable[] = [];
   try {
-    for (const part of fleetParts(beside)) parts.push(await part(host));
+    for (const part of fleetParts(beside, cli.signal)) parts.push(await part(host));
     const scheduler = roles.scheduler ? await fleet.startScheduler(cli.signal) : undefined;
     const concurrency = options.concurrency ?? CONCURRENCY;
     const worker = roles.worker ? await fleet.startWorker(concurrency) : undefined;

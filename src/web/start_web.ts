@@ -19,6 +19,8 @@ export interface WebOptions {
 
 export interface WebDependencies {
   readonly now: () => Date;
+  /** Aborted when the process was told to stop: it is not ready any more, though what runs may still be looked at. */
+  readonly stopping: AbortSignal;
   /** Takes secrets out of a text. */
   readonly redact: (text: string) => string;
   /** An error that nobody foresaw; the client gets a 500 that says nothing of it. */
@@ -61,7 +63,13 @@ export async function startWeb(fleet: Fleet, options: WebOptions, dependencies: 
   const closing = new AbortController();
   const ending = new AbortController();
   const metrics = createMetrics(fleet);
-  const app = createApp(options, { ...dependencies, fleet, metrics, closing: closing.signal, ending: ending.signal });
+  const app = createApp(options, {
+    ...dependencies,
+    fleet,
+    metrics,
+    closing: AbortSignal.any([closing.signal, dependencies.stopping]),
+    ending: ending.signal,
+  });
   const server = createAdaptorServer({
     fetch: app.fetch,
     serverOptions: SERVER,

@@ -26,7 +26,12 @@ async function openSite(fleet: OpenFleet, { clock }: World): Promise<Site> {
   const web = await startWeb(
     fleet,
     { host: "127.0.0.1", port: 0, token: TOKEN, publicReads: false },
-    { now: () => clock.now, redact: (text) => text, onUnexpected: (error) => void unexpected.push(error) },
+    {
+      now: () => clock.now,
+      stopping: never,
+      redact: (text) => text,
+      onUnexpected: (error) => void unexpected.push(error),
+    },
   );
   const authorization = { authorization: `Bearer ${TOKEN}` };
   const document = (await (

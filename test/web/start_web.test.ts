@@ -5,13 +5,19 @@ import { connect } from "node:net";
 import { suite, test } from "node:test";
 import { ReplayportError } from "../../src/errors.ts";
 import type { Fleet } from "../../src/queue/fleet.ts";
-import { isLoopback, startWeb, type Web, type WebOptions } from "../../src/web/start_web.ts";
+import { isLoopback, startWeb, type Web, type WebDependencies, type WebOptions } from "../../src/web/start_web.ts";
 import { TOKEN } from "./app_client.ts";
 import { type FakeFleet, fakeFleet, NOW } from "./fake_fleet.ts";
 
 const OPTIONS: WebOptions = { host: "127.0.0.1", port: 0, token: TOKEN, publicReads: false };
+const DEPENDENCIES: WebDependencies = {
+  now: () => NOW,
+  stopping: new AbortController().signal,
+  redact: (text) => text,
+  onUnexpected: () => {},
+};
 const open = async (options: Partial<WebOptions> = {}, fleet: FakeFleet = fakeFleet()): Promise<Web> =>
-  await startWeb(fleet, { ...OPTIONS, ...options }, { now: () => NOW, redact: (text) => text, onUnexpected: () => {} });
+  await startWeb(fleet, { ...OPTIONS, ...options }, DEPENDENCIES);
 const headers = { authorization: `Bearer ${TOKEN}` };
 const codeOf =
   (code: string) =>
@@ -77,6 +83,17 @@ suite("closing", () => {
     await assert.rejects(fetch(`${web.url}/healthz`));
   });
 
+  test("begins with being ready no more, while what runs may still be looked at", async () => {
+    const stopping = new AbortController();
+    await using web = await startWeb(fakeFleet(), OPTIONS, { ...DEPENDENCIES, stopping: stopping.signal });
+    const status = async (path: string): Promise<number> => (await fetch(web.url + path, { headers })).status;
+    assert.equal(await status("/readyz"), 200);
+    stopping.abort();
+    assert.equal(await status("/readyz"), 503);
+    assert.equal(await status("/healthz"), 200);
+    assert.equal(await status("/api/runs"), 200);
+  });
+
   /** A fleet whose queue is answered when `release` is called, or never where the signal comes first. */
   const slowFleet = () => {
     const fleet = fakeFleet();
@@ -93,8 +110,7 @@ suite("closing", () => {
     };
     return { slow, asked, release: () => gate.emit("released") };
   };
-  const openSlow = async (fleet: Fleet): Promise<Web> =>
-    await startWeb(fleet, OPTIONS, { now: () => NOW, redact: (text) => text, onUnexpected: () => {} });
+  const openSlow = async (fleet: Fleet): Promise<Web> => await startWeb(fleet, OPTIONS, DEPENDENCIES);
 
   test("finishes an answer that is under way, and is then done at once", async () => {
     const { slow, asked, release } = slowFleet();
