@@ -171,7 +171,7 @@ function judge(error: DriverError, code: string, statement: Statement, context: 
     case "091016":
       return again(
         "snowflake.staged_file",
-        "A staged file was removed by somebody else. Keep other programs away from the stage.",
+        "A staged file is not where COPY looks for it: something else removed it, or the URL of the external stage is not that of the bucket and prefix beside it.",
       );
     case "001003":
     case "000904":

@@ -49,6 +49,16 @@ export interface LogEntry {
   readonly error?: string;
 }
 
+export interface ExternalBucket {
+  readonly endpoint: string;
+  readonly region: string;
+  readonly bucket: string;
+  /** Ends with a slash. */
+  readonly prefix: string;
+  readonly id: string;
+  readonly secret: string;
+}
+
 export interface SnowflakeServer extends AsyncDisposable {
   /** `http://127.0.0.1:4711` */
   readonly url: string;
@@ -60,6 +70,8 @@ export interface SnowflakeServer extends AsyncDisposable {
   sql(schema: string, ...statements: string[]): Promise<Readonly<Record<string, unknown>>[]>;
   /** Tables that other sessions can see, and files in stages. */
   objects(schema: string): Promise<{ readonly tables: string[]; readonly files: string[] }>;
+  /** Lets COPY read from a bucket where it names the stage, `"DATABASE"."SCHEMA"."STAGE"`. */
+  externalStage(stage: string, bucket: ExternalBucket): Promise<void>;
   inject(...faults: InjectedFault[]): Promise<void>;
   log(): Promise<LogEntry[]>;
   clearLog(): Promise<void>;
@@ -141,6 +153,7 @@ async function serverAt(url: string, close: () => Promise<void>): Promise<Snowfl
       return (await ask<{ rows: Record<string, unknown>[] }>("sql", { database: DATABASE, schema, sql })).rows;
     },
     objects: (schema) => ask("objects", { database: DATABASE, schema }),
+    externalStage: (stage, bucket) => ask("stages", { [stage]: bucket }),
     inject: (...faults) => ask("faults", faults),
     log: async () => (await ask<{ log: LogEntry[] }>("log", undefined, "GET")).log,
     clearLog: () => ask("log", undefined, "DELETE"),

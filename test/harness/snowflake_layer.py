@@ -54,6 +54,7 @@ stages = tempfile.mkdtemp(prefix="replayport-snowflake-stages-")
 # An RLock: whoever waits may roll another one back, which releases what that one held.
 locks_changed = threading.Condition(threading.RLock())
 table_locks = {}
+external_stages = {}
 catalog_lock = threading.RLock()
 
 
@@ -177,6 +178,27 @@ def stage_folder(location):
     return root, os.path.join(stages, root), rest
 
 
+def fetched(location):
+    """fake: files of an external stage, by the keys that the test gave. Shows no storage integration."""
+    for stage, bucket in external_stages.items():
+        if location.startswith(f"@{stage}/"):
+            import boto3
+
+            s3 = boto3.client(
+                "s3",
+                endpoint_url=bucket["endpoint"],
+                region_name=bucket["region"],
+                aws_access_key_id=bucket["id"],
+                aws_secret_access_key=bucket["secret"],
+            )
+            prefix = bucket["prefix"] + location[len(stage) + 2 :]
+            folder = tempfile.mkdtemp(dir=stages)
+            for item in s3.list_objects_v2(Bucket=bucket["bucket"], Prefix=prefix).get("Contents", []):
+                s3.download_file(bucket["bucket"], item["Key"], os.path.join(folder, os.path.basename(item["Key"])))
+            return folder + "/"
+    return None
+
+
 def files_below(root, prefix):
     found = []
     for folder, _, names in os.walk(root):
@@ -227,8 +249,7 @@ def copy(session, sql):
     table = re.match(rf"COPY INTO {PATH}", sql).group(1)
     location = unquote(re.search(rf"\nFROM {LITERAL}", sql).group(1))
     listed = re.search(r"\nFILES = \((.*)\)\n", sql)
-    _, root, rest = stage_folder(location)
-    folder = os.path.join(root, rest)
+    folder = fetched(location) or os.path.join(*stage_folder(location)[1:])
     names = [unquote(each) for each in re.findall(LITERAL, listed.group(1))] if listed else sorted(os.listdir(folder))
     for name in names:
         if not os.path.exists(os.path.join(folder, name)):
@@ -674,6 +695,11 @@ async def layer_users(request):
     return JSONResponse({})
 
 
+async def layer_stages(request):
+    external_stages.update(await body_of(request))
+    return JSONResponse({})
+
+
 async def layer_faults(request):
     faults[:] = await body_of(request)
     return JSONResponse({})
@@ -703,6 +729,7 @@ app = Starlette(
         Route("/layer/sql", layer_sql, methods=["POST"]),
         Route("/layer/objects", layer_objects, methods=["POST"]),
         Route("/layer/users", layer_users, methods=["POST"]),
+        Route("/layer/stages", layer_stages, methods=["POST"]),
         Route("/layer/faults", layer_faults, methods=["POST"]),
         Route("/layer/log", layer_log, methods=["GET", "DELETE"]),
         Route("/layer/end-sessions", layer_end_sessions, methods=["POST"]),
