@@ -1,7 +1,10 @@
 /** A server that tests start, wait for and stop: it ends with the tests, however they end, and never keeps them from ending. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtemp } from "node:fs/promises";
 import { createServer, Socket, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 
 const START_MS = 90_000;
@@ -16,7 +19,7 @@ export interface ServerProcess {
  * Ends the server when its input ends. That is when our process does, in whatever way: a run of tests that is killed must
  * not leave servers behind.
  */
-const UNTIL_INPUT_ENDS = '"$0" "$@" & server=$!; read _; kill -9 $server; wait $server';
+const UNTIL_INPUT_ENDS = '"$0" "$@" & server=$!; read _; kill -9 $server; wait $server; rm -rf "$TMPDIR"';
 
 /** Undefined where it ends before it answers, or does not answer in time. @param answers says whether it does; a rejection is a no */
 export async function startServer(
@@ -25,9 +28,11 @@ export async function startServer(
   answers: () => Promise<boolean>,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<ServerProcess | undefined> {
+  // A server that is killed leaves its temporary files; in a folder of its own they go with it.
+  const folder = await mkdtemp(join(tmpdir(), "replayport-server-"));
   const child = spawn("/bin/sh", ["-c", UNTIL_INPUT_ENDS, program, ...args], {
     stdio: ["pipe", "ignore", "ignore"],
-    env,
+    env: { ...env, TMPDIR: folder },
   });
   child.unref();
   if (child.stdin instanceof Socket) child.stdin.unref();
