@@ -2,7 +2,8 @@
  * A Snowflake for tests: the layer of SNOWFLAKE_EMULATOR, else one on the Python that `fakesnow` on the PATH runs on, else
  * one on a Python environment of its own under .tools, which is made on the first use. Where none works, tests are told why.
  *
- * What it cannot show stands in docs/snowflake.md; what stands between the driver and fakesnow is snowflake_layer.py.
+ * What it cannot show stands in docs/snowflake.md; what stands between the driver and fakesnow is snowflake_layer.py, which
+ * is started without caches of its code (-B): they would lie beside the sources.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { generateKeyPairSync, randomBytes } from "node:crypto";
@@ -105,7 +106,7 @@ async function openSnowflakeServer(): Promise<SnowflakeServer | Unavailable> {
 /** Not by server_process.ts, which kills servers: this one has files to remove when its input ends. */
 async function start(python: string): Promise<SnowflakeServer | undefined> {
   const port = await freePort();
-  const child = spawn(python, [LAYER, String(port)], { stdio: ["pipe", "ignore", "ignore"] });
+  const child = spawn(python, ["-B", LAYER, String(port)], { stdio: ["pipe", "ignore", "ignore"] });
   child.on("error", () => undefined);
   // The server must not outlive the tests, nor keep them from ending: it ends when its stdin does.
   child.unref();
