@@ -97,6 +97,7 @@ export async function runAttempt(
       const found = await receiptsOf(loading.destination, interval, signal);
       await store.finish(backfill, task.export, interval, { kind: "done", ...found }, now());
     }
+    await state.settled(task.export, interval);
     await state.addRun(runOf(task, facts, { state: "covered", finishedAt: now() }));
     events.emit({ ...event, kind: "run.covered", at: now(), seconds: seconds() });
     return { kind: "covered" };

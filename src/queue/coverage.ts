@@ -52,27 +52,39 @@ export function factsOf({ start }: ExportDefinition, covered: readonly Coverage[
   };
 }
 
+/** Less than the time between two ticks. */
+const FRESH_MS = 50_000;
+
 export class Ledgers {
   readonly #known = new Map<string, readonly Coverage[]>();
+  readonly #readAt = new Map<string, Date>();
 
   /** Undefined before it was read. */
   get(name: string): readonly Coverage[] | undefined {
     return this.#known.get(name);
   }
 
-  async readAll(definition: ExportDefinition, destination: Destination, signal: AbortSignal): Promise<void> {
+  async readAll(definition: ExportDefinition, destination: Destination, now: Date, signal: AbortSignal): Promise<void> {
     const covered = await readCoverage(destination, signal);
     this.#known.set(definition.name, compact(covered, definition.sweep));
+    this.#readAt.set(definition.name, now);
   }
 
-  /** Adds what the destination says of a range; somebody else may have loaded something there. */
+  /**
+   * Adds what the destination says of a range; somebody else may have loaded something there. Does not ask where it was
+   * asked a moment ago: workers look themselves before they load, so what is missed costs a job, and asking costs money.
+   */
   async readRange(
     definition: ExportDefinition,
     destination: Destination,
     range: Interval,
+    now: Date,
     signal: AbortSignal,
   ): Promise<void> {
+    const readAt = this.#readAt.get(definition.name);
+    if (readAt && Math.abs(now.getTime() - readAt.getTime()) < FRESH_MS) return;
     const found = await Array.fromAsync(destination.covered(range, signal));
+    this.#readAt.set(definition.name, now);
     for (const one of found) this.add(definition, one);
     // What stands in memory within the range and not in the ledger any more was taken out by somebody.
     const known = this.#known.get(definition.name) ?? [];

@@ -207,11 +207,11 @@ export class Scheduler {
     let intervals: Interval[];
     try {
       const destination = this.#dependencies.destination(definition);
-      if (!this.#ledgers.get(name)) await this.#ledgers.readAll(definition, destination, either);
+      if (!this.#ledgers.get(name)) await this.#ledgers.readAll(definition, destination, now, either);
       const range = hull(this.#free(definition, known, now));
       if (!range) return 0;
       // The ledger may know more than this process: another scheduler's workers, a run by hand.
-      await this.#ledgers.readRange(definition, destination, range, either);
+      await this.#ledgers.readRange(definition, destination, range, now, either);
       intervals = this.#free(definition, known, now);
     } catch (error) {
       signal.throwIfAborted();

@@ -77,22 +77,27 @@ export class FleetState {
   /** @returns whether this ended a pause that came from failures that pass */
   async loaded(name: string, interval: Interval, receipt: LastReceipt): Promise<boolean> {
     const key = this.keys.export(name);
-    const [pause, , ...fields] = await results(
+    const [pause] = await results(
       this.client
         .pipeline()
         .hget(key, "paused")
-        .hset(key, { failures: "0", receipt: write(receipt) })
-        .hkeys(this.keys.held(name))
-        .hkeys(this.keys.seen(name)),
+        .hset(key, { failures: "0", receipt: write(receipt) }),
     );
-    // A sweep also settles what was held or seen of the intervals within it.
-    const [held = [], seen = []] = (fields as string[][]).map((names) =>
-      names.filter((text) => isWithin(text, interval)),
-    );
-    if (held.length > 0) await this.client.hdel(this.keys.held(name), ...held);
-    if (seen.length > 0) await this.client.hdel(this.keys.seen(name), ...seen);
+    await this.settled(name, interval);
     const known = read(pauseSchema, pause as string | null);
     return known?.probeAt !== undefined && (await this.client.hdel(key, "paused")) === 1;
+  }
+
+  /** Forgets what was held or seen of this interval and of those within it: the ledger has it. */
+  async settled(name: string, interval: Interval): Promise<void> {
+    const keys = [this.keys.held(name), this.keys.seen(name)];
+    const pipeline = this.client.pipeline();
+    for (const key of keys) pipeline.hkeys(key);
+    const fields = (await results(pipeline)) as string[][];
+    for (const [index, key] of keys.entries()) {
+      const within = (fields[index] ?? []).filter((text) => isWithin(text, interval));
+      if (within.length > 0) await this.client.hdel(key, ...within);
+    }
   }
 
   /** @returns failures in a row, this one included */

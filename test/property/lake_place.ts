@@ -30,7 +30,8 @@ export async function lakePlace(definition: ExportDefinition): Promise<Place> {
   };
 }
 
-async function lakeRows(folder: string, definition: ExportDefinition): Promise<Row[]> {
+/** The current row of each session, by key, of a lake in a folder. */
+export async function lakeRows(folder: string, definition: ExportDefinition): Promise<Row[]> {
   const extension = fileExtension(definition.format, definition.compression);
   const files = await filesBelow(folder);
   if (!files.some((file) => file.endsWith(extension))) return [];

@@ -6,20 +6,21 @@ import { interval, parseIntervalName } from "../../src/intervals/interval.ts";
 import { parseSchedule } from "../../src/intervals/schedule.ts";
 import { startBackfill } from "../../src/queue/backfills.ts";
 import { receipt } from "./fakes.ts";
-import { SETTINGS, type Ticker, type World, exportOf, hours, never, openWorld } from "./world.ts";
+import { ONE_HOUR, SETTINGS, type Ticker, type World, exportOf, hours, never, openWorld } from "./world.ts";
 
 const at = (text: string): Date => new Date(text);
 const DAY = "2026-10-01T00:00:00Z";
 
-/** As if a worker had loaded what is in the queue, and the scheduler had missed to hear of it. */
-async function loadAll(world: World, ticker: Ticker, name = "replays"): Promise<string[]> {
+/** As if a worker had loaded what is in the queue. */
+async function loadAll(world: World, ticker: Ticker): Promise<string[]> {
   const { waiting } = await ticker.queue.jobs(500);
   const loaded: string[] = [];
   for (const job of waiting) {
     const [exportName = "", text = ""] = String(job.id).split("/");
     const range = parseIntervalName(text);
-    if (!range || exportName !== name) continue;
+    if (!range) continue;
     world.ledger.receipts.push(receipt(exportName, range, world.clock.now));
+    ticker.scheduler.loaded(exportName, range, world.clock.now);
     await job.remove();
     loaded.push(text);
   }
@@ -54,18 +55,23 @@ suite("a tick", () => {
   test("reads the range again before it enqueues: somebody else may have loaded it", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
-    const ticker = await world.ticker([exportOf("replays")]);
-    const [, second = ""] = hours(DAY, 2);
-    const loaded = parseIntervalName(second);
+    const ticker = await world.ticker([exportOf("replays", ONE_HOUR)]);
+    assert.deepEqual(await ticker.tick(at("2026-10-01T10:30:00Z")), []);
+    const [first = "", second = ""] = hours("2026-10-01T10:00:00Z", 2);
+    const loaded = parseIntervalName(first);
     assert.ok(loaded);
     world.ledger.receipts.push(receipt("replays", loaded, world.clock.now));
-    const queued = await ticker.tick();
-    assert.deepEqual(
-      queued,
-      hours(DAY, 5)
-        .filter((name) => name !== second)
-        .slice(0, queued.length),
-    );
+    assert.deepEqual(await ticker.tick(at("2026-10-01T12:06:00Z")), [second]);
+    assert.equal(world.ledger.asked, 2);
+  });
+
+  test("asks a destination at most once a minute, however fast its intervals are loaded", async (t) => {
+    await using world = await openWorld(t);
+    if (!world) return;
+    const ticker = await world.ticker([exportOf("replays")]);
+    const loaded = await run(world, ticker, [at("2026-10-01T12:00:00Z")]);
+    assert.deepEqual(loaded, hours(DAY, 11));
+    assert.equal(world.ledger.asked, 1);
   });
 
   test("tells the lag, and writes what it saw for others to read", async (t) => {
