@@ -20,7 +20,10 @@ export function addFeed(program: Command, cli: CliEnvironment): void {
     .description("for trying things out: make PostHog's table in the config's ClickHouse, and let demo sessions arrive")
     .option("--sessions <n>", "sessions a day", wholeNumber, 50_000)
     .option("--days <n>", "days before today that have sessions, too", wholeNumber, 2)
-    .addHelpText("after", "\nIt writes to a table of its own making only. compose.yaml runs it.")
+    .addHelpText(
+      "after",
+      "\nIt writes to a table of its own making only. compose.yaml runs it.\n\nExample:\n  replayport feed --sessions 5000",
+    )
     .action(async (_options, command: Command) => {
       await feed(cli, command.optsWithGlobals());
     });
