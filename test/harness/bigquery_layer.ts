@@ -8,6 +8,7 @@
  * - gzipped text, and CSV's null marker, are read; a load into a table that is gone fails as BigQuery says it;
  * - ALTER TABLE with several ADD COLUMN;
  * - a table tells its JSON columns, those that ALTER TABLE has added, and how it is partitioned;
+ * - JSON_VALUE_ARRAY unescapes what stands in a text;
  * - permissions on a table can be asked for.
  */
 import { once } from "node:events";
@@ -126,8 +127,14 @@ export async function openBigQueryLayer(target: string): Promise<BigQueryLayer> 
     return JSON.stringify(resource);
   };
 
-  const timed = (sql: string): string =>
-    layer.clock ? sql.replaceAll("CURRENT_TIMESTAMP()", `TIMESTAMP '${layer.clock().toISOString()}'`) : sql;
+  const adapted = (sql: string): string => {
+    const unescaped = sql.replaceAll(
+      /JSON_VALUE_ARRAY\((`\w+`)\)/g,
+      "ARRAY(SELECT JSON_VALUE(part) FROM UNNEST(JSON_QUERY_ARRAY($1)) AS part)",
+    );
+    if (!layer.clock) return unescaped;
+    return unescaped.replaceAll("CURRENT_TIMESTAMP()", `TIMESTAMP '${layer.clock().toISOString()}'`);
+  };
 
   const runQuery = async (project: string, jobId: string, configuration: Configuration): Promise<Job> => {
     const sql = configuration.query?.query ?? "";
@@ -135,7 +142,7 @@ export async function openBigQueryLayer(target: string): Promise<BigQueryLayer> 
     const head = sql.split("\n")[0] ?? "";
     let job: Job | undefined;
     for (const [index, part] of parts.entries()) {
-      const text = timed(index === 0 ? part : `${head}\n${part}`);
+      const text = adapted(index === 0 ? part : `${head}\n${part}`);
       const own = { ...configuration, query: { ...configuration.query, query: text } };
       job = await query(project, index === 0 ? jobId : `${jobId}_${index}`, own);
     }

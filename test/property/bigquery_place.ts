@@ -10,22 +10,19 @@ import { openFaultProxy } from "../harness/fault_proxy.ts";
 import type { Place } from "./place.ts";
 import type { Row } from "./source_rows.ts";
 
-const COLUMNS = [
-  "CONCAT(CAST(team_id AS STRING), '/', session_id)",
-  "UNIX_MICROS(start_time)",
-  "UNIX_MICROS(end_time)",
-  "UNIX_SECONDS(_ingested_at)",
-  "click_count",
-  "message_count",
-  "first_url",
-  "all_urls",
-  "ai_tags_fixed",
-  "is_deleted",
-  "retention_period_days",
-  "surfacing_score",
-  "snapshot_source",
-  "UNIX_SECONDS(expires_at)",
-].join(", ");
+/** The rows of session_replays as source_rows.ts has them. */
+export const CURRENT_ROWS = `SELECT TO_JSON_STRING(STRUCT(
+  CONCAT(CAST(team_id AS STRING), '/', session_id) AS key, UNIX_MICROS(start_time) AS start_us,
+  UNIX_MICROS(end_time) AS end_us, UNIX_SECONDS(_ingested_at) AS ingested, click_count AS clicks,
+  message_count AS messages, first_url, all_urls AS urls, ai_tags_fixed AS tags, is_deleted AS deleted,
+  retention_period_days AS retention, surfacing_score AS score, snapshot_source AS source,
+  UNIX_SECONDS(expires_at) AS expires)) AS session
+FROM TABLE_ ORDER BY team_id, session_id`;
+
+/** A tombstone: what tells something of the person is gone. */
+export function tombstone(row: Row): Row {
+  return row["deleted"] === true ? { ...row, first_url: null, urls: [] } : row;
+}
 
 export async function bigqueryPlace(definition: ExportDefinition): Promise<Place> {
   const server = await bigqueryServer();
@@ -57,37 +54,14 @@ export async function bigqueryPlace(definition: ExportDefinition): Promise<Place
       await layer.idle();
       if (!(await server.tables(dataset)).includes(TABLE)) return [];
       const table = `\`${PROJECT}.${dataset}.${TABLE}\``;
-      return (await server.select(`SELECT ${COLUMNS} FROM ${table} ORDER BY team_id, session_id`)).map(rowOf);
+      const rows = await server.select(CURRENT_ROWS.replace("TABLE_", table));
+      return rows.map(([text]) => JSON.parse(String(text)) as Row);
     },
-    /** A tombstone: what tells something of the person is gone. */
-    shown: (row) => (row["deleted"] === true ? { ...row, first_url: null, urls: [] } : row),
+    shown: tombstone,
     async [Symbol.asyncDispose]() {
       await layer.idle();
       layer.clock = undefined;
       await proxy[Symbol.asyncDispose]();
     },
-  };
-}
-
-/** The API gives every value as text. */
-function rowOf(values: readonly (string | null | unknown[])[]): Row {
-  const [key, start, end, ingested, clicks, messages, url, urls, tags, deleted, retention, score, source, expires] =
-    values;
-  const number = (value: unknown): number | null => (value === null ? null : Number(value));
-  return {
-    key: String(key),
-    start_us: number(start),
-    end_us: number(end),
-    ingested: number(ingested),
-    clicks: number(clicks),
-    messages: number(messages),
-    first_url: url,
-    urls,
-    tags,
-    deleted: deleted === "true",
-    retention: number(retention),
-    score: number(score),
-    source,
-    expires: number(expires),
   };
 }

@@ -1,0 +1,66 @@
+/** Sessions with everything that a format may stumble over, from ClickHouse by way of a file into a destination. */
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ExportDefinition } from "../../src/export/definition.ts";
+import { loadBatch } from "../../src/export/load_batch.ts";
+import { dependencies, FIRST_LOAD, HOUR_ONE, REPLAYS } from "../harness/definitions.ts";
+import { embedded } from "../harness/embedded.ts";
+import { openOptions, type PartialRow, replaySource } from "../harness/replay_source.ts";
+import type { Place } from "../property/place.ts";
+import { sourceRows } from "../property/source_rows.ts";
+
+const START_MICROS = HOUR_ONE.start.getTime() * 1000;
+
+function session(name: string, more: Partial<PartialRow> = {}): PartialRow {
+  return {
+    team: 1,
+    session: name,
+    firstMicros: START_MICROS + 123_456,
+    lastMicros: START_MICROS + 60_654_321,
+    ingested: Math.floor(HOUR_ONE.start.getTime() / 1000) + 90,
+    ...more,
+  };
+}
+
+const SESSIONS: readonly PartialRow[] = [
+  session("nothing"),
+  session("quotes", { url: 'https://acme.test/?q="a, b"', tags: ['with "quotes"', "with, comma", "it's"] }),
+  session("lines", { url: "https://acme.test/line\nbreak\ttab", urls: ["a\nb", "c\\d", ""] }),
+  session("null", { url: "\\N", tags: ["\\N", "null", "NULL"] }),
+  session("unicode", { url: "https://acme.test/ü/🦊/\u2028", urls: ["ü", "🦊"] }),
+  session("numbers", { clicks: 2 ** 40, messages: 3, retention: 90, score: 0.5, mobile: true }),
+  session("deleted", { url: "https://acme.test/secret", deleted: true }),
+  session("long ago", { firstMicros: START_MICROS - 86_400_000_000 + 1 }),
+];
+
+export async function showsWhatTheSourceHolds(
+  open: (definition: ExportDefinition) => Promise<Place>,
+  shape: Pick<ExportDefinition, "format" | "compression">,
+  signal: AbortSignal,
+): Promise<void> {
+  await using engine = await embedded();
+  await using replays = await replaySource(engine.client, openOptions(engine.url, "posthog"));
+  await replays.insert(SESSIONS);
+  // With the columns that have to be asked for, and in several files.
+  const rules = {
+    ...REPLAYS.selection.rules,
+    include: ["block_first_timestamps", "block_last_timestamps", "block_urls", "blocks_aligned"],
+  };
+  const definition = { ...REPLAYS, ...shape, selection: { ...REPLAYS.selection, rules }, rowsPerFile: 4 };
+  const stage = await mkdtemp(join(tmpdir(), "replayport-test-stage-"));
+  try {
+    await using place = await open(definition);
+    await using destination = place.open(() => new Date("2026-10-01T02:00:00Z"));
+    await loadBatch(definition, HOUR_ONE, FIRST_LOAD, dependencies(replays.source, destination, stage), signal);
+    const expected = await sourceRows(engine.client, replays.database);
+    assert.equal(expected.length, SESSIONS.length);
+    assert.deepEqual(
+      await place.rows(),
+      expected.map((row) => place.shown(row)),
+    );
+  } finally {
+    await rm(stage, { recursive: true, force: true });
+  }
+}
