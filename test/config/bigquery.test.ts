@@ -1,5 +1,7 @@
 /** The section of a BigQuery destination: what it becomes, and what is wrong with it. */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { suite, test } from "node:test";
 import type { BigQueryConfig } from "../../src/config/bigquery.ts";
 import { type Case, testMistakes } from "./mistakes.ts";
@@ -70,6 +72,19 @@ suite("config: bigquery", () => {
     const both = withBigQuery({ credentials: "${KEY}", access_token: "${TOKEN}", project: 1 });
     const problems = await problemsOf(both, { env: { KEY: key, TOKEN: "ya29.secret" } });
     assert.doesNotMatch(JSON.stringify(problems), /secret/);
+  });
+
+  test("the config in the docs is one", async () => {
+    const docs = await readFile(join(import.meta.dirname, "../../docs/bigquery.md"), "utf8");
+    const [, example = ""] = /```yaml\n([^]*?)```/.exec(docs) ?? [];
+    const { destinations } = await configOf(example, {
+      env: { CLICKHOUSE_URL: "http://c:8123", CLICKHOUSE_PASSWORD: "p" },
+    });
+    assert.deepEqual(destinations["warehouse"], {
+      ...TABLE,
+      credentials: { type: "key_file", path: "/etc/replayport/bigquery-key.json" },
+      onDelete: "tombstone",
+    });
   });
 
   test("a SELECT of the user's own names its columns to nobody but ClickHouse", async () => {
