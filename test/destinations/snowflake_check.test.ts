@@ -7,7 +7,8 @@ import { EXPORT } from "../conformance/batches.ts";
 import { leftovers, TEST_DEPS } from "../conformance/snowflake_harness.ts";
 import { rejectsWith } from "../conformance/world.ts";
 import { DATABASE } from "../harness/snowflake.ts";
-import { openWorld, server, sessions, SIGNAL, skip } from "./snowflake_world.ts";
+import { sessions } from "./snowflake_batches.ts";
+import { openWorld, server, SIGNAL, skip } from "./snowflake_world.ts";
 
 const REFUSED = { code: "003001", message: "SQL access control error: Insufficient privileges", times: 1 } as const;
 

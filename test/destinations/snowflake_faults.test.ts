@@ -12,7 +12,8 @@ import { leftovers } from "../conformance/snowflake_harness.ts";
 import { EVERYTHING, rejection, rejectsWith } from "../conformance/world.ts";
 import { first, openFaultProxy, type Fault, type FaultProxy } from "../harness/fault_proxy.ts";
 import { DATABASE, TOKEN } from "../harness/snowflake.ts";
-import { openHooked, openWorld, server, sessions, SIGNAL, skip, told, type World } from "./snowflake_world.ts";
+import { sessions } from "./snowflake_batches.ts";
+import { openHooked, openWorld, server, SIGNAL, skip, told, type World } from "./snowflake_world.ts";
 
 const BEFORE = [{ SESSION_ID: "a", _VERSION: 1 }];
 const AFTER = [

@@ -8,7 +8,8 @@ import { suite, test } from "node:test";
 import { intervalName } from "../../src/intervals/interval.ts";
 import { hours } from "../conformance/batches.ts";
 import { EVERYTHING, rejectsWith } from "../conformance/world.ts";
-import { openHooked, openWorld, server, sessions, SIGNAL, skip, told } from "./snowflake_world.ts";
+import { sessions } from "./snowflake_batches.ts";
+import { openHooked, openWorld, server, SIGNAL, skip, told } from "./snowflake_world.ts";
 
 /** Holds a load in its transaction. */
 const BEFORE_MERGE = { match: "^MERGE", times: 1, kind: "hold" } as const;

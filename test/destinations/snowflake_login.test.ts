@@ -11,7 +11,8 @@ import { intervalName } from "../../src/intervals/interval.ts";
 import { hours } from "../conformance/batches.ts";
 import { EVERYTHING, rejectsWith } from "../conformance/world.ts";
 import { PASSPHRASE, PASSWORD, ROLE, TOKEN, WAREHOUSE } from "../harness/snowflake.ts";
-import { openWorld, server, sessions, SIGNAL, skip, type World } from "./snowflake_world.ts";
+import { sessions } from "./snowflake_batches.ts";
+import { openWorld, server, SIGNAL, skip, type World } from "./snowflake_world.ts";
 
 const NOBODY = "-----BEGIN PRIVATE KEY-----\nnot a key\n-----END PRIVATE KEY-----";
 

@@ -2,16 +2,12 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { rejectsWith } from "../conformance/world.ts";
-import { column, openWorld, SESSION_COLUMNS, server, sessions, SIGNAL, skip } from "./snowflake_world.ts";
+import { column, SESSION_COLUMNS, sessions, TEXT_TIMES } from "./snowflake_batches.ts";
+import { openWorld, server, SIGNAL, skip } from "./snowflake_world.ts";
 
 const MICROS = 'DATE_PART(EPOCH_MICROSECOND, "START_TIME") AS "US"';
 /** 2026-10-01T00:00:00.123456Z */
 const WANTED_US = 1_790_812_800_123_456;
-
-/** As ClickHouse writes lists into CSV and times into text. */
-const TEXT_TIMES = `SELECT * REPLACE (strftime(start_time AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ') AS start_time,
-  strftime(end_time AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ') AS end_time,
-  strftime(_exported_at AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ') AS _exported_at`;
 
 suite("Snowflake: rows", { skip }, () => {
   for (const [format, extension] of [

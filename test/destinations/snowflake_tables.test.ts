@@ -4,7 +4,8 @@ import { suite, test } from "node:test";
 import { hours } from "../conformance/batches.ts";
 import { rejectsWith } from "../conformance/world.ts";
 import { DATABASE } from "../harness/snowflake.ts";
-import { column, openWorld, SESSION_COLUMNS, server, sessions, SIGNAL, skip } from "./snowflake_world.ts";
+import { column, SESSION_COLUMNS, sessions } from "./snowflake_batches.ts";
+import { openWorld, server, SIGNAL, skip } from "./snowflake_world.ts";
 
 suite("Snowflake: tables", { skip }, () => {
   test("the target is made from the model, in upper case, with only the key and the version required", async () => {

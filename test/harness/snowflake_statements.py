@@ -39,7 +39,7 @@ def duplicates(session, cursor, tree):
 def enter_schema(session, sql):
     """The adapter names everything in full; fakesnow keeps its books in the current schema."""
     match = re.search(r'"([^"]+)"\."([^"]+)"\."', sql)
-    if match and (session.connection.database, session.connection.schema) != match.groups():
+    if match and match.group(2) != "INFORMATION_SCHEMA" and (session.connection.database, session.connection.schema) != match.groups():
         known = session.duck.execute(
             "SELECT 1 FROM information_schema.schemata WHERE catalog_name = ? AND schema_name = ?", list(match.groups())
         ).fetchone()
