@@ -56,13 +56,19 @@ export class BackfillStore {
     this.#refuse(record.export, range, await this.#client.eval(CREATE, keys.length, ...keys, ...values));
   }
 
-  /** @throws ReplayportError `backfill.overlap` where another backfill took the range since */
-  async retry(record: BackfillRecord): Promise<void> {
-    const failed = Object.keys(await this.#client.hgetall(this.#keys.failed(record.id)));
-    const named = failed.flatMap((name) => {
+  /**
+   * Opens failed intervals again: all of them, or those whose error `which` lets pass.
+   * @throws ReplayportError `backfill.overlap` where another backfill took the range since
+   */
+  async retry(record: BackfillRecord, which?: (error: FleetError) => boolean): Promise<void> {
+    const failed = Object.entries(await this.#client.hgetall(this.#keys.failed(record.id)));
+    const named = failed.flatMap(([name, text]) => {
       const interval = parseIntervalName(name);
-      return interval ? [name, seconds(interval.start)] : [];
+      const error = read(errorSchema, text);
+      const chosen = which === undefined || (error !== undefined && which(error));
+      return interval && chosen ? [name, seconds(interval.start)] : [];
     });
+    if (which !== undefined && named.length === 0) return;
     const keys = this.#five(record.id, record.export);
     const values = [record.id, seconds(record.range.start), seconds(record.range.end), ...named];
     this.#refuse(record.export, record.range, await this.#client.eval(RETRY, keys.length, ...keys, ...values));

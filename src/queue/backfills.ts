@@ -141,3 +141,24 @@ export async function retryBackfill(id: string, dependencies: BackfillDependenci
   await feed(id, dependencies, false);
   return await store.get(id, now());
 }
+
+/**
+ * Opens again what failed for a passing reason, once its time has come: an outage ends some day, and nobody has to be there.
+ * What failed for good waits for `retry`.
+ */
+export async function heal(
+  exportNames: ReadonlySet<string>,
+  retryAfterMs: number,
+  { store, now }: BackfillDependencies,
+): Promise<void> {
+  const before = now().getTime() - retryAfterMs;
+  for (const { id, export: name, state } of await store.list(now())) {
+    if (state !== "failed" || !exportNames.has(name)) continue;
+    try {
+      await store.retry(await store.record(id), ({ remedy, at }) => remedy === "retry" && at.getTime() <= before);
+    } catch (error) {
+      // Another backfill has taken the range since, and does it.
+      if (!(error instanceof ReplayportError && error.code === "backfill.overlap")) throw error;
+    }
+  }
+}

@@ -159,6 +159,7 @@ class RedisFleet implements OpenFleet {
       destination,
       events: this.#events,
       liveInFlight: settings.inFlight,
+      retryAfterMs: settings.retryAfterMs,
       onError: (name, error) => {
         log.error(error, "the export could not be looked at; it is tried again", name);
         // Who looks at the fleet from elsewhere sees it too; where Redis is away nobody could.

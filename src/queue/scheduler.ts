@@ -19,7 +19,7 @@ import type { Coverage, Destination } from "../../destinations/destination.ts";
 import type { ExportDefinition } from "../export/definition.ts";
 import { dueIntervals } from "../export/ledger.ts";
 import { type Interval, sameInterval } from "../intervals/interval.ts";
-import { type BackfillDependencies, feed, recover } from "./backfills.ts";
+import { type BackfillDependencies, feed, heal, recover } from "./backfills.ts";
 import { hull, overlapsAny } from "./backfill_store.ts";
 import { Ledgers, factsOf } from "./coverage.ts";
 import type { Events } from "./events.ts";
@@ -34,6 +34,8 @@ export interface SchedulerDependencies extends BackfillDependencies {
   readonly events: Events;
   /** Live intervals of one export in the queue at once. */
   readonly liveInFlight: number;
+  /** Milliseconds after which a backfill's intervals that failed for a passing reason are tried again. */
+  readonly retryAfterMs: number;
   /** Gets what went wrong with one export; the others go on. */
   readonly onError: (exportName: string, error: unknown) => void;
 }
@@ -124,10 +126,11 @@ export class Scheduler {
     }
   }
 
-  /** Feeds the running backfills, and brings back intervals whose jobs are gone. */
+  /** Feeds the running backfills, brings back intervals whose jobs are gone, and those whose failure may have passed. */
   async tendBackfills(now: Date, names?: ReadonlySet<string>): Promise<void> {
-    const { store, state, queue, exports } = this.#dependencies;
+    const { store, state, queue, exports, retryAfterMs } = this.#dependencies;
     const chosen = exports.map(({ name }) => name).filter((name) => names === undefined || names.has(name));
+    if (names === undefined) await heal(new Set(chosen), retryAfterMs, this.#dependencies);
     const ranges = await store.ranges(chosen);
     const busy = chosen.filter((name) => (ranges.get(name)?.length ?? 0) > 0);
     const states = await state.read(busy);

@@ -230,6 +230,64 @@ suite("a backfill in which something fails", () => {
   });
 });
 
+suite("an outage in the middle of a backfill", () => {
+  test("needs nobody: what failed for a passing reason is tried again after a while, what failed for good is not", async (t) => {
+    await using world = await openWorld(t);
+    if (!world) return;
+    const definition = exportOf("replays", LATER);
+    const { fleet } = await world.open([definition], { settings: { ...SETTINGS, attempts: 1 } });
+    const [passing, final] = [hours(DAY, 4)[3], hours(DAY, 8)[7]];
+    let tries = 0;
+    world.ledger.beforeCommit = async (batch) => {
+      const name = intervalName(batch.interval);
+      if (name === passing) tries += 1;
+      if (name === passing && tries === 1) {
+        throw new ReplayportError("away", { code: "lake.unreachable", remedy: "retry", hint: "Wait." });
+      }
+      if (name === final)
+        throw new ReplayportError("full", { code: "lake.full", remedy: "give-up", hint: "Make room." });
+    };
+    const { id } = await fleet.startBackfill(request(), never);
+    const worker = await fleet.startWorker(2);
+    const failed = await end(fleet, id);
+    assert.deepEqual([failed.state, failed.done, failed.failed], ["failed", 8, 2]);
+
+    const ticker = await world.ticker([definition]);
+    await ticker.tick(new Date(world.clock.now.getTime() + SETTINGS.retryAfterMs - 1000));
+    assert.equal((await fleet.backfill(id, never)).state, "failed");
+    await ticker.tick(new Date(world.clock.now.getTime() + 2000));
+    const healed = await until(
+      "healed",
+      () => fleet.backfill(id, never),
+      ({ done }) => done === 9,
+    );
+    assert.deepEqual([healed.state, healed.failed, tries], ["failed", 1, 2]);
+    assert.equal(healed.failures[0]?.error.code, "lake.full");
+
+    await ticker.tick(new Date(world.clock.now.getTime() + 10 * SETTINGS.retryAfterMs));
+    assert.deepEqual([(await fleet.backfill(id, never)).state, world.ledger.loads.length], ["failed", 9]);
+    await worker.stop(1_000);
+  });
+
+  test("leaves a range alone that another backfill has taken since", async (t) => {
+    await using world = await openWorld(t);
+    if (!world) return;
+    const definition = exportOf("replays", LATER);
+    const { fleet } = await world.open([definition], { settings: { ...SETTINGS, attempts: 1 } });
+    world.ledger.beforeCommit = () =>
+      Promise.reject(new ReplayportError("away", { code: "lake.unreachable", remedy: "retry", hint: "Wait." }));
+    const { id } = await fleet.startBackfill(request(), never);
+    const worker = await fleet.startWorker(2);
+    assert.equal((await end(fleet, id)).failed, 10);
+    await worker.stop(1_000);
+    const other = await fleet.startBackfill(request(), never);
+    const ticker = await world.ticker([definition]);
+    await ticker.tick(new Date(world.clock.now.getTime() + 2 * SETTINGS.retryAfterMs));
+    assert.equal((await fleet.backfill(id, never)).state, "failed");
+    assert.equal((await fleet.backfill(other.id, never)).state, "running");
+  });
+});
+
 suite("Redis forgets", () => {
   test("in the middle of a backfill: the scheduler enqueues what the ledger lacks, and nothing doubles", async (t) => {
     await using world = await openWorld(t);

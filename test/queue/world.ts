@@ -139,6 +139,7 @@ export async function openWorld(t: TestContext, own?: RedisServer): Promise<Worl
         destination: ({ name }) => ledger.destination(name),
         events,
         liveInFlight: SETTINGS.inFlight,
+        retryAfterMs: SETTINGS.retryAfterMs,
         onError: (name, error) => failed.push(`${name}: ${String(error)}`),
       });
       const waiting = async (): Promise<string[]> => {
