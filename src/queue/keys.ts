@@ -12,8 +12,8 @@ export interface Keys {
   readonly seen: (name: string) => string;
   /** Empty: there while somebody claims it. */
   readonly claim: (what: string) => string;
-  /** List of runs that ended, newest first, as JSON. */
-  readonly runs: string;
+  /** Lists of runs that ended, newest first, as JSON: those that failed apart, since the others would push them out. */
+  readonly runs: (outcome: "failed" | "other") => string;
   /** Hash: name → Member, as JSON. */
   readonly members: string;
   /** Sorted set of backfill ids by the time they were made. */
@@ -38,7 +38,7 @@ export function keysOf(prefix: string): Keys {
     held: of("held"),
     seen: of("seen"),
     claim: of("claim"),
-    runs: `${prefix}:runs`,
+    runs: of("runs"),
     members: `${prefix}:members`,
     backfills: `${prefix}:backfills`,
     backfilling: of("backfilling"),

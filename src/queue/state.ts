@@ -31,6 +31,7 @@ export interface ExportState {
   readonly held: readonly Held[];
 }
 
+/** Of each outcome. */
 export const RUNS_KEPT = 500;
 const SEEN_SECONDS = 30 * 24 * 3600;
 const MEMBER_MS = 30_000;
@@ -168,7 +169,7 @@ export class FleetState {
   }
 
   async addRun(run: Run): Promise<void> {
-    const { runs } = this.keys;
+    const runs = this.keys.runs(run.state === "failed" ? "failed" : "other");
     await results(
       this.client
         .pipeline()
@@ -179,8 +180,14 @@ export class FleetState {
 
   /** Runs that ended, newest first. */
   async runs(): Promise<Run[]> {
-    const texts = await this.client.lrange(this.keys.runs, 0, RUNS_KEPT - 1);
-    return texts.flatMap((text) => read(runSchema, text) ?? []);
+    const [failed, other] = (await results(
+      this.client
+        .pipeline()
+        .lrange(this.keys.runs("failed"), 0, RUNS_KEPT - 1)
+        .lrange(this.keys.runs("other"), 0, RUNS_KEPT - 1),
+    )) as [string[], string[]];
+    const ended = (run: Run): number => run.finishedAt?.getTime() ?? 0;
+    return [...failed, ...other].flatMap((text) => read(runSchema, text) ?? []).sort((a, b) => ended(b) - ended(a));
   }
 
   /** @returns false where it is claimed already */
