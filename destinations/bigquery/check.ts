@@ -59,6 +59,7 @@ export async function check(context: BigQueryContext, signal: AbortSignal): Prom
   const folder = await mkdtemp(join(tmpdir(), "replayport-check-"));
   try {
     await step("finding the dataset", () => checkLocation(context, signal));
+    await step("finding the dataset", () => warnOfExpiration(context, signal));
     for (const table of [place.table, context.ledger]) {
       await step(`looking at ${place.dataset}.${table}`, () => checkStanding(context, table, signal));
     }
@@ -85,6 +86,16 @@ export async function check(context: BigQueryContext, signal: AbortSignal): Prom
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** New tables of the dataset may expire: nothing is lost by it in the source, but what was loaded goes, and is due again. */
+async function warnOfExpiration({ client, onWarning, place }: BigQueryContext, signal: AbortSignal): Promise<void> {
+  const expires = Number((await client.resource(signal)).defaultTableExpirationMs ?? 0);
+  if (expires === 0) return;
+  onWarning("tables of the dataset expire, and with the table of receipts all that was loaded would be due again", {
+    days: expires / (24 * HOUR_MS),
+    hint: `ALTER SCHEMA \`${place.project}\`.\`${place.dataset}\` SET OPTIONS (default_table_expiration_days = NULL); for tables that are there: ALTER TABLE … SET OPTIONS (expiration_timestamp = NULL);`,
+  });
 }
 
 /** A table that is there may have an access list of its own, which a table of the check's does not show. */

@@ -3,6 +3,7 @@
  * ReplayportError, and is sent once more with a new token where the old one was refused.
  */
 import { BigQuery } from "@google-cloud/bigquery";
+import { ReplayportError } from "../../src/errors.ts";
 import { openUpload, type Upload } from "./upload.ts";
 import { type Identity, type OpenTokens, type TokenClient, tokensOf } from "./auth.ts";
 import { type BigQueryRequest, bigqueryError, httpStatus, type JobErrorResult } from "./errors.ts";
@@ -21,6 +22,12 @@ export interface JobResource {
     readonly totalBytesProcessed?: string;
     readonly load?: { readonly outputRows?: string; readonly badRecords?: string };
   };
+}
+
+export interface DatasetResource {
+  readonly location?: string;
+  /** Milliseconds that a new table lives, unless it is told otherwise. */
+  readonly defaultTableExpirationMs?: string;
 }
 
 export interface TableResource {
@@ -42,7 +49,7 @@ interface Sdk {
     cancel(): Promise<unknown>;
   };
   dataset(id: string): {
-    getMetadata(): Promise<readonly [{ readonly location?: string }, ...unknown[]]>;
+    getMetadata(): Promise<readonly [DatasetResource, ...unknown[]]>;
     createTable(id: string, options: object): Promise<unknown>;
     getTables(
       options: object,
@@ -72,7 +79,7 @@ export class Client {
   readonly #open: OpenTokens;
   #connection: Promise<Connection> | undefined;
   #principal: string | undefined;
-  #location: Promise<string> | undefined;
+  #found: Promise<DatasetResource> | undefined;
 
   constructor(options: BigQueryOptions) {
     this.#options = options;
@@ -82,18 +89,25 @@ export class Client {
     this.dataset = options.dataset;
   }
 
-  /** The dataset's own location; asked once. */
-  async location(signal: AbortSignal): Promise<string> {
-    this.#location ??= this.#call("bigquery.datasets.get", this.dataset, signal, async ({ sdk }) => {
-      const [{ location = "US" }] = await sdk.dataset(this.dataset).getMetadata();
-      return location;
-    });
+  /** Asked once. */
+  async resource(signal: AbortSignal): Promise<DatasetResource> {
+    const found = (this.#found ??= this.#call("bigquery.datasets.get", this.dataset, signal, async ({ sdk }) => {
+      const [resource] = await sdk.dataset(this.dataset).getMetadata();
+      return resource;
+    }));
     try {
-      return await this.#location;
+      return await found;
     } catch (error) {
-      this.#location = undefined;
-      throw error;
+      if (this.#found === found) this.#found = undefined;
+      // Another load may have asked, and been aborted.
+      if (signal.aborted || error instanceof ReplayportError) throw error;
+      return await this.resource(signal);
     }
+  }
+
+  /** The dataset's own. */
+  async location(signal: AbortSignal): Promise<string> {
+    return (await this.resource(signal)).location ?? "US";
   }
 
   /** Undefined where there is no such table. */

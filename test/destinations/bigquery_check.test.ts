@@ -89,6 +89,21 @@ suite("bigquery: check", { skip, concurrency: false }, () => {
     assert.deepEqual(await world.leftovers(), []);
   });
 
+  test("a dataset whose tables expire is told of, with the statement that ends it", async ({ signal }) => {
+    await using world = await openBigQueryWorld();
+    const warnings: object[] = [];
+    await using destination = world.open({}, { onWarning: (message, detail) => warnings.push({ message, ...detail }) });
+    const resource = { location: "EU", defaultTableExpirationMs: String(60 * 86_400_000) };
+    const headers = { "content-type": "application/json" };
+    world.proxy.decide(
+      first(1, readsDataset, { kind: "answer", status: 200, headers, body: JSON.stringify(resource) }),
+    );
+    await destination.check(signal);
+    assert.equal(warnings.length, 1);
+    assert.partialDeepStrictEqual(warnings[0], { days: 60 });
+    assert.match(JSON.stringify(warnings), /ALTER SCHEMA .* SET OPTIONS \(default_table_expiration_days = NULL\)/);
+  });
+
   for (const [what, status, reason, message, code, hint] of [
     [
       "the API is not enabled",

@@ -191,6 +191,23 @@ suite("bigquery: faults", { skip, concurrency: false }, () => {
     assert.match(commits.at(-1) ?? "", /_after_nothing_g1$/);
   });
 
+  test("a load that is aborted while it asks for what another one waits for does not take it along", async ({
+    signal,
+  }) => {
+    await using world = await openBigQueryWorld();
+    await using destination = world.open();
+    const abort = new AbortController();
+    const reason = new Error("enough");
+    const asks = ({ method, path }: ProxiedRequest): boolean => method === "GET" && /\/datasets\/\w+(\?|$)/.test(path);
+    world.proxy.decide(first(1, asks, { kind: "hold-answer", until: new Promise(() => undefined) }));
+    const left = destination.load(await world.batches.batch(hours(0), [[row("a", 1)]]), abort.signal);
+    const stays = destination.load(await world.batches.batch(hours(1), [[row("b", 1)]]), signal);
+    setImmediate(() => abort.abort(reason));
+    await assert.rejects(left, (error) => error === reason);
+    await stays;
+    assert.deepEqual(await world.rows(), [row("b", 1)]);
+  });
+
   test("a load in which nothing works is left at once when it is aborted", async () => {
     await using world = await openBigQueryWorld();
     await using destination = world.open();
