@@ -61,15 +61,24 @@ export class BatchQueue implements AsyncDisposable {
     return [...named(running, "running"), ...named(queued, "queued")];
   }
 
-  async jobs(limit: number): Promise<{ readonly active: Job[]; readonly delayed: Job[]; readonly waiting: Job[] }> {
+  /** Jobs with all that they hold, at most so many of each kind; waiting ones in the order in which workers get them. */
+  async jobs(
+    limit: number,
+    wanted: (name: JobName) => boolean = () => true,
+  ): Promise<{ readonly active: Job[]; readonly delayed: Job[]; readonly waiting: Job[] }> {
+    const of = async (places: readonly ("active" | "delayed" | "wait" | "prioritized")[]): Promise<Job[]> => {
+      const ids = await this.#queue.getRanges([...places], 0, -1, true);
+      const names = ids.flatMap((id) => parseJobId(id) ?? []).filter(wanted);
+      const jobs = await Promise.all(names.slice(0, limit).map(({ id }) => this.#queue.getJob(id)));
+      // One that ended between the listing and the reading is not there.
+      return jobs.filter((job) => job !== undefined);
+    };
     const [active, delayed, waiting] = await Promise.all([
-      this.#queue.getJobs(["active"], 0, limit - 1),
-      this.#queue.getJobs(["delayed"], 0, limit - 1, true),
-      this.#queue.getJobs(["wait", "prioritized"], 0, limit - 1, true),
+      of(["active"]),
+      of(["delayed"]),
+      of(["wait", "prioritized"]),
     ]);
-    // A job that ended between the listing and the reading comes as undefined, whatever its type says.
-    const real = (jobs: (Job | undefined)[]): Job[] => jobs.filter((job) => job !== undefined);
-    return { active: real(active), delayed: real(delayed), waiting: real(waiting) };
+    return { active, delayed, waiting };
   }
 
   /** Removes jobs that no worker has taken; the others are left alone. */

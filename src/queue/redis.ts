@@ -29,6 +29,8 @@ export type Patience = "once" | "ask" | "stay";
 
 const CONNECT_MS = 5_000;
 const ASK_MS = 5_000;
+/** For Redis to close what we have closed. It would hold the process for as long, also where the connection is gone. */
+const DISCONNECT_MS = 100;
 /** Between two tries to connect, at most. */
 const ASK_PAUSE_MS = 500;
 const STAY_PAUSE_MS = 2_000;
@@ -77,6 +79,7 @@ export function connect(
     connectTimeout: CONNECT_MS,
     lazyConnect: true,
     connectionName: "replayport",
+    disconnectTimeout: DISCONNECT_MS,
     // What was the master is a replica now: look for the new one, and say it again.
     reconnectOnError: (error: Error) => (error.message.startsWith("READONLY") ? (2 as const) : false),
     ...(username === undefined ? {} : { username }),
@@ -136,6 +139,11 @@ export function redisError(cause: unknown, options: RedisOptionsOfFleet): Replay
   }
   if (/READONLY|LOADING|MASTERDOWN|CLUSTERDOWN/.test(text)) {
     return make(`cannot work just now: ${text}`, "unready", "retry", "It is starting or failing over; try again.");
+  }
+  if (/certificate|altnames|CERT_/i.test(text)) {
+    const hint =
+      "Name the PEM file of its authority in redis.ca_file; its certificate has to be for the host that redis.url names.";
+    return make(`shows no certificate that is trusted: ${text}`, "certificate", "give-up", hint);
   }
   const hint = "Start Redis, and see that redis.url in the config names it (redis:// without, rediss:// with TLS).";
   return make(`cannot be reached: ${text}`, "unreachable", "retry", hint);

@@ -83,15 +83,15 @@ function runOfJob(job: Job, state: "queued" | "running" | "retrying"): Run | und
 }
 
 export async function listRuns(query: RunsQuery, state: FleetState, queue: BatchQueue): Promise<Run[]> {
-  const [jobs, ended] = await Promise.all([queue.jobs(query.limit), state.runs()]);
+  const isOf = (one: { readonly export: string; readonly backfill: string | undefined }): boolean =>
+    (query.export === undefined || one.export === query.export) &&
+    (query.backfill === undefined || one.backfill === query.backfill);
+  const [jobs, ended] = await Promise.all([queue.jobs(query.limit, isOf), state.runs()]);
   const live = [
     ...jobs.active.map((job) => runOfJob(job, "running")),
     ...jobs.delayed.map((job) => runOfJob(job, "retrying")),
     ...jobs.waiting.map((job) => runOfJob(job, "queued")),
   ].filter((run) => run !== undefined);
-  const wanted = (run: Run): boolean =>
-    (query.export === undefined || run.export === query.export) &&
-    (query.backfill === undefined || run.backfill === query.backfill) &&
-    (query.states === undefined || query.states.includes(run.state));
+  const wanted = (run: Run): boolean => isOf(run) && (query.states === undefined || query.states.includes(run.state));
   return [...live, ...ended].filter(wanted).slice(0, query.limit);
 }

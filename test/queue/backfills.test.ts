@@ -6,7 +6,7 @@ import { ReplayportError } from "../../src/errors.ts";
 import { interval, intervalName } from "../../src/intervals/interval.ts";
 import type { Backfill, BackfillRequest } from "../../src/queue/fleet.ts";
 import { recover } from "../../src/queue/backfills.ts";
-import { receipt } from "./fakes.ts";
+import { Gate, receipt } from "./fakes.ts";
 import { SETTINGS, type WorldFleet, drained, exportOf, hours, never, openWorld, until } from "./world.ts";
 
 const DAY = "2026-10-01T00:00:00Z";
@@ -53,6 +53,29 @@ suite("a backfill", () => {
       [started.id],
     );
     assert.equal((await fleet.runs({ limit: 500, backfill: started.id }, never)).length, 10);
+    await worker.stop(1_000);
+  });
+
+  test("tells how long it will take, at the pace so far", async (t) => {
+    await using world = await openWorld(t);
+    if (!world) return;
+    const { fleet } = await world.open([exportOf("replays", LATER)]);
+    const gate = new Gate();
+    world.ledger.beforeCommit = async (batch) => {
+      if (world.ledger.loads.length === 4 && batch.export === "replays") await gate.pass();
+    };
+    const { id } = await fleet.startBackfill(request(), never);
+    const worker = await fleet.startWorker(1);
+    await until(
+      "four are done, the fifth waits",
+      () => fleet.backfill(id, never),
+      ({ done }) => done === 4 && gate.came === 1,
+    );
+    world.clock.now = new Date(world.clock.now.getTime() + 120_000);
+    const { etaSeconds, open, running, failed } = await fleet.backfill(id, never);
+    assert.deepEqual([etaSeconds, open + running, failed], [180, 6, 0]);
+    gate.open();
+    assert.equal((await end(fleet, id)).etaSeconds, undefined);
     await worker.stop(1_000);
   });
 

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { interval } from "../../src/intervals/interval.ts";
 import { parseSchedule } from "../../src/intervals/schedule.ts";
-import { receipt } from "./fakes.ts";
-import { DAY, ONE_HOUR, drained, exportOf, never, openWorld, runKinds, until } from "./world.ts";
+import { Gate, receipt } from "./fakes.ts";
+import { DAY, ONE_HOUR, SETTINGS, drained, exportOf, never, openWorld, runKinds, until } from "./world.ts";
 
 suite("a run", () => {
   test("tells each step, in order, and leaves no job behind", async (t) => {
@@ -30,6 +30,36 @@ suite("a run", () => {
     const left = (await world.keys()).filter((key) => key.startsWith("batches:"));
     assert.deepEqual(left, ["batches:events", "batches:id", "batches:meta", "batches:stalled-check"]);
     assert.deepEqual(world.logged, []);
+  });
+
+  test("shows how far it is while it runs, and is found by its export among others", async (t) => {
+    await using world = await openWorld(t);
+    if (!world) return;
+    world.source.sessions = 3;
+    const { fleet } = await world.open([exportOf("others"), exportOf("replays", ONE_HOUR)]);
+    const gate = new Gate();
+    world.ledger.beforeCommit = async (batch) => {
+      if (batch.export === "replays") await gate.pass();
+    };
+    await using _scheduler = await fleet.startScheduler(never);
+    await until(
+      "both queued",
+      () => fleet.queue(never),
+      ({ waiting }) => waiting === SETTINGS.inFlight + 1,
+    );
+    const [queued] = await fleet.runs({ limit: 1, export: "replays" }, never);
+    assert.deepEqual([queued?.state, queued?.attempt, queued?.worker], ["queued", 0, undefined]);
+    const worker = await fleet.startWorker(2);
+    const [run] = await until(
+      "staged",
+      () => fleet.runs({ limit: 1, export: "replays" }, never),
+      ([one]) => one?.stage === "staging",
+    );
+    assert.deepEqual([run?.state, run?.rows, run?.files, run?.attempt, run?.worker], ["running", 3, 1, 1, worker.name]);
+    assert.ok(run?.startedAt && run.bytes > 0);
+    gate.open();
+    await world.loaded(12);
+    await worker.stop(1_000);
   });
 
   test("that somebody else has loaded meanwhile is left out", async (t) => {
