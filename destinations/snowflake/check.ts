@@ -25,7 +25,7 @@ import { existingColumns } from "./tables.ts";
 export async function check(context: SnowflakeContext, signal: AbortSignal): Promise<void> {
   try {
     await using session = await context.openSession({ export: context.export, doing: "check" }, signal);
-    await whoAmI(session, signal);
+    await whoAmI(context, session, signal);
     await checkExisting(context.names, session, signal);
     await tinyLoad(context, session, signal);
   } catch (error) {
@@ -35,15 +35,24 @@ export async function check(context: SnowflakeContext, signal: AbortSignal): Pro
 }
 
 /** A login goes through with a warehouse that does not exist; only statements fail then. This one says so, and why. */
-async function whoAmI(session: Session, signal: AbortSignal): Promise<void> {
+async function whoAmI({ warehouse }: SnowflakeContext, session: Session, signal: AbortSignal): Promise<void> {
   const sql = `SELECT CURRENT_ROLE() AS "ROLE", CURRENT_WAREHOUSE() AS "WAREHOUSE"`;
   const [row] = await session.execute({ sql, doing: "asking for role and warehouse", grants: [] }, signal);
   if (typeof row?.["WAREHOUSE"] === "string" && row["WAREHOUSE"] !== "") return;
-  throw new ReplayportError(`the session has no warehouse (role ${String(row?.["ROLE"])})`, {
-    code: "snowflake.warehouse",
-    remedy: "give-up",
-    hint: `Set \`warehouse\` to one that exists, and let the role use it: GRANT USAGE ON WAREHOUSE … TO ROLE ${String(row?.["ROLE"])};`,
-  });
+  const role = quoted(String(row?.["ROLE"]));
+  throw new ReplayportError(
+    warehouse === undefined
+      ? `the config names no warehouse, and the user has no default that the role ${role} may use`
+      : `there is no warehouse ${warehouse}, or the role ${role} may not use it`,
+    {
+      code: "snowflake.warehouse",
+      remedy: "give-up",
+      hint:
+        warehouse === undefined
+          ? `Set \`warehouse\`, and let the role use it: GRANT USAGE ON WAREHOUSE … TO ROLE ${role};`
+          : `If its name is right: GRANT USAGE ON WAREHOUSE ${warehouse} TO ROLE ${role};`,
+    },
+  );
 }
 
 /** Privileges on the tables that are there: a load with rows would need each of these. */

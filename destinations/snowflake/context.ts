@@ -9,6 +9,8 @@ import type { OpenSession } from "./statement.ts";
 /** What every part of the destination works with. */
 export interface SnowflakeContext extends SnowflakeDeps, SnowflakeExport {
   readonly names: Names;
+  /** As SQL names it; undefined for the user's default. */
+  readonly warehouse: string | undefined;
   readonly onDelete: OnDelete;
   readonly openSession: OpenSession;
   readonly openStage: OpenStage;

@@ -220,7 +220,11 @@ function byState(state: string | undefined, granting: string): Verdict {
 }
 
 function missing(granting: string): Verdict {
-  return stop("snowflake.missing", `Something does not exist, or the role may not see it. ${granting}`.trim());
+  const granted = granting === "" ? "" : ` If they are right: ${granting}`;
+  return stop(
+    "snowflake.missing",
+    `Check \`database\` and \`schema\`, which are not made here, and what else is named.${granted}`,
+  );
 }
 
 function loginHint({ auth, username, account }: ErrorContext): string {

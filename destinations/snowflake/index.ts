@@ -2,6 +2,7 @@
 import type { Destination } from "../destination.ts";
 import { addressOf, sessionOpener } from "./client.ts";
 import { externalStage } from "./external_stage.ts";
+import { folded, quoted } from "./identifiers.ts";
 import { namesOf, objectPath } from "./names.ts";
 import { DEFAULT_FILE_BYTES, type SnowflakeDeps, type SnowflakeExport, type SnowflakeOptions } from "./options.ts";
 import { Snowflake } from "./snowflake.ts";
@@ -34,8 +35,9 @@ export function openSnowflakeOn(
       ? internalStage(names, options.stage)
       : externalStage(names, options.externalStage);
   const onDelete = options.onDelete ?? "tombstone";
+  const warehouse = options.warehouse === undefined ? undefined : quoted(folded(options.warehouse));
   return new Snowflake(
-    { export: exportName, now, version, onWarning, names, onDelete, openSession, openStage },
+    { export: exportName, now, version, onWarning, names, warehouse, onDelete, openSession, openStage },
     addressOf(options),
     options.fileBytes ?? DEFAULT_FILE_BYTES,
   );

@@ -46,6 +46,7 @@ export const snowflakeSchema = z
     account: z
       .string()
       .regex(/^[A-Za-z0-9][\w.-]*$/)
+      .refine((name) => !/snowflakecomputing/i.test(name), "write the account alone, without snowflakecomputing.com")
       .describe("The account: organisation-account, or its locator with the region.")
       .meta({ examples: ["acme-analytics", "xy12345.eu-central-1"] }),
     username: text.describe("The user. Best one of TYPE = SERVICE.").meta({ examples: ["REPLAYPORT"] }),

@@ -109,6 +109,12 @@ suite("Snowflake: ways to sign in", { skip }, () => {
       says: /GRANT ROLE "NOBODY" TO USER PASSWORDS;/,
     },
     {
+      name: "a warehouse that is not there",
+      options: { warehouse: "nowhere" },
+      code: "snowflake.warehouse",
+      says: /No active warehouse.*GRANT USAGE ON WAREHOUSE "NOWHERE" TO ROLE "REPLAYPORT";/,
+    },
+    {
       name: "an account that is not there",
       options: { host: "no-such-account.invalid" },
       code: "snowflake.unknown_host",

@@ -117,6 +117,8 @@ function recorder({ existing, others = [], rows = FILES * ROWS, refuses }: Setti
   };
 }
 
+const isPut = (told: string): boolean => told.includes("\nPUT ");
+
 const DESCRIBED: Readonly<Record<Column["type"], string>> = {
   string: "VARCHAR(16777216)",
   int64: "NUMBER(38,0)",
@@ -190,7 +192,10 @@ suite("golden: Snowflake", () => {
       },
     };
     await act(openSnowflakeOn(sessions.open, { ...OPTIONS, ...options }, { export: "replays" }, deps));
-    const text = sessions.told.join("\n").replaceAll(folder, "/stage");
+    // Files are uploaded side by side, in whatever order.
+    const puts = sessions.told.filter(isPut).sort();
+    const inOrder = sessions.told.map((one) => (isPut(one) ? (puts.shift() ?? one) : one));
+    const text = inOrder.join("\n").replaceAll(folder, "/stage");
     // A check names its tables and files by chance.
     const chance = /_REPLAYPORT_CHECK_([0-9A-F]{12})/.exec(text)?.[1];
     if (chance === undefined) return text;

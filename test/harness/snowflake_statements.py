@@ -83,6 +83,9 @@ def run_in_schema(session, sql):
     if sql.startswith("COMMENT ON"):
         # fake: forgotten.
         return status()
+    if session.warehouse is None and re.match(r"(SELECT|INSERT|UPDATE|DELETE|MERGE|COPY)", sql):
+        message = "No active warehouse selected in the current session. Select an active warehouse with the 'use warehouse' command."
+        raise Refused("000606", message, "57P03")
     changed = re.match(rf"(UPDATE|DELETE FROM|MERGE INTO) {PATH}", sql)
     if changed:
         session.lock_table(changed.group(2), sees_before=changed.group(1) == "MERGE INTO")
