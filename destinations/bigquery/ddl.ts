@@ -7,6 +7,7 @@ import { planTable } from "../warehouse/table_plan.ts";
 import type { TableResource } from "./client.ts";
 import { type BigQueryContext, inFull } from "./context.ts";
 import { query } from "./jobs.ts";
+import { forgetGoneTable } from "./ledger.ts";
 import { addColumns, createTable, LEDGER_COLUMNS, quote, type TableShape } from "./sql.ts";
 import { existingColumn, fits, isArray, targetType } from "./types.ts";
 
@@ -43,7 +44,9 @@ export async function ensureTarget(
   rows: Pick<Batch, "columns" | "key">,
   signal: AbortSignal,
 ): Promise<Target> {
-  const { timePartitioning } = await ensureTable(context, context.place.table, targetShape(context, rows), signal);
+  const shape = targetShape(context, rows);
+  const beforeCreation = () => forgetGoneTable(context, signal);
+  const { timePartitioning } = await ensureTable(context, context.place.table, shape, signal, beforeCreation);
   return { byStart: timePartitioning?.field === PARTITION_COLUMN };
 }
 
@@ -100,6 +103,7 @@ async function ensureTable(
   table: string,
   shape: TableShape,
   signal: AbortSignal,
+  beforeCreation: () => Promise<void> = () => Promise.resolve(),
 ): Promise<TableResource> {
   const signature = `${table} ${JSON.stringify(shape.columns)}`;
   const known = context.ready.get(signature);
@@ -129,6 +133,7 @@ async function ensureTable(
         hint: "Something else changes or removes the table at the same time.",
       });
     }
+    if (plan.kind === "create") await beforeCreation();
     const [action, sql] =
       plan.kind === "create"
         ? (["bigquery.tables.create", createTable(shape)] as const)

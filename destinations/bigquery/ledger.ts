@@ -3,7 +3,7 @@ import type { Interval } from "../../src/intervals/interval.ts";
 import type { Coverage, Receipt } from "../destination.ts";
 import { type BigQueryContext, ledgerPlace } from "./context.ts";
 import { query } from "./jobs.ts";
-import { precondition, receipts } from "./sql.ts";
+import { countReceipts, forgetReceipts, precondition, receipts } from "./sql.ts";
 
 export const RECEIPT = [
   "export",
@@ -21,7 +21,10 @@ export const COVERAGE = ["interval_start", "interval_end", "committed_at"];
 
 type Row = Readonly<Record<string, unknown>>;
 
-/** Nothing where there is no ledger yet; a dataset that is not there is an error. */
+/**
+ * Nothing where there is no ledger yet; a dataset that is not there is an error. Nothing, too, where the table is gone that
+ * the receipts speak of: somebody dropped it to have it anew, and the ledger must not say more than the data.
+ */
 async function select(
   context: BigQueryContext,
   range: Interval,
@@ -31,7 +34,7 @@ async function select(
   const { client, place } = context;
   // Free, and it tells a missing table from a missing dataset without reading a message.
   await client.location(signal);
-  if (!(await client.table(context.ledger, signal))) return [];
+  if (!(await client.table(context.ledger, signal)) || !(await client.table(place.table, signal))) return [];
   const what = { action: "bigquery.tables.getData", resource: `${place.dataset}.${context.ledger}` };
   return await query(context, what, receipts(ledgerPlace(context), range, columns), {}, signal);
 }
@@ -57,6 +60,22 @@ export async function readCoverage(
 ): Promise<Coverage[]> {
   const rows = await select(context, range, COVERAGE, signal);
   return rows.map((row) => ({ interval: intervalOf(row), committedAt: time(row, "committed_at") }));
+}
+
+/** Before a target is made that is not there: receipts of one that was there before must not count for it. */
+export async function forgetGoneTable(context: BigQueryContext, signal: AbortSignal): Promise<void> {
+  const { onWarning, place } = context;
+  const resource = `${place.dataset}.${context.ledger}`;
+  const ledger = ledgerPlace(context);
+  const reading = { action: "bigquery.tables.getData", resource };
+  const [row] = await query(context, reading, countReceipts(ledger), {}, signal);
+  const receipts = Number(row?.["receipts"] ?? 0);
+  if (receipts === 0) return;
+  onWarning("the table is gone, so the receipts of what it held are removed, and all of it is due again", {
+    table: `${place.project}.${place.dataset}.${place.table}`,
+    receipts,
+  });
+  await query(context, { action: "bigquery.tables.updateData", resource }, forgetReceipts(ledger), {}, signal);
 }
 
 export interface Precondition {

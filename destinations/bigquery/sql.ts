@@ -124,6 +124,16 @@ FROM ${quote(place.ledger)} AS receipt
 WHERE ${exactly(place, interval)}`;
 }
 
+/** How many batches the ledger says are in the table, of whatever export. */
+export function countReceipts(place: LedgerPlace): string {
+  return `SELECT COUNT(*) AS \`receipts\` FROM ${quote(place.ledger)} AS receipt WHERE ${ofTable(place)}`;
+}
+
+/** For a table that is gone: what it held is due again. */
+export function forgetReceipts(place: LedgerPlace): string {
+  return `DELETE FROM ${quote(place.ledger)} AS receipt WHERE ${ofTable(place)}`;
+}
+
 const MILLISECONDS = new Set(["interval_start", "interval_end", "read_at", "committed_at"]);
 
 /** The receipts whose interval overlaps the range, by start. Times in milliseconds. */

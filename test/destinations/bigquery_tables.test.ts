@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { hours } from "../conformance/batches.ts";
-import { rejectsWith } from "../conformance/world.ts";
+import { EVERYTHING, rejectsWith } from "../conformance/world.ts";
 import { PROJECT } from "../harness/bigquery.ts";
 import { bigquerySkip, openBigQueryWorld } from "./bigquery_world.ts";
 import { ReplayBatches, REPLAY_COLUMNS, type ReplayRow } from "./replay_batches.ts";
@@ -77,6 +77,25 @@ suite("bigquery: tables", { skip, concurrency: false }, () => {
     assert.deepEqual(await world.select("SELECT session_id, _version, is_deleted, distinct_id, score FROM TABLE_"), [
       ["a", "3", "true", null, null],
     ]);
+  });
+
+  test("a table that somebody dropped is loaded anew: its receipts count no more", async ({ signal }) => {
+    await using world = await openBigQueryWorld();
+    await using batches = await ReplayBatches.open();
+    const warnings: object[] = [];
+    const open = () => world.open({}, { onWarning: (message, detail) => warnings.push({ message, ...detail }) });
+    await using destination = open();
+    for (const hour of [0, 1])
+      await destination.load(await batches.batch(hours(hour), [replay(`s${hour}`, 1)]), signal);
+    await world.select("DROP TABLE TABLE_");
+    const covered = () => Array.fromAsync(destination.covered(EVERYTHING, signal));
+    assert.deepEqual(await covered(), [], "all of it is due");
+    await using next = open();
+    const receipt = await next.load(await batches.batch(hours(1), [replay("s1", 1)]), signal);
+    assert.deepEqual(await covered(), [{ interval: receipt.interval, committedAt: receipt.committedAt }]);
+    assert.deepEqual(await world.select("SELECT session_id FROM TABLE_"), [["s1"]]);
+    assert.equal(warnings.length, 1);
+    assert.partialDeepStrictEqual(warnings[0], { receipts: 2 });
   });
 
   test("a view in the table's place is refused before anything is loaded", async ({ signal }) => {

@@ -15,7 +15,15 @@ import { queryConfiguration } from "../../destinations/bigquery/jobs.ts";
 import { COVERAGE, RECEIPT } from "../../destinations/bigquery/ledger.ts";
 import { commitJobId, loadJobId, stagingTable } from "../../destinations/bigquery/names.ts";
 import type { BigQueryOptions } from "../../destinations/bigquery/options.ts";
-import { addColumns, countRows, createTable, precondition, receipts } from "../../destinations/bigquery/sql.ts";
+import {
+  addColumns,
+  countReceipts,
+  countRows,
+  createTable,
+  forgetReceipts,
+  precondition,
+  receipts,
+} from "../../destinations/bigquery/sql.ts";
 import { loadConfiguration, stagingResource } from "../../destinations/bigquery/stage.ts";
 import type { Batch, FileFormat } from "../../destinations/destination.ts";
 import { interval } from "../../src/intervals/interval.ts";
@@ -148,6 +156,7 @@ function statements(): Record<string, string> {
     ),
     "receipts of a range": receipts(ledger, INTERVAL, RECEIPT),
     "intervals that are covered": receipts(ledger, INTERVAL, COVERAGE),
+    "receipts of a table that is gone": [countReceipts(ledger), forgetReceipts(ledger)].join(";\n"),
     "what stands before a load": precondition(ledger, INTERVAL),
     "plan of a commit": inspectOf(REPLAY_COLUMNS, staging),
     "plan of a commit into a table that is not partitioned by start_time": inspectOf(REPLAY_COLUMNS, staging, false),

@@ -134,6 +134,10 @@ FROM `acme-data.posthog._replayport_receipts` AS receipt
 WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` < TIMESTAMP '2026-10-01 01:00:00.000+00' AND receipt.`interval_end` > TIMESTAMP '2026-10-01 00:00:00.000+00'
 ORDER BY receipt.`interval_start`, receipt.`interval_end`
 
+-- receipts of a table that is gone
+SELECT COUNT(*) AS `receipts` FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays';
+DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays'
+
 -- what stands before a load
 SELECT IFNULL(STRING_AGG(receipt.`attempt`, ',' ORDER BY receipt.`attempt`), '') AS `attempts`, UNIX_MILLIS(MAX(receipt.`read_at`)) AS `read_at`
 FROM `acme-data.posthog._replayport_receipts` AS receipt
