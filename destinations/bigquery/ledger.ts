@@ -69,11 +69,11 @@ export async function forgetGoneTable(context: BigQueryContext, signal: AbortSig
   const ledger = ledgerPlace(context);
   const reading = { action: "bigquery.tables.getData", resource };
   const [row] = await query(context, reading, countReceipts(ledger), {}, signal);
-  const receipts = Number(row?.["receipts"] ?? 0);
-  if (receipts === 0) return;
+  const forgotten = Number(row?.["receipts"] ?? 0);
+  if (forgotten === 0) return;
   onWarning("the table is gone, so the receipts of what it held are removed, and all of it is due again", {
     table: `${place.project}.${place.dataset}.${place.table}`,
-    receipts,
+    receipts: forgotten,
   });
   await query(context, { action: "bigquery.tables.updateData", resource }, forgetReceipts(ledger), {}, signal);
 }
