@@ -1,8 +1,19 @@
 import assert from "node:assert/strict";
-import { hours } from "../batches.ts";
+import type { Destination } from "../../../destinations/destination.ts";
+import { hours, type TestRow } from "../batches.ts";
 import type { Case } from "../harness.ts";
 import { gateAfter } from "../interrupted.ts";
-import { inWorld, leavesNothing, receiptsOf, rejectsWith, row, seesRows } from "../world.ts";
+import { inWorld, leavesNothing, receiptsOf, rejectsWith, row, seesRows, type World } from "../world.ts";
+
+/** A load of the first hour that stands still after its first file, until it is told to go on. */
+async function standingLoad({ batches, signal }: World, destination: Destination, files: readonly TestRow[][]) {
+  const gate = gateAfter(1);
+  const slow = destination.load(await batches.batch(hours(0), files, { through: gate.through }), signal);
+  // Met by the case; until then it is not unhandled.
+  slow.catch(() => undefined);
+  await Promise.race([gate.reached, slow]);
+  return { slow, goOn: gate.open };
+}
 
 export const CONCURRENCY_CASES: readonly Case[] = [
   inWorld({
@@ -10,14 +21,9 @@ export const CONCURRENCY_CASES: readonly Case[] = [
     async run(world) {
       const { batches, destination, target, signal } = world;
       await using other = await target.open();
-      const gate = gateAfter(1);
-      const files = [[row("a", 1)], [row("b", 1)]];
-      const slow = other.load(await batches.batch(hours(0), files, { through: gate.through }), signal);
-      // Met below; until then it is not unhandled.
-      slow.catch(() => undefined);
-      await Promise.race([gate.reached, slow]);
+      const { slow, goOn } = await standingLoad(world, other, [[row("a", 1)], [row("b", 1)]]);
       const receipt = await destination.load(await batches.batch(hours(0), [[row("a", 2)], [row("b", 2)]]), signal);
-      gate.open();
+      goOn();
       await rejectsWith("retry", slow);
       await seesRows(world, [row("a", 2), row("b", 2)]);
       assert.deepEqual(await receiptsOf(world), [receipt]);
@@ -58,12 +64,9 @@ export const CONCURRENCY_CASES: readonly Case[] = [
     async run(world) {
       const { batches, destination, target, signal } = world;
       await using other = await target.open();
-      const gate = gateAfter(1);
-      const slow = other.load(await batches.batch(hours(0), [[row("a", 1)]], { through: gate.through }), signal);
-      slow.catch(() => undefined);
-      await Promise.race([gate.reached, slow]);
+      const { slow, goOn } = await standingLoad(world, other, [[row("a", 1)]]);
       await destination.load(await batches.batch(hours(0), [[row("a", 2)]]), signal);
-      gate.open();
+      goOn();
       await rejectsWith("retry", slow);
       const receipt = await other.load(await batches.batch(hours(0), [[row("a", 3)]]), signal);
       await seesRows(world, [row("a", 3)]);
@@ -76,12 +79,9 @@ export const CONCURRENCY_CASES: readonly Case[] = [
     async run(world) {
       const { batches, destination, target, signal } = world;
       await using other = await target.open();
-      const gate = gateAfter(1);
-      const slow = other.load(await batches.batch(hours(0), [[row("a", 1)]], { through: gate.through }), signal);
-      slow.catch(() => undefined);
-      await Promise.race([gate.reached, slow]);
+      const { slow, goOn } = await standingLoad(world, other, [[row("a", 1)]]);
       await destination.load(await batches.batch(hours(1), [[row("b", 1)]]), signal);
-      gate.open();
+      goOn();
       await slow;
       await seesRows(world, [row("a", 1), row("b", 1)]);
       assert.equal((await receiptsOf(world)).length, 2);
