@@ -4,6 +4,7 @@
  *
  * The library's own class is not used: it prints a warning to stderr whenever it is made, between lines of JSON.
  */
+import { messageOf } from "../../src/errors.ts";
 import type { TokenClient } from "./auth.ts";
 import type { Impersonation } from "./options.ts";
 
@@ -47,7 +48,12 @@ export function impersonated(
   const request = async (): Promise<{ token: string; until: number }> => {
     const headers = await source.getRequestHeaders(url);
     headers.set("content-type", "application/json");
-    const response = await fetch(url, { method: "POST", headers, body, signal: AbortSignal.timeout(REQUEST_MS) });
+    const init = { method: "POST", headers, body, signal: AbortSignal.timeout(REQUEST_MS) };
+    const response = await fetch(url, init).catch((error: unknown) => {
+      // fetch hides what went wrong in the cause.
+      const { cause } = error as Error;
+      throw new Error(`unable to impersonate ${serviceAccount} by ${endpoint}: ${messageOf(cause ?? error)}`);
+    });
     const answer = (await response.json().catch(() => ({}))) as Answer;
     if (!response.ok || answer.accessToken === undefined) {
       throw new ImpersonationError(serviceAccount, response.status, answer.error?.message ?? `HTTP ${response.status}`);

@@ -13,6 +13,7 @@ import { bigqueryError } from "../../destinations/bigquery/errors.ts";
 import { ReplayportError } from "../../src/errors.ts";
 import { rejection, rejectsWith } from "../conformance/world.ts";
 import { bigqueryOptions, openTestBigQuery } from "../conformance/bigquery_harness.ts";
+import { freePort } from "../harness/server_process.ts";
 import { accountsSkip, type GoogleAccounts, openGoogleAccounts } from "../harness/google_accounts.ts";
 import type { BigQueryCredentials } from "../../destinations/bigquery/index.ts";
 
@@ -102,6 +103,16 @@ suite("bigquery: impersonation", () => {
         delegates: [`projects/-/serviceAccounts/${ACCOUNT}`],
       },
     ]);
+  });
+
+  test("where it cannot be asked now, it is asked again later", async () => {
+    const nobody = `http://127.0.0.1:${await freePort()}`;
+    const client = impersonated(source, { serviceAccount: TARGET }, SCOPE, Date.now, nobody);
+    const request = { action: "", resource: "acme-data.posthog", endpoint: undefined, principal: TARGET };
+    const error = bigqueryError(await rejection(header(client)), request);
+    assert.ok(error instanceof ReplayportError);
+    assert.deepEqual([error.code, error.remedy], ["bigquery.unreachable", "retry"]);
+    assert.match(error.message, new RegExp(`unable to impersonate .* by ${nobody}: .*ECONNREFUSED`));
   });
 
   for (const [what, status, message, code, hint] of [
