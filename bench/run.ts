@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: fills an embedded ClickHouse with a year of sessions, takes each figure in a process of its own, prints
  * them, and writes them to RESULTS.md. Options: --sessions 1000000, --repeats 3, --only engine,load,parquetjs,empty,hours,year,
- * --rows-per-file, --no-record.
+ * fleet, --rows-per-file, --no-record.
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";
@@ -9,13 +9,15 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { measureFleet } from "./fleet.ts";
 import type { Answer, Job } from "./jobs/job.ts";
 import { coreSeconds, describeMachine, peakMemory, resetPeak } from "./machine.ts";
 import { type Measured, median, report, spent } from "./report.ts";
 import { record } from "./results.ts";
 import { type Bench, FROM, UNTIL, setUp } from "./setup.ts";
 
-const ALL = ["engine", "load", "parquetjs", "empty", "hours", "year"] as const;
+const LOADS = ["engine", "load", "parquetjs", "empty", "hours", "year"] as const;
+const ALL = [...LOADS, "fleet"] as const;
 const HOURS = 1_000;
 const EMPTY = 50;
 /** parquetjs-lite gets a fifth of the sessions: its rate does not depend on their number, its time does. */
@@ -86,37 +88,44 @@ async function sideBySide(bench: Bench, tasks: readonly Task[], repeats: number)
   return tasks.map((_, index) => median(rounds.flatMap((round) => round[index] ?? [])));
 }
 
-console.error("filling the table …");
-await using bench = await setUp(
-  Number(values.sessions),
-  rowsPerFile === undefined ? undefined : Number(rowsPerFile),
-  signal,
-);
-console.error(`  ${bench.table.sessions} sessions in ${bench.table.rows} rows, ${bench.table.parts} parts`);
+async function measureLoads(): Promise<string> {
+  console.error("filling the table …");
+  await using bench = await setUp(
+    Number(values.sessions),
+    rowsPerFile === undefined ? undefined : Number(rowsPerFile),
+    signal,
+  );
+  console.error(`  ${bench.table.sessions} sessions in ${bench.table.rows} rows, ${bench.table.parts} parts`);
 
-const figures = new Map<string, Measured>();
-const compared = (["engine", "load"] as const).filter((kind) => wanted.has(kind));
-const results = await sideBySide(
-  bench,
-  compared.map((kind) => ({ kind })),
-  compared.length > 0 ? Number(values.repeats) : -1,
-);
-for (const [index, kind] of compared.entries()) {
-  const result = results[index];
-  if (result) figures.set(kind, result);
-}
-const take = async (name: string, task: Task): Promise<void> => {
-  figures.set(name, await measure(bench, task));
-};
-const hoursFrom = new Date("2026-03-02T00:00:00Z");
-if (wanted.has("parquetjs")) await take("parquetjs", { kind: "parquetjs", share: SHARE });
-if (wanted.has("empty")) await take("empty", { kind: "hours", count: EMPTY, from: new Date("2025-01-01T00:00:00Z") });
-if (wanted.has("hours")) await take("hours", { kind: "hours", count: HOURS, from: hoursFrom });
-if (wanted.has("year")) {
-  await take("year", { kind: "backfill", export: "replays" });
-  await take("year by months", { kind: "backfill", export: "replays_by_month" });
+  const figures = new Map<string, Measured>();
+  const compared = (["engine", "load"] as const).filter((kind) => wanted.has(kind));
+  const results = await sideBySide(
+    bench,
+    compared.map((kind) => ({ kind })),
+    compared.length > 0 ? Number(values.repeats) : -1,
+  );
+  for (const [index, kind] of compared.entries()) {
+    const result = results[index];
+    if (result) figures.set(kind, result);
+  }
+  const take = async (name: string, task: Task): Promise<void> => {
+    figures.set(name, await measure(bench, task));
+  };
+  const hoursFrom = new Date("2026-03-02T00:00:00Z");
+  if (wanted.has("parquetjs")) await take("parquetjs", { kind: "parquetjs", share: SHARE });
+  if (wanted.has("empty")) await take("empty", { kind: "hours", count: EMPTY, from: new Date("2025-01-01T00:00:00Z") });
+  if (wanted.has("hours")) await take("hours", { kind: "hours", count: HOURS, from: hoursFrom });
+  if (wanted.has("year")) {
+    await take("year", { kind: "backfill", export: "replays" });
+    await take("year by months", { kind: "backfill", export: "replays_by_month" });
+  }
+
+  return report(figures, bench.table, describeMachine(bench.version), new Date());
 }
 
-const text = report(figures, bench.table, describeMachine(bench.version), new Date());
+const texts: string[] = [];
+if (LOADS.some((one) => wanted.has(one))) texts.push(await measureLoads());
+if (wanted.has("fleet")) texts.push(await measureFleet(signal));
+const text = texts.join("\n\n");
 console.log(text);
 if (values.record) await record(text);

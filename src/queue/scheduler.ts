@@ -14,7 +14,7 @@
  * Left out of a tick: what is in the queue already, what is held, what a running backfill has taken for itself, and
  * exports that are paused, but for one interval that probes whether the failure has passed.
  */
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as nextMoment, setTimeout as sleep } from "node:timers/promises";
 import type { Coverage, Destination } from "../../destinations/destination.ts";
 import type { ExportDefinition } from "../export/definition.ts";
 import { dueIntervals } from "../export/ledger.ts";
@@ -27,6 +27,7 @@ import { jobId, type JobName, parseJobId } from "./jobs.ts";
 import { Questions } from "./questions.ts";
 import type { ExportState } from "./state.ts";
 import { write } from "./stored.ts";
+import { Ticks } from "./ticks.ts";
 
 export interface SchedulerDependencies extends BackfillDependencies {
   readonly exports: readonly ExportDefinition[];
@@ -49,6 +50,8 @@ const BRAKE_MS = 50_000;
 const REWRITE_MS = 10 * 60_000;
 /** Later than any clock says: time that is taken counts as loaded and swept. */
 const FAR = new Date("9999-01-01T00:00:00Z");
+/** Exports that are looked at without a break. */
+const TURN = 250;
 /** A tick waits so long for destinations. */
 const PATIENCE_MS = 2_000;
 
@@ -76,7 +79,8 @@ export class Scheduler {
   readonly #recent = new Map<string, number>();
 
   constructor(dependencies: SchedulerDependencies) {
-    this.#dependencies = dependencies;
+    const ticks = new Ticks();
+    this.#dependencies = { ...dependencies, exports: dependencies.exports.map((one) => ticks.remember(one)) };
   }
 
   /**
@@ -89,7 +93,8 @@ export class Scheduler {
     const began = performance.now();
     const { events, exports } = this.#dependencies;
     const chosen = exports.filter(({ name }) => names === undefined || names.has(name));
-    const due = new Map(chosen.map((definition) => [definition, this.#due(definition, now)?.length]));
+    const due = new Map<ExportDefinition, number | undefined>();
+    for await (const definition of inTurns(chosen)) due.set(definition, this.#due(definition, now)?.length);
     const waiting = chosen.filter((definition) => due.get(definition) !== 0);
     const known = await this.#known(waiting);
     this.#brakeEnds(now);
@@ -249,7 +254,12 @@ export class Scheduler {
       overlapsAny(one, taken.all) ||
       held.some((other) => sameInterval(one, other)) ||
       this.#recent.has(jobId(name, one));
-    return (this.#due(definition, now, more) ?? []).filter((one) => !blocked(one)).slice(0, room);
+    const free: Interval[] = [];
+    for (const one of this.#due(definition, now, more) ?? []) {
+      if (free.length === room) break;
+      if (!blocked(one)) free.push(one);
+    }
+    return free;
   }
 
   /** Held intervals that are not due any more: somebody has loaded them otherwise, or the schedule has changed. */
@@ -275,7 +285,7 @@ export class Scheduler {
   ): Promise<void> {
     const { events, state } = this.#dependencies;
     const changed = [];
-    for (const [definition, count] of due) {
+    for await (const [definition, count] of inTurns(due)) {
       const { name } = definition;
       const redis = known(name).state;
       const isPaused = redis?.paused !== undefined;
@@ -297,6 +307,16 @@ export class Scheduler {
       this.#written.set(name, { text, at: now });
     }
     await state.writeLedgers(changed);
+  }
+}
+
+/** Lets others of this process have their turn in between: with 10,000 exports, a tick is a second of work. */
+async function* inTurns<T>(items: Iterable<T>): AsyncGenerator<T> {
+  let count = 0;
+  for (const item of items) {
+    count += 1;
+    if (count % TURN === 0) await nextMoment();
+    yield item;
   }
 }
 

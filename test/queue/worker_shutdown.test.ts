@@ -29,7 +29,9 @@ suite("a worker that stops", () => {
   test("aborts it after the grace and hands it to another, which is no failure", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
-    const { fleet, events } = await world.open([exportOf("replays", ONE_HOUR)]);
+    // Nobody takes a batch over in this test.
+    const settings = { ...SETTINGS, takeoverMs: 600_000 };
+    const { fleet, events } = await world.open([exportOf("replays", ONE_HOUR)], { settings });
     let first = true;
     world.ledger.beforeCommit = async (_batch, signal) => {
       if (!first) return;
@@ -43,7 +45,7 @@ suite("a worker that stops", () => {
       () => first,
       (isFirst) => !isFirst,
     );
-    const other = await world.open([exportOf("replays", ONE_HOUR)]);
+    const other = await world.open([exportOf("replays", ONE_HOUR)], { settings });
     const began = performance.now();
     await worker.stop(200);
     assert.ok(performance.now() - began < 3_000);
