@@ -35,6 +35,8 @@ destinations:
     region: eu-central-1
   # Or a folder:
   # local: { type: file, path: ./lake }
+  # Or a table of a warehouse (docs/snowflake.md, docs/bigquery.md):
+  # warehouse: { type: bigquery, project: acme-data, dataset: posthog, table: session_replays }
 
 exports:
   replays:
