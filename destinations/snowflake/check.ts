@@ -139,14 +139,16 @@ async function probeBatch(context: SnowflakeContext, attempt: string, folder: st
 }
 
 async function readBack(session: Session, table: string, signal: AbortSignal): Promise<void> {
-  const sql = `SELECT "SESSION_ID", DATE_PART(EPOCH_MICROSECOND, "START_TIME") AS "START_US", ARRAY_SIZE("ALL_URLS") AS "URLS", "_VERSION" FROM ${table}`;
+  const sql = `SELECT "SESSION_ID", DATE_PART(EPOCH_MICROSECOND, "START_TIME") AS "START_US", "FIRST_URL", ARRAY_SIZE("ALL_URLS") AS "URLS", "IS_DELETED", "_VERSION" FROM ${table}`;
   const rows = await session.execute({ sql, doing: "reading back what was loaded", grants: [] }, signal);
   const [row] = rows;
   const seen = {
     rows: rows.length,
     session: row?.["SESSION_ID"],
     start: microsOf(row, "START_US"),
+    url: row?.["FIRST_URL"],
     urls: Number(row?.["URLS"]),
+    deleted: row?.["IS_DELETED"],
     version: Number(row?.["_VERSION"]),
   };
   if (JSON.stringify(seen) === JSON.stringify(PROBE_ROW)) return;

@@ -13,6 +13,10 @@
  * **One of two live attempts wins.** If the receipt of its interval is not the one that it read before the load, an attempt
  * rolls back.
  *
+ * **A session may be a moment behind** what other sessions have committed since it began, but never behind what it wrote
+ * itself. The lock's row counts its turns, so after the UPDATE a load knows whether others have committed since it began;
+ * where they have, it asks the ledger in a new session, which sees all that was committed before it.
+ *
  * **Each statement may run twice.** The driver sends a request again whose answer was lost. A MERGE finds its own rows and
  * changes nothing, the receipt is inserted where it is not there, BEGIN and COMMIT without a turn do nothing.
  *
@@ -53,8 +57,9 @@ export async function commitBatch(
   await session.execute(BEGIN, signal);
   const [locked] = await session.execute(takeLock(key, batch.attempt, context.now()), signal);
   if (!(Number(Object.values(locked ?? {})[0]) >= 1)) throw lockIsGone(context);
-  const now = await readEntry(context, session, batch.interval, signal);
-  const { transaction } = now;
+  const seen = await readEntry(context, session, batch.interval, signal);
+  const now = seen.turn === before.turn + 1 ? seen : await askAnew(context, batch, signal);
+  const { transaction } = seen;
   if (now.attempt !== before.attempt || transaction === undefined) throw lostRace(batch);
   if (mergeRows) await session.execute(mergeRows(transaction), signal);
   await session.execute(deleteReceipts(key, batch.interval, transaction), signal);
@@ -92,7 +97,9 @@ async function settle(context: SnowflakeContext, session: Session, batch: Batch,
   const rolledBack = await rollback(session);
   let entry: LedgerEntry;
   try {
-    entry = await lookAgain(context, rolledBack ? session : undefined, batch);
+    entry = rolledBack
+      ? await readEntry(context, session, batch.interval, ownDeadline())
+      : await askAnew(context, batch, ownDeadline());
   } catch {
     throw unknownOutcome(batch, error);
   }
@@ -101,11 +108,9 @@ async function settle(context: SnowflakeContext, session: Session, batch: Batch,
   throw rolledBack ? error : unknownOutcome(batch, error);
 }
 
-async function lookAgain(context: SnowflakeContext, alive: Session | undefined, batch: Batch): Promise<LedgerEntry> {
-  const deadline = ownDeadline();
-  if (alive) return await readEntry(context, alive, batch.interval, deadline);
-  await using session = await context.openSession({ export: batch.export, doing: "ledger" }, deadline);
-  return await readEntry(context, session, batch.interval, deadline);
+async function askAnew(context: SnowflakeContext, batch: Batch, signal: AbortSignal): Promise<LedgerEntry> {
+  await using session = await context.openSession({ export: batch.export, doing: "ledger" }, signal);
+  return await readEntry(context, session, batch.interval, signal);
 }
 
 function lostRace(batch: Batch): ReplayportError {

@@ -1,8 +1,9 @@
 /** COPY INTO the staging table. Pure. https://docs.snowflake.com/en/sql-reference/sql/copy-into-table */
 import { ReplayportError } from "../../src/errors.ts";
 import type { Batch } from "../destination.ts";
-import { text } from "./identifiers.ts";
+import { columnName, quoted, text } from "./identifiers.ts";
 import type { Statement } from "./statement.ts";
+import { typeOf } from "./types.ts";
 
 /** What COPY calls the compression of a file, by the last part of its name. */
 const COMPRESSIONS: Readonly<Record<string, string>> = { zst: "ZSTD", gz: "GZIP", br: "BROTLI" };
@@ -11,6 +12,9 @@ const MOST_FILES = 1000;
 
 /** As ClickHouse writes them: `2026-10-01T00:00:00.000000Z`. Named, so that no account's own format is tried. */
 const TIMESTAMP_FORMAT = `TIMESTAMP_FORMAT = 'YYYY-MM-DD"T"HH24:MI:SS.FF6"Z"'`;
+
+/** Bytes that are no UTF-8 (a text that was cut in a character) become U+FFFD; they would refuse the whole batch, for ever. */
+const REPLACED = "REPLACE_INVALID_CHARACTERS = TRUE";
 
 /**
  * @param staging path of the table
@@ -21,14 +25,22 @@ export function copyInto(
   staging: string,
   location: string,
   files: readonly string[],
-  { format, extension }: Pick<Batch, "format" | "extension">,
+  { columns, format, extension }: Pick<Batch, "columns" | "format" | "extension">,
   grants: readonly string[],
 ): Statement {
-  const lines = [`COPY INTO ${staging}`, `FROM ${location}`];
+  const lines = [];
+  if (format === "parquet") {
+    // By a SELECT, although names could be matched: with MATCH_BY_COLUMN_NAME an empty text in a Parquet file is an error.
+    const names = columns.map(({ name }) => quoted(columnName(name))).join(", ");
+    const values = columns.map((column) => `$1:${quoted(column.name)}::${typeOf(column)}`);
+    lines.push(`COPY INTO ${staging} (${names})`, `FROM (\n  SELECT ${values.join(",\n    ")}\n  FROM ${location}\n)`);
+  } else {
+    lines.push(`COPY INTO ${staging}`, `FROM ${location}`);
+  }
   if (files.length <= MOST_FILES) lines.push(`FILES = (${files.map(text).join(", ")})`);
   lines.push(`FILE_FORMAT = (${fileFormat(format, extension)})`);
-  // CSV has no names that COPY could match without a header option that not every account has; its order is ours.
-  if (format !== "csv") lines.push("MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE");
+  // The columns of CSV come in the order of the staging table, which is ours.
+  if (format === "jsonl") lines.push("MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE");
   lines.push("ON_ERROR = ABORT_STATEMENT", "PURGE = FALSE");
   return { sql: lines.join("\n"), doing: "copying the staged files", grants };
 }
@@ -39,15 +51,15 @@ export function fileFormat(format: Batch["format"], extension: string): string {
     case "parquet":
       // Compression inside a Parquet file is found by COPY itself. Without logical types, times come out 1000 times off.
       // The scanner is named because its default will change: both read lists as arrays, this one keeps NULLs in them.
-      return "TYPE = PARQUET USE_LOGICAL_TYPE = TRUE USE_VECTORIZED_SCANNER = TRUE BINARY_AS_TEXT = FALSE";
+      return `TYPE = PARQUET USE_LOGICAL_TYPE = TRUE USE_VECTORIZED_SCANNER = TRUE BINARY_AS_TEXT = FALSE ${REPLACED}`;
     case "jsonl":
-      return `TYPE = JSON COMPRESSION = ${compressionOf(extension)} ${TIMESTAMP_FORMAT} ENABLE_OCTAL = FALSE ALLOW_DUPLICATE = FALSE STRIP_OUTER_ARRAY = FALSE`;
+      return `TYPE = JSON COMPRESSION = ${compressionOf(extension)} ${TIMESTAMP_FORMAT} ENABLE_OCTAL = FALSE ALLOW_DUPLICATE = FALSE STRIP_OUTER_ARRAY = FALSE NULL_IF = () ${REPLACED}`;
     case "csv":
       // The escape character of unenclosed fields would eat the backslash of \N.
       return (
         `TYPE = CSV COMPRESSION = ${compressionOf(extension)} SKIP_HEADER = 1 FIELD_DELIMITER = ',' ` +
         `FIELD_OPTIONALLY_ENCLOSED_BY = '"' ESCAPE = NONE ESCAPE_UNENCLOSED_FIELD = NONE NULL_IF = ('\\\\N') ` +
-        `EMPTY_FIELD_AS_NULL = FALSE TRIM_SPACE = FALSE ENCODING = 'UTF8' ERROR_ON_COLUMN_COUNT_MISMATCH = TRUE ${TIMESTAMP_FORMAT}`
+        `EMPTY_FIELD_AS_NULL = FALSE TRIM_SPACE = FALSE ENCODING = 'UTF8' ERROR_ON_COLUMN_COUNT_MISMATCH = TRUE ${REPLACED} ${TIMESTAMP_FORMAT}`
       );
   }
 }

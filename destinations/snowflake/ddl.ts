@@ -10,6 +10,7 @@ import { typeOf } from "./types.ts";
 export const LOCK_COLUMNS: readonly Column[] = [
   lock("export", "string", "The export whose load held the lock last."),
   lock("attempt", "string", "The attempt that did."),
+  lock("turn", "int64", "How many loads have held it."),
   lock("taken_at", "timestamp", "When it took it."),
 ];
 

@@ -17,6 +17,8 @@ export interface LedgerEntry {
   readonly attempt: string | undefined;
   readonly readAt: Date | undefined;
   readonly hasLock: boolean;
+  /** How many loads of the target have held its lock. */
+  readonly turn: number;
   /** The transaction in which it was asked. */
   readonly transaction: string | undefined;
 }
@@ -33,6 +35,7 @@ export async function readEntry(
     attempt: found ? String(row?.["ATTEMPT"]) : undefined,
     readAt: found ? dateOf(row, "READ_US") : undefined,
     hasLock: Number(row?.["LOCKS"]) > 0,
+    turn: Number(row?.["TURN"] ?? 0),
     transaction: typeof row?.["TRANSACTION"] === "string" ? row["TRANSACTION"] : undefined,
   };
 }

@@ -1,25 +1,28 @@
 /**
  * The file of the check: one row as ClickHouse 26 writes it into Parquet (zstd), so that what is read back shows how the
- * account reads such files: times to the microsecond, lists, NULLs, 64-bit numbers.
+ * account reads such files: times to the microsecond, lists, NULLs, empty texts, 64-bit numbers.
  */
 import { gunzipSync } from "node:zlib";
 import type { Column } from "../../src/models/column.ts";
 
 const GZIPPED =
-  "H4sIAAAAAAACA81XfWgbZRh/7+2ZZmnWpmne1zt3zvyTlwxmP9c0legm/lPGCXNsUKSaXS7v2NGkrbnrmP/JcCBTdLg53AduVBmCpX9M3BQcll" +
-  "FhTuc+GMNJERSFMT+YOKTO+vFeLne5JjkxxQxDyL3Pc8/7Ps/vd8/HZdOjm3sQj0KoG31w5sv3fSkEEQAg/l7XH/zwBgA4YH3Y9bVDb00hgHyI" +
-  "oJe/vfN5q8RMQ0z0SYLfNiuvkjV07e3O0QI7Epqnigdez5C9UEK8GAMhUWg2qJJPa1kUxBCf5fBuSJ4m/npcyOzCIMXREPrk7TcXW5dAOg5AiA" +
-  "kFOpFTnp0YLxgPqjuoOsq2P3N9IV4b3nCo0lyo0nhCm71HQkELWkCnuq6Nj9nornD4VUiO8mSm6d/6kHHUQrcObUHTFxfCS8BdAgAzYYdhTOgP" +
-  "dXUpap52GlQ3utYrD/ewgPZtXUwziGHUi07t2/OTvwwxAeK49jbBQ+8CPAQAZALkLNjnc0+EyMwKE3a/z8S9YrtW0I30ZCFXhP08xHOQfNNMbi" +
-  "7Tr4zXriFFl4yIJ9EIunP56OGWFBOckG4DMBuuSUWHwoFfjjzO4vz+3f2nGRur0SPor70XFlZKxTooPvCO6n2KEK5WukjYZZHQBM1fnuOaIHPx" +
-  "+7nPniJzKx0qkn4llzOJ0PmcphvNNEfzdMxgtPD4BMTnIPmzhSwG6gpAxhtFAqFIAG8xYtbysRu3LnCVtbxh90XhwxGf+Yz2HGv50auWbbPyKl" +
-  "lD55nwU+1OLQd0QykYaUPLU1c5/9pGjrfV40cu49r/0dSnfCWun78+nCrhGvZ/54nLNiuvkjV0nriuRBxcfjqWrUR1ooNcCtfjpYgKoFbUid55" +
-  "5YWrQTNUYBcjBwTOHUrSLjEznEjT1vvILSwhIMZ8gNGs6eksSyWDWn1lCzbIIkq5jpEHnXoxWbz24vz1Khatz8J65uC38yOjXizaZuVVsobOk8" +
-  "WvRAkFLBZbFdXQdtK0TtXxsazu4vKkQObvrceX/L/I/IP3lzMkvZMWzF7vQnVzFTmwapl5P/PckS9aqmbzjdsfn7FQbT40t81zNpfMyqtkDZ0n" +
-  "qrNRB1UwTXeZ44hm04rhQnbwATK7uh5PFjJxfsins8mWV1CEiTHgDH+AgkxyzcsYkCVzTzAGXeOkpO1nh9t9leH2ySlTyQvFHougdZjda+2T+K" +
-  "IDpz/FIvJL7dLaYkoV7zk1vuQOYP5d5QZQgJlWJHJpv50BlriEOveRGIqSOP3fvwE15MXjLo31uzsyGzSxGjIwltf2G9h1G9L0GtZz8HwbhsSP" +
-  "34iA+MbHcpo6OjQ+qdNoKe5ob6JzoLM3Gs9MarlsVEn09Cf6uvuy2xP9al/3QCabSWYSCTpIB1WV3RnoW5dQEpnkGnGatZR/+IIfWJ5tYv+0/g" +
-  "YPkSwQbg0AAA==";
+  "H4sIAAAAAAACA81WXWwUVRQ+cxm2w7JttoVzndER18rebgFpoXRZTKOLvjRmE5H40Afsuj9D2LBtsTMQfGua4AMiMYhRaiOk9IGYhviApCaghCAB5E" +
+  "d8IEAaowSThkSCDQ8V8Sd3/tvdTVgtiZP9OXPumfOd78y955wN6zeuQhHD2Ipfnbw5HuhAggAQ+7LlT7ErCSCAdQkAHx0YHUHAADLce/vB5ToVCYYx" +
+  "gAFVlhwzT0qU0dXXu65lAIFwr8r+T7JsN1FRVKIQVuQaQ8v0pAt5DFFCTwt0kLBuJlUDkQIAFDGGnXj+yOGHdTMoHQIIA0C/tq2YeWdbX7/xfG6Llt" +
+  "sqALx9YzpWnl5XeLa5XKKpSO3UfBVDFrWgrul6oa/XYfeDQPcRNiyyo/MeFSNFIxY7CWN4ZWRycv4MdhH3ZR37cWoTAjbgajz+wa67kscmDjGQ/a+i" +
+  "E4AAABGsqC8UXw+zMYlH3R7gYS/YXOjXjfT2/qIZ9aBATwtsvIbd8flKUWhmphsUcQ2+gVffP/+x0IGiF9v3AA0AsMUwtukvtLRkcj3aSkPTjRY74m" +
+  "axqQUBl+CL+PfuS9O1qrktzfw3lD40g8FOi8E8wn9FQZhHBIA/zl18k51Y6PJISJlikbPQxWJBN2q0otaj9RoYoiK9KdAhwoaDbGRBZbQUXaowQhQG" +
+  "osWTH5qDk/cuCbMPTXLwinxiU4Cz2nVw4a+VDo1j5kmJMrqKO+t+nXtogrqR6TfSRqFH852bc7VsKlQNTsrj9eE3I9+Js3n99vNQh82rS/qlIi/HzJ" +
+  "MSZXQVeY02uLwkrTc/m9V0mI2Eq0ExWQGGcAX+NX7nKuGhgnUUiBtCq30IeBSHX7vH2BeLVQQlGgBFDhb0dF4raoZmnduXaZZdXtQRJ5Bax/hTTtKu" +
+  "vTdxoyRp1jX9kgDw+4VNWyslzTHzpEQZXcWk7X1CxaCVtLpMzijs0NK6luvrzeu+1N1CtgerwUr9Lzb62Se9DZHeofXzGupjNaSwM/K/3OZHBz69vr" +
+  "Ck503e//akxWrjgTNvVex5tpknJcroKrKaetplFUprO3mZ1/LpjOFjdlZl956qBslkllRVAOfLLwmczW3+meVLStplt8Q8aRlJ1nNmtxTBGQSEUu8R" +
+  "u/US0zhpueB6LpSaNwrWciMAtEKSm23gT0cAwrPNiePGCcQKbYDrBspRDVvAgh1z0vrjd8mymREdO8FmOABu/NJ/DQbEyExT0RSsHi0q9UTxxhafiA" +
+  "DmWkn7L6NybEGRAUGh3m2ZJuYYu0fBJ7prTt30ieaa4IEQ29SpEz7xkSCc/eoT+ZpKu3FMoGCKwyKOOvJ4DRqOOoiHHPW5Ws98OuzJlxdh1hZvoace" +
+  "Ujz5rGrLKCoTnQE9t0XryeBiQDEK7gAKGIqCf2aLQoq/WAxFiW8msrXtILvzBRIMpDq4UpTNWQOJ5cyZORxPogngtu7o4tSeenWFtQv4mtv+ZqxAlP" +
+  "hbEmAwCrOLvv28Uy2t2xllxu+SEkVVxuZ2Cmejz2C3CkD3LUNKp6KYgDmehdlgBLtVPhDTI8tQpp8z7IKqJ1f2k+nFHl/pKR7tYBMugTmdHdnXz3IU" +
+  "3wBJr/GYDzVhBzyGSY4NN1rZv8tRJpp49ud6rmIPbIx3l6NM98c4RjVTE/1sOVJ6McZz/XjGF3b9OSvCYzzCO2aEcz1MsONLLYyLHGOkmWM8jtbO9k" +
+  "ctnNsc5ybHoQ9rKWESnWiA2KuvFAu5rZ1923UtYrOKrI6vXLtydSSW3V4o5iOZ+Kr2eFtrW35zvD3X1ro2m88msvG4tk5bl8u1x9vWtq2JZ+LZRLMy" +
+  "xntY5Q/E5wNsWL9x1T9xdWZIPBAAAA==";
 
 export const PROBE_FILE: Buffer = gunzipSync(Buffer.from(GZIPPED, "base64"));
 
@@ -43,7 +46,10 @@ export const PROBE_ROW = {
   rows: 1,
   session: "replayport-check",
   start: 1_790_812_800_123_456,
+  /** Empty, and so not NULL. */
+  url: "",
   urls: 2,
+  deleted: null,
   version: 1_790_812_800_123_456,
 } as const;
 

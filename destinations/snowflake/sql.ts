@@ -77,7 +77,9 @@ export function selectPrecondition(key: LedgerKey, interval: Interval): Statemen
   return {
     sql: `SELECT COUNT(*) AS "RECEIPTS", MAX("ATTEMPT") AS "ATTEMPT",
   DATE_PART(EPOCH_MICROSECOND, MAX("READ_AT")) AS "READ_US",
-  (SELECT COUNT(*) FROM ${lock}) AS "LOCKS", (SELECT TO_VARCHAR(CURRENT_TRANSACTION())) AS "TRANSACTION"
+  (SELECT COUNT(*) FROM ${lock}) AS "LOCKS",
+  (SELECT MAX("TURN") FROM ${lock}) AS "TURN",
+  (SELECT TO_VARCHAR(CURRENT_TRANSACTION())) AS "TRANSACTION"
 FROM ${objectPath(key.names, key.names.receipts)}
 WHERE ${of(key)} AND ${sameInterval(interval)}`,
     doing: "reading the ledger",
@@ -89,8 +91,8 @@ WHERE ${of(key)} AND ${sameInterval(interval)}`,
 export function insertLock(key: LedgerKey, attempt: string, now: Date): Statement {
   const lock = objectPath(key.names, key.names.lock);
   return {
-    sql: `INSERT INTO ${lock} ("EXPORT", "ATTEMPT", "TAKEN_AT")
-SELECT ${text(key.export)}, ${text(attempt)}, ${moment(now)}
+    sql: `INSERT INTO ${lock} ("EXPORT", "ATTEMPT", "TURN", "TAKEN_AT")
+SELECT ${text(key.export)}, ${text(attempt)}, 0, ${moment(now)}
 WHERE NOT EXISTS (SELECT 1 FROM ${lock})`,
     doing: "adding the lock's row",
     grants: ledgerGrants(key, "SELECT, INSERT", key.names.lock),
@@ -101,7 +103,7 @@ WHERE NOT EXISTS (SELECT 1 FROM ${lock})`,
 export function takeLock(key: LedgerKey, attempt: string, now: Date): Statement {
   return {
     sql: `UPDATE ${objectPath(key.names, key.names.lock)}
-SET "EXPORT" = ${text(key.export)}, "ATTEMPT" = ${text(attempt)}, "TAKEN_AT" = ${moment(now)}`,
+SET "EXPORT" = ${text(key.export)}, "ATTEMPT" = ${text(attempt)}, "TURN" = "TURN" + 1, "TAKEN_AT" = ${moment(now)}`,
     doing: "taking the lock",
     grants: ledgerGrants(key, "SELECT, UPDATE", key.names.lock),
   };

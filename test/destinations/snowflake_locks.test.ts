@@ -5,8 +5,12 @@
  */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { sessionOpener } from "../../destinations/snowflake/client.ts";
+import { openSnowflakeOn } from "../../destinations/snowflake/index.ts";
+import type { OpenSession } from "../../destinations/snowflake/statement.ts";
 import { intervalName } from "../../src/intervals/interval.ts";
 import { hours } from "../conformance/batches.ts";
+import { TEST_DEPS } from "../conformance/snowflake_harness.ts";
 import { EVERYTHING, rejectsWith } from "../conformance/world.ts";
 import { sessions } from "./snowflake_batches.ts";
 import { openHooked, openWorld, server, SIGNAL, skip, told } from "./snowflake_world.ts";
@@ -111,4 +115,33 @@ suite("Snowflake: loads at the same time", { skip, timeout: 300_000 }, () => {
       );
     });
   }
+
+  test("a session that is behind what others have committed does not decide who wins", async () => {
+    await using world = await openWorld();
+    await world.open().load(await world.batch({ of: hours(5), files: [] }), SIGNAL);
+    const early = await world.batch({ files: [sessions({ session: "a", version: 2 })] });
+    const late = await world.batch({ files: [sessions({ session: "a", version: 1 })] });
+    const open = sessionOpener(world.options);
+    let overtaken = false;
+    const behind: OpenSession = async (purpose, outer) => {
+      const session = await open(purpose, outer);
+      return {
+        async execute(statement, inner) {
+          if (statement.sql.startsWith("BEGIN")) {
+            await world.open().load(early, SIGNAL);
+            overtaken = true;
+          }
+          const rows = await session.execute(statement, inner);
+          const isStale = overtaken && purpose.doing === "load" && statement.sql.includes('AS "RECEIPTS"');
+          return isStale ? rows.map((row) => ({ ...row, RECEIPTS: 0, ATTEMPT: null, READ_US: null })) : rows;
+        },
+        [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
+      };
+    };
+    const destination = openSnowflakeOn(behind, world.options, { export: late.export }, TEST_DEPS);
+    const error = await rejectsWith("retry", destination.load(late, SIGNAL));
+    assert.equal(error.code, "snowflake.lost_race");
+    const [receipt] = await Array.fromAsync(world.open().receipts(hours(0), SIGNAL));
+    assert.equal(receipt?.attempt, early.attempt);
+  });
 });

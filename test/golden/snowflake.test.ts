@@ -55,6 +55,7 @@ function recorder({ existing, others = [], rows = FILES * ROWS, refuses }: Setti
 } {
   const told: string[] = [];
   let attempt: string | undefined;
+  let turn = 0;
   const answer = ({ sql }: Statement): readonly Row[] => {
     if (sql.startsWith("DESCRIBE")) {
       const described = sql.endsWith('"SESSION_REPLAYS"')
@@ -71,6 +72,7 @@ function recorder({ existing, others = [], rows = FILES * ROWS, refuses }: Setti
           RECEIPTS: attempt === undefined ? 0 : 1,
           ATTEMPT: attempt,
           LOCKS: 0,
+          TURN: turn,
           READ_US: 0,
           TRANSACTION: "1790820000000",
         },
@@ -85,12 +87,20 @@ function recorder({ existing, others = [], rows = FILES * ROWS, refuses }: Setti
       };
       return [{ ROWS: rows, ...bounds }];
     }
+    if (sql.startsWith("UPDATE") && !sql.includes("WHERE FALSE")) turn += 1;
     if (sql.startsWith("UPDATE")) return [{ "number of rows updated": 1 }];
     if (sql.startsWith("LIST")) return others.map((name) => ({ name }));
     if (sql.includes("CURRENT_WAREHOUSE")) return [{ ROLE: "REPLAYPORT", WAREHOUSE: "LOADING" }];
     if (sql.startsWith('SELECT "SESSION_ID"')) {
       return [
-        { SESSION_ID: PROBE_ROW.session, START_US: PROBE_ROW.start, URLS: PROBE_ROW.urls, _VERSION: PROBE_ROW.version },
+        {
+          SESSION_ID: PROBE_ROW.session,
+          START_US: PROBE_ROW.start,
+          FIRST_URL: PROBE_ROW.url,
+          IS_DELETED: PROBE_ROW.deleted,
+          URLS: PROBE_ROW.urls,
+          _VERSION: PROBE_ROW.version,
+        },
       ];
     }
     return [];

@@ -2,9 +2,9 @@
 What stands between the driver for Node and fakesnow in tests: Snowflake's HTTP protocol with JSON results, over fakesnow's
 engine. The adapter knows nothing of it.
 
-fakesnow executes: CREATE, ALTER, DESCRIBE, DROP, INSERT, UPDATE, DELETE, SELECT, COPY of Parquet and CSV.
+fakesnow executes: CREATE, ALTER, DESCRIBE, DROP, INSERT, UPDATE, DELETE, SELECT, COPY of CSV.
 The layer carries out itself, and each of these is marked `fake` with what it does not prove: logins, session parameters,
-stages (PUT, LIST, REMOVE), COPY of JSON, temporary tables, locks of tables, MERGE (DuckDB's own, since fakesnow's cannot run
+stages (PUT, LIST, REMOVE), COPY of Parquet and JSON, temporary tables, locks of tables, MERGE (DuckDB's own, since fakesnow's cannot run
 in a transaction), CURRENT_… functions.
 
 Usage: python snowflake_layer.py PORT

@@ -93,9 +93,9 @@ def list_or_remove(sql):
 
 
 def copy(session, sql):
-    """Parquet and CSV by fakesnow, with the options that it does not know left out: it cannot show what they do."""
+    """CSV by fakesnow, with the options that it does not know left out: it cannot show what they do."""
     table = re.match(rf"COPY INTO {PATH}", sql).group(1)
-    location = unquote(re.search(rf"\nFROM {LITERAL}", sql).group(1))
+    location = unquote(re.search(rf"\n *FROM {LITERAL}", sql).group(1))
     listed = re.search(r"\nFILES = \((.*)\)\n", sql)
     folder = fetched(location) or os.path.join(*stage_folder(location)[1:])
     names = [unquote(each) for each in re.findall(LITERAL, listed.group(1))] if listed else sorted(os.listdir(folder))
@@ -103,19 +103,43 @@ def copy(session, sql):
         if not os.path.exists(os.path.join(folder, name)):
             raise Refused("091016", f"Remote file '{location}{name}' was not found", "02000")
     form = re.search(r"FILE_FORMAT = \((.*)\)\n", sql).group(1)
+    if "TYPE = PARQUET" in form:
+        return copy_parquet(session, sql, table, folder, names)
     if "TYPE = JSON" in form:
         return copy_json(session, table, folder, names, form)
-    options = "TYPE = PARQUET"
-    if "TYPE = CSV" in form:
-        options = (
-            "TYPE = CSV SKIP_HEADER = 1 FIELD_OPTIONALLY_ENCLOSED_BY = '\"' NULL_IF = ('\\\\N') EMPTY_FIELD_AS_NULL = FALSE"
-        )
-        folder, names = unpacked(folder, names, form)
+    options = "TYPE = CSV SKIP_HEADER = 1 FIELD_OPTIONALLY_ENCLOSED_BY = '\"' NULL_IF = ('\\\\N') EMPTY_FIELD_AS_NULL = FALSE"
+    folder, names = unpacked(folder, names, form)
     files = ", ".join("'" + name.replace("'", "''") + "'" for name in names)
-    match_by = "MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE" if "MATCH_BY_COLUMN_NAME" in sql else ""
-    return by_fakesnow(
-        session, f"COPY INTO {table} FROM 'file://{folder}' FILES = ({files}) FILE_FORMAT = ({options}) {match_by}"
-    )
+    return by_fakesnow(session, f"COPY INTO {table} FROM 'file://{folder}' FILES = ({files}) FILE_FORMAT = ({options})")
+
+
+def copied(counts):
+    names = ["file", "status", "rows_parsed", "rows_loaded"]
+    rows = [[name, "LOADED", str(count), str(count)] for name, count in counts]
+    return [column(each, "text" if at < 2 else "fixed") for at, each in enumerate(names)], rows
+
+
+def copy_parquet(session, sql, table, folder, names):
+    """
+    fake: DuckDB reads Parquet. Shows that names and types of the files fit, and that moments become times of the session's
+    zone, as TIMESTAMP_LTZ does; neither what a VARIANT does to a value on its way, nor the options of the format.
+    """
+    targets = re.findall(r'"((?:[^"]|"")+)"', re.match(rf"COPY INTO {PATH} \((.*)\)\n", sql).group(2))
+    values = re.findall(r'\$1:"((?:[^"]|"")+)"::([A-Z_]+)', sql)
+    kinds = {name: kind for name, kind, *_ in session.duck.execute(f"DESCRIBE {table}").fetchall()}
+    if len(targets) != len(values):
+        raise Refused("002057", "Insert value list does not match column list", "42601")
+    cells = [
+        f'to_json("{name}")' if kinds[target] == "JSON" else f'CAST("{name}" AS {kinds[target]})'
+        for target, (name, _) in zip(targets, values)
+    ]
+    into = ", ".join(f'"{target}"' for target in targets)
+    counts = []
+    for name in names:
+        read = os.path.join(folder, name).replace("'", "''")
+        session.duck.execute(f"INSERT INTO {table} ({into}) SELECT {', '.join(cells)} FROM read_parquet('{read}')")
+        counts.append([name, session.duck.fetchall()[0][0]])
+    return copied(counts)
 
 
 def unpacked(folder, names, form):
@@ -146,7 +170,7 @@ def copy_json(session, table, folder, names, form):
     """fake: fakesnow has no COPY of JSON by column names; DuckDB reads it. Shows that names and types of the files fit."""
     folder, plain = unpacked(folder, names, form)
     described = session.duck.execute(f"DESCRIBE {table}").fetchall()
-    rows = []
+    counts = []
     for name, real in zip(plain, names):
         keys = session.duck.execute(f"SELECT DISTINCT unnest(json_keys(json)) FROM read_json_objects('{folder}{name}')").fetchall()
         by_upper = {key[0].upper(): key[0] for key in keys}
@@ -161,6 +185,5 @@ def copy_json(session, table, folder, names, form):
                 cells.append(f"CAST(json_extract_string(json, '$.\"{key}\"') AS {kind})")
         session.duck.execute(f"INSERT INTO {table} SELECT {', '.join(cells)} FROM read_json_objects('{folder}{name}')")
         count = session.duck.fetchall()[0][0]
-        rows.append([real, "LOADED", str(count), str(count)])
-    names = ["file", "status", "rows_parsed", "rows_loaded"]
-    return [column(each, "text" if at < 2 else "fixed") for at, each in enumerate(names)], rows
+        counts.append([real, count])
+    return copied(counts)
