@@ -4,11 +4,13 @@ import type { Column } from "../../src/models/column.ts";
 import type { FileFormat } from "../destination.ts";
 import {
   DELETED_COLUMN,
-  END_COLUMN,
   EXPORTED_AT_COLUMN,
+  END_COLUMN,
+  hasRange,
   type OnDelete,
   PARTITION_COLUMN,
   personalColumns,
+  type Rows,
   VERSION_COLUMN,
 } from "../warehouse/rows.ts";
 import {
@@ -26,24 +28,6 @@ import {
   timestampOfMicros,
 } from "./sql.ts";
 import { isArray } from "./types.ts";
-
-export interface Rows {
-  readonly columns: readonly Column[];
-  readonly key: readonly string[];
-}
-
-/**
- * Whether a start that has moved can be bounded: only where start and end are the least and the greatest of what was ever
- * seen of a session, as in session_replays. A SELECT of users' own may have columns of these names that mean something else;
- * of its columns nothing is known, so all count as personal.
- */
-export function hasRange({ columns, key }: Rows): boolean {
-  const certain = (wanted: string): boolean =>
-    columns.some(
-      ({ name, type, nullable, privacy }) => name === wanted && type === "timestamp" && !nullable && privacy === "none",
-    );
-  return key.join() === "team_id,session_id" && certain(PARTITION_COLUMN) && certain(END_COLUMN);
-}
 
 function tellsDeleted({ columns }: Rows): boolean {
   return columns.some(({ name, type }) => name === DELETED_COLUMN && type === "bool");

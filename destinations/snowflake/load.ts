@@ -97,7 +97,7 @@ async function fillStaging(
   const fileNames = files.map(({ name }) => name);
   const copy = copyInto(staging, stage.location(folder), fileNames, batch, stage.grants);
   const copied = await session.execute(copy, signal);
-  const wanted = boundsWanted(batch.columns);
+  const wanted = boundsWanted(batch);
   const [measured] = await session.execute(measureStaging(staging, wanted), signal);
   const rows = files.reduce((sum, file) => sum + file.rows, 0);
   expectRows(batch, "copied", sumOf(copied, "rows_loaded"), rows);

@@ -18,9 +18,11 @@ import {
   DELETED_COLUMN,
   END_COLUMN,
   EXPORTED_AT_COLUMN,
+  hasRange,
   type OnDelete,
   PARTITION_COLUMN,
   personalColumns,
+  type Rows,
   VERSION_COLUMN,
 } from "../warehouse/rows.ts";
 import { columnName, quoted, timestamp } from "./identifiers.ts";
@@ -38,9 +40,8 @@ export interface Bounds {
 }
 
 /** What `measureStaging` has to ask for; nothing where the columns do not allow to prune. */
-export function boundsWanted(columns: readonly Column[]): { name: string; sql: string }[] {
-  const needed = [PARTITION_COLUMN, END_COLUMN, EXPORTED_AT_COLUMN];
-  if (!needed.every((name) => columns.some((column) => column.name === name && column.type === "timestamp"))) return [];
+export function boundsWanted(rows: Rows): { name: string; sql: string }[] {
+  if (!hasRange(rows) || !hasColumn(rows.columns, EXPORTED_AT_COLUMN)) return [];
   return [
     { name: "FIRST_START", sql: `MIN(${staged(PARTITION_COLUMN)})` },
     { name: "LAST_END", sql: `MAX(${staged(END_COLUMN)})` },

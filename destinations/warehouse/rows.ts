@@ -23,6 +23,24 @@ export function personalColumns(columns: readonly Column[], key: readonly string
   return columns.filter(({ name, privacy }) => privacy !== "none" && !key.includes(name) && !KEPT.has(name));
 }
 
+export interface Rows {
+  readonly columns: readonly Column[];
+  readonly key: readonly string[];
+}
+
+/**
+ * Whether a start that has moved can be bounded: only where start and end are the least and the greatest of what was ever
+ * seen of a session, as in session_replays. A SELECT of users' own may have columns of these names that mean something else;
+ * of its columns nothing is known, so all count as personal.
+ */
+export function hasRange({ columns, key }: Rows): boolean {
+  const certain = (wanted: string): boolean =>
+    columns.some(
+      ({ name, type, nullable, privacy }) => name === wanted && type === "timestamp" && !nullable && privacy === "none",
+    );
+  return key.join() === "team_id,session_id" && certain(PARTITION_COLUMN) && certain(END_COLUMN);
+}
+
 /** The table of receipts beside the data. One row for each batch whose load stands. */
 export const RECEIPTS_TABLE = "_replayport_receipts";
 

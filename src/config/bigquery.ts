@@ -7,6 +7,7 @@ import { exportedColumns } from "../models/session_replays_query.ts";
 import { httpUrl, size, text } from "./fields.ts";
 import type { Path } from "./path.ts";
 import type { Report } from "./problems.ts";
+import { checkOnDelete } from "./warehouse.ts";
 
 export type BigQueryCredentialsConfig =
   | { readonly type: "default" }
@@ -37,7 +38,6 @@ const LABEL = /^[a-z][a-z0-9_-]{0,62}$/;
 const LEAST_BILLED = 10 * 1024 * 1024;
 
 const MOST_CLUSTERS = 4;
-const DELETED = "is_deleted";
 
 export const bigquerySchema = z
   .strictObject({
@@ -202,11 +202,7 @@ export function checkBigQuery(definition: ExportDefinition, config: BigQueryConf
   }
   // Only ClickHouse knows the columns of a SELECT; a load says what does not fit.
   if (model.kind !== "session_replays") return;
-  const { exclude } = selection.rules;
-  if (exclude.includes(DELETED)) {
-    const fix = `Remove it: \`on_delete: ${config.onDelete}\` of ${destination} finds deleted sessions by this column.`;
-    report.add(["exports", name, "columns", "exclude", exclude.indexOf(DELETED)], "cannot be left out", fix);
-  }
+  checkOnDelete(definition, config.onDelete, report);
   const types = new Map(exportedColumns(selection).map((column) => [column.name, column.type]));
   const wrong = (option: Path, column: string, fits: (type: ColumnType) => boolean, fix: string): void => {
     const type = types.get(column);

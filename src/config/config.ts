@@ -18,7 +18,7 @@ import { checkCollisions } from "./places.ts";
 import { createReport, type Problem, type Report } from "./problems.ts";
 import { configSchema, exportSchema } from "./schema.ts";
 import { collectSecrets } from "./secrets.ts";
-import { checkSnowflakeFormat } from "./snowflake.ts";
+import { checkSnowflake } from "./snowflake.ts";
 import { resolveSource, type SourceConfig, sourceSchema } from "./source.ts";
 import { resolveTelemetry, type TelemetryConfig } from "./telemetry.ts";
 
@@ -228,7 +228,7 @@ async function resolveConfig(
   for (const definition of exports) {
     const destination = destinations[definition.destination];
     if (destination?.type === "bigquery") checkBigQuery(definition, destination, report);
-    if (destination?.type === "snowflake") checkSnowflakeFormat(definition, report);
+    if (destination?.type === "snowflake") checkSnowflake(definition, destination, report);
   }
   const redis = settings.redis && resolveRedis(settings.redis, folder);
   const secrets = [...collectSecrets(substituted), redis?.password ?? ""].filter(Boolean);

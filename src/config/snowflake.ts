@@ -6,6 +6,7 @@ import { duration, text } from "./fields.ts";
 import { resolveS3, type S3Config, s3Schema } from "./lake.ts";
 import type { Path } from "./path.ts";
 import type { Report } from "./problems.ts";
+import { checkOnDelete } from "./warehouse.ts";
 
 export type SnowflakeAuthConfig =
   | { readonly type: "key"; readonly pem: string; readonly passphrase?: string }
@@ -198,7 +199,9 @@ function authOf(input: Input, folder: string): SnowflakeAuthConfig {
 }
 
 /** LZ4 inside of Parquet is read; LZ4 around JSON Lines and CSV is not. */
-export function checkSnowflakeFormat({ name, format, compression }: ExportDefinition, report: Report): void {
+export function checkSnowflake(definition: ExportDefinition, config: SnowflakeConfig, report: Report): void {
+  const { name, format, compression } = definition;
+  checkOnDelete(definition, config.onDelete, report);
   if (format === "parquet" || compression !== "lz4") return;
   const fix = "Write compression: zstd, gzip, brotli or none, or format: parquet.";
   report.add(["exports", name, "compression"], `Snowflake cannot load ${format} compressed with lz4`, fix);
