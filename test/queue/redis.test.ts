@@ -108,7 +108,7 @@ suite("keys", () => {
     );
     assert.deepEqual(
       all.map((key) => key.slice(world.prefix.length + 1)),
-      ["batches:events", "batches:id", "batches:meta", "batches:stalled-check", "export:replays", "runs"],
+      ["batches:events", "batches:id", "batches:meta", "batches:stalled-check", "export:replays", "runs:other"],
     );
   });
 });
