@@ -10,6 +10,7 @@ import type { OpenSession } from "./statement.ts";
 export interface SnowflakeContext extends SnowflakeDeps, SnowflakeExport {
   readonly names: Names;
   /** As SQL names it; undefined for the user's default. */
+  readonly role: string | undefined;
   readonly warehouse: string | undefined;
   readonly onDelete: OnDelete;
   readonly openSession: OpenSession;

@@ -35,9 +35,21 @@ export function openSnowflakeOn(
       ? internalStage(names, options.stage)
       : externalStage(names, options.externalStage);
   const onDelete = options.onDelete ?? "tombstone";
-  const warehouse = options.warehouse === undefined ? undefined : quoted(folded(options.warehouse));
+  const named = (name: string | undefined): string | undefined =>
+    name === undefined ? undefined : quoted(folded(name));
   return new Snowflake(
-    { export: exportName, now, version, onWarning, names, warehouse, onDelete, openSession, openStage },
+    {
+      export: exportName,
+      now,
+      version,
+      onWarning,
+      names,
+      role: named(options.role),
+      warehouse: named(options.warehouse),
+      onDelete,
+      openSession,
+      openStage,
+    },
     addressOf(options),
     options.fileBytes ?? DEFAULT_FILE_BYTES,
   );

@@ -6,6 +6,7 @@ import type { SnowflakeContext } from "./context.ts";
 import { isMissing } from "./errors.ts";
 import { type LedgerKey, selectPrecondition, selectReceipts } from "./sql.ts";
 import type { Row, Session } from "./statement.ts";
+import { existingColumns, targetIsGone } from "./tables.ts";
 
 export function ledgerKey({ names, export: exportName }: SnowflakeContext): LedgerKey {
   return { names, export: exportName };
@@ -40,7 +41,7 @@ export async function readEntry(
   };
 }
 
-/** One statement, and one session for it: it wakes the warehouse. No table is an empty ledger. */
+/** One statement that wakes the warehouse, and one that does not. No table of receipts is an empty ledger. */
 export async function readReceipts(
   context: SnowflakeContext,
   range: Interval,
@@ -48,12 +49,16 @@ export async function readReceipts(
   signal: AbortSignal,
 ): Promise<readonly Row[]> {
   await using session = await context.openSession({ export: context.export, doing: "ledger" }, signal);
+  let rows: readonly Row[];
   try {
-    return await session.execute(selectReceipts(ledgerKey(context), range, columns), signal);
+    rows = await session.execute(selectReceipts(ledgerKey(context), range, columns), signal);
   } catch (error) {
     if (isMissing(error)) return [];
     throw error;
   }
+  const { names } = context;
+  if (rows.length > 0 && !(await existingColumns(session, names, names.table, signal))) throw targetIsGone(context);
+  return rows;
 }
 
 export function coverageOf(row: Row): Coverage {

@@ -87,6 +87,15 @@ WHERE ${of(key)} AND ${sameInterval(interval)}`,
   };
 }
 
+/** Receipts of all exports into the target. */
+export function countReceipts(names: Names): Statement {
+  return {
+    sql: `SELECT COUNT(*) AS "RECEIPTS" FROM ${objectPath(names, names.receipts)} WHERE "TARGET_TABLE" = ${text(names.table)}`,
+    doing: "reading the ledger",
+    grants: [...reaching(names, schemaPath(names)), `SELECT ON TABLE ${objectPath(names, names.receipts)}`],
+  };
+}
+
 /** Outside of a transaction. Two loads may both insert; the UPDATE of either then takes both rows. */
 export function insertLock(key: LedgerKey, attempt: string, now: Date): Statement {
   const lock = objectPath(key.names, key.names.lock);

@@ -1,4 +1,5 @@
 /** Brings the tables into the state that a load needs. Everything here is DDL, so none of it runs in a transaction. */
+import { ReplayportError } from "../../src/errors.ts";
 import type { Column } from "../../src/models/column.ts";
 import type { Batch } from "../destination.ts";
 import { planTable, type ExistingColumn } from "../warehouse/table_plan.ts";
@@ -6,7 +7,8 @@ import { RECEIPT_COLUMNS, VERSION_COLUMN } from "../warehouse/rows.ts";
 import type { SnowflakeContext } from "./context.ts";
 import { addColumn, createLock, createReceipts, createTable, describeTable, LOCK_COLUMNS } from "./ddl.ts";
 import { isMissing } from "./errors.ts";
-import { columnName } from "./identifiers.ts";
+import { countReceipts } from "./sql.ts";
+import { columnName, text } from "./identifiers.ts";
 import { objectPath, type Names } from "./names.ts";
 import type { Session } from "./statement.ts";
 import { fits, typeOf } from "./types.ts";
@@ -19,15 +21,17 @@ export type Spelling = ReadonlyMap<string, string>;
  * @throws ReplayportError where a column is there under another type
  */
 export async function prepareTables(
-  { names }: SnowflakeContext,
+  context: SnowflakeContext,
   session: Session,
   { columns, key }: Pick<Batch, "columns" | "key">,
   signal: AbortSignal,
 ): Promise<Spelling> {
+  const { names } = context;
   const existing = await existingColumns(session, names, names.table, signal);
   const plan = planTable(objectPath(names, names.table), existing, columns, typeOf, fits);
   switch (plan.kind) {
     case "create": {
+      if (await hasReceipts(session, names, signal)) throw targetIsGone(context);
       const required = [...key, VERSION_COLUMN].filter(
         (name) => columns.find((column) => column.name === name)?.nullable === false,
       );
@@ -46,6 +50,29 @@ export async function prepareTables(
   await prepareOwn(session, names, names.lock, LOCK_COLUMNS, signal);
   const spelled = new Map((existing ?? []).map(({ name }) => [name.toUpperCase(), name]));
   return new Map(columns.map(({ name }) => [name, spelled.get(columnName(name)) ?? columnName(name)]));
+}
+
+async function hasReceipts(session: Session, names: Names, signal: AbortSignal): Promise<boolean> {
+  if (!(await existingColumns(session, names, names.receipts, signal))) return false;
+  const [row] = await session.execute(countReceipts(names), signal);
+  return Number(row?.["RECEIPTS"]) > 0;
+}
+
+/**
+ * A table that was dropped and one that may not be seen any more look the same. What to do about them is not: the receipts
+ * of the first are worth nothing, those of the second everything.
+ */
+export function targetIsGone({ names, role }: SnowflakeContext): ReplayportError {
+  const target = objectPath(names, names.table);
+  const to = `TO ROLE ${role ?? "<the user's default role>"}`;
+  return new ReplayportError(`there are receipts for ${target}, but no such table is to be seen`, {
+    code: "snowflake.target_gone",
+    remedy: "give-up",
+    hint:
+      `Where it was dropped to have it anew, remove its receipts, and all of it is due again: DELETE FROM ` +
+      `${objectPath(names, names.receipts)} WHERE "TARGET_TABLE" = ${text(names.table)}; ` +
+      `where it is still there: GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE ${target} ${to};`,
+  });
 }
 
 async function prepareOwn(

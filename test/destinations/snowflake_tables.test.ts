@@ -105,8 +105,10 @@ suite("Snowflake: tables", { skip }, () => {
     await server.clearLog();
     assert.equal((await Array.fromAsync(destination.covered(hours(-1, 5), SIGNAL))).length, 1);
     const sent = await world.sent();
-    assert.equal(sent.length, 2, sent.join("\n"));
-    assert.match(sent[0] ?? "", /^ALTER SESSION/);
+    assert.deepEqual(
+      sent.map((sql) => sql.split(" ")[0]),
+      ["ALTER", "SELECT", "DESCRIBE"],
+    );
     assert.equal(await server.openSessions(), 0);
   });
 
@@ -126,5 +128,28 @@ suite("Snowflake: tables", { skip }, () => {
     await load(1);
     await load(2);
     assert.deepEqual(await world.rows("BY_DAY"), [{ TEAM_ID: 1, DAY: "2026-10-01", SUM: 2 }]);
+  });
+
+  test("a target that is gone, or not to be seen, is an error that knows both, and no receipt is forgotten", async () => {
+    await using world = await openWorld();
+    const destination = world.open();
+    await destination.load(await world.batch({ files: [sessions({ session: "a", version: 1 })] }), SIGNAL);
+    await world.sql(`DROP TABLE "${DATABASE}"."${world.schema}"."SESSIONS"`);
+    const again = await world.batch({ of: hours(1), files: [sessions({ session: "b", version: 1 })] });
+    for (const work of [destination.load(again, SIGNAL), Array.fromAsync(destination.covered(hours(-1, 5), SIGNAL))]) {
+      const error = await rejectsWith("give-up", work);
+      assert.equal(error.code, "snowflake.target_gone");
+      assert.match(
+        error.hint ?? "",
+        /DELETE FROM .*_RECEIPTS" WHERE "TARGET_TABLE" = 'SESSIONS';.*GRANT SELECT, INSERT/,
+      );
+    }
+    assert.equal((await world.rows("_REPLAYPORT_RECEIPTS")).length, 1);
+    const [statement = ""] =
+      /DELETE FROM [^;]*/.exec((await rejectsWith("give-up", destination.load(again, SIGNAL))).hint ?? "") ?? [];
+    await world.sql(statement);
+    assert.deepEqual(await Array.fromAsync(destination.covered(hours(-1, 5), SIGNAL)), []);
+    await destination.load(again, SIGNAL);
+    assert.equal((await world.rows("SESSIONS")).length, 1);
   });
 });
