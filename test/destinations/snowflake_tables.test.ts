@@ -136,8 +136,10 @@ suite("Snowflake: tables", { skip }, () => {
     await destination.load(await world.batch({ files: [sessions({ session: "a", version: 1 })] }), SIGNAL);
     await world.sql(`DROP TABLE "${DATABASE}"."${world.schema}"."SESSIONS"`);
     const again = await world.batch({ of: hours(1), files: [sessions({ session: "b", version: 1 })] });
-    for (const work of [destination.load(again, SIGNAL), Array.fromAsync(destination.covered(hours(-1, 5), SIGNAL))]) {
-      const error = await rejectsWith("give-up", work);
+    const loading = (): Promise<unknown> => destination.load(again, SIGNAL);
+    const asking = (): Promise<unknown> => Array.fromAsync(destination.covered(hours(-1, 5), SIGNAL));
+    for (const work of [loading, asking]) {
+      const error = await rejectsWith("give-up", work());
       assert.equal(error.code, "snowflake.target_gone");
       assert.match(
         error.hint ?? "",
@@ -145,8 +147,7 @@ suite("Snowflake: tables", { skip }, () => {
       );
     }
     assert.equal((await world.rows("_REPLAYPORT_RECEIPTS")).length, 1);
-    const [statement = ""] =
-      /DELETE FROM [^;]*/.exec((await rejectsWith("give-up", destination.load(again, SIGNAL))).hint ?? "") ?? [];
+    const [statement = ""] = /DELETE FROM [^;]*/.exec((await rejectsWith("give-up", loading())).hint ?? "") ?? [];
     await world.sql(statement);
     assert.deepEqual(await Array.fromAsync(destination.covered(hours(-1, 5), SIGNAL)), []);
     await destination.load(again, SIGNAL);
