@@ -18,6 +18,8 @@ const runner = spawn(
   process.execPath,
   [
     "--test",
+    // A file that hangs is a failure with its name, not a run without an end.
+    `--test-timeout=${15 * 60_000}`,
     `--test-concurrency=${Math.max(2, availableParallelism() - 1)}`,
     "--test-reporter=spec",
     "--test-reporter-destination=stdout",

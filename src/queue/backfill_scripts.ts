@@ -41,12 +41,17 @@ redis.call("ZADD", KEYS[4], ARGV[4], ARGV[1])
 return ""
 `;
 
-/** KEYS record, open, running; ARGV now, interval name. Returns 1 where this call took it. */
+/** KEYS record, open, running; ARGV now, how many may run. Returns the names of the oldest intervals that it took. */
 export const TAKE = `
-if redis.call("HGET", KEYS[1], "state") ~= "running" then return 0 end
-if redis.call("ZREM", KEYS[2], ARGV[2]) == 0 then return 0 end
-redis.call("ZADD", KEYS[3], ARGV[1], ARGV[2])
-return 1
+if redis.call("HGET", KEYS[1], "state") ~= "running" then return {} end
+local room = tonumber(ARGV[2]) - redis.call("ZCARD", KEYS[3])
+if room < 1 then return {} end
+local names = redis.call("ZRANGE", KEYS[2], 0, room - 1)
+for _, name in ipairs(names) do
+  redis.call("ZREM", KEYS[2], name)
+  redis.call("ZADD", KEYS[3], ARGV[1], name)
+end
+return names
 `;
 
 /**

@@ -97,28 +97,15 @@ export class BackfillStore {
     return state === null ? undefined : stateOf(state);
   }
 
-  async counts(id: string): Promise<{ readonly open: number; readonly running: number }> {
-    const [open, running] = await results(
-      this.#client.pipeline().zcard(this.#keys.open(id)).zcard(this.#keys.running(id)),
-    );
-    return { open: Number(open), running: Number(running) };
-  }
-
-  /** The oldest intervals that are not in the queue. */
-  async open(id: string, limit: number): Promise<Interval[]> {
-    if (limit < 1) return [];
-    return intervalsOf(await this.#client.zrange(this.#keys.open(id), "0", String(limit - 1)));
-  }
-
   async running(id: string): Promise<Interval[]> {
     return intervalsOf(await this.#client.zrange(this.#keys.running(id), "0", "-1"));
   }
 
-  /** From open to running; false where that was done before. */
-  async take(id: string, interval: Interval, now: Date): Promise<boolean> {
+  /** Moves the oldest intervals from open to running, up to so many that run; gives those that it moved. */
+  async take(id: string, mayRun: number, now: Date): Promise<Interval[]> {
     const keys = [this.#keys.backfill(id), this.#keys.open(id), this.#keys.running(id)];
-    const taken = await this.#client.eval(TAKE, keys.length, ...keys, millis(now), intervalName(interval));
-    return taken === 1;
+    const names = await this.#client.eval(TAKE, keys.length, ...keys, millis(now), String(mayRun));
+    return intervalsOf(names as string[]);
   }
 
   async finish(id: string, exportName: string, interval: Interval, how: Finish, now: Date): Promise<void> {

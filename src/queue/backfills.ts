@@ -81,8 +81,8 @@ export async function startBackfill(
 }
 
 /**
- * Puts the next intervals into the queue, up to the backfill's limit. Harmless to call at any time and by anyone: a job
- * is added before the interval is moved, and neither works twice.
+ * Puts the next intervals into the queue, up to the backfill's limit. Harmless to call at any time and by anyone: an
+ * interval is taken by one. Whoever dies between taking it and adding its job leaves it to `recover`.
  * @param probe one interval, although the export is paused
  * @returns how many jobs it asked for
  */
@@ -91,11 +91,9 @@ export async function feed(id: string, dependencies: BackfillDependencies, probe
   const record = await store.record(id);
   if (record.state !== "running") return 0;
   if (!probe && (await state.paused(record.export))) return 0;
-  const { running } = await store.counts(id);
-  const intervals = await store.open(id, (probe ? 1 : record.inFlight) - running);
+  const intervals = await store.take(id, probe ? 1 : record.inFlight, now());
   const { export: name, force, allowFewer } = record;
   await queue.add(intervals.map((interval) => ({ export: name, interval, backfill: id, force, allowFewer, probe })));
-  for (const interval of intervals) await store.take(id, interval, now());
   return intervals.length;
 }
 

@@ -170,7 +170,9 @@ export class BatchWorker {
       if (controller.signal.reason instanceof HandedBack) return await this.#handBack(job, token, task, facts, seconds);
       const verdict = await judge(task, facts, this.#dependencies.explain(error), this.#dependencies, seconds);
       if (verdict.kind === "again") {
-        await job.updateProgress(progressJson({ stage: "ledger", rows: 0, bytes: 0, files: 0, error: verdict.error }));
+        const told = progressJson({ stage: "ledger", rows: 0, bytes: 0, files: 0, error: verdict.error });
+        // For people only: where Redis refuses it, the error that counts is still the batch's.
+        await job.updateProgress(told).catch(() => undefined);
         throw new TryAgain(verdict.error.code, verdict.delayMs);
       }
       await this.#next(task);

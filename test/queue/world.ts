@@ -194,6 +194,13 @@ export async function openWorld(t: TestContext, own?: RedisServer): Promise<Worl
         never,
       );
       closing.push(async () => await fleet[Symbol.asyncDispose]());
+      // A test that fails stops no worker, and a worker that goes on keeps the process.
+      const startWorker = fleet.startWorker.bind(fleet);
+      fleet.startWorker = async (concurrency) => {
+        const worker = await startWorker(concurrency);
+        closing.push(async () => await worker.stop(0));
+        return worker;
+      };
       const events: FleetEvent[] = [];
       fleet.onEvent((event) => events.push(event));
       return { fleet, events, kinds: (kind) => events.filter((event) => event.kind === kind) };
