@@ -97,8 +97,9 @@ export class BackfillStore {
     return state === null ? undefined : stateOf(state);
   }
 
-  async running(id: string): Promise<Interval[]> {
-    return intervalsOf(await this.#client.zrange(this.#keys.running(id), "0", "-1"));
+  /** Those that were taken before then. */
+  async running(id: string, before: Date): Promise<Interval[]> {
+    return intervalsOf(await this.#client.zrangebyscore(this.#keys.running(id), "-inf", `(${millis(before)}`));
   }
 
   /** Moves the oldest intervals from open to running, up to so many that run; gives those that it moved. */

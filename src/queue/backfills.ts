@@ -15,6 +15,8 @@ import type { FleetState } from "./state.ts";
 /** More than a person can mean; Redis and the list of them would suffer. */
 const MOST_INTERVALS = 50_000;
 const MOST_IN_FLIGHT = 64;
+/** An interval that was taken so long ago has its job, or never gets it. */
+const ADDED_MS = 10_000;
 
 export interface BackfillDependencies {
   readonly store: BackfillStore;
@@ -104,7 +106,7 @@ export async function recover(
   dependencies: BackfillDependencies,
 ): Promise<void> {
   const { store, now } = dependencies;
-  const running = await store.running(id);
+  const running = await store.running(id, new Date(now().getTime() - ADDED_MS));
   if (running.length === 0) return;
   const record = await store.record(id);
   // Asked after the intervals were read: a worker ends the interval before its job, so one without a job is lost.
