@@ -205,7 +205,24 @@ suite("Snowflake: rows", { skip }, () => {
     assert.deepEqual(await world.rows("SESSIONS", '"SESSION_ID", "_VERSION"'), [{ SESSION_ID: null, _VERSION: 2 }]);
   });
 
-  test("lists of times", { skip: "fakesnow has no TRANSFORM; the golden file has the statement" }, () => {
-    assert.equal(column("x", "timestamp[]").type, "timestamp[]");
-  });
+  for (const format of ["parquet", "jsonl", "csv"] as const) {
+    test(`${format}: lists of times come as texts in UTC`, async () => {
+      await using world = await openWorld();
+      const columns = [...SESSION_COLUMNS, column("moments", "timestamp[]")];
+      const times =
+        format === "parquet" ? "start_time" : "strftime(start_time AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')";
+      const row = sessions({ session: "a", version: 1, start: "2026-10-01 00:00:00.123456" });
+      const none = sessions({ session: "b", version: 1 });
+      const all = `SELECT *, CASE session_id WHEN 'a' THEN [${times}, ${times}] ELSE [] END AS moments FROM (${row} UNION ALL ${none})`;
+      const lists = format === "csv" ? ", to_json(all_urls) AS all_urls, to_json(moments) AS moments" : "";
+      const select = format === "parquet" ? all : `${TEXT_TIMES}${lists}) FROM (${all})`;
+      await world.open().load(await world.batch({ columns, files: [select], format }), SIGNAL);
+      const seen = await world.rows("SESSIONS", '"SESSION_ID", "MOMENTS"');
+      const moment = "2026-10-01T00:00:00.123456Z";
+      assert.deepEqual(
+        seen.map((one) => JSON.parse(String(one["MOMENTS"])) as unknown),
+        [[moment, moment], []],
+      );
+    });
+  }
 });

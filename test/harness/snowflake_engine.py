@@ -16,6 +16,8 @@ ACCOUNT_ZONE = "America/New_York"
 # Snowflake's are 5 minutes; see the docs of transactions.
 IDLE_TRANSACTION_S = 0.7
 LOCK_WAIT_S = 20
+TIMES_AS_TEXT = """CREATE TEMP MACRO TIMES_AS_TEXT(times) AS to_json(list_transform(
+  CAST(CAST(times AS JSON) AS VARCHAR[]), x -> strftime(CAST(x AS TIMESTAMP), '%Y-%m-%dT%H:%M:%S.%fZ')))"""
 engine = FakeSnow(create_database_on_connect=False, create_schema_on_connect=False)
 sessions = {}
 stages = tempfile.mkdtemp(prefix="replayport-snowflake-stages-")
@@ -41,6 +43,7 @@ class Session:
             )
         self.duck = self.connection._duck_conn
         self.duck.execute(f"SET TimeZone = '{ACCOUNT_ZONE}'")
+        self.duck.execute(TIMES_AS_TEXT)
         self.parameters = {}
         self.temporary = []
         self.in_transaction = self.entered = False
