@@ -44,6 +44,8 @@ export interface Running {
 export interface SiteOptions {
   /** Full hours of the data, all of them settled. */
   readonly hours: number;
+  /** Past the proxy, where nothing is to be broken. */
+  readonly direct?: boolean;
   /** Exports that all load the same: `replays`, and `replays_2` and so on. Default 1. */
   readonly exports?: number;
   /** Lines for the section `fleet` of the config. */
@@ -194,7 +196,7 @@ function configFor(
   redis: OwnRedis,
   start: Date,
   settle: string,
-  { exports = 1, fleet = "", takeover = "1s" }: SiteOptions,
+  { direct = false, exports = 1, fleet = "", takeover = "1s" }: SiteOptions,
 ): string {
   const of = (index: number): string => `
   replays${index === 0 ? "" : `_${index + 1}`}:
@@ -206,7 +208,7 @@ function configFor(
     sweep: off
     settle: ${settle}`;
   return `source:
-  clickhouse: { url: "${proxy.url}", password: "\${CLICKHOUSE_PASSWORD}", database: ${options.database} }
+  clickhouse: { url: "${direct ? options.url : proxy.url}", password: "\${CLICKHOUSE_PASSWORD}", database: ${options.database} }
 destinations:
   local: { type: file, path: ./lake }
 exports:${Array.from({ length: exports }, (_, index) => of(index)).join("")}

@@ -26,7 +26,7 @@ function numbers(seed: number): () => number {
 
 suite("a thousand intervals", { skip: clickhouseSkip }, () => {
   test(`over three workers with kills (seed ${SEED}) end in a lake that equals its source`, async (t) => {
-    await using site = await openSite(t, { hours: HOURS, exports: EXPORTS });
+    await using site = await openSite(t, { hours: HOURS, exports: EXPORTS, direct: true });
     if (!site) return;
     const random = numbers(SEED);
     site.run(["scheduler"]);

@@ -134,6 +134,42 @@ suite("two live attempts of one batch", () => {
     await quick.stop(1_000);
   });
 
+  test("a batch whose workers die one after the other is given up, and told", async (t) => {
+    await using world = await openWorld(t);
+    if (!world) return;
+    const settings = { ...SETTINGS, takeoverMs: 1_000 };
+    const definition = exportOf("replays", ONE_HOUR);
+    const one = await world.open([definition], { settings });
+    const gate = new Gate();
+    world.ledger.beforeCommit = gate.pass;
+    const ticker = await world.ticker([definition]);
+    await ticker.tick();
+    const victim = await one.fleet.startWorker(1);
+    await until(
+      "runs",
+      () => gate.came,
+      (count) => count === 1,
+    );
+    // As if this one were the eleventh to die.
+    const job = `${world.prefix}:batches:replays/${hours("2026-10-01T10:00:00Z", 1)[0]}`;
+    await world.server.client.hset(job, "stc", "10");
+    await world.server.client.set(`${job}:lock`, "somebody else", "PX", 1);
+    const other = await world.open([definition], { settings });
+    const survivor = await other.fleet.startWorker(1);
+    const [failed] = await until(
+      "given up",
+      () => other.kinds("run.failed"),
+      (events) => events.length === 1,
+    );
+    assert.equal(failed?.kind === "run.failed" && failed.error.code, "fleet.stalled");
+    const { held } = await other.fleet.export("replays", never);
+    assert.deepEqual(held[0]?.until, new Date(world.clock.now.getTime() + SETTINGS.retryAfterMs));
+    assert.equal(gate.came, 1, "nobody tried it again");
+    gate.open();
+    await victim.stop(1_000);
+    await survivor.stop(1_000);
+  });
+
   test("a lock is renewed for as long as a load takes", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
