@@ -54,6 +54,15 @@ function show(error: unknown): number {
   return EXIT.failed;
 }
 
+/** What still holds the process at its end, such as a load that does not heed its abort, is not waited for. */
+function leaveSoon(): void {
+  setTimeout(() => {
+    // A slow reader gets all that was written.
+    if (process.stdout.writableLength > 0 || process.stderr.writableLength > 0) leaveSoon();
+    else process.exit();
+  }, LET_GO_MS).unref();
+}
+
 // A reader that goes away (`replayport sql | head`) is no error.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit(EXIT.ok);
@@ -66,6 +75,5 @@ if (nodeIsTooOld()) {
   process.exitCode = EXIT.usage;
 } else {
   process.exitCode = await main();
-  // What still holds the process by then, such as a load that does not heed its abort, is not waited for.
-  setTimeout(() => process.exit(), LET_GO_MS).unref();
+  leaveSoon();
 }

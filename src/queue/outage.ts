@@ -7,7 +7,7 @@ export interface OutageLog {
 }
 
 const CONNECTION =
-  /ECONN|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EPIPE|Connection is closed|Stream isn't writeable|Command timed out|max retries per request|LOADING|MASTERDOWN|CLUSTERDOWN|All sentinels|slots cache|READONLY/i;
+  /ECONN|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EPIPE|Connection is closed|Stream isn't writeable|Command timed out|Socket timeout|max retries per request|LOADING|MASTERDOWN|CLUSTERDOWN|All sentinels|slots cache|READONLY/i;
 
 export function isConnectionError(error: unknown): boolean {
   if (!(error instanceof Error)) return false;

@@ -34,6 +34,11 @@ const DISCONNECT_MS = 100;
 /** Between two tries to connect, at most. */
 const ASK_PAUSE_MS = 500;
 const STAY_PAUSE_MS = 2_000;
+/**
+ * Longer than any command of ours blocks. A machine that is cut off closes no connection: without this, TCP alone would
+ * notice, after a quarter of an hour.
+ */
+const SILENCE_MS = 15_000;
 const FAREWELL_MS = 5_000;
 const AWAY_MS = 500;
 
@@ -41,6 +46,7 @@ interface Waiting {
   readonly maxRetriesPerRequest: number | null;
   readonly retryStrategy: (times: number) => number | null;
   readonly commandTimeout?: number;
+  readonly socketTimeout?: number;
 }
 
 function waitingOf(patience: Patience): Waiting {
@@ -54,7 +60,7 @@ function waitingOf(patience: Patience): Waiting {
     case "ask":
       return { maxRetriesPerRequest: 5, retryStrategy: pause(ASK_PAUSE_MS), commandTimeout: ASK_MS };
     case "stay":
-      return { maxRetriesPerRequest: null, retryStrategy: pause(STAY_PAUSE_MS) };
+      return { maxRetriesPerRequest: null, retryStrategy: pause(STAY_PAUSE_MS), socketTimeout: SILENCE_MS };
   }
 }
 

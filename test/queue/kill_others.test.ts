@@ -71,6 +71,26 @@ suite("kill -9 of Redis", { skip: clickhouseSkip }, () => {
   }
 });
 
+suite("Redis that does not answer", { skip: clickhouseSkip }, () => {
+  test("and closes no connection is given up after a while, and waited for", async (t) => {
+    await using site = await openSite(t, { hours: HOURS, fleet: "in_flight: 2" });
+    if (!site) return;
+    const scheduler = site.run(["scheduler"]);
+    const worker = site.run(["worker"]);
+    await begun(site, 4);
+    const redis = await site.redis.pid();
+    process.kill(redis, "SIGSTOP");
+    try {
+      await Promise.all([scheduler.says(/^Redis is away/), worker.says(/^Redis is away/)]);
+    } finally {
+      process.kill(redis, "SIGCONT");
+    }
+    await site.complete();
+    await site.close();
+    assert.ok((await site.manifests()).every((name) => name.endsWith(".000000")));
+  });
+});
+
 suite("Redis is flushed", { skip: clickhouseSkip }, () => {
   test("in the middle of a backfill", async (t) => {
     await using site = await openSite(t, { hours: HOURS });
