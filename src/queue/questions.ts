@@ -26,12 +26,17 @@ export class Questions {
     const limit = this.#limits.get(destination) ?? pLimit(READERS);
     this.#limits.set(destination, limit);
     return limit(async () => {
-      const late = new AbortController();
-      const timer = setTimeout(() => late.abort(noAnswer(name, destination)), ANSWER_MS);
+      // Not AbortSignal.any: where a listener stays, that stays for as long as the process lives.
+      const either = new AbortController();
+      const timer = setTimeout(() => either.abort(noAnswer(name, destination)), ANSWER_MS);
+      const abort = (): void => either.abort(signal.reason);
+      signal.addEventListener("abort", abort, { once: true });
+      if (signal.aborted) abort();
       try {
-        return await work(AbortSignal.any([signal, late.signal]));
+        return await work(either.signal);
       } finally {
         clearTimeout(timer);
+        signal.removeEventListener("abort", abort);
         this.#open.delete(name);
       }
     });
