@@ -3,6 +3,7 @@ import { stat } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { cutFiles } from "../../src/export/cut_files.ts";
 import type { Column, ColumnType } from "../../src/models/column.ts";
 import { type Job, type Outcome, neverAborted, open, readOf } from "./job.ts";
 
@@ -53,8 +54,12 @@ export async function parquetJs(job: Job & { readonly kind: "parquetjs" }): Prom
   const file = join(job.folder, "parquetjs.parquet");
 
   const began = performance.now();
-  const query = model.rows(readOf(interval, { index: 0, of: job.share }), "jsonl");
   const purpose = { export: definition.name, interval, limits: definition.limits };
+  const whole = readOf(interval, { index: 0, of: 1 });
+  const [counted] = await source.numbers(model.count(whole), purpose, neverAborted);
+  const sessions = counted?.["sessions"] ?? 0;
+  const [part = whole.part] = await cutFiles(model, whole, sessions, job.share, source, purpose, neverAborted);
+  const query = model.rows({ ...whole, part }, "jsonl");
   const { stream } = await source.extract(query, "jsonl", "none", purpose, neverAborted);
   const waited = (performance.now() - began) / 1000;
   const writer = await parquet.ParquetWriter.openFile(schema, file);

@@ -6,8 +6,9 @@ import type { Batch, Coverage, Destination, Receipt, StagedFile } from "../../de
 import { ReplayportError } from "../errors.ts";
 import { firstUncovered } from "../intervals/coverage.ts";
 import { type Interval, contains, describeInterval } from "../intervals/interval.ts";
-import type { Model, Read } from "../models/model.ts";
+import type { Model, Part, Read } from "../models/model.ts";
 import { type Stage, openStage } from "../stage/stage.ts";
+import { cutFiles, filesFor } from "./cut_files.ts";
 import { type ExportDefinition, batchId, fileExtension, fingerprint } from "./definition.ts";
 import type { Source } from "./source.ts";
 
@@ -78,8 +79,8 @@ export async function loadBatch(
   const [counted] = await source.numbers(model.count(read), purpose, signal);
   const sessions = counted?.["sessions"] ?? 0;
   const rowsPerFile = Math.min(definition.rowsPerFile, Math.ceil(destination.fileBytes / USUAL_ROW_BYTES));
-  const files = Math.ceil(sessions / rowsPerFile);
-  dependencies.onProgress({ kind: "counted", sessions, files });
+  const parts = await cutFiles(model, read, sessions, filesFor(sessions, rowsPerFile), source, purpose, signal);
+  dependencies.onProgress({ kind: "counted", sessions, files: parts.length });
 
   await using stage = await openStage(dependencies.stageRoot, attempt);
   let stagedRows = 0;
@@ -91,7 +92,7 @@ export async function loadBatch(
       definition,
       model,
       read,
-      files,
+      parts,
       stage,
       dependencies,
       AbortSignal.any([signal, leave.signal]),
@@ -153,19 +154,19 @@ async function* stageFiles(
   definition: ExportDefinition,
   model: Model,
   read: Omit<Read, "part">,
-  files: number,
+  parts: readonly Part[],
   stage: Stage,
   dependencies: LoadDependencies,
   signal: AbortSignal,
 ): AsyncGenerator<StagedFile> {
   const { format, compression, name: exportName, limits } = definition;
   const extension = fileExtension(format, compression);
-  for (let index = 0; index < files; index += 1) {
+  for (const part of parts) {
     const began = performance.now();
-    const query = model.rows({ ...read, part: { index, of: files } }, format);
+    const query = model.rows({ ...read, part }, format);
     const purpose = { export: exportName, interval: read.interval, limits };
     const { stream, rows } = await dependencies.source.extract(query, format, compression, purpose, signal);
-    const file = await stage.add({ stream, rows, format, extension, index }, signal);
+    const file = await stage.add({ stream, rows, format, extension, index: part.index }, signal);
     dependencies.onProgress({
       kind: "staged",
       rows: file.rows,

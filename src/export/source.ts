@@ -33,6 +33,8 @@ export interface Source extends AsyncDisposable {
   model(definition: ExportDefinition, signal: AbortSignal): Promise<Model>;
   /** Runs a query whose few rows hold whole numbers. */
   numbers(query: Query, purpose: QueryPurpose, signal: AbortSignal): Promise<Record<string, number>[]>;
+  /** Runs a query whose rows hold one text each. */
+  texts(query: Query, purpose: QueryPurpose, signal: AbortSignal): Promise<string[]>;
   /** Resolves when the query has ended well, before the first byte is read. */
   extract(
     query: Query,

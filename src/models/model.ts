@@ -51,8 +51,16 @@ export interface Read {
    * it too. They may have been in it before, and no later batch holds them yet.
    */
   readonly carryFrom: Date | undefined;
-  /** The sessions of one file: those whose hash leaves `index` when divided by `of`. */
-  readonly part: { readonly index: number; readonly of: number };
+  readonly part: Part;
+}
+
+/** What one file of a batch holds. A row is in one part, whatever the source gained since the parts were made. */
+export interface Part {
+  readonly index: number;
+  readonly of: number;
+  /** The first key that is in it, and the first that no longer is, by their bytes. Undefined: no bound at that side. */
+  readonly from?: string | undefined;
+  readonly until?: string | undefined;
 }
 
 export type TextShape = "parquet" | "jsonl" | "csv";
@@ -64,8 +72,13 @@ export interface Model {
   readonly columns: readonly Column[];
   /** The rows of a part; the SELECT without FORMAT. */
   rows(read: Read, shape: TextShape): Query;
-  /** One row: `sessions`, the rows that the interval has in all parts, before conditions on columns. */
+  /** One row: `sessions`, about the rows that the interval has in all parts, before conditions on columns; 0 means none. */
   count(read: Omit<Read, "part">): Query;
+  /**
+   * Rows of `cut`, by their bytes: keys that cut about so many sessions into so many parts of about one size. Undefined
+   * for a model that cuts by `index` and `of` alone.
+   */
+  cuts(read: Omit<Read, "part">, sessions: number, files: number): Query | undefined;
   /** Rows of `hour` and `sessions`: what changed in each hour of a range. Undefined where the model cannot tell. */
   density(range: Interval): Query | undefined;
   /** One row, `sessions`: sessions that began before the interval's end and changed after it: they moved on. */

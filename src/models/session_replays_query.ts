@@ -17,6 +17,9 @@ export interface ReplayTable {
   readonly columns: ReadonlyMap<string, string>;
 }
 
+/** How many sessions of each part the cuts are found by: parts differ by a few per cent then. */
+const SAMPLED_OF_A_PART = 2_000;
+
 /** Assembles one value from partial rows, by the way that this cluster stores it. */
 function reading(column: ReadColumn, stored: string | undefined): string {
   if (stored === undefined) return column.type.startsWith("Array") ? `[]::${column.type}` : `NULL::${column.type}`;
@@ -37,6 +40,8 @@ export function sessionReplays(table: ReplayTable, selection: Selection): Model 
   const columns = exportedColumns(selection);
   const from = `${identifier(table.database)}.${identifier(table.table)}`;
   const inside = table.distributed ? "GLOBAL IN" : "IN";
+  // The condition on the team stands beside it: a set of one column is built and asked faster.
+  const candidate = typeof selection.teams === "number" ? "session_id" : "team_id, session_id";
   const team = teamCondition(selection.teams);
   const types = new Map(SESSION_REPLAYS.map(({ name, type }) => [name, type]));
   const where = conditions(selection.where, types, "replay");
@@ -64,7 +69,11 @@ export function sessionReplays(table: ReplayTable, selection: Selection): Model 
   });
 
   const rows = (read: Read, shape: TextShape): Query => {
-    const part = read.part.of > 1 ? " AND cityHash64(session_id) % {parts:UInt32} = {part:UInt32}" : "";
+    const { from: partFrom, until: partUntil } = read.part;
+    const part = [
+      partFrom === undefined ? "" : " AND session_id >= {part_from:String}",
+      partUntil === undefined ? "" : " AND session_id < {part_until:String}",
+    ].join("");
     const values = [...reads].map(
       (name) => `    ${reading(READS[name], table.columns.get(READS[name].source))} AS ${name}`,
     );
@@ -85,7 +94,7 @@ ${named.join(",\n")}
 ${values.join(",\n")}
     FROM ${from}
     WHERE ${team.sql}${part}
-      AND (team_id, session_id) ${inside} (SELECT DISTINCT team_id, session_id FROM ${from} WHERE ${changed(read)}${part})
+      AND (${candidate}) ${inside} (SELECT DISTINCT ${candidate} FROM ${from} WHERE ${changed(read)}${part})
     GROUP BY team_id, session_id)
 ) AS replay
 WHERE ${where.sql}`,
@@ -95,7 +104,8 @@ WHERE ${where.sql}`,
         exported_at: timeParameter(read.exportedAt),
         posthog_url: selection.posthogUrl,
         ...(selection.rules.hash.length > 0 ? { hash_salt: selection.salt } : {}),
-        ...(read.part.of > 1 ? { parts: read.part.of, part: read.part.index } : {}),
+        ...(partFrom === undefined ? {} : { part_from: partFrom }),
+        ...(partUntil === undefined ? {} : { part_until: partUntil }),
       },
     };
   };
@@ -106,8 +116,22 @@ WHERE ${where.sql}`,
     columns,
     rows,
     count: (read) => ({
-      sql: `SELECT toUInt64(uniqExact(team_id, session_id)) AS sessions FROM ${from} WHERE ${changed(read)}`,
+      // Not uniqExact: its memory grows with the sessions, and all that depends on the number is how files are cut.
+      sql: `SELECT toUInt64(uniq(team_id, session_id)) AS sessions FROM ${from} WHERE ${changed(read)}`,
       parameters: bounds(read),
+    }),
+    // By ranges, since PostHog's ids begin with their time and the table is sorted by day: ClickHouse passes over the
+    // values of the other parts' rows. A remainder of a hash would have it read all of them for each part.
+    cuts: (read, sessions, files) => ({
+      sql: `SELECT sample[intDiv(length(sample) * cut_number, {files:UInt32}) + 1] AS cut
+FROM (SELECT arraySort(groupUniqArray(session_id)) AS sample FROM ${from}
+  WHERE ${changed(read)} AND cityHash64(session_id) % {sample_of:UInt64} = 0)
+ARRAY JOIN range(1, {files:UInt32}) AS cut_number ORDER BY cut_number`,
+      parameters: {
+        ...bounds(read),
+        files,
+        sample_of: Math.max(1, Math.floor(sessions / (files * SAMPLED_OF_A_PART))),
+      },
     }),
     density: (range) => ({
       sql: `SELECT toUnixTimestamp(toStartOfHour(_timestamp, 'UTC')) AS hour, toUInt64(uniq(team_id, session_id)) AS sessions

@@ -114,12 +114,13 @@ class ClickHouseSource implements Source {
   }
 
   async numbers(query: Query, purpose: QueryPurpose, signal: AbortSignal): Promise<Record<string, number>[]> {
-    try {
-      const rows = await this.#ask<Record<string, string | number>>(query, this.#settings(purpose), signal);
-      return rows.map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) => [key, Number(value)])));
-    } catch (error) {
-      throw this.#wrap(`cannot count the rows of ${label(purpose)}`, error, signal);
-    }
+    const rows = await this.#measure<string | number>(query, purpose, signal);
+    return rows.map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) => [key, Number(value)])));
+  }
+
+  async texts(query: Query, purpose: QueryPurpose, signal: AbortSignal): Promise<string[]> {
+    const rows = await this.#measure<string>(query, purpose, signal);
+    return rows.flatMap((row) => Object.values(row));
   }
 
   async extract(
@@ -171,6 +172,15 @@ class ClickHouseSource implements Source {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#client.close();
+  }
+
+  /** What has to be known of an interval before its rows are read. */
+  async #measure<Value>(query: Query, purpose: QueryPurpose, signal: AbortSignal): Promise<Record<string, Value>[]> {
+    try {
+      return await this.#ask<Record<string, Value>>(query, this.#settings(purpose), signal);
+    } catch (error) {
+      throw this.#wrap(`cannot count the rows of ${label(purpose)}`, error, signal);
+    }
   }
 
   #settings(purpose: QueryPurpose): ReturnType<typeof limitSettings> {

@@ -47,6 +47,7 @@ function fakeSource(files: number[]): FakeSource {
       reads.push(read);
       return { sql: "count", parameters: {} };
     },
+    cuts: () => undefined,
     density: () => undefined,
     moved: () => ({ sql: "moved", parameters: {} }),
   };
@@ -59,6 +60,7 @@ function fakeSource(files: number[]): FakeSource {
       facts: async () => ({ name: "fake", version: "1" }),
       model: async () => model,
       numbers: async ({ sql }) => [{ sessions: sql === "moved" ? fake.moved : fake.files.length * 2 }],
+      texts: async () => [],
       extract: async ({ parameters }) => {
         extracted += 1;
         if (fake.failAt.has(extracted)) throw fake.failAt.get(extracted);

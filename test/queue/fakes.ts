@@ -90,8 +90,10 @@ export function sourceOf(fake: FakeSource): Source {
       count: () => query,
       rows: () => query,
       moved: () => query,
+      cuts: () => undefined,
       density: () => undefined,
     }),
+    texts: async () => [],
     numbers: async (_query, purpose) => {
       await fake.beforeCount(purpose.export);
       return [{ sessions: fake.sessions }];

@@ -1,0 +1,39 @@
+/** How a batch is cut into files: into parts of the sessions, so that no session is ever split. */
+import type { Model, Part, Read } from "../models/model.ts";
+import type { QueryPurpose, Source } from "./source.ts";
+
+/** A file may hold so much more than it should before there is another one: counts and cuts are estimates. */
+const TOLERANCE = 0.05;
+
+/** @param sessions about how many there are */
+export function filesFor(sessions: number, rowsPerFile: number): number {
+  return sessions === 0 ? 0 : Math.max(1, Math.ceil(sessions / rowsPerFile - TOLERANCE));
+}
+
+export async function cutFiles(
+  model: Model,
+  read: Omit<Read, "part">,
+  sessions: number,
+  files: number,
+  source: Source,
+  purpose: QueryPurpose,
+  signal: AbortSignal,
+): Promise<Part[]> {
+  const query = files > 1 ? model.cuts(read, sessions, files) : undefined;
+  if (query === undefined) return Array.from({ length: files }, (_, index) => ({ index, of: files }));
+  return partsBetween(await source.texts(query, purpose, signal));
+}
+
+/**
+ * The parts between cuts. A cut that does not lie above the one before it is passed over: parts that overlap would hold
+ * sessions twice, while one that is larger than planned does no harm.
+ */
+export function partsBetween(cuts: readonly string[]): Part[] {
+  const rising: string[] = [];
+  for (const cut of cuts) {
+    const last = rising.at(-1);
+    if (last === undefined || Buffer.compare(Buffer.from(last), Buffer.from(cut)) < 0) rising.push(cut);
+  }
+  const of = rising.length + 1;
+  return Array.from({ length: of }, (_, index) => ({ index, of, from: rising[index - 1], until: rising[index] }));
+}
