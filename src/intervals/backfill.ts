@@ -39,13 +39,27 @@ export type Join =
 /** Rows to expect in an interval, in proportion where it shares a stretch with others. */
 export function expectedRows(of: Interval, density: readonly Density[]): number {
   let rows = 0;
-  for (const stretch of density) {
-    if (!overlaps(stretch.interval, of)) continue;
+  // A year of hours is asked for each of its turns: without a search that would be every stretch for every turn.
+  for (let at = firstEndingAfter(of.start, density); at < density.length; at += 1) {
+    const stretch = density[at];
+    if (stretch === undefined || stretch.interval.start >= of.end) break;
     const from = Math.max(stretch.interval.start.getTime(), of.start.getTime());
     const to = Math.min(stretch.interval.end.getTime(), of.end.getTime());
     rows += (stretch.rows * (to - from)) / (stretch.interval.end.getTime() - stretch.interval.start.getTime());
   }
   return Math.ceil(rows);
+}
+
+function firstEndingAfter(time: Date, density: readonly Density[]): number {
+  let low = 0;
+  let high = density.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const stretch = density[middle];
+    if (stretch !== undefined && stretch.interval.end <= time) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function* joinByRows(gap: Interval, turns: Schedule, join: Join & { kind: "rows" }): Generator<Interval> {
@@ -73,11 +87,19 @@ function wholeReceipts(range: Interval, covered: readonly Interval[]): Interval 
 }
 
 function mergeAcrossReceipts(pieces: Iterable<Interval>, covered: readonly Interval[]): Interval[] {
+  const byStart = covered.toSorted((a, b) => a.start.getTime() - b.start.getTime());
   const merged: Interval[] = [];
+  let seen = 0;
+  let reach = Number.NEGATIVE_INFINITY;
   for (const piece of pieces) {
+    const start = piece.start.getTime();
+    for (let next = byStart[seen]; next !== undefined && next.start.getTime() < start; next = byStart[seen]) {
+      reach = Math.max(reach, next.end.getTime());
+      seen += 1;
+    }
     const last = merged.at(-1);
-    const splits = covered.some((one) => one.start < piece.start && piece.start < one.end);
-    if (last && splits) merged[merged.length - 1] = { start: last.start, end: piece.end };
+    // A receipt that began before this piece ends after the piece's start: it would be cut here.
+    if (last && reach > start) merged[merged.length - 1] = { start: last.start, end: piece.end };
     else merged.push(piece);
   }
   return merged;

@@ -90,6 +90,38 @@ suite("the plan of a backfill", () => {
   test("expected rows are shared out in proportion", () => {
     assert.equal(expectedRows(span("01T00:30", "01T02:00"), perHour(span("01T00:00", "01T04:00"), 100)), 150);
   });
+
+  test("expected rows are those of every stretch that is touched, and of no other", () => {
+    const from = at("01T00:00").getTime();
+    const someStretches = fc
+      .array(fc.record({ gap: fc.nat(3), hours: fc.integer({ min: 1, max: 3 }), rows: fc.nat(50) }), { maxLength: 12 })
+      .map((items) => {
+        let end = from;
+        return items.map(({ gap, hours, rows }): Density => {
+          const start = end + gap * HOUR;
+          end = start + hours * HOUR;
+          return { interval: { start: new Date(start), end: new Date(end) }, rows: rows * hours };
+        });
+      });
+    fc.assert(
+      fc.property(
+        someStretches,
+        fc.integer({ min: -5, max: 50 }),
+        fc.integer({ min: 1, max: 20 }),
+        (density, skip, hours) => {
+          const of = { start: new Date(from + skip * HOUR), end: new Date(from + (skip + hours) * HOUR) };
+          let rows = 0;
+          for (let hour = of.start.getTime(); hour < of.end.getTime(); hour += HOUR) {
+            for (const { interval, rows: held } of density) {
+              const inside = interval.start.getTime() <= hour && hour < interval.end.getTime();
+              if (inside) rows += held / ((interval.end.getTime() - interval.start.getTime()) / HOUR);
+            }
+          }
+          assert.equal(expectedRows(of, density), rows);
+        },
+      ),
+    );
+  });
 });
 
 const aJoin: fc.Arbitrary<Join> = fc.oneof(
