@@ -20,7 +20,8 @@ const runner = spawn(
     "--test",
     // A file that hangs is a failure with its name, not a run without an end.
     `--test-timeout=${15 * 60_000}`,
-    `--test-concurrency=${Math.max(2, availableParallelism() - 1)}`,
+    // More files than cores: much of what they do is waiting for a server, a lock or a time limit.
+    `--test-concurrency=${availableParallelism() + 1}`,
     "--test-reporter=spec",
     "--test-reporter-destination=stdout",
     "--test-reporter=./test/skips_and_counts.ts",

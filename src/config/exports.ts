@@ -187,5 +187,6 @@ export async function resolveExport(
     path: template,
     rowsPerFile: input.rows_per_file ?? 1,
     limits: resolveLimits(input.limits ?? {}, shared.limits),
+    attemptMs: input.limits?.attempt ?? shared.limits.attempt ?? DEFAULT_LIMITS.attemptMs,
   };
 }

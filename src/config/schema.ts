@@ -18,7 +18,7 @@ import { nearest } from "./suggest.ts";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-export const DEFAULT_LIMITS = { memoryBytes: 4 * 2 ** 30, seconds: 600, threads: 0 } as const;
+export const DEFAULT_LIMITS = { memoryBytes: 4 * 2 ** 30, seconds: 600, threads: 0, attemptMs: 6 * HOUR_MS } as const;
 export const DEFAULT_PATH = "{export}/dt={year}-{month}-{day}";
 
 const limitsSchema = z
@@ -32,8 +32,12 @@ const limitsSchema = z
       .describe("Of one query.")
       .meta({ examples: ["10m"] }),
     threads: z.int().min(0).max(1024).optional().describe("Of one query; 0: as many as ClickHouse likes."),
+    attempt: duration(60_000, 7 * DAY_MS)
+      .optional()
+      .describe("Of one attempt to load a batch, all in all. Then it is given up, and made again later.")
+      .meta({ examples: ["6h"] }),
   })
-  .describe("What ClickHouse may spend on one query.")
+  .describe("What one query may take of ClickHouse, and one attempt of time.")
   .meta({ examples: [{ memory: "4GiB", time: "10m", threads: 0 }] });
 
 const timezone = parsed<string>((given) => {

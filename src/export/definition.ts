@@ -54,6 +54,8 @@ export interface ExportDefinition {
   /** A file is cut at about so many rows. */
   readonly rowsPerFile: number;
   readonly limits: QueryLimits;
+  /** Milliseconds that one attempt may take, all in all. */
+  readonly attemptMs: number;
 }
 
 /** What follows the batch's name in a file's name. */

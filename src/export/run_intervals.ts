@@ -5,8 +5,9 @@ import pRetry from "p-retry";
 import type { Coverage, Receipt } from "../../destinations/destination.ts";
 import { ReplayportError } from "../errors.ts";
 import type { Interval } from "../intervals/interval.ts";
-import type { ExportDefinition } from "./definition.ts";
+import { type ExportDefinition, batchId } from "./definition.ts";
 import { type LoadDependencies, type LoadOptions, loadBatch } from "./load_batch.ts";
+import { withinTime } from "./time_limit.ts";
 
 export interface RetryPolicy {
   /** Attempts of one batch in all. */
@@ -101,8 +102,14 @@ async function withRetries(
         if (progress.kind === "staged") rows += progress.rows;
         dependencies.onProgress(progress);
       };
+      const loading = { ...dependencies, onProgress };
+      const limit = { what: batchId(definition.name, interval), ms: definition.attemptMs };
       try {
-        return await loadBatch(definition, interval, { ...options, seenRows }, { ...dependencies, onProgress }, signal);
+        return await withinTime(
+          limit,
+          async (stop) => await loadBatch(definition, interval, { ...options, seenRows }, loading, stop),
+          signal,
+        );
       } finally {
         seenRows = Math.max(seenRows, rows);
       }

@@ -3,6 +3,7 @@ import type { Coverage, Destination, Receipt } from "../../destinations/destinat
 import { ReplayportError } from "../errors.ts";
 import type { ExportDefinition } from "../export/definition.ts";
 import { type LoadDependencies, type Progress, loadBatch } from "../export/load_batch.ts";
+import { withinTime } from "../export/time_limit.ts";
 import { gaps } from "../intervals/coverage.ts";
 import { isSwept } from "../intervals/due.ts";
 import { type Interval, contains } from "../intervals/interval.ts";
@@ -87,6 +88,24 @@ export async function runAttempt(
   events.emit({ ...event, kind: "run.started", at: now(), waitedSeconds });
   const definition = dependencies.exports.find(({ name }) => name === task.export);
   if (!definition) throw unknownExport(task.export);
+  return await withinTime(
+    { what: task.id, ms: definition.attemptMs },
+    async (stop) => await load(task, facts, definition, dependencies, seconds, stop),
+    signal,
+  );
+}
+
+async function load(
+  task: Task,
+  facts: AttemptFacts,
+  definition: ExportDefinition,
+  dependencies: AttemptDependencies,
+  seconds: () => number,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { state, store, events, now } = dependencies;
+  const { interval, backfill } = task;
+  const event = { export: task.export, run: task.id, interval, backfill, attempt: facts.attempt };
   const meter = createMeter(task, facts, dependencies, await state.seenRows(task.export, interval), seconds);
   facts.report(meter.progress("ledger"));
   const loading = await dependencies.loading(definition, meter.onProgress);

@@ -121,6 +121,7 @@ suite("exports", () => {
       path: "{export}/dt={year}-{month}-{day}",
       rowsPerFile: 500_000,
       limits: { memoryBytes: 2 ** 32, seconds: 600, threads: 0 },
+      attemptMs: 6 * 3_600_000,
     });
     assert.deepEqual([schedule.text, schedule.timezone], ["@hourly", "UTC"]);
     assert.deepEqual([sweep?.schedule.text, sweep?.afterMs], ["@daily", 86_400_000]);
@@ -151,7 +152,7 @@ suite("exports", () => {
           start_time: { min: "2026-10-01" },
         },
         rows_per_file: 1000,
-        limits: { time: "1m" },
+        limits: { time: "1m", attempt: "90m" },
       },
       {
         posthog_url: "https://eu.posthog.com/",
@@ -189,6 +190,7 @@ suite("exports", () => {
       path: "raw/{export}/{year}/{hour}",
       rowsPerFile: 1000,
       limits: { memoryBytes: 2 ** 30, seconds: 60, threads: 2 },
+      attemptMs: 90 * 60_000,
     });
     assert.deepEqual(schedule.next(new Date("2026-10-02T12:00:00Z")), new Date("2026-10-05T04:30:00Z"));
     assert.deepEqual(

@@ -25,7 +25,7 @@ const hour = (from: number, to: number) => ({
 const signal = AbortSignal.timeout(60_000);
 
 interface FakeSource {
-  readonly source: Source;
+  readonly source: { -readonly [Member in keyof Source]: Source[Member] };
   readonly reads: Omit<Read, "part">[];
   /** Rows of each file. */
   files: number[];
@@ -313,6 +313,31 @@ suite("the runs of an export", () => {
     const { receipts, failures } = await run(fake);
     assert.equal(failures.length, 1);
     assert.equal(receipts.length, 2);
+  });
+
+  test("an attempt that hangs is given up when its time is up, and made again", async () => {
+    const fake = fakeSource([1]);
+    const { numbers } = fake.source;
+    let asked = 0;
+    fake.source.numbers = async (query, purpose, stop) => {
+      asked += 1;
+      if (asked > 1) return await numbers(query, purpose, stop);
+      return await new Promise((_resolve, reject) => {
+        stop.addEventListener("abort", () => reject(stop.reason as Error));
+      });
+    };
+    const events: RunEvent[] = [];
+    const { receipts } = await runIntervals(
+      { ...DEFINITION, attemptMs: 20 },
+      [hour(0, 1)],
+      options,
+      dependencies(fake.source, recordingDestination(contentsOf), stageRoot),
+      (event) => void events.push(event),
+      signal,
+    );
+    assert.equal(receipts.length, 1);
+    const retried = events.find((event) => event.kind === "retrying");
+    assert.ok(retried?.error instanceof ReplayportError && retried.error.code === "load.time_limit");
   });
 
   test("an error that will not pass is tried once, and nothing new is begun after it", async () => {

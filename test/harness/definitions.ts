@@ -24,6 +24,7 @@ export const REPLAYS: ExportDefinition = {
   path: "{export}/dt={year}-{month}-{day}",
   rowsPerFile: 1000,
   limits: { memoryBytes: 1_000_000_000, seconds: 60, threads: 1 },
+  attemptMs: 600_000,
 };
 
 export const HOUR_ONE = { start: new Date("2026-10-01T00:00:00Z"), end: new Date("2026-10-01T01:00:00Z") };

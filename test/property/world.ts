@@ -37,6 +37,7 @@ export const DEFINITION: ExportDefinition = {
   // Few, so that batches are cut into several files.
   rowsPerFile: 2,
   limits: { memoryBytes: 2_000_000_000, seconds: 60, threads: 1 },
+  attemptMs: 600_000,
 };
 
 export type StoryEvent =
