@@ -1,5 +1,6 @@
 /** What becomes of an attempt that fails: another one, a held interval, and never a secret that is shown. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { suite, test } from "node:test";
 import { down, wrong } from "./fakes.ts";
 import { ONE_HOUR, SETTINGS, exportOf, never, openWorld, runKinds, until } from "./world.ts";
@@ -37,6 +38,24 @@ suite("an attempt that fails", () => {
     assert.ok((times[1] ?? 0) - (times[0] ?? 0) >= 890);
     const status = await fleet.export("replays", never);
     assert.deepEqual([status.failuresInRow, status.held], [0, []]);
+    await worker.stop(1_000);
+  });
+
+  test("because its time is up is tried again", async (t) => {
+    await using world = await openWorld(t);
+    if (!world) return;
+    let commits = 0;
+    world.ledger.beforeCommit = async (_batch, signal) => {
+      commits += 1;
+      if (commits === 1) await once(signal, "abort");
+    };
+    const { fleet, kinds } = await world.open([{ ...exportOf("replays", ONE_HOUR), attemptMs: 300 }]);
+    await using _scheduler = await fleet.startScheduler(never);
+    const worker = await fleet.startWorker(1);
+    await world.loaded(1);
+    // Once; more often where this machine is busy.
+    const codes = new Set(kinds("run.retrying").map((event) => event.kind === "run.retrying" && event.error.code));
+    assert.deepEqual([...codes], ["load.time_limit"]);
     await worker.stop(1_000);
   });
 
