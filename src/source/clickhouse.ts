@@ -69,6 +69,9 @@ export async function openClickHouse(options: ClickHouseOptions): Promise<Source
     request_timeout: options.requestTimeoutMs,
     application: "replayport",
     compression: { response: false, request: false },
+    // Node.js' own agent closes idle connections by the server's Keep-Alive header. The client's timer does it too, but it
+    // is lost sight of where a request is aborted before it has its connection, and then ends a connection in use.
+    keep_alive: { enabled: true, idle_socket_ttl: 0 },
     max_response_headers_size: MAX_HEADER_BYTES,
     // Its errors reach the caller; a second copy on stderr would carry the query's parameters.
     log: { level: ClickHouseLogLevel.OFF },
@@ -130,6 +133,8 @@ class ClickHouseSource implements Source {
     purpose: QueryPurpose,
     signal: AbortSignal,
   ): Promise<Extract> {
+    // The client hears of an abort only while it runs.
+    signal.throwIfAborted();
     const queryId = newQueryId();
     try {
       const result = await this.#client.exec({
@@ -188,6 +193,7 @@ class ClickHouseSource implements Source {
   }
 
   async #ask<T>(query: Query, settings: object, signal: AbortSignal): Promise<T[]> {
+    signal.throwIfAborted();
     const queryId = newQueryId();
     try {
       const result = await this.#client.query({

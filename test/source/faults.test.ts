@@ -228,4 +228,33 @@ suite("faults between the worker and ClickHouse", { skip: clickhouseSkip }, () =
     assert.equal(await failed, reason);
     await until(async () => (await running()) === 0, "the query to be killed");
   });
+
+  test("an abort before a query has its connection does not end the query that has it next", async () => {
+    proxy.decide(() => undefined);
+    await using source = await openClickHouse({ ...server.options, url: proxy.url });
+    const purpose = { export: "replays", interval: HOUR_ONE, limits: REPLAYS.limits };
+    const one = async (sql: string, stop: AbortSignal): Promise<unknown> =>
+      await source.numbers({ sql, parameters: {} }, purpose, stop);
+    const stays = AbortSignal.timeout(60_000);
+    // The connection of this one is the one that is free.
+    await one("SELECT 1 AS n", stays);
+    const leave = new AbortController();
+    const left = one("SELECT 2 AS n", leave.signal);
+    const reason = new Error("stop");
+    leave.abort(reason);
+    await assert.rejects(left, reason);
+    // Longer than @clickhouse/client leaves a connection unused, were its timer for that not turned off.
+    assert.deepEqual(await one("SELECT toUInt8(sleep(3)) AS n", stays), [{ n: 0 }]);
+  });
+
+  test("an abort before the first query: nothing is asked", async () => {
+    let asked = 0;
+    proxy.decide(() => {
+      asked += 1;
+      return undefined;
+    });
+    const reason = new Error("stop");
+    assert.equal(await failedLoad({}, REPLAYS, AbortSignal.abort(reason)), reason);
+    assert.equal(asked, 0);
+  });
 });
