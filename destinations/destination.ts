@@ -93,4 +93,9 @@ export interface Destination extends AsyncDisposable {
   receipts(range: Interval, signal: AbortSignal): AsyncIterable<Receipt>;
   /** The same as `receipts`, at the lowest price that the destination has; the core asks this to find what is due. */
   covered(range: Interval, signal: AbortSignal): AsyncIterable<Coverage>;
+  /**
+   * Whether a reader may see rows of an attempt at this very interval that never committed. The next load removes them, so
+   * it has to carry their sessions along. Left out where readers see nothing before a commit.
+   */
+  leftovers?(of: Interval, signal: AbortSignal): Promise<boolean>;
 }

@@ -3,8 +3,10 @@ import type { Batch, Coverage, Destination, Receipt } from "../destination.ts";
 import { check } from "./check.ts";
 import type { LakeContext } from "./context.ts";
 import { readLedger, readReceipts } from "./ledger.ts";
+import { dataPrefix } from "./layout.ts";
 import { load } from "./load.ts";
 import { FORMATS } from "./options.ts";
+import { renderPath } from "./path_template.ts";
 import type { Entry, Superseded } from "./supersession.ts";
 
 /** Files and manifests in a store, for one export. The layout stands in layout.ts, the protocol in load.ts. */
@@ -38,6 +40,13 @@ export class Lake implements Destination {
   /** LIST requests only, one for each thousand receipts: a year of hourly ones costs nine. */
   async *covered(range: Interval, signal: AbortSignal): AsyncIterable<Coverage> {
     for (const { interval, committedAt } of await this.#current(range, signal)) yield { interval, committedAt };
+  }
+
+  /** Readers that glob the folder see data files from the moment that they are there. */
+  async leftovers(of: Interval, signal: AbortSignal): Promise<boolean> {
+    const { store, path, export: exportName } = this.#context;
+    for await (const _ of store.list(dataPrefix(renderPath(path, exportName, of), of), {}, signal)) return true;
+    return false;
   }
 
   async #current(range: Interval, signal: AbortSignal): Promise<readonly Entry[]> {

@@ -9,9 +9,9 @@ import type { ExportDefinition } from "./definition.ts";
 const FAR = new Date("9999-01-01T00:00:00Z");
 const EPOCH = new Date(0);
 
-/** Every interval that has a receipt, by one cheap listing. */
-export async function readCoverage(destination: Destination, signal: AbortSignal): Promise<Coverage[]> {
-  return await Array.fromAsync(destination.covered({ start: EPOCH, end: FAR }, signal));
+/** Every interval from some time on that has a receipt, by one cheap listing. */
+export async function readCoverage(destination: Destination, signal: AbortSignal, start = EPOCH): Promise<Coverage[]> {
+  return await Array.fromAsync(destination.covered({ start, end: FAR }, signal));
 }
 
 export function dueIntervals(

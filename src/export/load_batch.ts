@@ -5,11 +5,13 @@
 import type { Batch, Coverage, Destination, Receipt, StagedFile } from "../../destinations/destination.ts";
 import { ReplayportError } from "../errors.ts";
 import { firstUncovered } from "../intervals/coverage.ts";
+import { isSwept } from "../intervals/due.ts";
 import { type Interval, contains, describeInterval } from "../intervals/interval.ts";
 import type { Model, Part, Read } from "../models/model.ts";
 import { type Stage, openStage } from "../stage/stage.ts";
 import { cutFiles, filesFor } from "./cut_files.ts";
 import { type ExportDefinition, batchId, fileExtension, fingerprint } from "./definition.ts";
+import { readCoverage } from "./ledger.ts";
 import type { Source } from "./source.ts";
 
 export interface LoadOptions {
@@ -64,16 +66,13 @@ export async function loadBatch(
   const mark = fingerprint(definition, model.columns);
   const reload = options.covered.some((one) => contains(interval, one.interval));
   const previous = reload ? await receiptsWithin(destination, interval, mark, signal) : [];
+  const carried = await carryFrom(definition, destination, interval, reload ? options.covered : undefined, signal);
   const read = {
     interval,
     exportedAt: readAt,
-    pruneBefore: pruneBound(definition, interval, readAt),
-    carryFrom: reload
-      ? firstUncovered(
-          interval.end,
-          options.covered.map((one) => one.interval),
-        )
-      : undefined,
+    // Rows that merge also move to their earliest beginning: with the bound, a repeated reading might miss what it has.
+    pruneBefore: carried === undefined ? pruneBound(definition, interval, readAt) : undefined,
+    carryFrom: carried,
   };
   const purpose = { export: definition.name, interval, limits: definition.limits };
   const [counted] = await source.numbers(model.count(read), purpose, signal);
@@ -134,6 +133,31 @@ export async function loadBatch(
   }
   dependencies.onProgress({ kind: "loaded", receipt });
   return receipt;
+}
+
+/**
+ * What a load removes, be it a batch or what a dead attempt left in sight, may hold sessions that have moved to a later
+ * interval since. From this moment on no batch is sure to have them: one that was not read as a sweep may have been read
+ * before the row came that moved the session. See docs/adr/0003-a-reload-carries-along.md
+ * @param covered of a repeated reading
+ */
+async function carryFrom(
+  { sweep }: ExportDefinition,
+  destination: Destination,
+  interval: Interval,
+  covered: readonly Coverage[] | undefined,
+  signal: AbortSignal,
+): Promise<Date | undefined> {
+  let later = covered;
+  if (later === undefined) {
+    if ((await destination.leftovers?.(interval, signal)) !== true) return undefined;
+    later = await readCoverage(destination, signal, interval.start);
+  }
+  const swept = sweep === undefined ? [] : later.filter((one) => isSwept(one, sweep));
+  return firstUncovered(
+    interval.end,
+    swept.map((one) => one.interval),
+  );
 }
 
 async function receiptsWithin(

@@ -2,6 +2,7 @@
 import type { Coverage, Destination, Receipt } from "../../destinations/destination.ts";
 import { ReplayportError } from "../errors.ts";
 import type { ExportDefinition } from "../export/definition.ts";
+import { readCoverage } from "../export/ledger.ts";
 import { type LoadDependencies, type Progress, loadBatch } from "../export/load_batch.ts";
 import { withinTime } from "../export/time_limit.ts";
 import { gaps } from "../intervals/coverage.ts";
@@ -48,7 +49,6 @@ export class Cancelled extends Error {
   }
 }
 
-const FAR = new Date("9999-01-01T00:00:00Z");
 /** The scheduler's clock may be ahead of this one by so much: what it calls a sweep must be one here. */
 const SKEW_MS = 5 * 60_000;
 
@@ -124,7 +124,7 @@ async function load(
   const options = {
     // What follows the interval decides which sessions a repeated reading has to carry along.
     covered: covered.some((one) => contains(interval, one.interval))
-      ? await Array.fromAsync(loading.destination.covered({ start: interval.start, end: FAR }, signal))
+      ? await readCoverage(loading.destination, signal, interval.start)
       : covered,
     replace: task.force,
     allowFewer: task.allowFewer,

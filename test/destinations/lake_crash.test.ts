@@ -3,6 +3,7 @@
  * repairs what is left. Every step is tried, before and after the store has done it.
  */
 import assert from "node:assert/strict";
+import { basename } from "node:path";
 import { suite, test } from "node:test";
 import { DiskStore } from "../../destinations/store/disk_store.ts";
 import { DEFAULT_PATH, openLakeOn } from "../../destinations/lake/index.ts";
@@ -45,7 +46,7 @@ suite("a lake whose worker is killed", () => {
   for (const when of ["before", "after"] as const) {
     test(`${when} any step of a load`, async () => {
       await using batches = await Batches.open();
-      const seen = { old: 0, new: 0 };
+      const seen = { old: 0, new: 0, leftovers: 0 };
       for (let step = 1; ; step += 1) {
         await using folder = await temporaryFolder();
         await using lake = openTestLake({ type: "file", path: folder.path });
@@ -70,10 +71,17 @@ suite("a lake whose worker is killed", () => {
           covered.map(({ interval }) => intervalName(interval)),
           isNew ? [intervalName(hours(0, 3))] : [intervalName(hours(0)), intervalName(hours(1, 2))],
         );
+        const data = `${intervalName(hours(0, 3))}.`;
+        const inSight = (await filesBelow(folder.path)).filter(
+          (file) => basename(file).startsWith(data) && !file.endsWith(".json"),
+        );
+        assert.equal(await next.leftovers?.(hours(0, 3), SIGNAL), inSight.length > 0);
+        seen.leftovers += isNew ? 0 : inSight.length;
         await next.load(await batches.batch(hours(0, 3), [[row("a", 3), row("b", 3), row("c", 3)]]), SIGNAL);
         assert.deepEqual(await lakeRows(folder.path, "folder"), [row("a", 3), row("b", 3), row("c", 3)]);
         assert.equal((await filesBelow(folder.path)).length, 2, `left after dying ${when} step ${step}`);
       }
+      assert.ok(seen.leftovers > 0);
       assert.ok(seen.old > 5 && seen.new > 5, `both sides of the commit were tried: ${JSON.stringify(seen)}`);
     });
   }

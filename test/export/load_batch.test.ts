@@ -1,77 +1,23 @@
-/** The core: one run, and the runs of an export. Source and destination are fakes here; their own tests are elsewhere. */
+/** The core: one run. Source and destination are fakes here; their own tests are elsewhere. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Readable } from "node:stream";
 import { after, before, suite, test } from "node:test";
-import type { Receipt } from "../../destinations/destination.ts";
+import type { Coverage, Receipt } from "../../destinations/destination.ts";
 import { ReplayportError } from "../../src/errors.ts";
 import { type ExportDefinition, fingerprint } from "../../src/export/definition.ts";
 import { type LoadOptions, type Progress, loadBatch } from "../../src/export/load_batch.ts";
 import { type RunEvent, runIntervals } from "../../src/export/run_intervals.ts";
+import type { Interval } from "../../src/intervals/interval.ts";
 import type { Source } from "../../src/export/source.ts";
-import type { Model, Read } from "../../src/models/model.ts";
+import type { Read } from "../../src/models/model.ts";
 import { FIRST_LOAD, HOUR_ONE, REPLAYS, contentsOf, dependencies } from "../harness/definitions.ts";
 import { recordingDestination } from "../harness/recording_destination.ts";
+import { DEFINITION, type FakeSource, HOUR, fakeSource, hour } from "./fake_source.ts";
 
-const DEFINITION: ExportDefinition = { ...REPLAYS, format: "jsonl", compression: "none", rowsPerFile: 2 };
-const HOUR = 3_600_000;
-const hour = (from: number, to: number) => ({
-  start: new Date(HOUR_ONE.start.getTime() + from * HOUR),
-  end: new Date(HOUR_ONE.start.getTime() + to * HOUR),
-});
 const signal = AbortSignal.timeout(60_000);
-
-interface FakeSource {
-  readonly source: { -readonly [Member in keyof Source]: Source[Member] };
-  readonly reads: Omit<Read, "part">[];
-  /** Rows of each file. */
-  files: number[];
-  moved: number;
-  /** Thrown by the nth extraction from now on. */
-  failAt: Map<number, unknown>;
-}
-
-/** Answers with as many rows as it is told; proves nothing of ClickHouse. */
-function fakeSource(files: number[]): FakeSource {
-  const reads: Omit<Read, "part">[] = [];
-  let extracted = 0;
-  const model: Model = {
-    name: "fake",
-    key: ["id"],
-    columns: [{ name: "id", type: "int64", nullable: false, privacy: "none", description: "" }],
-    rows: ({ part }) => ({ sql: "rows", parameters: { part: part.index } }),
-    count: (read) => {
-      reads.push(read);
-      return { sql: "count", parameters: {} };
-    },
-    cuts: () => undefined,
-    density: () => undefined,
-    moved: () => ({ sql: "moved", parameters: {} }),
-  };
-  const fake: FakeSource = {
-    reads,
-    files,
-    moved: 0,
-    failAt: new Map(),
-    source: {
-      facts: async () => ({ name: "fake", version: "1" }),
-      model: async () => model,
-      numbers: async ({ sql }) => [{ sessions: sql === "moved" ? fake.moved : fake.files.length * 2 }],
-      texts: async () => [],
-      extract: async ({ parameters }) => {
-        extracted += 1;
-        if (fake.failAt.has(extracted)) throw fake.failAt.get(extracted);
-        const rows = fake.files[Number(parameters["part"])] ?? 0;
-        return { stream: Readable.from([Buffer.from('{"id":1}\n'.repeat(rows))]), rows };
-      },
-      [Symbol.asyncDispose]: async () => undefined,
-    },
-  };
-  return fake;
-}
 
 const receipt = (interval: { start: Date; end: Date }, rows: number, over: Partial<Receipt> = {}): Receipt => ({
   export: "replays",
@@ -134,13 +80,52 @@ suite("the load of a batch", () => {
     assert.equal((await load(fake, [])).done.rows, 0);
   });
 
-  test("a first reading carries nothing along, a repeated one what moved past the last receipt", async () => {
-    const fake = fakeSource([1]);
-    await load(fake, []);
-    assert.equal(fake.reads.at(-1)?.carryFrom, undefined);
-    const covered = [hour(0, 1), hour(1, 2), hour(5, 6)].map((interval) => ({ interval, committedAt: interval.end }));
-    await load(fake, [], { covered });
-    assert.deepEqual(fake.reads.at(-1)?.carryFrom, hour(2, 3).start);
+  suite("carries along", () => {
+    const sweep = { schedule: REPLAYS.schedule, afterMs: 24 * HOUR };
+    const swept = (interval: Interval) => ({
+      interval,
+      committedAt: new Date(interval.end.getTime() + sweep.afterMs),
+    });
+    const early = (interval: Interval) => ({ interval, committedAt: interval.end });
+    const lastRead = async (covered: Coverage[], definition: ExportDefinition): Promise<Omit<Read, "part">> => {
+      const fake = fakeSource([1]);
+      await load(fake, [], { covered }, definition);
+      return fake.reads.at(-1) ?? assert.fail("nothing was read");
+    };
+    const SWEEPING = { ...DEFINITION, sweep };
+
+    test("nothing in a first reading", async () => {
+      assert.equal((await lastRead([early(hour(1, 2))], SWEEPING)).carryFrom, undefined);
+    });
+
+    test("in a repeated one what moved to where no sweep was, and without the lookback's bound", async () => {
+      const covered = [early(hour(0, 1)), swept(hour(1, 2)), early(hour(2, 3)), swept(hour(5, 6))];
+      const read = await lastRead(covered, SWEEPING);
+      assert.deepEqual(read.carryFrom, hour(2, 3).start);
+      assert.equal(read.pruneBefore, undefined);
+    });
+
+    test("everything that moved, where nothing is ever swept", async () => {
+      const covered = [early(hour(0, 1)), swept(hour(1, 2))];
+      assert.deepEqual((await lastRead(covered, { ...DEFINITION, sweep: undefined })).carryFrom, hour(1, 2).start);
+    });
+
+    test("the same in a first reading that will remove what a dead attempt left in sight", async () => {
+      for (const there of [true, false]) {
+        const fake = fakeSource([1]);
+        const ledger = [receipt(hour(1, 2), 1, { committedAt: swept(hour(1, 2)).committedAt })];
+        const asked: Interval[] = [];
+        const destination = Object.assign(recordingDestination(contentsOf, ledger), {
+          leftovers: async (of: Interval) => {
+            asked.push(of);
+            return there;
+          },
+        });
+        await loadBatch(SWEEPING, HOUR_ONE, FIRST_LOAD, dependencies(fake.source, destination, stageRoot), signal);
+        assert.deepEqual(asked, [HOUR_ONE]);
+        assert.deepEqual(fake.reads.at(-1)?.carryFrom, there ? hour(2, 3).start : undefined);
+      }
+    });
   });
 
   test("the lookback bounds a reading in time; a late one is a sweep, without it", async () => {
@@ -253,120 +238,5 @@ suite("the load of a batch", () => {
     );
     assert.ok(ended);
     assert.deepEqual(await readdir(stageRoot), []);
-  });
-});
-
-suite("the runs of an export", () => {
-  let stageRoot: string;
-  before(async () => {
-    stageRoot = await mkdtemp(join(tmpdir(), "replayport-test-"));
-  });
-  after(async () => await rm(stageRoot, { recursive: true, force: true }));
-  const options = {
-    covered: [],
-    replace: false,
-    allowFewer: false,
-    concurrency: 1,
-    retry: { attempts: 3, firstDelayMs: 1, longestDelayMs: 2 },
-  };
-  const run = async (
-    fake: FakeSource,
-    intervals = [hour(0, 1), hour(1, 2), hour(2, 3)],
-    stop = signal,
-    events: RunEvent[] = [],
-  ) => {
-    const destination = recordingDestination(contentsOf);
-    const result = await runIntervals(
-      DEFINITION,
-      intervals,
-      options,
-      dependencies(fake.source, destination, stageRoot),
-      (event) => void events.push(event),
-      stop,
-    );
-    return { ...result, events, destination };
-  };
-  const retry = (extra: object = {}) => new ReplayportError("busy", { code: "source.busy", remedy: "retry", ...extra });
-  const giveUp = (code: string) => new ReplayportError("no", { code, remedy: "give-up" });
-
-  test("oldest first", async () => {
-    const { receipts } = await run(fakeSource([1]));
-    assert.deepEqual(
-      receipts.map(({ interval }) => interval),
-      [hour(0, 1), hour(1, 2), hour(2, 3)],
-    );
-  });
-
-  test("an error that may pass is tried again, after the time that the other side asked for", async () => {
-    const fake = fakeSource([1]);
-    fake.failAt.set(1, retry({ retryAfterMs: 30 }));
-    const began = performance.now();
-    const { receipts, events } = await run(fake);
-    assert.equal(receipts.length, 3);
-    assert.equal(events.filter(({ kind }) => kind === "retrying").length, 1);
-    assert.ok(performance.now() - began >= 29);
-  });
-
-  test("not for ever, and the other intervals are loaded", async () => {
-    const fake = fakeSource([1]);
-    for (const attempt of [1, 2, 3]) fake.failAt.set(attempt, retry());
-    const { receipts, failures } = await run(fake);
-    assert.equal(failures.length, 1);
-    assert.equal(receipts.length, 2);
-  });
-
-  test("an attempt that hangs is given up when its time is up, and made again", async () => {
-    const fake = fakeSource([1]);
-    const { numbers } = fake.source;
-    let asked = 0;
-    fake.source.numbers = async (query, purpose, stop) => {
-      asked += 1;
-      if (asked > 1) return await numbers(query, purpose, stop);
-      return await new Promise((_resolve, reject) => {
-        stop.addEventListener("abort", () => reject(stop.reason as Error));
-      });
-    };
-    const events: RunEvent[] = [];
-    const { receipts } = await runIntervals(
-      { ...DEFINITION, attemptMs: 20 },
-      [hour(0, 1)],
-      options,
-      dependencies(fake.source, recordingDestination(contentsOf), stageRoot),
-      (event) => void events.push(event),
-      signal,
-    );
-    assert.equal(receipts.length, 1);
-    const retried = events.find((event) => event.kind === "retrying");
-    assert.ok(retried?.error instanceof ReplayportError && retried.error.code === "load.time_limit");
-  });
-
-  test("an error that will not pass is tried once, and nothing new is begun after it", async () => {
-    const fake = fakeSource([1]);
-    fake.failAt.set(1, giveUp("source.auth"));
-    const { receipts, failures, events } = await run(fake);
-    assert.equal(failures.length, 1);
-    assert.equal(receipts.length, 0);
-    assert.deepEqual(
-      events.map(({ kind }) => kind),
-      ["started", "failed"],
-    );
-  });
-
-  test("unless it is of one batch alone", async () => {
-    const fake = fakeSource([1]);
-    fake.failAt.set(1, giveUp("load.fewer_rows"));
-    const { receipts } = await run(fake);
-    assert.equal(receipts.length, 2);
-  });
-
-  test("an abort ends the runs with its reason", async () => {
-    const leave = new AbortController();
-    const reason = new Error("stop");
-    const fake = fakeSource([1]);
-    fake.failAt.set(2, reason);
-    const events: RunEvent[] = [];
-    const running = run(fake, [hour(0, 1), hour(1, 2)], leave.signal, events);
-    leave.abort(reason);
-    await assert.rejects(running, reason);
   });
 });

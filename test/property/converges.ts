@@ -26,6 +26,10 @@ export interface Convergence {
   readonly events: number;
 }
 
+/** The story of a failure is told again with the SEED and the STORY (fast-check's `path`) that it printed. */
+const { RUNS, SEED, STORY, SHRINK } = process.env;
+const told = SEED === undefined ? {} : { seed: Number(SEED), ...(STORY === undefined ? {} : { path: STORY }) };
+
 export async function converges({ open, runs, steps, events }: Convergence): Promise<void> {
   await using engine = await embedded();
   await using replays = await replaySource(engine.client, openOptions(engine.url, "posthog"));
@@ -47,6 +51,6 @@ export async function converges({ open, runs, steps, events }: Convergence): Pro
         await rm(stage, { recursive: true, force: true });
       }
     }),
-    { numRuns: Number(process.env["RUNS"] ?? runs), endOnFailure: process.env["SHRINK"] === undefined },
+    { numRuns: Number(RUNS ?? runs), endOnFailure: SHRINK === undefined, ...told },
   );
 }

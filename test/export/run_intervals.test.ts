@@ -1,0 +1,128 @@
+/** The core: the runs of an export, with their retries. Source and destination are fakes here. */
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, suite, test } from "node:test";
+import { ReplayportError } from "../../src/errors.ts";
+import { type RunEvent, runIntervals } from "../../src/export/run_intervals.ts";
+import { contentsOf, dependencies } from "../harness/definitions.ts";
+import { recordingDestination } from "../harness/recording_destination.ts";
+import { DEFINITION, type FakeSource, fakeSource, hour } from "./fake_source.ts";
+
+const signal = AbortSignal.timeout(60_000);
+
+suite("the runs of an export", () => {
+  let stageRoot: string;
+  before(async () => {
+    stageRoot = await mkdtemp(join(tmpdir(), "replayport-test-"));
+  });
+  after(async () => await rm(stageRoot, { recursive: true, force: true }));
+  const options = {
+    covered: [],
+    replace: false,
+    allowFewer: false,
+    concurrency: 1,
+    retry: { attempts: 3, firstDelayMs: 1, longestDelayMs: 2 },
+  };
+  const run = async (
+    fake: FakeSource,
+    intervals = [hour(0, 1), hour(1, 2), hour(2, 3)],
+    stop = signal,
+    events: RunEvent[] = [],
+  ) => {
+    const destination = recordingDestination(contentsOf);
+    const result = await runIntervals(
+      DEFINITION,
+      intervals,
+      options,
+      dependencies(fake.source, destination, stageRoot),
+      (event) => void events.push(event),
+      stop,
+    );
+    return { ...result, events, destination };
+  };
+  const retry = (extra: object = {}) => new ReplayportError("busy", { code: "source.busy", remedy: "retry", ...extra });
+  const giveUp = (code: string) => new ReplayportError("no", { code, remedy: "give-up" });
+
+  test("oldest first", async () => {
+    const { receipts } = await run(fakeSource([1]));
+    assert.deepEqual(
+      receipts.map(({ interval }) => interval),
+      [hour(0, 1), hour(1, 2), hour(2, 3)],
+    );
+  });
+
+  test("an error that may pass is tried again, after the time that the other side asked for", async () => {
+    const fake = fakeSource([1]);
+    fake.failAt.set(1, retry({ retryAfterMs: 30 }));
+    const began = performance.now();
+    const { receipts, events } = await run(fake);
+    assert.equal(receipts.length, 3);
+    assert.equal(events.filter(({ kind }) => kind === "retrying").length, 1);
+    assert.ok(performance.now() - began >= 29);
+  });
+
+  test("not for ever, and the other intervals are loaded", async () => {
+    const fake = fakeSource([1]);
+    for (const attempt of [1, 2, 3]) fake.failAt.set(attempt, retry());
+    const { receipts, failures } = await run(fake);
+    assert.equal(failures.length, 1);
+    assert.equal(receipts.length, 2);
+  });
+
+  test("an attempt that hangs is given up when its time is up, and made again", async () => {
+    const fake = fakeSource([1]);
+    const { numbers } = fake.source;
+    let asked = 0;
+    fake.source.numbers = async (query, purpose, stop) => {
+      asked += 1;
+      if (asked > 1) return await numbers(query, purpose, stop);
+      return await new Promise((_resolve, reject) => {
+        stop.addEventListener("abort", () => reject(stop.reason as Error));
+      });
+    };
+    const events: RunEvent[] = [];
+    const { receipts } = await runIntervals(
+      { ...DEFINITION, attemptMs: 20 },
+      [hour(0, 1)],
+      options,
+      dependencies(fake.source, recordingDestination(contentsOf), stageRoot),
+      (event) => void events.push(event),
+      signal,
+    );
+    assert.equal(receipts.length, 1);
+    const retried = events.find((event) => event.kind === "retrying");
+    assert.ok(retried?.error instanceof ReplayportError && retried.error.code === "load.time_limit");
+  });
+
+  test("an error that will not pass is tried once, and nothing new is begun after it", async () => {
+    const fake = fakeSource([1]);
+    fake.failAt.set(1, giveUp("source.auth"));
+    const { receipts, failures, events } = await run(fake);
+    assert.equal(failures.length, 1);
+    assert.equal(receipts.length, 0);
+    assert.deepEqual(
+      events.map(({ kind }) => kind),
+      ["started", "failed"],
+    );
+  });
+
+  test("unless it is of one batch alone", async () => {
+    const fake = fakeSource([1]);
+    fake.failAt.set(1, giveUp("load.fewer_rows"));
+    const { receipts } = await run(fake);
+    assert.equal(receipts.length, 2);
+  });
+
+  test("an abort ends the runs with its reason", async () => {
+    const leave = new AbortController();
+    const reason = new Error("stop");
+    const fake = fakeSource([1]);
+    fake.failAt.set(2, reason);
+    const events: RunEvent[] = [];
+    const running = run(fake, [hour(0, 1), hour(1, 2)], leave.signal, events);
+    leave.abort(reason);
+    await assert.rejects(running, reason);
+  });
+});
