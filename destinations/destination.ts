@@ -12,6 +12,7 @@
  * 5. The receipt is committed with the data. Where `load` resolves, `receipts` and `covered` show it.
  * 6. A batch that covers the intervals of older batches takes their place: their receipts leave the ledger.
  * 7. Rows loaded == rows staged == rows of the receipt, or the load fails.
+ * 8. A staged file is released as soon as the load needs it no more, so that a large batch never lies on local disk whole.
  *
  * A destination is opened for one export. Retry, back-off, concurrency, time limits, logs and metrics belong to the core:
  * a destination rejects with a ReplayportError whose remedy is `retry` where the same load may work later.
@@ -21,7 +22,7 @@ import type { Column } from "../src/models/column.ts";
 
 export type FileFormat = "parquet" | "jsonl" | "csv";
 
-/** A file of a batch on local disk: complete, counted and hashed. Removed by the core in every ending. */
+/** A file of a batch on local disk: complete, counted and hashed. What was not released the core removes in every ending. */
 export interface StagedFile {
   /** Absolute path on this machine. */
   readonly path: string;
@@ -31,6 +32,8 @@ export interface StagedFile {
   readonly bytes: number;
   /** Hexadecimal, lower case, of the file as it lies on disk (compressed). */
   readonly sha256: string;
+  /** Removes it. Called when the destination has all of it and will not ask for it again within this load. */
+  readonly release: () => Promise<void>;
 }
 
 /** The rows of one export and one data interval, in one attempt to load them. */

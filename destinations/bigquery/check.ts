@@ -129,7 +129,8 @@ async function probeBatch(context: BigQueryContext, folder: string): Promise<Bat
   const path = join(folder, "check.jsonl");
   await writeFile(path, text);
   const sha256 = createHash("sha256").update(text).digest("hex");
-  const file: StagedFile = { path, index: 0, rows: 1, bytes: Buffer.byteLength(text), sha256 };
+  const release = async (): Promise<void> => await rm(path);
+  const file: StagedFile = { path, index: 0, rows: 1, bytes: Buffer.byteLength(text), sha256, release };
   return {
     id: `${context.export}/check`,
     export: context.export,

@@ -38,6 +38,7 @@ export async function stageFiles(
       await context.client.createTable(table, stagingResource(context, batch), signal);
     }
     await loadFile(context, batch, table, file, signal);
+    await file.release();
     rows += file.rows;
     bytes += file.bytes;
     files += 1;

@@ -17,10 +17,11 @@ export async function uploadFiles(
   signal: AbortSignal,
 ): Promise<ManifestFile[]> {
   const done: ManifestFile[] = [];
-  for await (const { index, rows, bytes, sha256, path: local } of pull(batch.files, signal)) {
+  for await (const { index, rows, bytes, sha256, path: local, release } of pull(batch.files, signal)) {
     const key = dataKey(path, batch.interval, batch.attempt, index, batch.extension);
     begun.add(key);
     await store.putFile(key, { path: local, bytes, sha256 }, signal);
+    await release();
     done.push({ key, rows, bytes, sha256 });
   }
   return done;

@@ -116,7 +116,8 @@ async function probeBatch(context: SnowflakeContext, attempt: string, folder: st
   const path = join(folder, "0.parquet");
   await writeFile(path, PROBE_FILE);
   const sha256 = createHash("sha256").update(PROBE_FILE).digest("hex");
-  const file: StagedFile = { path, index: 0, rows: 1, bytes: PROBE_FILE.length, sha256 };
+  const release = async (): Promise<void> => await rm(path);
+  const file: StagedFile = { path, index: 0, rows: 1, bytes: PROBE_FILE.length, sha256, release };
   const of = interval("2026-10-01T00:00:00Z", "2026-10-01T01:00:00Z");
   return {
     id: `check/${attempt}`,

@@ -24,12 +24,13 @@ export async function uploadFiles(
   const either = AbortSignal.any([signal, failing.signal]);
   const uploaded: Uploaded[] = [];
   const running = new Set<Promise<void>>();
-  const begin = ({ rows, bytes, sha256, path }: StagedFile): void => {
+  const begin = ({ rows, bytes, sha256, path, release }: StagedFile): void => {
     // PUT keeps the name of the local file.
     const name = basename(path);
     if (uploaded.some((other) => other.name === name)) throw new Error(`two staged files are called ${name}`);
     const upload = stage
       .put(folder, name, { path, bytes, sha256 }, either)
+      .then(release)
       .catch((error: unknown) => failing.abort(error))
       .finally(() => running.delete(upload));
     running.add(upload);

@@ -76,7 +76,8 @@ async function addFile(root: string, folder: string, incoming: Incoming, signal:
     const { bytes, sha256 } = await receive(incoming.stream, path, root, signal);
     const rows = await countRows(path, incoming.format, signal);
     if (rows !== undefined && rows !== incoming.rows) throw truncated(incoming, `${rows} rows`);
-    return { path, index: incoming.index, rows: incoming.rows, bytes, sha256 };
+    const release = async (): Promise<void> => await rm(path, { force: true });
+    return { path, index: incoming.index, rows: incoming.rows, bytes, sha256, release };
   } catch (error) {
     await rm(path, { force: true });
     if (signal.aborted) throw signal.reason;
@@ -144,7 +145,7 @@ async function diskFull(root: string, bytes: number, written: number, cause: unk
     {
       code: "stage.disk_full",
       remedy: "retry",
-      hint: "Free room there, name another folder with --stage-dir, or lower rows_per_file: two files are staged at once.",
+      hint: "Free room there, name another folder with --stage-dir, or lower rows_per_file: two to six files are staged at once.",
       cause,
     },
   );

@@ -93,7 +93,7 @@ export class Batches implements AsyncDisposable {
     );
     const bytes = await readFile(path);
     const sha256 = createHash("sha256").update(bytes).digest("hex");
-    return { path, index, rows: rows.length, bytes: bytes.length, sha256 };
+    return { path, index, rows: rows.length, bytes: bytes.length, sha256, release: async () => await rm(path) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -44,6 +44,8 @@ export type Flaw =
   | "covered differs from receipts"
   | "receipts live in the worker only"
   | "loads only the last file"
+  | "releases a file before it has read it"
+  | "keeps all files of a batch on the local disk"
   | "counts no rows"
   | "believes the counts of the stage"
   | "loads a part of a cut file"
@@ -139,7 +141,9 @@ class MemoryDestination implements Destination {
     if (flaw === "writes the receipt before the data") this.#record(batch, [], files);
     try {
       for await (const file of pull(batch.files, signal)) {
+        if (flaw === "releases a file before it has read it") await file.release();
         const rows = await this.#read(file, batch);
+        if (flaw !== "keeps all files of a batch on the local disk") await file.release();
         if (rows.length !== file.rows && flaw !== "believes the counts of the stage") {
           throw new Error(`${file.rows} rows were staged, ${rows.length} are there`);
         }

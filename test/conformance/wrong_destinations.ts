@@ -56,6 +56,8 @@ export const WRONG: Readonly<Record<Flaw, readonly string[]>> = {
   "covered differs from receipts": ["a batch without files has a receipt"],
   "receipts live in the worker only": ["another worker sees the receipt"],
   "loads only the last file": ["all files of a batch are loaded, and the receipt counts them"],
+  "releases a file before it has read it": ["all files of a batch are loaded, and the receipt counts them"],
+  "keeps all files of a batch on the local disk": ["files leave the local disk while the load goes on"],
   "counts no rows": ["all files of a batch are loaded, and the receipt counts them"],
   "believes the counts of the stage": ["a file with other rows than were staged is refused"],
   "loads a part of a cut file": ["a staged file that was cut on the local disk is refused"],

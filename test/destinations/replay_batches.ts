@@ -100,7 +100,7 @@ export class ReplayBatches implements AsyncDisposable {
     }
     const bytes = await readFile(path);
     const sha256 = createHash("sha256").update(bytes).digest("hex");
-    return { path, index: 0, rows: rows.length, bytes: bytes.length, sha256 };
+    return { path, index: 0, rows: rows.length, bytes: bytes.length, sha256, release: async () => await rm(path) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

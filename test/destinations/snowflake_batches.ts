@@ -46,7 +46,8 @@ export async function sessionBatches(): Promise<SessionBatches> {
         const counted = await connection.runAndReadAll(`SELECT COUNT(*) FROM (${select})`);
         const bytes = await readFile(path);
         const sha256 = createHash("sha256").update(bytes).digest("hex");
-        staged.push({ path, index, rows: Number(counted.getRows()[0]?.[0]), bytes: bytes.length, sha256 });
+        const rows = Number(counted.getRows()[0]?.[0]);
+        staged.push({ path, index, rows, bytes: bytes.length, sha256, release: async () => await rm(path) });
       }
       return {
         id: `${EXPORT}/${intervalName(of)}`,

@@ -1,7 +1,7 @@
 /** What networks, tokens, quotas, permissions and time limits do in the middle of a load, and that the invariants hold. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
@@ -283,7 +283,7 @@ suite("Snowflake: time limits and aborts", { skip, timeout: 600_000 }, () => {
       ...(await set.world.batch({ files: [] })),
       // oxlint-disable-next-line typescript/require-await
       files: (async function* once() {
-        yield { path, index: 0, rows: 1, bytes: bytes.length, sha256 };
+        yield { path, index: 0, rows: 1, bytes: bytes.length, sha256, release: async () => await rm(path) };
       })(),
     };
     const loading = set.world.open().load(batch, abort.signal);

@@ -181,7 +181,7 @@ function statements(): Record<string, string> {
 function jobs(): Record<string, unknown> {
   const context = contextOf({ maximumBytesBilled: 50 * 1024 ** 3, labels: { team: "Data" } });
   const { place } = context;
-  const file = { path: "", index: 0, rows: 2, bytes: 4096, sha256: "ab".repeat(32) };
+  const file = { path: "", index: 0, rows: 2, bytes: 4096, sha256: "ab".repeat(32), release: async () => undefined };
   const load = (format: FileFormat) =>
     loadConfiguration(context, batchOf(format), stagingTable(place, batchOf(format)));
   return {

@@ -165,7 +165,7 @@ suite("golden: Snowflake", () => {
       const bytes = Buffer.from(path);
       await writeFile(path, bytes);
       const sha256 = createHash("sha256").update(bytes).digest("hex");
-      staged.push({ path, index, rows: ROWS, bytes: bytes.length, sha256 });
+      staged.push({ path, index, rows: ROWS, bytes: bytes.length, sha256, release: async () => await rm(path) });
     }
     return {
       id: "replays/20261001T000000Z_20261001T010000Z",

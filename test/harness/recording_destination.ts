@@ -25,6 +25,7 @@ export function recordingDestination(
       for await (const file of batch.files) {
         files.push(file);
         contents.push(await read(file));
+        await file.release();
       }
       loaded.push({ batch, files, contents });
       const receipt = {

@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import type { StagedFile } from "../../../destinations/destination.ts";
 import { intervalName } from "../../../src/intervals/interval.ts";
 import { hours } from "../batches.ts";
 import type { Case } from "../harness.ts";
 import { inWorld, leavesNothing, ledger, receiptsOf, row, seesRows } from "../world.ts";
+
+/** More than any destination has on their way at a time. */
+const SEVERAL_FILES = 7;
 
 export const LOAD_CASES: readonly Case[] = [
   inWorld({
@@ -24,6 +29,27 @@ export const LOAD_CASES: readonly Case[] = [
       assert.equal(receipt.files, 2);
       assert.ok(receipt.bytes > 0);
       await leavesNothing(world);
+    },
+  }),
+  inWorld({
+    name: "files leave the local disk while the load goes on",
+    async run(world) {
+      const { batches, destination, signal } = world;
+      const paths: string[] = [];
+      let most = 0;
+      const there = (): number => paths.filter((path) => existsSync(path)).length;
+      async function* watched(files: AsyncIterable<StagedFile>): AsyncIterable<StagedFile> {
+        for await (const file of files) {
+          paths.push(file.path);
+          yield file;
+          most = Math.max(most, there());
+        }
+      }
+      const files = Array.from({ length: SEVERAL_FILES }, (_, index) => [row(`s${index}`, 1)]);
+      const receipt = await destination.load(await batches.batch(hours(0), files, { through: watched }), signal);
+      assert.equal(receipt.files, SEVERAL_FILES);
+      assert.ok(most < SEVERAL_FILES, `${most} files of the batch were there at a time`);
+      assert.equal(there(), 0);
     },
   }),
   inWorld({
