@@ -48,7 +48,7 @@ export interface Read {
   readonly pruneBefore: Date | undefined;
   /**
    * For a repeated reading: sessions that began before the interval's end and changed at or after this moment belong to
-   * it too. They may have been in it before, and no later batch holds them yet.
+   * it too. They may have been in it before, and no later batch is sure to hold them.
    */
   readonly carryFrom: Date | undefined;
   readonly part: Part;
