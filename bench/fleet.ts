@@ -1,24 +1,14 @@
 /** The figures of the fleet: jobs a second, and a tick over very many exports. Each comes from a process of its own. */
-import { fork } from "node:child_process";
-import { once } from "node:events";
-import { fileURLToPath } from "node:url";
 import prettyBytes from "pretty-bytes";
 import { ownRedis, redisServer } from "../test/harness/redis.ts";
+import { ask } from "./ask.ts";
 import type { FleetJob, JobsAnswer, TickAnswer } from "./jobs/fleet.ts";
 
 const EXPORTS = 10_000;
 const JOBS = { exports: 20, hours: 250 };
 
 async function measure(job: FleetJob, signal: AbortSignal): Promise<JobsAnswer | TickAnswer> {
-  const path = fileURLToPath(new URL("jobs/fleet.ts", import.meta.url));
-  const child = fork(path, [JSON.stringify(job)], { signal, execArgv: ["--expose-gc"] });
-  const ended = once(child, "exit");
-  const [answer] = (await Promise.race([once(child, "message"), ended.then(() => [undefined])])) as [
-    JobsAnswer | TickAnswer | undefined,
-  ];
-  await ended;
-  if (!answer) throw new Error(`the process for ${job.kind} failed`);
-  return answer;
+  return await ask<JobsAnswer | TickAnswer>("jobs/fleet.ts", job, signal, ["--expose-gc"]);
 }
 
 const bytes = (value: number): string => prettyBytes(Math.max(0, value), { maximumFractionDigits: 0 });
@@ -48,7 +38,7 @@ export async function measureFleet(signal: AbortSignal): Promise<string> {
   if (answer.kind === "tick") {
     lines.push(
       `- a tick over ${EXPORTS.toLocaleString("en-US")} exports: **${seconds(answer.idle)}** where nothing is due, ` +
-        `${seconds(answer.busy)} where an hour is due in each (10,000 jobs are enqueued), ${seconds(answer.first)} for the first ` +
+        `${seconds(answer.busy)} where an hour is due in each (${EXPORTS.toLocaleString("en-US")} jobs are enqueued), ${seconds(answer.first)} for the first ` +
         `one, which reads every ledger; the process grows by ${bytes(answer.grown)}, its heap by ${bytes(answer.heap)}`,
     );
   }

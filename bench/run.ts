@@ -3,12 +3,10 @@
  * them, and writes them to RESULTS.md. Options: --sessions 1000000, --repeats 3, --only engine,load,parquetjs,empty,hours,year,
  * fleet, --rows-per-file, --no-record.
  */
-import { fork } from "node:child_process";
-import { once } from "node:events";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { ask } from "./ask.ts";
 import { measureFleet } from "./fleet.ts";
 import type { Answer, Job } from "./jobs/job.ts";
 import { coreSeconds, describeMachine, peakMemory, resetPeak } from "./machine.ts";
@@ -57,16 +55,12 @@ async function measure(bench: Bench, task: Task): Promise<Measured> {
   const { pid } = bench.engine;
   await resetPeak(pid);
   const before = await coreSeconds(pid);
-  const worker = fork(fileURLToPath(new URL("worker.ts", import.meta.url)), [JSON.stringify(job)], { signal });
-  const ended = once(worker, "exit");
-  const answer = await Promise.race([once(worker, "message"), ended.then(() => [undefined])]);
-  await ended;
+  const answer = await ask<Answer>("worker.ts", job, signal);
   const enginePeak = await peakMemory(pid);
   const after = await coreSeconds(pid);
   await rm(folder, { recursive: true, force: true });
-  if (!answer[0]) throw new Error(`the worker of ${task.kind} failed`);
   const measured: Measured = {
-    ...(answer[0] as Answer),
+    ...answer,
     ...(enginePeak === undefined ? {} : { enginePeak }),
     ...(before === undefined || after === undefined ? {} : { engineCores: after - before }),
   };

@@ -1,5 +1,5 @@
 /** Does for real, on a small scale, all that a load does, and says which step did not work and what would let it. */
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +7,7 @@ import { messageOf, ReplayportError } from "../../src/errors.ts";
 import { interval } from "../../src/intervals/interval.ts";
 import type { Column } from "../../src/models/column.ts";
 import type { Batch, StagedFile } from "../destination.ts";
+import { stagedAt } from "../staged/staged_at.ts";
 import { RECEIPTS_TABLE } from "../warehouse/rows.ts";
 import { type BigQueryContext, inFull, ownDeadline } from "./context.ts";
 import { lackingPermissions } from "./errors.ts";
@@ -128,9 +129,7 @@ async function probeBatch(context: BigQueryContext, folder: string): Promise<Bat
   const text = `${JSON.stringify(row)}\n`;
   const path = join(folder, "check.jsonl");
   await writeFile(path, text);
-  const sha256 = createHash("sha256").update(text).digest("hex");
-  const release = async (): Promise<void> => await rm(path);
-  const file: StagedFile = { path, index: 0, rows: 1, bytes: Buffer.byteLength(text), sha256, release };
+  const file = await stagedAt(path, { rows: 1 });
   return {
     id: `${context.export}/check`,
     export: context.export,

@@ -4,13 +4,14 @@
  * is found as well. Tables that are there already are asked for the privileges that a load needs on them, by statements
  * that match no row.
  */
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { messageOf, ReplayportError } from "../../src/errors.ts";
 import { interval } from "../../src/intervals/interval.ts";
-import type { Batch, StagedFile } from "../destination.ts";
+import type { Batch } from "../destination.ts";
+import { stagedAt } from "../staged/staged_at.ts";
 import { ownDeadline, type SnowflakeContext } from "./context.ts";
 import { dropTable } from "./ddl.ts";
 import { isMissing } from "./errors.ts";
@@ -115,9 +116,7 @@ async function tinyLoad(context: SnowflakeContext, session: Session, signal: Abo
 async function probeBatch(context: SnowflakeContext, attempt: string, folder: string): Promise<Batch> {
   const path = join(folder, "0.parquet");
   await writeFile(path, PROBE_FILE);
-  const sha256 = createHash("sha256").update(PROBE_FILE).digest("hex");
-  const release = async (): Promise<void> => await rm(path);
-  const file: StagedFile = { path, index: 0, rows: 1, bytes: PROBE_FILE.length, sha256, release };
+  const file = await stagedAt(path, { rows: 1 });
   const of = interval("2026-10-01T00:00:00Z", "2026-10-01T01:00:00Z");
   return {
     id: `check/${attempt}`,

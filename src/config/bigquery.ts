@@ -200,9 +200,9 @@ export function checkBigQuery(definition: ExportDefinition, config: BigQueryConf
     const fix = `Write compression: ${LOADABLE[format].join(" or ")}${format === "parquet" ? "" : ", or format: parquet"}.`;
     report.add(["exports", name, "compression"], `BigQuery cannot load ${format} compressed with ${compression}`, fix);
   }
+  checkOnDelete(definition, config.onDelete, report);
   // Only ClickHouse knows the columns of a SELECT; a load says what does not fit.
   if (model.kind !== "session_replays") return;
-  checkOnDelete(definition, config.onDelete, report);
   const types = new Map(exportedColumns(selection).map((column) => [column.name, column.type]));
   const wrong = (option: Path, column: string, fits: (type: ColumnType) => boolean, fix: string): void => {
     const type = types.get(column);

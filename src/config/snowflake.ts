@@ -198,10 +198,11 @@ function authOf(input: Input, folder: string): SnowflakeAuthConfig {
   return { type: "password", password: input.password ?? "" };
 }
 
-/** LZ4 inside of Parquet is read; LZ4 around JSON Lines and CSV is not. */
+/** What only export and destination together can get wrong. */
 export function checkSnowflake(definition: ExportDefinition, config: SnowflakeConfig, report: Report): void {
   const { name, format, compression } = definition;
   checkOnDelete(definition, config.onDelete, report);
+  // LZ4 inside of Parquet is read; LZ4 around JSON Lines and CSV is not.
   if (format === "parquet" || compression !== "lz4") return;
   const fix = "Write compression: zstd, gzip, brotli or none, or format: parquet.";
   report.add(["exports", name, "compression"], `Snowflake cannot load ${format} compressed with lz4`, fix);

@@ -11,6 +11,29 @@ export interface TimeLimit {
 
 const LET_GO_MS = 180_000;
 
+export interface Deadline extends Disposable {
+  readonly signal: AbortSignal;
+}
+
+/**
+ * A signal that is aborted with `signal`, or with `error` when the time is up. It is to be disposed of, and then nothing
+ * stays: of AbortSignal.any, a listener that stays would stay for as long as `signal` does.
+ */
+export function deadline(ms: number, error: Error, signal: AbortSignal): Deadline {
+  const either = new AbortController();
+  const timer = setTimeout(() => either.abort(error), ms);
+  const abort = (): void => either.abort(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort();
+  return {
+    signal: either.signal,
+    [Symbol.dispose]: () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", abort);
+    },
+  };
+}
+
 /**
  * When the time is up the work is aborted; what it makes of that counts, be it a result. Work that does not even end then
  * is left behind: an attempt that comes to life again later changes nothing (see invariant 4 and the destinations).
@@ -20,7 +43,6 @@ export async function withinTime<Result>(
   work: (signal: AbortSignal) => Promise<Result>,
   signal: AbortSignal,
 ): Promise<Result> {
-  const late = new AbortController();
   const error = new ReplayportError(`${what} took longer than ${ms / 60_000} minutes`, {
     code: "load.time_limit",
     remedy: "retry",
@@ -30,14 +52,13 @@ export async function withinTime<Result>(
   });
   const { promise: leftBehind, reject } = Promise.withResolvers<never>();
   let letGo: NodeJS.Timeout | undefined;
-  const limit = setTimeout(() => {
-    late.abort(error);
-    letGo = setTimeout(reject, letGoMs, error);
-  }, ms);
+  using limit = deadline(ms, error, signal);
+  limit.signal.addEventListener("abort", () => {
+    if (limit.signal.reason === error) letGo = setTimeout(reject, letGoMs, error);
+  });
   try {
-    return await Promise.race([work(AbortSignal.any([signal, late.signal])), leftBehind]);
+    return await Promise.race([work(limit.signal), leftBehind]);
   } finally {
-    clearTimeout(limit);
     clearTimeout(letGo);
   }
 }

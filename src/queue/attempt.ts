@@ -59,6 +59,14 @@ export function runOf(task: Task, facts: AttemptFacts, rest: Pick<Run, "state" |
   return { id, export: name, interval, backfill, attempt, queuedAt, startedAt, worker, ...nothing, ...rest };
 }
 
+/** What every event of a run tells. */
+export function aboutRun(
+  { export: name, id: run, interval, backfill }: Task,
+  { attempt }: Pick<AttemptFacts, "attempt">,
+) {
+  return { export: name, run, interval, backfill, attempt };
+}
+
 /**
  * Resolves when the end is written down. Rejects with what `loadBatch` rejects with, or `signal.reason`; then nothing is
  * written down.
@@ -71,7 +79,7 @@ export async function runAttempt(
 ): Promise<Outcome> {
   const { state, store, events, now } = dependencies;
   const { interval, backfill } = task;
-  const event = { export: task.export, run: task.id, interval, backfill, attempt: facts.attempt };
+  const event = aboutRun(task, facts);
   const began = performance.now();
   const seconds = (): number => (performance.now() - began) / 1000;
 
@@ -105,7 +113,7 @@ async function load(
 ): Promise<Outcome> {
   const { state, store, events, now } = dependencies;
   const { interval, backfill } = task;
-  const event = { export: task.export, run: task.id, interval, backfill, attempt: facts.attempt };
+  const event = aboutRun(task, facts);
   const meter = createMeter(task, facts, dependencies, await state.seenRows(task.export, interval), seconds);
   facts.report(meter.progress("ledger"));
   const loading = await dependencies.loading(definition, meter.onProgress);
@@ -172,9 +180,7 @@ export async function cancelled(
   seconds: number,
 ): Promise<Outcome> {
   await state.addRun(runOf(task, facts, { state: "cancelled", finishedAt: now() }));
-  const { export: name, id: run, interval, backfill } = task;
-  const { attempt } = facts;
-  events.emit({ kind: "run.cancelled", export: name, run, interval, backfill, attempt, at: now(), seconds });
+  events.emit({ ...aboutRun(task, facts), kind: "run.cancelled", at: now(), seconds });
   return { kind: "cancelled" };
 }
 
@@ -222,8 +228,8 @@ function createMeter(
   let stageSeconds = 0;
   let writing: Promise<void> = Promise.resolve();
   const progress = (stage: JobProgress["stage"]): JobProgress => ({ stage, rows, bytes, files, error: undefined });
-  const { export: name, id: run, interval, backfill } = task;
-  const event = { export: name, run, interval, backfill, attempt: facts.attempt };
+  const { export: name, interval } = task;
+  const event = aboutRun(task, facts);
   const onProgress = (step: Progress): void => {
     switch (step.kind) {
       case "counted": {

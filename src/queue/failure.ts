@@ -1,5 +1,5 @@
 /** What becomes of an attempt that failed: another one, or an end that is kept, counted and told. */
-import { type AttemptDependencies, type AttemptFacts, runOf } from "./attempt.ts";
+import { type AttemptDependencies, type AttemptFacts, aboutRun, runOf } from "./attempt.ts";
 import { delayAfter, fleetError } from "./backoff.ts";
 import type { FleetError, Pause } from "./fleet.ts";
 import type { Task } from "./jobs.ts";
@@ -29,8 +29,7 @@ export async function judge(
 ): Promise<Verdict> {
   const { events, now, redact, random } = dependencies;
   const error = fleetError(thrown, now(), redact);
-  const { export: name, id: run, interval, backfill } = task;
-  const event = { export: name, run, interval, backfill, attempt: facts.attempt, seconds };
+  const event = { ...aboutRun(task, facts), seconds };
   const allowed = task.probe ? 1 : dependencies.attempts;
   if (error.remedy === "retry" && facts.attempt < allowed) {
     const delayMs = delayAfter(thrown, facts.attempt, random);

@@ -2,6 +2,7 @@
 import pLimit, { type LimitFunction } from "p-limit";
 import { ReplayportError } from "../errors.ts";
 import type { ExportDefinition } from "../export/definition.ts";
+import { deadline } from "../export/time_limit.ts";
 
 /** Ledgers of one destination that are read at the same time. */
 const READERS = 8;
@@ -26,17 +27,10 @@ export class Questions {
     const limit = this.#limits.get(destination) ?? pLimit(READERS);
     this.#limits.set(destination, limit);
     return limit(async () => {
-      // Not AbortSignal.any: where a listener stays, that stays for as long as the process lives.
-      const either = new AbortController();
-      const timer = setTimeout(() => either.abort(noAnswer(name, destination)), ANSWER_MS);
-      const abort = (): void => either.abort(signal.reason);
-      signal.addEventListener("abort", abort, { once: true });
-      if (signal.aborted) abort();
+      using late = deadline(ANSWER_MS, noAnswer(name, destination), signal);
       try {
-        return await work(either.signal);
+        return await work(late.signal);
       } finally {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", abort);
         this.#open.delete(name);
       }
     });

@@ -17,7 +17,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Job, UnrecoverableError, WaitingError, Worker } from "bullmq";
 import { ReplayportError } from "../errors.ts";
-import { type AttemptFacts, Cancelled, HandedBack, cancelled, runAttempt } from "./attempt.ts";
+import { type AttemptFacts, Cancelled, HandedBack, aboutRun, cancelled, runAttempt } from "./attempt.ts";
 import { type BackfillDependencies, feed } from "./backfills.ts";
 import { fleetError } from "./backoff.ts";
 import { type FailureDependencies, judge } from "./failure.ts";
@@ -201,9 +201,7 @@ export class BatchWorker {
   async #handBack(job: Job, token: string, task: Task, facts: AttemptFacts, seconds: number): Promise<never> {
     await job.moveToWait(token);
     const { events, now } = this.#dependencies;
-    const { export: name, id: run, interval, backfill } = task;
-    const { attempt } = facts;
-    events.emit({ kind: "run.handed_back", export: name, run, interval, backfill, attempt, at: now(), seconds });
+    events.emit({ ...aboutRun(task, facts), kind: "run.handed_back", at: now(), seconds });
     throw new WaitingError();
   }
 

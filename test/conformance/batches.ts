@@ -1,10 +1,11 @@
 /** Batches of small Parquet files, written by DuckDB. */
-import { createHash, randomBytes } from "node:crypto";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import type { Batch, StagedFile } from "../../destinations/destination.ts";
+import { stagedAt } from "../../destinations/staged/staged_at.ts";
 import { interval, intervalName, type Interval } from "../../src/intervals/interval.ts";
 import type { Column } from "../../src/models/column.ts";
 
@@ -91,9 +92,7 @@ export class Batches implements AsyncDisposable {
     await this.#connection.run(
       `COPY (SELECT * FROM (VALUES ${values.join(", ")}) AS t(${names})) TO '${path}' (FORMAT parquet)`,
     );
-    const bytes = await readFile(path);
-    const sha256 = createHash("sha256").update(bytes).digest("hex");
-    return { path, index, rows: rows.length, bytes: bytes.length, sha256, release: async () => await rm(path) };
+    return await stagedAt(path, { index, rows: rows.length });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,11 +1,12 @@
 /** Batches of rows that look like session replays, in every format that a warehouse loads. */
-import { createHash, randomBytes } from "node:crypto";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { DuckDBInstance } from "@duckdb/node-api";
 import type { Batch, FileFormat, StagedFile } from "../../destinations/destination.ts";
+import { stagedAt } from "../../destinations/staged/staged_at.ts";
 import { intervalName, type Interval } from "../../src/intervals/interval.ts";
 import type { Column } from "../../src/models/column.ts";
 import { EXPORT } from "../conformance/batches.ts";
@@ -98,9 +99,7 @@ export class ReplayBatches implements AsyncDisposable {
       const text = `${lines.join("\n")}\n`;
       await writeFile(path, gzip ? gzipSync(text) : text);
     }
-    const bytes = await readFile(path);
-    const sha256 = createHash("sha256").update(bytes).digest("hex");
-    return { path, index: 0, rows: rows.length, bytes: bytes.length, sha256, release: async () => await rm(path) };
+    return await stagedAt(path, { rows: rows.length });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,10 +1,11 @@
 /** Batches of any columns, their files written by DuckDB. */
-import { createHash, randomBytes } from "node:crypto";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import type { Batch, FileFormat, StagedFile } from "../../destinations/destination.ts";
+import { stagedAt } from "../../destinations/staged/staged_at.ts";
 import { intervalName, type Interval } from "../../src/intervals/interval.ts";
 import type { Column } from "../../src/models/column.ts";
 import { EXPORT, hours } from "../conformance/batches.ts";
@@ -44,10 +45,7 @@ export async function sessionBatches(): Promise<SessionBatches> {
         const path = join(folder, `${attempt}.${index}${extension}`);
         await connection.run(`COPY (${select}) TO '${path}' (${COPY_OPTIONS[format](extension)})`);
         const counted = await connection.runAndReadAll(`SELECT COUNT(*) FROM (${select})`);
-        const bytes = await readFile(path);
-        const sha256 = createHash("sha256").update(bytes).digest("hex");
-        const rows = Number(counted.getRows()[0]?.[0]);
-        staged.push({ path, index, rows, bytes: bytes.length, sha256, release: async () => await rm(path) });
+        staged.push(await stagedAt(path, { index, rows: Number(counted.getRows()[0]?.[0]) }));
       }
       return {
         id: `${EXPORT}/${intervalName(of)}`,

@@ -1,10 +1,10 @@
 /** What networks, tokens, quotas, permissions and time limits do in the middle of a load, and that the invariants hold. */
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
-import { rm, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
+import { stagedAt } from "../../destinations/staged/staged_at.ts";
 import type { Batch } from "../../destinations/destination.ts";
 import type { SnowflakeOptions } from "../../destinations/snowflake/index.ts";
 import { ReplayportError } from "../../src/errors.ts";
@@ -274,16 +274,15 @@ suite("Snowflake: time limits and aborts", { skip, timeout: 600_000 }, () => {
   test("an abort during an upload leaves no file that arrives later", async () => {
     await using set = await setting();
     const path = join(set.world.folder, "large.parquet");
-    const bytes = Buffer.alloc(256 * 1024 * 1024);
-    await writeFile(path, bytes);
-    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    await writeFile(path, Buffer.alloc(256 * 1024 * 1024));
+    const file = await stagedAt(path, { rows: 1 });
     const abort = new AbortController();
     const reason = new Error("the worker is to stop");
     const batch: Batch = {
       ...(await set.world.batch({ files: [] })),
       // oxlint-disable-next-line typescript/require-await
       files: (async function* once() {
-        yield { path, index: 0, rows: 1, bytes: bytes.length, sha256, release: async () => await rm(path) };
+        yield file;
       })(),
     };
     const loading = set.world.open().load(batch, abort.signal);

@@ -4,12 +4,12 @@
  * against Snowflake's documentation; docs/snowflake.md says which page for which statement. `UPDATE_GOLDEN=1` writes it anew.
  */
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import type { Batch, Destination, StagedFile } from "../../destinations/destination.ts";
+import { stagedAt } from "../../destinations/staged/staged_at.ts";
 import { openSnowflakeOn, type SnowflakeOptions } from "../../destinations/snowflake/index.ts";
 import { LOCK_COLUMNS } from "../../destinations/snowflake/ddl.ts";
 import { PROBE_ROW } from "../../destinations/snowflake/probe_file.ts";
@@ -162,10 +162,8 @@ suite("golden: Snowflake", () => {
     const staged: StagedFile[] = [];
     for (let index = 0; index < files; index += 1) {
       const path = join(folder, `k3v9x0q1m2zt.${index}${extension}`);
-      const bytes = Buffer.from(path);
-      await writeFile(path, bytes);
-      const sha256 = createHash("sha256").update(bytes).digest("hex");
-      staged.push({ path, index, rows: ROWS, bytes: bytes.length, sha256, release: async () => await rm(path) });
+      await writeFile(path, path);
+      staged.push(await stagedAt(path, { index, rows: ROWS }));
     }
     return {
       id: "replays/20261001T000000Z_20261001T010000Z",
