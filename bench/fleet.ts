@@ -1,6 +1,6 @@
 /** The figures of the fleet: jobs a second, and a tick over very many exports. Each comes from a process of its own. */
 import prettyBytes from "pretty-bytes";
-import { ownRedis, redisServer } from "../test/harness/redis.ts";
+import { ownRedis, redisServer } from "../test/support/redis.ts";
 import { ask } from "./ask.ts";
 import type { FleetJob, JobsAnswer, TickAnswer } from "./jobs/fleet.ts";
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { engineSql } from "../src/demo/engine_sql.ts";
 import { insertSessions } from "../src/demo/generate.ts";
 import { createReplayTables } from "../src/demo/replay_table.ts";
-import { type Embedded, startEmbedded } from "../src/source/embedded/start.ts";
+import { type Embedded, startEmbedded } from "../src/clickhouse_server/start.ts";
 
 const DATABASE = "posthog";
 export const FROM = new Date("2025-10-01T00:00:00Z");

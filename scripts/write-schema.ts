@@ -4,7 +4,7 @@
  * `node scripts/write-schema.ts` writes it; with `--check` it only tells whether the file is current, and exits 1 if not.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { configJsonSchema } from "../src/config/json_schema.ts";
+import { configJsonSchema } from "../src/config/problems/json_schema.ts";
 
 const file = new URL("../schema/schedules.json", import.meta.url);
 const wanted = `${JSON.stringify(configJsonSchema(), undefined, 2)}\n`;

@@ -2,7 +2,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Parameter } from "../../src/models/model.ts";
-import { formatSettings, limitSettings } from "../../src/source/settings.ts";
+import { formatSettings, limitSettings } from "../../src/clickhouse/settings.ts";
 import { type Job, type Outcome, neverAborted, open, readOf } from "./job.ts";
 
 export async function engineAlone(job: Job): Promise<Outcome> {

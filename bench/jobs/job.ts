@@ -9,7 +9,7 @@ import type { LoadDependencies } from "../../src/export/load_batch.ts";
 import type { Source } from "../../src/export/source.ts";
 import { type Interval, interval } from "../../src/intervals/interval.ts";
 import type { Read } from "../../src/models/model.ts";
-import { openSource } from "../../src/source/open_source.ts";
+import { openSource } from "../../src/clickhouse/open_source.ts";
 
 interface Common {
   /** The schedules.yaml with the one export of the bench. */
@@ -92,5 +92,5 @@ export function dependencies(opened: Opened, destination: Destination, folder: s
 
 /** What loadBatch asks for when it reads an old interval as one file. */
 export function readOf(of: Interval, part: Read["part"]): Read {
-  return { interval: of, exportedAt: new Date(), pruneBefore: undefined, carryFrom: undefined, part };
+  return { interval: of, exportedAt: new Date(), pruneBefore: undefined, alsoChangedSince: undefined, part };
 }

@@ -7,7 +7,7 @@ import { messageOf, ReplayportError } from "../../src/errors.ts";
 import { interval } from "../../src/intervals/interval.ts";
 import type { Column } from "../../src/models/column.ts";
 import type { Batch, StagedFile } from "../destination.ts";
-import { stagedAt } from "../staged/staged_at.ts";
+import { stagedFile } from "../files/staged_file.ts";
 import { RECEIPTS_TABLE } from "../warehouse/rows.ts";
 import { type BigQueryContext, inFull, ownDeadline } from "./context.ts";
 import { lackingPermissions } from "./errors.ts";
@@ -129,7 +129,7 @@ async function probeBatch(context: BigQueryContext, folder: string): Promise<Bat
   const text = `${JSON.stringify(row)}\n`;
   const path = join(folder, "check.jsonl");
   await writeFile(path, text);
-  const file = await stagedAt(path, { rows: 1 });
+  const file = await stagedFile(path, { rows: 1 });
   return {
     id: `${context.export}/check`,
     export: context.export,

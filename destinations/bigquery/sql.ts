@@ -1,4 +1,4 @@
-/** How SQL is written, and the statements of tables and ledger. Pure. test/golden/bigquery holds every statement literally. */
+/** How SQL is written, and the statements of tables and ledger. Pure. test/destinations/bigquery/golden holds every statement literally. */
 import type { Interval } from "../../src/intervals/interval.ts";
 import type { Column } from "../../src/models/column.ts";
 import { RECEIPT_COLUMNS } from "../warehouse/rows.ts";

@@ -3,7 +3,7 @@ import { setTimeout } from "node:timers/promises";
 import { ReplayportError } from "../../src/errors.ts";
 import { describeInterval } from "../../src/intervals/interval.ts";
 import type { Batch, StagedFile } from "../destination.ts";
-import { pull } from "../staged/pull.ts";
+import { pull } from "../files/pull.ts";
 import type { BigQueryContext } from "./context.ts";
 import { jobError } from "./errors.ts";
 import { failed, runJob } from "./jobs.ts";

@@ -3,7 +3,7 @@ import type { Batch } from "../destination.ts";
 import type { LakeContext } from "./context.ts";
 import { dataKey } from "./layout.ts";
 import type { ManifestFile } from "./manifest.ts";
-import { pull } from "../staged/pull.ts";
+import { pull } from "../files/pull.ts";
 
 /**
  * One file after the other: the core extracts the next one meanwhile, and a large file goes up in parallel parts. Every key

@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { messageOf, ReplayportError } from "../../src/errors.ts";
 import { interval } from "../../src/intervals/interval.ts";
 import type { Batch } from "../destination.ts";
-import { stagedAt } from "../staged/staged_at.ts";
+import { stagedFile } from "../files/staged_file.ts";
 import { ownDeadline, type SnowflakeContext } from "./context.ts";
 import { dropTable } from "./ddl.ts";
 import { isMissing } from "./errors.ts";
@@ -116,7 +116,7 @@ async function tinyLoad(context: SnowflakeContext, session: Session, signal: Abo
 async function probeBatch(context: SnowflakeContext, attempt: string, folder: string): Promise<Batch> {
   const path = join(folder, "0.parquet");
   await writeFile(path, PROBE_FILE);
-  const file = await stagedAt(path, { rows: 1 });
+  const file = await stagedFile(path, { rows: 1 });
   const of = interval("2026-10-01T00:00:00Z", "2026-10-01T01:00:00Z");
   return {
     id: `check/${attempt}`,

@@ -1,6 +1,6 @@
 /** A stage of the user's over a bucket: files go to the bucket itself, and COPY reads them through the stage. */
 import { S3Store } from "../store/s3_store.ts";
-import type { LocalFile } from "../staged/read_staged.ts";
+import type { LocalFile } from "../files/read_staged.ts";
 import type { Store } from "../store/store.ts";
 import { folded, quoted, text } from "./identifiers.ts";
 import { schemaPath, type Names } from "./names.ts";

@@ -1,6 +1,6 @@
 /** Where files lie between this machine and COPY: an internal stage, reached by PUT. */
 import { ReplayportError } from "../../src/errors.ts";
-import { type LocalFile, readStaged } from "../staged/read_staged.ts";
+import { type LocalFile, readStaged } from "../files/read_staged.ts";
 import { folded, quoted, text } from "./identifiers.ts";
 import { schemaPath, type Names } from "./names.ts";
 import { reaching } from "./ddl.ts";

@@ -1,7 +1,7 @@
 /** Brings the files of a batch to the stage, several at a time. */
 import { basename } from "node:path";
 import type { Batch, StagedFile } from "../destination.ts";
-import { pull } from "../staged/pull.ts";
+import { pull } from "../files/pull.ts";
 import type { Stage } from "./stage.ts";
 
 /** The driver sends one file in one request, so more of them fill a line that one does not. */

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { link, lstat, mkdir, open, readdir, readFile, rename, rm, rmdir, unlink } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { diskError } from "./disk_errors.ts";
-import { type LocalFile, readStaged } from "../staged/read_staged.ts";
+import { type LocalFile, readStaged } from "../files/read_staged.ts";
 import type { ListOptions, Store, StoredObject, Unfinished } from "./store.ts";
 
 const CHUNK_BYTES = 1024 * 1024;

@@ -11,7 +11,7 @@ import type { S3Bucket } from "./s3_options.ts";
 import { abortUpload, uploadParts } from "./s3_multipart.ts";
 import { DEFAULT_PART_BYTES, partBytesFor } from "./s3_part_size.ts";
 import { openS3Session, type S3Session } from "./s3_session.ts";
-import { type LocalFile, readStaged } from "../staged/read_staged.ts";
+import { type LocalFile, readStaged } from "../files/read_staged.ts";
 import type { ListOptions, Store, StoredObject, Unfinished } from "./store.ts";
 
 /** What one DeleteObjects request takes. */

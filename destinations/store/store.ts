@@ -1,4 +1,4 @@
-import type { LocalFile } from "../staged/read_staged.ts";
+import type { LocalFile } from "../files/read_staged.ts";
 
 export interface StoredObject {
   readonly key: string;

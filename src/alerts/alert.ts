@@ -7,7 +7,7 @@
  * An alert is told when it begins, again when it has gone on for `repeatAfterMs`, and once more when it is over. What was
  * told is kept in memory; claims in once.ts keep other schedulers, and this one after a restart, from telling it as well.
  */
-import type { Backfill, ExportStatus, FleetError } from "../queue/fleet.ts";
+import type { Backfill, ExportStatus, FleetError } from "../fleet/fleet.ts";
 
 /**
  * - `failed`: an interval of an export failed for good; over when one was loaded and none is held, or somebody resumed it

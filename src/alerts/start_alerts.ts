@@ -1,8 +1,8 @@
 /** Looks at the fleet now and then, and at once when something happened in this process; tells what is new. */
-import type { Fleet, FleetEvent } from "../queue/fleet.ts";
+import type { Fleet, FleetEvent } from "../fleet/fleet.ts";
 import { decide, type FleetView, type Limits, type Told } from "./alert.ts";
 import { type MessageFormat, messageOfAlerts } from "./message.ts";
-import { claimAlerts, toldByOthers } from "./once.ts";
+import { claimAlerts, toldByOthers } from "./dedupe.ts";
 import { post, type Wait, wait } from "./post.ts";
 
 export interface AlertOptions extends Limits {

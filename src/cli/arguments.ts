@@ -1,6 +1,6 @@
 /** Options that several commands take apart in the same way. */
 import { InvalidArgumentError } from "commander";
-import { parseMoment } from "../config/times.ts";
+import { parseTime } from "../config/values/times.ts";
 import { ReplayportError } from "../errors.ts";
 
 export function wholeNumber(text: string): number {
@@ -18,7 +18,7 @@ export function portNumber(text: string): number {
 
 /** A date (midnight in the time zone) or a time with its zone. */
 export function moment(text: string, timezone: string, option: string): Date {
-  const parsed = parseMoment(text, timezone);
+  const parsed = parseTime(text, timezone);
   if ("value" in parsed && parsed.value.at.getTime() % 1000 === 0) return parsed.value.at;
   throw new ReplayportError(`${option} is not a time: "${text}"`, {
     code: "usage.time",

@@ -9,7 +9,7 @@ import { ReplayportError } from "../errors.ts";
 import type { ExportDefinition } from "../export/definition.ts";
 import type { LoadDependencies } from "../export/load_batch.ts";
 import type { Source } from "../export/source.ts";
-import { openSource } from "../source/open_source.ts";
+import { openSource } from "../clickhouse/open_source.ts";
 import { VERSION } from "../version.ts";
 import type { CliEnvironment, GlobalOptions } from "./environment.ts";
 import { type Logger, createLogger } from "./log.ts";

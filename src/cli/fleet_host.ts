@@ -1,9 +1,9 @@
 /** Opens the fleet for a command: the config's Redis, with what the context knows of source and destinations. */
 import { readFile } from "node:fs/promises";
 import { ReplayportError } from "../errors.ts";
-import type { Backfill, FleetEvent } from "../queue/fleet.ts";
-import type { OpenFleet } from "../queue/open_fleet.ts";
-import type { RedisOptionsOfFleet } from "../queue/redis.ts";
+import type { Backfill, FleetEvent } from "../fleet/fleet.ts";
+import type { OpenFleet } from "../fleet/redis_fleet.ts";
+import type { RedisOptionsOfFleet } from "../fleet/redis/client.ts";
 import { VERSION } from "../version.ts";
 import { Context } from "./context.ts";
 import type { CliEnvironment, GlobalOptions } from "./environment.ts";
@@ -41,7 +41,7 @@ export async function openFleetHost(cli: CliEnvironment, options: GlobalOptions)
   const { log, config } = context;
   try {
     // Only the commands of the fleet wait for the queue's packages to be loaded.
-    const { openFleet } = await import("../queue/open_fleet.ts");
+    const { openFleet } = await import("../fleet/redis_fleet.ts");
     const fleet = await openFleet(
       {
         redis: await redisOf(context),

@@ -1,5 +1,5 @@
 /** The processes that go on until they are told to stop: scheduler, worker, or both in one. */
-import { parseDuration } from "../config/units.ts";
+import { parseDuration } from "../config/values/units.ts";
 import { wrongUse } from "./arguments.ts";
 import type { CliEnvironment, GlobalOptions } from "./environment.ts";
 import { logEvent, openFleetHost, untilAborted } from "./fleet_host.ts";

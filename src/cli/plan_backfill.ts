@@ -5,7 +5,7 @@ import { readCoverage } from "../export/ledger.ts";
 import { type Density, type Join, planBackfill } from "../intervals/backfill.ts";
 import type { Interval } from "../intervals/interval.ts";
 import { type JoinUnit, unitSchedule } from "../intervals/schedule.ts";
-import type { BackfillRequest } from "../queue/fleet.ts";
+import type { BackfillRequest } from "../fleet/fleet.ts";
 import type { Context } from "./context.ts";
 
 const HOUR_MS = 3_600_000;
@@ -32,7 +32,7 @@ export async function readDensity(
 ): Promise<Density[] | undefined> {
   const source = await context.source();
   const model = await source.model(definition, signal);
-  const query = model.density(range);
+  const query = model.countPerHour(range);
   if (!query) return undefined;
   const purpose = { export: definition.name, interval: range, limits: definition.limits };
   const hours = await source.numbers(query, purpose, signal);

@@ -1,6 +1,6 @@
 /** Where people are told of what needs them. */
 import * as z from "zod";
-import { duration, parsed } from "./fields.ts";
+import { duration, parsed } from "./values/fields.ts";
 
 export interface AlertsConfig {
   /** A secret: whoever knows it can post. */

@@ -10,13 +10,13 @@ import {
 } from "../export/definition.ts";
 import type { Sweep } from "../intervals/due.ts";
 import { parseSchedule, type Schedule, SCHEDULE_FORMS } from "../intervals/schedule.ts";
-import type { Path } from "./path.ts";
-import { checkTemplate } from "./places.ts";
-import type { Report } from "./problems.ts";
-import { type Columns, resolveConditions, resolveRules } from "./rules.ts";
+import type { Path } from "./problems/path.ts";
+import { checkTemplate } from "./path_collisions.ts";
+import type { Report } from "./problems/problems.ts";
+import { type Columns, resolveConditions, resolveRules } from "./column_rules.ts";
 import { DEFAULT_LIMITS, DEFAULT_PATH, type ExportInput, type LimitsInput } from "./schema.ts";
-import { nearest, suggestion } from "./suggest.ts";
-import { parseMoment } from "./times.ts";
+import { nearest, suggestion } from "./problems/suggest.ts";
+import { parseTime } from "./values/times.ts";
 
 /** What an export shares with the others. */
 export interface Shared {
@@ -58,7 +58,7 @@ function resolveSchedule(text: string | undefined, timezone: string, path: Path,
 
 function resolveStart(text: string | undefined, timezone: string, path: Path, report: Report): Date | undefined {
   if (text === undefined) return undefined;
-  const moment = parseMoment(text, timezone);
+  const moment = parseTime(text, timezone);
   if (!("value" in moment)) {
     report.add(path, moment.problem, moment.fix);
     return undefined;

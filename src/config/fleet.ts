@@ -1,8 +1,8 @@
 /** Redis, and how the fleet works: needed by `scheduler`, `worker` and `serve` only. */
 import { resolve } from "node:path";
 import * as z from "zod";
-import { duration, parsed, text } from "./fields.ts";
-import { type RedisAddress, parseRedisUrl, REDIS_URL_PATTERN } from "./redis_url.ts";
+import { duration, parsed, text } from "./values/fields.ts";
+import { type RedisAddress, parseRedisUrl, REDIS_URL_PATTERN } from "./values/redis_url.ts";
 
 export interface RedisConfig extends RedisAddress {
   /** What every key begins with, in braces: a Cluster then keeps all of them on one node. */

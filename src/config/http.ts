@@ -1,6 +1,6 @@
 /** The HTTP side: API, metrics, health and the dashboard. */
 import * as z from "zod";
-import { text } from "./fields.ts";
+import { text } from "./values/fields.ts";
 
 export interface HttpConfig {
   readonly host: string;

@@ -2,8 +2,8 @@ import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { messageOf, ReplayportError } from "../errors.ts";
 import { type Config, parseConfig } from "./config.ts";
-import type { Environment } from "./env.ts";
-import { formatProblems } from "./problems.ts";
+import type { Environment } from "./values/env.ts";
+import { formatProblems } from "./problems/problems.ts";
 
 export type { Config };
 

@@ -7,14 +7,14 @@ import { COMPRESSIONS } from "../export/definition.ts";
 import { SCHEDULE_FORMS } from "../intervals/schedule.ts";
 import { SESSION_REPLAYS } from "../models/session_replays.ts";
 import { alertsSchema } from "./alerts.ts";
-import { destinationSchema } from "./destinations.ts";
-import { duration, httpUrl, name, parsed, size, text } from "./fields.ts";
+import { destinationSchema } from "./destinations/destinations.ts";
+import { duration, httpUrl, name, parsed, size, text } from "./values/fields.ts";
 import { fleetSchema, redisSchema } from "./fleet.ts";
 import { httpSchema } from "./http.ts";
 import { sourceSchema } from "./source.ts";
 import { telemetrySchema } from "./telemetry.ts";
-import { isTimezone } from "./times.ts";
-import { nearest } from "./suggest.ts";
+import { isTimezone } from "./values/times.ts";
+import { nearest } from "./problems/suggest.ts";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;

@@ -1,6 +1,6 @@
 /** Which values no message and no log may show. */
-import type { SubstitutedTree } from "./env.ts";
-import { isRecord, type Path } from "./path.ts";
+import type { SubstitutedTree } from "./values/env.ts";
+import { isRecord, type Path } from "./problems/path.ts";
 
 const SECRET_NAME = /passw|passphrase|secret|token|salt|credential|private_?key|access_?key|api_?key|webhook/i;
 

@@ -1,7 +1,7 @@
 /** Where replays are read from: a ClickHouse server, or the embedded engine. */
 import { resolve } from "node:path";
 import * as z from "zod";
-import { duration, httpUrl, text } from "./fields.ts";
+import { duration, httpUrl, text } from "./values/fields.ts";
 
 const DEFAULT_TABLE = "session_replay_events";
 

@@ -1,6 +1,6 @@
 /** Where traces of runs go. */
 import * as z from "zod";
-import { httpUrl, text } from "./fields.ts";
+import { httpUrl, text } from "./values/fields.ts";
 
 export interface TelemetryConfig {
   /** An OTLP/HTTP collector, without `/v1/traces`. Undefined: as OTEL_EXPORTER_OTLP_ENDPOINT says, else no traces. */

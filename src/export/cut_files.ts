@@ -19,7 +19,7 @@ export async function cutFiles(
   purpose: QueryPurpose,
   signal: AbortSignal,
 ): Promise<Part[]> {
-  const query = files > 1 ? model.cuts(read, sessions, files) : undefined;
+  const query = files > 1 ? model.splitPoints(read, sessions, files) : undefined;
   if (query === undefined) return Array.from({ length: files }, (_, index) => ({ index, of: files }));
   return partsBetween(await source.texts(query, purpose, signal));
 }

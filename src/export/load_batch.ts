@@ -61,18 +61,24 @@ export async function loadBatch(
   const { source, destination, now } = dependencies;
   const readAt = now();
   const attempt = dependencies.newAttempt();
-  const { version } = await source.facts(signal);
+  const { version } = await source.info(signal);
   const model = await source.model(definition, signal);
   const mark = fingerprint(definition, model.columns);
   const reload = options.covered.some((one) => contains(interval, one.interval));
   const previous = reload ? await receiptsWithin(destination, interval, mark, signal) : [];
-  const carried = await carryFrom(definition, destination, interval, reload ? options.covered : undefined, signal);
+  const carried = await alsoChangedSince(
+    definition,
+    destination,
+    interval,
+    reload ? options.covered : undefined,
+    signal,
+  );
   const read = {
     interval,
     exportedAt: readAt,
     // Rows that merge also move to their earliest beginning: with the bound, a repeated reading might miss what it has.
     pruneBefore: carried === undefined ? pruneBound(definition, interval, readAt) : undefined,
-    carryFrom: carried,
+    alsoChangedSince: carried,
   };
   const purpose = { export: definition.name, interval, limits: definition.limits };
   const [counted] = await source.numbers(model.count(read), purpose, signal);
@@ -141,7 +147,7 @@ export async function loadBatch(
  * before the row came that moved the session. See docs/adr/0003-a-reload-carries-along.md
  * @param covered of a repeated reading
  */
-async function carryFrom(
+async function alsoChangedSince(
   { sweep }: ExportDefinition,
   destination: Destination,
   interval: Interval,
@@ -232,7 +238,7 @@ async function refuseFewer(
   source: Source,
   signal: AbortSignal,
 ): Promise<void> {
-  const query = model.moved(read);
+  const query = model.countMovedSince(read);
   if (query === undefined) return;
   const purpose = { export: definition.name, interval, limits: definition.limits };
   const [moved] = await source.numbers(query, purpose, signal);

@@ -1,4 +1,4 @@
-/** What the core asks of a source. `src/source` answers it with ClickHouse over HTTP. */
+/** What the core asks of a source. `src/clickhouse` answers it with ClickHouse over HTTP. */
 import type { Readable } from "node:stream";
 import type { FileFormat } from "../../destinations/destination.ts";
 import type { Interval } from "../intervals/interval.ts";
@@ -20,7 +20,7 @@ export interface Extract {
   readonly rows: number;
 }
 
-export interface SourceFacts {
+export interface SourceInfo {
   /** For people: `http://localhost:8123, database posthog`. No secret. */
   readonly name: string;
   readonly version: string;
@@ -28,7 +28,7 @@ export interface SourceFacts {
 
 /** Every member rejects with ReplayportError, or with `signal.reason`. */
 export interface Source extends AsyncDisposable {
-  facts(signal: AbortSignal): Promise<SourceFacts>;
+  info(signal: AbortSignal): Promise<SourceInfo>;
   /** The model as this source offers it. Rejects where a table or a needed column is missing. */
   model(definition: ExportDefinition, signal: AbortSignal): Promise<Model>;
   /** Runs a query whose few rows hold whole numbers. */

@@ -50,7 +50,7 @@ export interface Read {
    * For a repeated reading: sessions that began before the interval's end and changed at or after this moment belong to
    * it too. They may have been in it before, and no later batch is sure to hold them.
    */
-  readonly carryFrom: Date | undefined;
+  readonly alsoChangedSince: Date | undefined;
   readonly part: Part;
 }
 
@@ -78,9 +78,9 @@ export interface Model {
    * Rows of `cut`, by their bytes: keys that cut about so many sessions into so many parts of about one size. Undefined
    * for a model that cuts by `index` and `of` alone.
    */
-  cuts(read: Omit<Read, "part">, sessions: number, files: number): Query | undefined;
+  splitPoints(read: Omit<Read, "part">, sessions: number, files: number): Query | undefined;
   /** Rows of `hour` and `sessions`: what changed in each hour of a range. Undefined where the model cannot tell. */
-  density(range: Interval): Query | undefined;
+  countPerHour(range: Interval): Query | undefined;
   /** One row, `sessions`: sessions that began before the interval's end and changed after it: they moved on. */
-  moved(read: Omit<Read, "part">): Query | undefined;
+  countMovedSince(read: Omit<Read, "part">): Query | undefined;
 }

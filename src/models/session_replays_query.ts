@@ -49,11 +49,11 @@ export function sessionReplays(table: ReplayTable, selection: Selection): Model 
   const used = SESSION_REPLAYS.filter(({ name }) => wanted.has(name));
   const reads = new Set<ReadName>(used.flatMap(({ uses }) => uses));
 
-  const changed = ({ pruneBefore, carryFrom }: Pick<Read, "pruneBefore" | "carryFrom">): string => {
+  const changed = ({ pruneBefore, alsoChangedSince }: Pick<Read, "pruneBefore" | "alsoChangedSince">): string => {
     const moved =
-      carryFrom === undefined
+      alsoChangedSince === undefined
         ? ""
-        : " OR (_timestamp >= {carry_from:DateTime('UTC')} AND min_first_timestamp < {interval_end:DateTime('UTC')})";
+        : " OR (_timestamp >= {also_changed_since:DateTime('UTC')} AND min_first_timestamp < {interval_end:DateTime('UTC')})";
     const prune = pruneBefore === undefined ? "" : " AND min_first_timestamp >= {prune_before:DateTime64(6, 'UTC')}";
     return (
       `${team.sql} AND ((_timestamp >= {interval_start:DateTime('UTC')} ` +
@@ -65,7 +65,7 @@ export function sessionReplays(table: ReplayTable, selection: Selection): Model 
     interval_start: secondParameter(read.interval.start),
     interval_end: secondParameter(read.interval.end),
     ...(read.pruneBefore ? { prune_before: timeParameter(read.pruneBefore) } : {}),
-    ...(read.carryFrom ? { carry_from: secondParameter(read.carryFrom) } : {}),
+    ...(read.alsoChangedSince ? { also_changed_since: secondParameter(read.alsoChangedSince) } : {}),
   });
 
   const rows = (read: Read, shape: TextShape): Query => {
@@ -122,7 +122,7 @@ WHERE ${where.sql}`,
     }),
     // By ranges, since PostHog's ids begin with their time and the table is sorted by day: ClickHouse passes over the
     // values of the other parts' rows. A remainder of a hash would have it read all of them for each part.
-    cuts: (read, sessions, files) => ({
+    splitPoints: (read, sessions, files) => ({
       sql: `SELECT sample[intDiv(length(sample) * cut_number, {files:UInt32}) + 1] AS cut
 FROM (SELECT arraySort(groupUniqArray(session_id)) AS sample FROM ${from}
   WHERE ${changed(read)} AND cityHash64(session_id) % {sample_of:UInt64} = 0)
@@ -133,12 +133,12 @@ ARRAY JOIN range(1, {files:UInt32}) AS cut_number ORDER BY cut_number`,
         sample_of: Math.max(1, Math.floor(sessions / (files * SAMPLED_OF_A_PART))),
       },
     }),
-    density: (range) => ({
+    countPerHour: (range) => ({
       sql: `SELECT toUnixTimestamp(toStartOfHour(_timestamp, 'UTC')) AS hour, toUInt64(uniq(team_id, session_id)) AS sessions
-FROM ${from} WHERE ${changed({ pruneBefore: undefined, carryFrom: undefined })} GROUP BY hour ORDER BY hour`,
-      parameters: bounds({ interval: range, pruneBefore: undefined, carryFrom: undefined }),
+FROM ${from} WHERE ${changed({ pruneBefore: undefined, alsoChangedSince: undefined })} GROUP BY hour ORDER BY hour`,
+      parameters: bounds({ interval: range, pruneBefore: undefined, alsoChangedSince: undefined }),
     }),
-    moved: (read) => ({
+    countMovedSince: (read) => ({
       sql:
         `SELECT toUInt64(uniqExact(team_id, session_id)) AS sessions FROM ${from} WHERE ${team.sql} ` +
         "AND _timestamp >= {interval_end:DateTime('UTC')} AND min_first_timestamp < {interval_end:DateTime('UTC')}",

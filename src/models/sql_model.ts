@@ -157,10 +157,10 @@ ${sql}
     columns,
     rows,
     // What a key's values mean, and whether ranges of them save any reading, is the SELECT's author's to know.
-    cuts: () => undefined,
+    splitPoints: () => undefined,
     count: (read) => ({ sql: `SELECT count() AS sessions FROM (\n${sql}\n)`, parameters: bounds(read) }),
-    density: () => undefined,
-    moved: () => undefined,
+    countPerHour: () => undefined,
+    countMovedSince: () => undefined,
   };
 }
 

@@ -12,7 +12,7 @@ import {
   trace,
   type Tracer,
 } from "@opentelemetry/api";
-import type { FleetEvent, FleetListener } from "../queue/fleet.ts";
+import type { FleetEvent, FleetListener } from "../fleet/fleet.ts";
 
 type RunEvent = Extract<FleetEvent, { readonly run: string; readonly attempt: number }>;
 

@@ -1,5 +1,5 @@
 /** Traces of this process' runs. The packages of OpenTelemetry are loaded here and only when there is somewhere to send to. */
-import type { Fleet } from "../queue/fleet.ts";
+import type { Fleet } from "../fleet/fleet.ts";
 import { VERSION } from "../version.ts";
 import type { TraceTarget } from "./endpoint.ts";
 

@@ -4,7 +4,7 @@ import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
 import { matchedRoutes } from "hono/route";
 import { secureHeaders } from "hono/secure-headers";
-import type { Fleet } from "../queue/fleet.ts";
+import type { Fleet } from "../fleet/fleet.ts";
 import { Auth, type AuthOptions } from "./auth.ts";
 import { addDashboard, askForToken } from "./dashboard.ts";
 import { answerError, errorBody, invalidRequest } from "./errors.ts";

@@ -1,7 +1,7 @@
 /** The dashboard: one page, rendered here, without a script; it reads, and never changes anything. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import type { Fleet } from "../queue/fleet.ts";
+import type { Fleet } from "../fleet/fleet.ts";
 import { messageOf } from "../errors.ts";
 import type { Auth } from "./auth.ts";
 import { dashboardPage, type Snapshot } from "./page/dashboard_page.ts";

@@ -1,6 +1,6 @@
 /** `/healthz`: the process lives. `/readyz`: it can do its work. Both are open, so they name no host and no reason. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
-import type { Fleet } from "../queue/fleet.ts";
+import type { Fleet } from "../fleet/fleet.ts";
 
 export function addHealth(app: OpenAPIHono, fleet: Fleet, closing: AbortSignal): void {
   app.get("/healthz", (c) => c.json({ status: "ok" }));

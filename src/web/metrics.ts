@@ -4,7 +4,7 @@
  * Every process of a fleet answers the latter alike: take `max by (export)` over them.
  */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { ExportStatus, Fleet, FleetEvent } from "../queue/fleet.ts";
+import type { ExportStatus, Fleet, FleetEvent } from "../fleet/fleet.ts";
 import { VERSION } from "../version.ts";
 
 const RUN_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600];

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { ReplayportError, messageOf } from "../errors.ts";
-import type { Fleet } from "../queue/fleet.ts";
+import type { Fleet } from "../fleet/fleet.ts";
 import { createApp } from "./app.ts";
 import { createMetrics } from "./metrics.ts";
 

@@ -4,7 +4,7 @@ import { suite, test } from "node:test";
 import fc from "fast-check";
 import { type Alert, decide, type FleetView, type Limits, type Told } from "../../src/alerts/alert.ts";
 import { messageOfAlerts } from "../../src/alerts/message.ts";
-import type { ExportStatus } from "../../src/queue/fleet.ts";
+import type { ExportStatus } from "../../src/fleet/fleet.ts";
 import { backfill, ERROR, exportStatus, hours, NOW, PAUSE } from "../web/fake_fleet.ts";
 
 const HOUR_MS = 3_600_000;

@@ -1,7 +1,7 @@
 /** Problems of every kind come together, each with its place in the file. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { formatProblems } from "../../src/config/problems.ts";
+import { formatProblems } from "../../src/config/problems/problems.ts";
 import { BASE, configOf, EXPORT, problemsOf } from "./parse.ts";
 
 const BAD = `source:

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite, test } from "node:test";
-import type { BigQueryConfig } from "../../src/config/bigquery.ts";
+import type { BigQueryConfig } from "../../src/config/destinations/bigquery.ts";
 import { type Case, testMistakes } from "./mistakes.ts";
 import { BASE, configOf, EXPORT, type Fields, problemsOf } from "./parse.ts";
 

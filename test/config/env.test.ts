@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
-import { substitute, substituteTree } from "../../src/config/env.ts";
+import { substitute, substituteTree } from "../../src/config/values/env.ts";
 import { BASE, configOf, EXPORT, exportOf, withExport } from "./parse.ts";
 
 const name = fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_]{0,12}$/);

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { suite, test } from "node:test";
 import { promisify } from "node:util";
 import { parse } from "yaml";
-import { configJsonSchema, type SchemaNode } from "../../src/config/json_schema.ts";
+import { configJsonSchema, type SchemaNode } from "../../src/config/problems/json_schema.ts";
 import { initTemplate } from "../../src/config/template.ts";
 import { accepts } from "./json_schema.ts";
 import { BASE, EXPORT, type Fields, S3, withExport, withS3 } from "./parse.ts";

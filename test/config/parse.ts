@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { stringify } from "yaml";
 import { type Config, parseConfig } from "../../src/config/config.ts";
-import type { Environment } from "../../src/config/env.ts";
-import type { Problem } from "../../src/config/problems.ts";
+import type { Environment } from "../../src/config/values/env.ts";
+import type { Problem } from "../../src/config/problems/problems.ts";
 import type { ExportDefinition } from "../../src/export/definition.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
 import { stringify } from "yaml";
-import { formatProblems } from "../../src/config/problems.ts";
+import { formatProblems } from "../../src/config/problems/problems.ts";
 import { isSecretPath, maskUrl } from "../../src/config/secrets.ts";
 import { BASE, configOf, EXPORT, type Fields, problemsOf, S3, withExport, withS3 } from "./parse.ts";
 

@@ -1,7 +1,7 @@
 /** The section of a Snowflake destination: what it becomes, and what is wrong with it. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import type { SnowflakeConfig } from "../../src/config/snowflake.ts";
+import type { SnowflakeConfig } from "../../src/config/destinations/snowflake.ts";
 import { type Case, testMistakes } from "./mistakes.ts";
 import { BASE, configOf, EXPORT, type Fields } from "./parse.ts";
 

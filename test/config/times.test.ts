@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
-import { clickhouseTime, isTimezone, parseMoment, startOfDate } from "../../src/config/times.ts";
+import { clickhouseTime, isTimezone, parseTime, startOfDate } from "../../src/config/values/times.ts";
 import { parseSchedule } from "../../src/intervals/schedule.ts";
 
 const at = (text: string, timezone = "UTC"): string => {
-  const moment = parseMoment(text, timezone);
+  const moment = parseTime(text, timezone);
   assert.ok("value" in moment, `${text} was refused`);
   return moment.value.at.toISOString().replace(".000Z", "Z");
 };
@@ -73,7 +73,7 @@ suite("timestamps", () => {
     "1790000000",
     "",
   ]) {
-    test(`"${text}" is none`, () => assert.ok("problem" in parseMoment(text, "UTC")));
+    test(`"${text}" is none`, () => assert.ok("problem" in parseTime(text, "UTC")));
   }
 
   test("microseconds are kept for ClickHouse", () => {
@@ -82,7 +82,7 @@ suite("timestamps", () => {
       ["2026-10-01T08:00:00.5+02:00", "2026-10-01 06:00:00.500000"],
       ["2026-10-01", "2026-10-01 00:00:00.000000"],
     ] as const) {
-      const moment = parseMoment(text, "UTC");
+      const moment = parseTime(text, "UTC");
       assert.equal("value" in moment && clickhouseTime(moment.value), expected);
     }
   });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
-import { formatDuration, parseDuration, parseSize } from "../../src/config/units.ts";
+import { formatDuration, parseDuration, parseSize } from "../../src/config/values/units.ts";
 
 suite("durations", () => {
   for (const [text, seconds] of [

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import type { Batch, StagedFile } from "../../destinations/destination.ts";
-import { stagedAt } from "../../destinations/staged/staged_at.ts";
+import { stagedFile } from "../../destinations/files/staged_file.ts";
 import { interval, intervalName, type Interval } from "../../src/intervals/interval.ts";
 import type { Column } from "../../src/models/column.ts";
 
@@ -92,7 +92,7 @@ export class Batches implements AsyncDisposable {
     await this.#connection.run(
       `COPY (SELECT * FROM (VALUES ${values.join(", ")}) AS t(${names})) TO '${path}' (FORMAT parquet)`,
     );
-    return await stagedAt(path, { index, rows: rows.length });
+    return await stagedFile(path, { index, rows: rows.length });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

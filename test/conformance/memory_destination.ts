@@ -8,7 +8,7 @@ import { DuckDBInstance } from "@duckdb/node-api";
 import type { Batch, Coverage, Destination, Receipt, StagedFile } from "../../destinations/destination.ts";
 import { ReplayportError } from "../../src/errors.ts";
 import { contains, overlaps, sameInterval, type Interval } from "../../src/intervals/interval.ts";
-import { pull } from "../../destinations/staged/pull.ts";
+import { pull } from "../../destinations/files/pull.ts";
 import type { Harness, SeenRow, Target } from "./harness.ts";
 
 export const SECRET = "hunter2-in-memory";

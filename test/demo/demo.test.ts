@@ -12,8 +12,8 @@ import { LAKE_VIEW } from "../../src/demo/lake_view.ts";
 import { type Proof, holds, prove } from "../../src/demo/proof.ts";
 import type { Answers } from "../../src/demo/questions.ts";
 import { ReplayportError } from "../../src/errors.ts";
-import { type Embedded, startEmbedded } from "../../src/source/embedded/start.ts";
-import { embeddedSkip } from "../harness/embedded.ts";
+import { type Embedded, startEmbedded } from "../../src/clickhouse_server/start.ts";
+import { embeddedSkip } from "../support/embedded.ts";
 
 const SESSIONS = 3_000;
 const TABLE = "posthog.session_replay_events";

@@ -5,7 +5,7 @@ import { type EngineSql, engineSql } from "../../src/demo/engine_sql.ts";
 import { type Feed, openFeed } from "../../src/demo/feed.ts";
 import { createReplayTables } from "../../src/demo/replay_table.ts";
 import { ReplayportError } from "../../src/errors.ts";
-import { type EmbeddedHarness, embedded, embeddedSkip } from "../harness/embedded.ts";
+import { type EmbeddedHarness, embedded, embeddedSkip } from "../support/embedded.ts";
 
 const never = new AbortController().signal;
 /** Not far in the past: what has been visible for days is dropped by the server's own clock. */

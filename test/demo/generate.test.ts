@@ -3,7 +3,7 @@ import { after, before, describe, test } from "node:test";
 import { type SessionPlan, insertArrivals, insertSessions } from "../../src/demo/generate.ts";
 import { REPLAY_COLUMNS, createReplayTables } from "../../src/demo/replay_table.ts";
 import { REQUIRED_SOURCES, READS } from "../../src/models/session_replays.ts";
-import { type EmbeddedHarness, embedded, embeddedSkip } from "../harness/embedded.ts";
+import { type EmbeddedHarness, embedded, embeddedSkip } from "../support/embedded.ts";
 
 const plan: SessionPlan = {
   sessions: 3_000,

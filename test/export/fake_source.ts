@@ -3,7 +3,7 @@ import { Readable } from "node:stream";
 import type { ExportDefinition } from "../../src/export/definition.ts";
 import type { Source } from "../../src/export/source.ts";
 import type { Model, Read } from "../../src/models/model.ts";
-import { HOUR_ONE, REPLAYS } from "../harness/definitions.ts";
+import { HOUR_ONE, REPLAYS } from "../support/definitions.ts";
 
 export const DEFINITION: ExportDefinition = { ...REPLAYS, format: "jsonl", compression: "none", rowsPerFile: 2 };
 export const HOUR = 3_600_000;
@@ -36,9 +36,9 @@ export function fakeSource(files: number[]): FakeSource {
       reads.push(read);
       return { sql: "count", parameters: {} };
     },
-    cuts: () => undefined,
-    density: () => undefined,
-    moved: () => ({ sql: "moved", parameters: {} }),
+    splitPoints: () => undefined,
+    countPerHour: () => undefined,
+    countMovedSince: () => ({ sql: "moved", parameters: {} }),
   };
   const fake: FakeSource = {
     reads,
@@ -46,7 +46,7 @@ export function fakeSource(files: number[]): FakeSource {
     moved: 0,
     failAt: new Map(),
     source: {
-      facts: async () => ({ name: "fake", version: "1" }),
+      info: async () => ({ name: "fake", version: "1" }),
       model: async () => model,
       numbers: async ({ sql }) => [{ sessions: sql === "moved" ? fake.moved : fake.files.length * 2 }],
       texts: async () => [],

@@ -13,8 +13,8 @@ import { type RunEvent, runIntervals } from "../../src/export/run_intervals.ts";
 import type { Interval } from "../../src/intervals/interval.ts";
 import type { Source } from "../../src/export/source.ts";
 import type { Read } from "../../src/models/model.ts";
-import { FIRST_LOAD, HOUR_ONE, REPLAYS, contentsOf, dependencies } from "../harness/definitions.ts";
-import { recordingDestination } from "../harness/recording_destination.ts";
+import { FIRST_LOAD, HOUR_ONE, REPLAYS, contentsOf, dependencies } from "../support/definitions.ts";
+import { recordingDestination } from "../support/recording_destination.ts";
 import { DEFINITION, type FakeSource, HOUR, fakeSource, hour } from "./fake_source.ts";
 
 const signal = AbortSignal.timeout(60_000);
@@ -95,19 +95,22 @@ suite("the load of a batch", () => {
     const SWEEPING = { ...DEFINITION, sweep };
 
     test("nothing in a first reading", async () => {
-      assert.equal((await lastRead([early(hour(1, 2))], SWEEPING)).carryFrom, undefined);
+      assert.equal((await lastRead([early(hour(1, 2))], SWEEPING)).alsoChangedSince, undefined);
     });
 
     test("in a repeated one what moved to where no sweep was, and without the lookback's bound", async () => {
       const covered = [early(hour(0, 1)), swept(hour(1, 2)), early(hour(2, 3)), swept(hour(5, 6))];
       const read = await lastRead(covered, SWEEPING);
-      assert.deepEqual(read.carryFrom, hour(2, 3).start);
+      assert.deepEqual(read.alsoChangedSince, hour(2, 3).start);
       assert.equal(read.pruneBefore, undefined);
     });
 
     test("everything that moved, where nothing is ever swept", async () => {
       const covered = [early(hour(0, 1)), swept(hour(1, 2))];
-      assert.deepEqual((await lastRead(covered, { ...DEFINITION, sweep: undefined })).carryFrom, hour(1, 2).start);
+      assert.deepEqual(
+        (await lastRead(covered, { ...DEFINITION, sweep: undefined })).alsoChangedSince,
+        hour(1, 2).start,
+      );
     });
 
     test("the same in a first reading that will remove what a dead attempt left in sight", async () => {
@@ -123,7 +126,7 @@ suite("the load of a batch", () => {
         });
         await loadBatch(SWEEPING, HOUR_ONE, FIRST_LOAD, dependencies(fake.source, destination, stageRoot), signal);
         assert.deepEqual(asked, [HOUR_ONE]);
-        assert.deepEqual(fake.reads.at(-1)?.carryFrom, there ? hour(2, 3).start : undefined);
+        assert.deepEqual(fake.reads.at(-1)?.alsoChangedSince, there ? hour(2, 3).start : undefined);
       }
     });
   });

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { ReplayportError } from "../../src/errors.ts";
 import { type RunEvent, runIntervals } from "../../src/export/run_intervals.ts";
-import { contentsOf, dependencies } from "../harness/definitions.ts";
-import { recordingDestination } from "../harness/recording_destination.ts";
+import { contentsOf, dependencies } from "../support/definitions.ts";
+import { recordingDestination } from "../support/recording_destination.ts";
 import { DEFINITION, type FakeSource, fakeSource, hour } from "./fake_source.ts";
 
 const signal = AbortSignal.timeout(60_000);

@@ -7,9 +7,9 @@ import { cutFiles } from "../../src/export/cut_files.ts";
 import type { ExportDefinition } from "../../src/export/definition.ts";
 import type { Read, Selection } from "../../src/models/model.ts";
 import { SESSION_REPLAYS } from "../../src/models/session_replays.ts";
-import { openClickHouse } from "../../src/source/clickhouse.ts";
-import { type ClickHouseHarness, clickhouse, clickhouseSkip } from "../harness/clickhouse.ts";
-import { HOUR_ONE, NO_RULES, REPLAYS } from "../harness/definitions.ts";
+import { openClickHouse } from "../../src/clickhouse/clickhouse.ts";
+import { type ClickHouseHarness, clickhouse, clickhouseSkip } from "../support/clickhouse.ts";
+import { HOUR_ONE, NO_RULES, REPLAYS } from "../support/definitions.ts";
 
 const START = HOUR_ONE.start.getTime();
 const signal = AbortSignal.timeout(120_000);
@@ -17,7 +17,7 @@ const READ: Read = {
   interval: HOUR_ONE,
   exportedAt: new Date("2026-10-01T02:00:00.123Z"),
   pruneBefore: undefined,
-  carryFrom: undefined,
+  alsoChangedSince: undefined,
   part: { index: 0, of: 1 },
 };
 
@@ -99,9 +99,11 @@ suite("session_replays", { skip: clickhouseSkip }, () => {
   });
 
   test("a reload carries along what moved to where nothing is loaded yet", async () => {
-    const carried = names(await rowsOf({}, { carryFrom: HOUR_ONE.end }));
+    const carried = names(await rowsOf({}, { alsoChangedSince: HOUR_ONE.end }));
     assert.ok(carried.includes("at the end"));
-    assert.ok(!names(await rowsOf({}, { carryFrom: new Date(HOUR_ONE.end.getTime() + 1000) })).includes("at the end"));
+    assert.ok(
+      !names(await rowsOf({}, { alsoChangedSince: new Date(HOUR_ONE.end.getTime() + 1000) })).includes("at the end"),
+    );
   });
 
   test("computed columns, as the application computes them", async () => {

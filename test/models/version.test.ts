@@ -6,9 +6,9 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
 import { sessionReplays } from "../../src/models/session_replays_query.ts";
-import { describeTable } from "../../src/source/describe.ts";
-import { embedded, embeddedSkip } from "../harness/embedded.ts";
-import { type PartialRow, openOptions, replaySource } from "../harness/replay_source.ts";
+import { describeTable } from "../../src/clickhouse/describe.ts";
+import { embedded, embeddedSkip } from "../support/embedded.ts";
+import { type PartialRow, openOptions, replaySource } from "../support/replay_source.ts";
 
 const START = Date.UTC(2026, 9, 1);
 
@@ -84,7 +84,7 @@ suite("_version", { skip: embeddedSkip }, () => {
         interval: { start: new Date(START - 86_400_000 * 30), end: new Date(START + 86_400_000 * 30) },
         exportedAt: new Date(),
         pruneBefore: undefined,
-        carryFrom: undefined,
+        alsoChangedSince: undefined,
         part: { index: 0, of: 1 },
       };
       const rows = await ask<{ session_id: string; _version: string }>(model.rows(read, "jsonl"));

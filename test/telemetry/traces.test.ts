@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { suite, test } from "node:test";
 import { promisify } from "node:util";
-import type { FleetEvent } from "../../src/queue/fleet.ts";
+import type { FleetEvent } from "../../src/fleet/fleet.ts";
 import { traceTarget } from "../../src/telemetry/endpoint.ts";
 import { startTraces } from "../../src/telemetry/start_traces.ts";
 import { VERSION } from "../../src/version.ts";

@@ -15,7 +15,7 @@ import type {
   Pause,
   QueueDepth,
   Run,
-} from "../../src/queue/fleet.ts";
+} from "../../src/fleet/fleet.ts";
 
 export const NOW = new Date("2026-10-05T12:00:00Z");
 export const at = (text: string): Date => new Date(text);

@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { suite, test, type TestContext } from "node:test";
 import type { Destination } from "../../destinations/destination.ts";
 import { ReplayportError } from "../../src/errors.ts";
-import type { OpenFleet } from "../../src/queue/open_fleet.ts";
+import type { OpenFleet } from "../../src/fleet/redis_fleet.ts";
 import { startWeb } from "../../src/web/start_web.ts";
-import { ownRedis } from "../harness/redis.ts";
-import { down, wrong } from "../queue/fakes.ts";
-import { exportOf, never, openWorld, until, type World } from "../queue/world.ts";
+import { ownRedis } from "../support/redis.ts";
+import { down, wrong } from "../fleet/fakes.ts";
+import { exportOf, never, openWorld, until, type World } from "../fleet/fleet_fixture.ts";
 import { assertDescribed, type JsonObject, type OpenApiDocument, TOKEN } from "./app_client.ts";
 
 /** Far in the future, so that nothing is live. */

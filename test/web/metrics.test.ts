@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { ReplayportError } from "../../src/errors.ts";
-import type { FleetEvent } from "../../src/queue/fleet.ts";
+import type { FleetEvent } from "../../src/fleet/fleet.ts";
 import { VERSION } from "../../src/version.ts";
 import { createMetrics } from "../../src/web/metrics.ts";
 import { openApp } from "./app_client.ts";

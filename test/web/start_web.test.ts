@@ -4,7 +4,7 @@ import { EventEmitter, once } from "node:events";
 import { connect } from "node:net";
 import { suite, test } from "node:test";
 import { ReplayportError } from "../../src/errors.ts";
-import type { Fleet } from "../../src/queue/fleet.ts";
+import type { Fleet } from "../../src/fleet/fleet.ts";
 import { isLoopback, startWeb, type Web, type WebDependencies, type WebOptions } from "../../src/web/start_web.ts";
 import { TOKEN } from "./app_client.ts";
 import { type FakeFleet, fakeFleet, NOW } from "./fake_fleet.ts";

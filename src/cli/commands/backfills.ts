@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { Backfill } from "../../queue/fleet.ts";
+import type { Backfill } from "../../fleet/fleet.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
 import { backfillLine, openFleetHost } from "../fleet_host.ts";
 import { plural, printJson, printLine, time } from "../output.ts";

@@ -38,7 +38,7 @@ async function check(cli: CliEnvironment, options: GlobalOptions & { json?: bool
   found({ what: "config", ok: true, detail: `${context.config.file}: ${exports.map(({ name }) => name).join(", ")}` });
 
   const source = await attempt("source", async () => await context.source(), found, cli.signal);
-  const facts = source && (await attempt("source", async () => await source.facts(cli.signal), found, cli.signal));
+  const facts = source && (await attempt("source", async () => await source.info(cli.signal), found, cli.signal));
   if (facts) found({ what: "source", ok: true, detail: `${facts.name}, version ${facts.version}` });
   if (source && facts) await checkModels(source, exports, found, cli.signal);
   const checked = new Set<string>();

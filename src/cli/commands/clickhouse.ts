@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { serveEmbedded } from "../../source/embedded/start.ts";
+import { serveEmbedded } from "../../clickhouse_server/start.ts";
 import { portNumber } from "../arguments.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
 import { printLine } from "../output.ts";

@@ -1,5 +1,5 @@
 import { html } from "hono/html";
-import type { Backfill } from "../../queue/fleet.ts";
+import type { Backfill } from "../../fleet/fleet.ts";
 import { ago, bytes, count, explained, type Html, plural, range, span } from "./format.ts";
 
 const SHOWN = 12;

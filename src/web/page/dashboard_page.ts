@@ -1,6 +1,6 @@
 /** The dashboard's frame, and what is on top of it: health, warnings, the queue. */
 import { html } from "hono/html";
-import type { Backfill, ExportStatus, FleetHealth, QueueDepth, Run } from "../../queue/fleet.ts";
+import type { Backfill, ExportStatus, FleetHealth, QueueDepth, Run } from "../../fleet/fleet.ts";
 import { VERSION } from "../../version.ts";
 import { backfillsSection } from "./backfills_section.ts";
 import { exportsSection, isFailing } from "./exports_section.ts";

@@ -1,5 +1,5 @@
 import { html } from "hono/html";
-import type { ExportStatus, FleetError, Held } from "../../queue/fleet.ts";
+import type { ExportStatus, FleetError, Held } from "../../fleet/fleet.ts";
 import { ago, bytes, clock, count, explained, type Html, plural, range, span, together } from "./format.ts";
 
 /** Beyond that a page is no longer looked through; those in need of someone come first. */

@@ -2,7 +2,7 @@
 import { html } from "hono/html";
 import prettyBytes from "pretty-bytes";
 import type { Interval } from "../../intervals/interval.ts";
-import type { FleetError } from "../../queue/fleet.ts";
+import type { FleetError } from "../../fleet/fleet.ts";
 
 export type Html = ReturnType<typeof html>;
 

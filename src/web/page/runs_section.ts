@@ -1,5 +1,5 @@
 import { html } from "hono/html";
-import type { Run } from "../../queue/fleet.ts";
+import type { Run } from "../../fleet/fleet.ts";
 import { ago, bytes, count, explained, type Html, plural, range, span, together } from "./format.ts";
 
 /** Whatever failed of one export for one reason is one row. */

@@ -1,7 +1,7 @@
 /** What the routes have in common: how their answers are declared, and how long they wait. */
 import type { OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import type { Fleet } from "../../queue/fleet.ts";
+import type { Fleet } from "../../fleet/fleet.ts";
 import { errorSchema } from "../schemas.ts";
 
 /** Long enough for a Redis that comes back, short enough for whoever waits. */

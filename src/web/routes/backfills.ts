@@ -1,10 +1,10 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { ReplayportError } from "../../errors.ts";
 import { type Interval, overlaps } from "../../intervals/interval.ts";
-import type { Fleet } from "../../queue/fleet.ts";
+import type { Fleet } from "../../fleet/fleet.ts";
 import { RequestError } from "../errors.ts";
 import { backfillBody, backfillId, backfillSchema } from "../schemas.ts";
-import { toWire } from "../wire.ts";
+import { toWire } from "../json.ts";
 import { failures, json, jsonBody, readSignal, type RouteDependencies } from "./answers.ts";
 
 const tags = ["backfills"];

@@ -1,6 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { exportName, exportSchema, pauseBody, resumeBody } from "../schemas.ts";
-import { toWire } from "../wire.ts";
+import { toWire } from "../json.ts";
 import { failures, json, jsonBody, readSignal, type RouteDependencies } from "./answers.ts";
 
 const tags = ["exports"];

@@ -1,6 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { healthSchema, queueSchema, runSchema, runsQuery } from "../schemas.ts";
-import { toWire } from "../wire.ts";
+import { toWire } from "../json.ts";
 import { failures, json, readSignal, type RouteDependencies } from "./answers.ts";
 
 const runs = createRoute({

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { ReplayportError } from "../../../src/errors.ts";
 import { hours } from "../batches.ts";
 import type { Case } from "../harness.ts";
-import { inWorld, leavesNothing, ledger, rejection, row, seesRows } from "../world.ts";
+import { inWorld, leavesNothing, ledger, rejection, row, seesRows } from "../context.ts";
 
 export const CHECK_CASES: readonly Case[] = [
   inWorld({

@@ -3,7 +3,7 @@ import type { Destination } from "../../../destinations/destination.ts";
 import { hours, type TestRow } from "../batches.ts";
 import type { Case } from "../harness.ts";
 import { gateAfter } from "../interrupted.ts";
-import { inWorld, leavesNothing, receiptsOf, rejectsWith, row, seesRows, type World } from "../world.ts";
+import { inWorld, leavesNothing, receiptsOf, rejectsWith, row, seesRows, type World } from "../context.ts";
 
 /** A load of the first hour that stands still after its first file, until it is told to go on. */
 async function standingLoad({ batches, signal }: World, destination: Destination, files: readonly TestRow[][]) {

@@ -4,7 +4,7 @@ import type { StagedFile } from "../../../destinations/destination.ts";
 import { hours } from "../batches.ts";
 import type { Case } from "../harness.ts";
 import { failsAfter, gateAfter } from "../interrupted.ts";
-import { inWorld, leavesNothing, ledger, receiptsOf, rejection, row, seesRows } from "../world.ts";
+import { inWorld, leavesNothing, ledger, receiptsOf, rejection, row, seesRows } from "../context.ts";
 
 const THREE = [[row("a", 2)], [row("b", 2)], [row("c", 2)]];
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { intervalName } from "../../../src/intervals/interval.ts";
 import { hours } from "../batches.ts";
 import type { Case } from "../harness.ts";
-import { inWorld, leavesNothing, ledger, receiptsOf, row, seesRows } from "../world.ts";
+import { inWorld, leavesNothing, ledger, receiptsOf, row, seesRows } from "../context.ts";
 
 export const LEDGER_CASES: readonly Case[] = [
   inWorld({

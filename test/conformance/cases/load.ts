@@ -4,7 +4,7 @@ import type { StagedFile } from "../../../destinations/destination.ts";
 import { intervalName } from "../../../src/intervals/interval.ts";
 import { hours } from "../batches.ts";
 import type { Case } from "../harness.ts";
-import { inWorld, leavesNothing, ledger, receiptsOf, row, seesRows } from "../world.ts";
+import { inWorld, leavesNothing, ledger, receiptsOf, row, seesRows } from "../context.ts";
 
 /** More than any destination has on their way at a time. */
 const SEVERAL_FILES = 7;

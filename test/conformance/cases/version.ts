@@ -1,6 +1,6 @@
 import { hours } from "../batches.ts";
 import type { Case } from "../harness.ts";
-import { inWorld, leavesNothing, row, seesRows } from "../world.ts";
+import { inWorld, leavesNothing, row, seesRows } from "../context.ts";
 
 export const VERSION_CASES: readonly Case[] = [
   inWorld({

@@ -1,0 +1,39 @@
+/** Opens the source that the config names: a server, or the embedded engine as a process of its own. */
+import type { Source } from "../export/source.ts";
+import { openClickHouse } from "./clickhouse.ts";
+import { startEmbedded } from "../clickhouse_server/start.ts";
+
+export type SourceOptions =
+  | {
+      readonly kind: "clickhouse";
+      readonly url: string;
+      readonly username: string;
+      readonly password: string;
+      readonly database: string;
+      readonly table: string;
+      readonly requestTimeoutMs: number;
+      readonly caFile?: string | undefined;
+    }
+  | { readonly kind: "embedded"; readonly path: string; readonly database: string; readonly table: string };
+
+/** The embedded engine answers from this machine: what takes longer than this hangs. */
+const EMBEDDED_TIMEOUT_MS = 30 * 60_000;
+
+export async function openSource(options: SourceOptions, signal: AbortSignal): Promise<Source> {
+  if (options.kind === "clickhouse") return await openClickHouse(options);
+  const engine = await startEmbedded({ path: options.path, signal });
+  const source = await openClickHouse({
+    url: engine.url,
+    username: "default",
+    password: "",
+    database: options.database,
+    table: options.table,
+    requestTimeoutMs: EMBEDDED_TIMEOUT_MS,
+  });
+  const close = source[Symbol.asyncDispose].bind(source);
+  source[Symbol.asyncDispose] = async () => {
+    await close();
+    await engine[Symbol.asyncDispose]();
+  };
+  return source;
+}

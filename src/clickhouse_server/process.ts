@@ -1,0 +1,78 @@
+/* The engine's process: started by fork, told what to do by one message, ended by SIGTERM or with its parent. */
+import { createServer } from "node:http";
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { once } from "node:events";
+import { messageOf } from "../errors.ts";
+import { loadChdb } from "./chdb.ts";
+import { Engine } from "./engine.ts";
+import { createHandler } from "./handler.ts";
+import type { AnswerMessage, FailureReason, StartMessage } from "./messages.ts";
+import { makeTempDirectory, removeTempDirectory } from "./temp_directory.ts";
+
+const SHUTDOWN_MS = 5000;
+// ClickHouse's http_max_uri_size: an INSERT has its statement in the URL.
+const LONGEST_URL = 1024 * 1024;
+
+let end = (): void => process.exit(0);
+process.on("disconnect", () => end());
+process.on("SIGTERM", () => end());
+// Ctrl-C reaches the whole group: the parent decides when the engine ends.
+process.on("SIGINT", () => undefined);
+process.once("message", (message) => void start(message as StartMessage));
+
+async function start(message: StartMessage): Promise<void> {
+  const chdb = await loadChdb().catch((error: unknown) => fail("missing", error));
+  const engine = chdb && openEngine();
+  if (!chdb || !engine) return;
+  const version = await engine.version();
+  const directory = await makeTempDirectory(message.tempPath ?? message.path);
+  const { credentials } = message;
+  const server = createServer(
+    { maxHeaderSize: LONGEST_URL },
+    createHandler({ engine, version, credentials, directory }),
+  );
+  // A long INSERT takes its time; a client that is idle is left alone for as long as ClickHouse leaves it.
+  server.requestTimeout = 0;
+  server.keepAliveTimeout = 30_000;
+  end = () => void shutDown(engine, server, directory);
+  try {
+    server.listen(message.port, message.host);
+    await once(server, "listening");
+  } catch (error) {
+    await removeTempDirectory(directory);
+    fail("port", error);
+    return;
+  }
+  send({ kind: "ready", port: (server.address() as AddressInfo).port, tempDirectory: directory });
+
+  function openEngine(): Engine | undefined {
+    try {
+      return new Engine(chdb!, message);
+    } catch (error) {
+      fail("engine", error);
+      return undefined;
+    }
+  }
+}
+
+/** Cuts connections, which kills their queries, and closes the engine once they have ended. */
+async function shutDown(engine: Engine, server: Server, directory: string): Promise<void> {
+  end = () => undefined;
+  // A query that cannot be killed must not keep the process: what is committed is on disk.
+  setTimeout(() => process.kill(process.pid, "SIGKILL"), SHUTDOWN_MS).unref();
+  server.close();
+  server.closeAllConnections();
+  await engine.idle();
+  await removeTempDirectory(directory);
+  engine[Symbol.dispose]();
+  process.exit(0);
+}
+
+function fail(reason: FailureReason, error: unknown): undefined {
+  send({ kind: "failed", reason, message: messageOf(error) }, () => process.disconnect());
+}
+
+function send(message: AnswerMessage, then: () => void = () => undefined): void {
+  process.send?.(message, then);
+}

@@ -1,0 +1,212 @@
+import { fork } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { ReplayportError } from "../errors.ts";
+import type { Credentials } from "./credentials.ts";
+import { THREAD_POOL } from "./engine.ts";
+import type { AnswerMessage, FailureReason, StartMessage } from "./messages.ts";
+import { removeTempDirectory } from "./temp_directory.ts";
+
+export interface EmbeddedOptions {
+  /** The data directory; made where it is missing. One engine at a time: the engine itself locks it. */
+  readonly path: string;
+  /** 0, the default, takes a free one. */
+  readonly port?: number | undefined;
+  readonly host?: "127.0.0.1" | undefined;
+  /** Bytes for all queries together; without it the engine takes up to 90 % of the machine's memory. */
+  readonly memoryLimitBytes?: number | undefined;
+  /** `max_threads` of queries that do not set it; without it, one per core. */
+  readonly threads?: number | undefined;
+  /** Results on their way out and data on their way in lie here, uncompressed data too; the data directory by default. */
+  readonly tempPath?: string | undefined;
+  /** Without them the user `default` needs no password. */
+  readonly credentials?: Credentials | undefined;
+  /** Gives up starting. An engine that has started is ended by disposing of it. */
+  readonly signal: AbortSignal;
+}
+
+export interface Embedded extends AsyncDisposable {
+  /** For `@clickhouse/client`, curl, BI tools: `http://127.0.0.1:PORT`, without credentials. */
+  readonly url: string;
+  readonly pid: number;
+  /** Resolves when the engine's process has ended, for whatever reason. Never rejects. */
+  readonly exited: Promise<Exit>;
+}
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** The end of what the process wrote to standard error. */
+  readonly stderr: string;
+}
+
+/** From SIGTERM to SIGKILL. The engine ends within five seconds by itself, unless it hangs. */
+const DISPOSE_MS = 10_000;
+
+/**
+ * Starts ClickHouse as a library in a process of its own, which answers on loopback as a ClickHouse server does over
+ * HTTP. It ends when it is disposed of, and with this process in every ending, also a kill -9.
+ *
+ * @throws ReplayportError `source.embedded.missing`, `.in-use`, `.port-taken`, `.failed`; `signal.reason` on abort
+ */
+export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
+  options.signal.throwIfAborted();
+  const path = resolve(options.path);
+  await mkdir(path, { recursive: true });
+  const child = forkEngine();
+  const ended = watch(child);
+  const message: StartMessage = {
+    path,
+    port: options.port ?? 0,
+    host: options.host ?? "127.0.0.1",
+    memoryLimitBytes: options.memoryLimitBytes,
+    threads: options.threads,
+    tempPath: options.tempPath === undefined ? undefined : resolve(options.tempPath),
+    credentials: options.credentials,
+  };
+  child.send(message);
+  const answer = await firstAnswer(child, ended, options.signal);
+  if (answer.kind === "failed") {
+    const { stderr } = await end(child, ended);
+    throw await failure(answer.reason, answer.message, stderr, message);
+  }
+  const exited = ended.then(async (exit) => {
+    // A killed engine leaves its directory of temporary files behind.
+    await removeTempDirectory(answer.tempDirectory).catch(() => undefined);
+    return exit;
+  });
+  return {
+    url: `http://${message.host}:${answer.port}`,
+    pid: child.pid!,
+    exited,
+    async [Symbol.asyncDispose]() {
+      await end(child, exited);
+    },
+  };
+}
+
+/**
+ * `replayport clickhouse`: runs the engine until the signal is aborted.
+ *
+ * @param onReady called once, when it answers
+ * @throws as startEmbedded does, and `source.embedded.exited` where the engine ends by itself
+ */
+export async function serveEmbedded(options: EmbeddedOptions, onReady: (engine: Embedded) => void): Promise<void> {
+  await using engine = await startEmbedded(options);
+  onReady(engine);
+  const stopped = new AbortController();
+  const aborted = once(options.signal, "abort", { signal: stopped.signal }).catch(() => undefined);
+  const exit = options.signal.aborted ? undefined : await Promise.race([engine.exited, aborted.then(() => undefined)]);
+  stopped.abort();
+  if (exit) throw exitError(exit, options.path);
+}
+
+function forkEngine(): ChildProcess {
+  const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
+  const entry = fileURLToPath(new URL(`./process${extension}`, import.meta.url));
+  return fork(entry, [], {
+    // The parent's own flags (--test, --watch, --inspect) are not for the engine.
+    execArgv: [],
+    env: { ...process.env, UV_THREADPOOL_SIZE: String(THREAD_POOL) },
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
+  });
+}
+
+function watch(child: ChildProcess): Promise<Exit> {
+  let stderr = "";
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    stderr = (stderr + text).slice(-4000);
+  });
+  return new Promise((settle) => {
+    child.on("error", (error) => settle({ code: null, signal: null, stderr: `${stderr}${error.message}` }));
+    child.on("close", (code, signal) => settle({ code, signal, stderr }));
+  });
+}
+
+async function firstAnswer(child: ChildProcess, ended: Promise<Exit>, signal: AbortSignal): Promise<AnswerMessage> {
+  const answered = once(child, "message", { signal }).then(([message]) => message as AnswerMessage);
+  const died = ended.then((exit): AnswerMessage => ({ kind: "failed", reason: "engine", message: describeExit(exit) }));
+  try {
+    return await Promise.race([answered, died]);
+  } catch (error) {
+    await end(child, ended);
+    throw signal.aborted ? signal.reason : error;
+  }
+}
+
+async function end(child: ChildProcess, ended: Promise<Exit>): Promise<Exit> {
+  child.kill("SIGTERM");
+  const deadline = new AbortController();
+  const late = delay(DISPOSE_MS, undefined, { signal: deadline.signal }).then(
+    () => child.kill("SIGKILL"),
+    () => undefined,
+  );
+  const exit = await ended;
+  deadline.abort();
+  await late;
+  return exit;
+}
+
+async function failure(
+  reason: FailureReason,
+  message: string,
+  stderr: string,
+  asked: StartMessage,
+): Promise<ReplayportError> {
+  switch (reason) {
+    case "missing":
+      return new ReplayportError(`the embedded ClickHouse cannot be loaded: ${message}`, {
+        code: "source.embedded.missing",
+        remedy: "give-up",
+        hint: "Run `npm install chdb` (Linux with glibc or macOS), or point source.clickhouse.url to a server.",
+      });
+    case "port":
+      return new ReplayportError(`cannot listen on ${asked.host}:${asked.port}: ${message}`, {
+        code: "source.embedded.port-taken",
+        remedy: "give-up",
+        hint: "Choose another port, or 0 for a free one.",
+      });
+    case "engine":
+      // The library tells standard error alone why it does not open a directory.
+      if (stderr.includes("Cannot lock file")) return await inUse(asked.path);
+      return new ReplayportError(
+        `the embedded ClickHouse did not start on ${asked.path}: ${[message, stderr.trim()].filter(Boolean).join(": ")}`,
+        {
+          code: "source.embedded.failed",
+          remedy: "retry",
+          hint: "Look whether the directory is writable and was written by this or an older version of chdb.",
+        },
+      );
+    default:
+      return reason satisfies never;
+  }
+}
+
+/** The engine keeps its number in the file that it locks; the lock goes with the process, so none is ever stale. */
+async function inUse(path: string): Promise<ReplayportError> {
+  const status = await readFile(resolve(path, "status"), "utf8").catch(() => "");
+  const pid = /^PID: (\d+)$/m.exec(status)?.[1];
+  const holder = pid === undefined ? "another process" : `process ${pid}`;
+  return new ReplayportError(`the data directory ${path} is in use by ${holder}`, {
+    code: "source.embedded.in-use",
+    remedy: "retry",
+    hint: "A data directory has one engine at a time: end that process, or query it over HTTP.",
+  });
+}
+
+function exitError(exit: Exit, path: string): ReplayportError {
+  return new ReplayportError(`the embedded ClickHouse on ${path} ${describeExit(exit)}`, {
+    code: "source.embedded.exited",
+    remedy: "retry",
+    hint: "Start it again: what was written before is on disk.",
+  });
+}
+
+function describeExit({ code, signal, stderr }: Exit): string {
+  const how = signal === null ? `ended with code ${code}` : `was ended by ${signal}`;
+  return stderr.trim() === "" ? how : `${how}: ${stderr.trim()}`;
+}

@@ -1,0 +1,230 @@
+/** A table of BigQuery, as the YAML names it. */
+import { resolve } from "node:path";
+import * as z from "zod";
+import type { Compression, ExportDefinition } from "../../export/definition.ts";
+import type { ColumnType } from "../../models/column.ts";
+import { exportedColumns } from "../../models/session_replays_query.ts";
+import { httpUrl, size, text } from "../values/fields.ts";
+import type { Path } from "../problems/path.ts";
+import type { Report } from "../problems/problems.ts";
+import { checkOnDelete } from "./warehouse.ts";
+
+export type BigQueryCredentialsConfig =
+  | { readonly type: "default" }
+  | { readonly type: "key"; readonly json: string }
+  | { readonly type: "key_file"; readonly path: string }
+  | { readonly type: "access_token"; readonly token: string };
+
+export interface BigQueryConfig {
+  readonly type: "bigquery";
+  readonly project: string;
+  readonly dataset: string;
+  readonly table: string;
+  readonly location?: string;
+  readonly credentials: BigQueryCredentialsConfig;
+  readonly impersonate?: { readonly serviceAccount: string; readonly delegates?: readonly string[] };
+  readonly onDelete: "tombstone" | "delete";
+  readonly partitionBy?: "none" | { readonly column: string; readonly granularity: "hour" | "day" | "month" | "year" };
+  readonly clusterBy?: readonly string[];
+  readonly maximumBytesBilled?: number;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly jsonColumns?: readonly string[];
+  readonly apiEndpoint?: string;
+}
+
+const serviceAccount = z.string().regex(/^[^@\s]+@[^@\s]+\.[^@\s]+$/);
+const LABEL = /^[a-z][a-z0-9_-]{0,62}$/;
+/** BigQuery bills no query below 10 MB; a lower limit would refuse every one. */
+const LEAST_BILLED = 10 * 1024 * 1024;
+
+const MOST_CLUSTERS = 4;
+
+export const bigquerySchema = z
+  .strictObject({
+    type: z.literal("bigquery").describe("A table of BigQuery."),
+    project: z
+      .string()
+      .regex(/^(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$/)
+      .describe("The project's id: the dataset's, and the one that pays for the jobs.")
+      .meta({ examples: ["acme-data"] }),
+    dataset: z
+      .string()
+      .regex(/^\w{1,1024}$/)
+      .describe("The dataset. It has to exist.")
+      .meta({ examples: ["posthog"] }),
+    table: z
+      .string()
+      .regex(/^(?!_replayport)[A-Za-z0-9_-]{1,1024}$/)
+      .describe("The table. It is made where it is missing.")
+      .meta({ examples: ["session_replays"] }),
+    location: z
+      .string()
+      .regex(/^[A-Za-z0-9-]+$/)
+      .optional()
+      .describe("Where the dataset is. Only to be warned of a mistake: without it, the dataset's own is used.")
+      .meta({ examples: ["EU", "europe-west1"] }),
+    credentials: text
+      .optional()
+      .describe("A service account's key: its JSON. Without any credentials, the application default ones are used.")
+      .meta({ examples: ["${BIGQUERY_KEY}"] }),
+    credentials_file: text
+      .optional()
+      .describe("The file of a service account's key, relative to this file.")
+      .meta({ examples: ["./bigquery-key.json"] }),
+    access_token: text
+      .optional()
+      .describe("An OAuth token that something else renews.")
+      .meta({ examples: ["${BIGQUERY_TOKEN}"] }),
+    impersonate: z
+      .union([
+        serviceAccount,
+        z.strictObject({
+          service_account: serviceAccount.describe("The service account to stand in for."),
+          delegates: z.array(serviceAccount).min(1).optional().describe("Service accounts in between, first to last."),
+        }),
+      ])
+      .optional()
+      .describe("A service account that the credentials stand in for.")
+      .meta({ examples: ["replayport@acme-data.iam.gserviceaccount.com"] }),
+    on_delete: z
+      .enum(["tombstone", "delete"])
+      .default("tombstone")
+      .describe("Deleted sessions: keep the row and empty what is personal, or delete the row."),
+    partition_by: z
+      .union([
+        z.literal("none"),
+        z.strictObject({
+          column: text.describe("A timestamp column of the export."),
+          granularity: z.enum(["hour", "day", "month", "year"]).default("day").describe("The size of a partition."),
+        }),
+      ])
+      .optional()
+      .describe("How a new table is partitioned. Without it: by day of start_time, as far as the export has it.")
+      .meta({ examples: [{ column: "start_time", granularity: "month" }] }),
+    cluster_by: z
+      .array(text)
+      .optional()
+      .describe("How a new table is clustered. Without it: by team_id and session_id.")
+      .meta({ examples: [["team_id", "session_id"]] }),
+    maximum_bytes_billed: size(LEAST_BILLED, "10MiB")
+      .optional()
+      .describe("A statement that would be billed for more is refused by BigQuery.")
+      .meta({ examples: ["50GiB"] }),
+    labels: z
+      .record(z.string().regex(LABEL), z.string().regex(/^[a-z0-9_-]{0,63}$/))
+      .optional()
+      .describe("Further labels of each job, for the bill.")
+      .meta({ examples: [{ team: "data" }] }),
+    json_columns: z
+      .array(text)
+      .optional()
+      .describe("Columns of text or of lists that become JSON in the table.")
+      .meta({ examples: [["ai_tags_freeform"]] }),
+    api_endpoint: httpUrl
+      .optional()
+      .describe("For a private or regional endpoint, or an emulator.")
+      .meta({ examples: ["https://bigquery.europe-west3.rep.googleapis.com"] }),
+  })
+  .describe("A table of BigQuery.");
+
+/** Reports what the schema cannot see: ways to sign in that exclude each other. */
+export function resolveBigQuery(
+  input: z.output<typeof bigquerySchema>,
+  path: Path,
+  folder: string,
+  report: Report,
+): BigQueryConfig {
+  const given = (["credentials", "credentials_file", "access_token"] as const).filter(
+    (name) => input[name] !== undefined,
+  );
+  for (const name of given.slice(1)) {
+    report.add([...path, name], "is a second way to sign in", `Keep one of: ${given.join(", ")}.`, "key");
+  }
+  if ((input.cluster_by?.length ?? 0) > MOST_CLUSTERS) {
+    report.add(
+      [...path, "cluster_by"],
+      "has more than four columns",
+      "BigQuery clusters by at most four: leave some out.",
+    );
+  }
+  const { impersonate } = input;
+  return {
+    type: "bigquery",
+    project: input.project,
+    dataset: input.dataset,
+    table: input.table,
+    ...(input.location === undefined ? {} : { location: input.location }),
+    credentials: credentialsOf(input, folder),
+    ...(impersonate === undefined
+      ? {}
+      : {
+          impersonate:
+            typeof impersonate === "string"
+              ? { serviceAccount: impersonate }
+              : {
+                  serviceAccount: impersonate.service_account,
+                  ...(impersonate.delegates ? { delegates: impersonate.delegates } : {}),
+                },
+        }),
+    onDelete: input.on_delete,
+    ...(input.partition_by === undefined ? {} : { partitionBy: input.partition_by }),
+    ...(input.cluster_by === undefined ? {} : { clusterBy: input.cluster_by }),
+    ...(input.maximum_bytes_billed === undefined ? {} : { maximumBytesBilled: input.maximum_bytes_billed }),
+    ...(input.labels === undefined ? {} : { labels: input.labels }),
+    ...(input.json_columns === undefined ? {} : { jsonColumns: input.json_columns }),
+    ...(input.api_endpoint === undefined ? {} : { apiEndpoint: input.api_endpoint }),
+  };
+}
+
+function credentialsOf(input: z.output<typeof bigquerySchema>, folder: string): BigQueryCredentialsConfig {
+  if (input.credentials !== undefined) return { type: "key", json: input.credentials };
+  if (input.credentials_file !== undefined) return { type: "key_file", path: resolve(folder, input.credentials_file) };
+  if (input.access_token !== undefined) return { type: "access_token", token: input.access_token };
+  return { type: "default" };
+}
+
+/**
+ * BigQuery loads text as it is or gzipped, and Parquet with these codecs:
+ * https://cloud.google.com/bigquery/docs/loading-data-cloud-storage-parquet#parquet_compression
+ */
+const LOADABLE: Readonly<Record<ExportDefinition["format"], readonly Compression[]>> = {
+  parquet: ["zstd", "snappy", "gzip", "lz4", "none"],
+  jsonl: ["gzip", "none"],
+  csv: ["gzip", "none"],
+};
+
+/** What shows only once export and destination are known: the columns of session_replays, and how files are compressed. */
+export function checkBigQuery(definition: ExportDefinition, config: BigQueryConfig, report: Report): void {
+  const { name, format, compression, model, selection, destination } = definition;
+  if (!LOADABLE[format].includes(compression)) {
+    const fix = `Write compression: ${LOADABLE[format].join(" or ")}${format === "parquet" ? "" : ", or format: parquet"}.`;
+    report.add(["exports", name, "compression"], `BigQuery cannot load ${format} compressed with ${compression}`, fix);
+  }
+  checkOnDelete(definition, config.onDelete, report);
+  // Only ClickHouse knows the columns of a SELECT; a load says what does not fit.
+  if (model.kind !== "session_replays") return;
+  const types = new Map(exportedColumns(selection).map((column) => [column.name, column.type]));
+  const wrong = (option: Path, column: string, fits: (type: ColumnType) => boolean, fix: string): void => {
+    const type = types.get(column);
+    if (type !== undefined && fits(type)) return;
+    const problem = type === undefined ? `${name} exports no column ${column}` : `${column} is of type ${type}`;
+    report.add(["destinations", destination, ...option], problem, fix);
+  };
+  for (const [index, column] of (config.clusterBy ?? []).entries()) {
+    const fix = "Name columns of single values; fractions cannot be clustered by.";
+    wrong(["cluster_by", index], column, (type) => !type.endsWith("[]") && type !== "float64", fix);
+  }
+  for (const [index, column] of (config.jsonColumns ?? []).entries()) {
+    const fits = (type: ColumnType): boolean => type.endsWith("[]") || (type === "string" && column !== "session_id");
+    wrong(["json_columns", index], column, fits, "Name columns of text or of lists that are not part of the key.");
+  }
+  if (config.partitionBy !== undefined && config.partitionBy !== "none") {
+    const fits = (type: ColumnType): boolean => type === "timestamp";
+    wrong(
+      ["partition_by", "column"],
+      config.partitionBy.column,
+      fits,
+      "Name a column of times, for example start_time.",
+    );
+  }
+}

@@ -1,0 +1,209 @@
+/** A table of Snowflake, as the YAML names it. */
+import { resolve } from "node:path";
+import * as z from "zod";
+import type { ExportDefinition } from "../../export/definition.ts";
+import { duration, text } from "../values/fields.ts";
+import { resolveS3, type S3Config, s3Schema } from "./lake.ts";
+import type { Path } from "../problems/path.ts";
+import type { Report } from "../problems/problems.ts";
+import { checkOnDelete } from "./warehouse.ts";
+
+export type SnowflakeAuthConfig =
+  | { readonly type: "key"; readonly pem: string; readonly passphrase?: string }
+  | { readonly type: "key_file"; readonly path: string; readonly passphrase?: string }
+  | { readonly type: "password"; readonly password: string }
+  | { readonly type: "oauth"; readonly token: string }
+  | { readonly type: "oauth_file"; readonly path: string };
+
+export interface SnowflakeConfig {
+  readonly type: "snowflake";
+  readonly account: string;
+  readonly username: string;
+  readonly auth: SnowflakeAuthConfig;
+  readonly role?: string;
+  readonly warehouse?: string;
+  readonly database: string;
+  readonly schema: string;
+  readonly table: string;
+  readonly onDelete: "tombstone" | "delete";
+  readonly stage?: string;
+  readonly externalStage?: { readonly stage: string; readonly bucket: Omit<S3Config, "type"> };
+  readonly statementTimeoutMs: number;
+  readonly queryTag?: string;
+  readonly host?: string;
+  readonly protocol?: "https" | "http";
+  readonly port?: number;
+}
+
+/** A plain name, which is folded to upper case, or any name in double quotes, which keeps its case. */
+const identifier = z.string().regex(/^(?:[A-Za-z_][\w$-]{0,254}|"(?:[^"]|""){1,255}")$/);
+/** Shorter than Snowflake allows: the table that is its lock has the same name with something before it. */
+const tableName = z.string().regex(/^(?:[A-Za-z_][\w$-]{0,229}|"(?:[^"]|""){1,230}")$/);
+const HOUR_MS = 3_600_000;
+
+export const snowflakeSchema = z
+  .strictObject({
+    type: z.literal("snowflake").describe("A table of Snowflake."),
+    account: z
+      .string()
+      .regex(/^[A-Za-z0-9][\w.-]*$/)
+      .refine((name) => !/snowflakecomputing/i.test(name), "write the account alone, without snowflakecomputing.com")
+      .describe("The account: organisation-account, or its locator with the region.")
+      .meta({ examples: ["acme-analytics", "xy12345.eu-central-1"] }),
+    username: text.describe("The user. Best one of TYPE = SERVICE.").meta({ examples: ["REPLAYPORT"] }),
+    private_key: text
+      .optional()
+      .describe("The private key of a pair, as PEM; encrypted or not.")
+      .meta({ examples: ["${SNOWFLAKE_PRIVATE_KEY}"] }),
+    private_key_file: text
+      .optional()
+      .describe("The file of the private key, relative to this file.")
+      .meta({ examples: ["./snowflake-key.p8"] }),
+    private_key_passphrase: text
+      .optional()
+      .describe("Of an encrypted private key.")
+      .meta({ examples: ["${SNOWFLAKE_PRIVATE_KEY_PASSPHRASE}"] }),
+    password: text
+      .optional()
+      .describe("Snowflake lets services sign in with passwords no longer: better a key pair.")
+      .meta({ examples: ["${SNOWFLAKE_PASSWORD}"] }),
+    oauth_token: text
+      .optional()
+      .describe("An OAuth access token.")
+      .meta({ examples: ["${SNOWFLAKE_TOKEN}"] }),
+    oauth_token_file: text
+      .optional()
+      .describe("A file with an OAuth access token that something else renews, relative to this file.")
+      .meta({ examples: ["/run/secrets/snowflake-token"] }),
+    role: identifier
+      .optional()
+      .describe("The role. Without it, the user's default role.")
+      .meta({ examples: ["REPLAYPORT"] }),
+    warehouse: identifier
+      .optional()
+      .describe("The warehouse. Without it, the user's default warehouse.")
+      .meta({ examples: ["LOADING"] }),
+    database: identifier.describe("The database. It has to exist.").meta({ examples: ["ANALYTICS"] }),
+    schema: identifier.describe("The schema. It has to exist.").meta({ examples: ["POSTHOG"] }),
+    table: tableName
+      .refine((name) => !/^"?_replayport/i.test(name), "names that begin with _replayport are taken")
+      .describe("The table. It is made where it is missing.")
+      .meta({ examples: ["SESSION_REPLAYS"] }),
+    on_delete: z
+      .enum(["tombstone", "delete"])
+      .default("tombstone")
+      .describe("Deleted sessions: keep the row and empty what is personal, or delete the row."),
+    stage: identifier
+      .optional()
+      .describe(
+        "An internal stage in the schema that files go through. Without it, the user's own, which needs no grant.",
+      )
+      .meta({ examples: ["REPLAYPORT_FILES"] }),
+    external_stage: z
+      .strictObject({
+        stage: identifier.describe("The stage in the schema. Its URL is s3://bucket/prefix/ of the bucket below."),
+        s3: s3Schema.omit({ type: true }).describe("The bucket, with the keys to write to it."),
+      })
+      .optional()
+      .describe("A stage over a bucket: files are written to the bucket instead of through PUT.")
+      .meta({
+        examples: [{ stage: "LAKE", s3: { bucket: "acme-lake", prefix: "snowflake", region: "eu-central-1" } }],
+      }),
+    statement_timeout: duration(1000, 24 * HOUR_MS)
+      .prefault("30m")
+      .describe("After so long a statement is cancelled, in Snowflake too.")
+      .meta({ examples: ["30m"] }),
+    query_tag: z
+      .string()
+      .regex(/^.{1,500}$/)
+      .optional()
+      .describe("Stands in QUERY_TAG as `tag`, beside export and interval.")
+      .meta({ examples: ["data-platform"] }),
+    host: z
+      .string()
+      .regex(/^[A-Za-z0-9._-]+$/)
+      .optional()
+      .describe("For private connectivity, or an emulator.")
+      .meta({ examples: ["acme-analytics.privatelink.snowflakecomputing.com"] }),
+    protocol: z.enum(["https", "http"]).optional().describe("http is for emulators."),
+    port: z
+      .int()
+      .min(1)
+      .max(65_535)
+      .optional()
+      .describe("Where it is not the protocol's own.")
+      .meta({ examples: [443] }),
+  })
+  .describe("A table of Snowflake.");
+
+type Input = z.output<typeof snowflakeSchema>;
+
+const WAYS = ["private_key", "private_key_file", "password", "oauth_token", "oauth_token_file"] as const;
+
+/** Reports what the schema cannot see: ways to sign in that are missing, or exclude each other. */
+export function resolveSnowflake(input: Input, path: Path, folder: string, report: Report): SnowflakeConfig {
+  const given = WAYS.filter((name) => input[name] !== undefined);
+  if (given.length === 0) {
+    report.add([...path, "private_key"], "is missing", `Give one way to sign in: ${WAYS.join(", ")}.`);
+  }
+  for (const name of given.slice(1)) {
+    report.add([...path, name], "is a second way to sign in", `Keep one of: ${given.join(", ")}.`, "key");
+  }
+  if (input.private_key_passphrase !== undefined && given[0]?.startsWith("private_key") !== true) {
+    const fix = "Give private_key or private_key_file, or leave it out.";
+    report.add([...path, "private_key_passphrase"], "has no key beside it", fix, "key");
+  }
+  if (input.stage !== undefined && input.external_stage !== undefined) {
+    report.add([...path, "external_stage"], "is a second stage", "Keep one of: stage, external_stage.", "key");
+  }
+  return {
+    type: "snowflake",
+    account: input.account,
+    username: input.username,
+    auth: authOf(input, folder),
+    ...(input.role === undefined ? {} : { role: input.role }),
+    ...(input.warehouse === undefined ? {} : { warehouse: input.warehouse }),
+    database: input.database,
+    schema: input.schema,
+    table: input.table,
+    onDelete: input.on_delete,
+    ...(input.stage === undefined ? {} : { stage: input.stage }),
+    ...(input.external_stage === undefined ? {} : { externalStage: externalOf(input.external_stage, path, report) }),
+    statementTimeoutMs: input.statement_timeout,
+    ...(input.query_tag === undefined ? {} : { queryTag: input.query_tag }),
+    ...(input.host === undefined ? {} : { host: input.host }),
+    ...(input.protocol === undefined ? {} : { protocol: input.protocol }),
+    ...(input.port === undefined ? {} : { port: input.port }),
+  };
+}
+
+function externalOf(
+  { stage, s3 }: NonNullable<Input["external_stage"]>,
+  path: Path,
+  report: Report,
+): NonNullable<SnowflakeConfig["externalStage"]> {
+  const { type: _, ...bucket } = resolveS3({ ...s3, type: "s3" }, [...path, "external_stage", "s3"], report);
+  return { stage, bucket };
+}
+
+function authOf(input: Input, folder: string): SnowflakeAuthConfig {
+  const passphrase = input.private_key_passphrase === undefined ? {} : { passphrase: input.private_key_passphrase };
+  if (input.private_key !== undefined) return { type: "key", pem: input.private_key, ...passphrase };
+  if (input.private_key_file !== undefined) {
+    return { type: "key_file", path: resolve(folder, input.private_key_file), ...passphrase };
+  }
+  if (input.oauth_token !== undefined) return { type: "oauth", token: input.oauth_token };
+  if (input.oauth_token_file !== undefined)
+    return { type: "oauth_file", path: resolve(folder, input.oauth_token_file) };
+  return { type: "password", password: input.password ?? "" };
+}
+
+/** What only export and destination together can get wrong. */
+export function checkSnowflake(definition: ExportDefinition, config: SnowflakeConfig, report: Report): void {
+  const { name, format, compression } = definition;
+  checkOnDelete(definition, config.onDelete, report);
+  // LZ4 inside of Parquet is read; LZ4 around JSON Lines and CSV is not.
+  if (format === "parquet" || compression !== "lz4") return;
+  const fix = "Write compression: zstd, gzip, brotli or none, or format: parquet.";
+  report.add(["exports", name, "compression"], `Snowflake cannot load ${format} compressed with lz4`, fix);
+}

@@ -1,0 +1,252 @@
+/** Backfills as they lie in Redis. */
+import * as z from "zod";
+import { ReplayportError } from "../../errors.ts";
+import {
+  type Interval,
+  describeInterval,
+  intervalName,
+  overlaps,
+  parseIntervalName,
+} from "../../intervals/interval.ts";
+import { CANCEL, CREATE, FINISH, RETRY, TAKE } from "./scripts.ts";
+import type { Backfill, BackfillState, FleetError } from "../fleet.ts";
+import type { Keys } from "../redis/keys.ts";
+import type { RedisClient } from "../redis/client.ts";
+import { results } from "../redis/state.ts";
+import { errorSchema, intervalText, read, write } from "../redis/records.ts";
+
+const recordSchema = z.object({
+  id: z.string(),
+  export: z.string(),
+  range: intervalText,
+  force: z.boolean(),
+  allowFewer: z.boolean(),
+  createdBy: z.string(),
+  createdAt: z.iso.datetime().transform((text) => new Date(text)),
+  inFlight: z.number(),
+});
+export type BackfillRecord = z.output<typeof recordSchema>;
+
+const FAILURES_SHOWN = 20;
+const LISTED = 200;
+
+const seconds = (time: Date): string => String(time.getTime() / 1000);
+const millis = (time: Date): string => String(time.getTime());
+
+export type Finish =
+  | { readonly kind: "done"; readonly rows: number; readonly bytes: number }
+  | { readonly kind: "failed"; readonly error: FleetError }
+  /** Put back: it is to be queued again later. */
+  | { readonly kind: "open" };
+
+export class BackfillStore {
+  readonly #client: RedisClient;
+  readonly #keys: Keys;
+
+  constructor(client: RedisClient, keys: Keys) {
+    this.#client = client;
+    this.#keys = keys;
+  }
+
+  /** @throws ReplayportError `backfill.overlap` */
+  async create(record: BackfillRecord, intervals: readonly Interval[]): Promise<void> {
+    const { id, range } = record;
+    const keys = [
+      this.#keys.backfill(id),
+      this.#keys.open(id),
+      this.#keys.backfilling(record.export),
+      this.#keys.backfills,
+    ];
+    const named = intervals.flatMap((one) => [intervalName(one), seconds(one.start)]);
+    const values = [id, seconds(range.start), seconds(range.end), millis(record.createdAt), write(record), ...named];
+    this.#refuse(record.export, range, await this.#client.eval(CREATE, keys.length, ...keys, ...values));
+  }
+
+  /**
+   * Opens failed intervals again: all of them, or those whose error `which` lets pass.
+   * @throws ReplayportError `backfill.overlap` where another backfill took the range since
+   */
+  async retry(record: BackfillRecord, which?: (error: FleetError) => boolean): Promise<void> {
+    const failed = Object.entries(await this.#client.hgetall(this.#keys.failed(record.id)));
+    const named = failed.flatMap(([name, text]) => {
+      const interval = parseIntervalName(name);
+      const error = read(errorSchema, text);
+      const chosen = which === undefined || (error !== undefined && which(error));
+      return interval && chosen ? [name, seconds(interval.start)] : [];
+    });
+    if (which !== undefined && named.length === 0) return;
+    const keys = this.#five(record.id, record.export);
+    const values = [record.id, seconds(record.range.start), seconds(record.range.end), ...named];
+    this.#refuse(record.export, record.range, await this.#client.eval(RETRY, keys.length, ...keys, ...values));
+  }
+
+  #refuse(exportName: string, range: Interval, other: unknown): void {
+    if (typeof other !== "string" || other === "") return;
+    throw new ReplayportError(`${exportName}: backfill ${other} runs over a part of ${describeInterval(range)}`, {
+      code: "backfill.overlap",
+      remedy: "give-up",
+      hint: `Wait for it (replayport backfills ${other}), or end it with: replayport cancel ${other}`,
+    });
+  }
+
+  /** @throws ReplayportError `backfill.unknown` */
+  async record(id: string): Promise<BackfillRecord & { readonly state: BackfillState }> {
+    const [text, state] = await this.#client.hmget(this.#keys.backfill(id), "record", "state");
+    const record = read(recordSchema, text);
+    if (!record) throw unknown(id);
+    return { ...record, state: stateOf(state) };
+  }
+
+  /** Undefined where it is forgotten. */
+  async state(id: string): Promise<BackfillState | undefined> {
+    const state = await this.#client.hget(this.#keys.backfill(id), "state");
+    return state === null ? undefined : stateOf(state);
+  }
+
+  /** Those that were taken before then. */
+  async running(id: string, before: Date): Promise<Interval[]> {
+    return intervalsOf(await this.#client.zrangebyscore(this.#keys.running(id), "-inf", `(${millis(before)}`));
+  }
+
+  /** Moves the oldest intervals from open to running, up to so many that run; gives those that it moved. */
+  async take(id: string, mayRun: number, now: Date): Promise<Interval[]> {
+    const keys = [this.#keys.backfill(id), this.#keys.open(id), this.#keys.running(id)];
+    const names = await this.#client.eval(TAKE, keys.length, ...keys, millis(now), String(mayRun));
+    return intervalsOf(names as string[]);
+  }
+
+  async finish(id: string, exportName: string, interval: Interval, how: Finish, now: Date): Promise<void> {
+    const { rows, bytes } = how.kind === "done" ? how : { rows: 0, bytes: 0 };
+    const error = how.kind === "failed" ? write(how.error) : "";
+    const keys = this.#five(id, exportName);
+    const values = [
+      id,
+      intervalName(interval),
+      how.kind,
+      millis(now),
+      String(rows),
+      String(bytes),
+      error,
+      seconds(interval.start),
+    ];
+    await this.#client.eval(FINISH, keys.length, ...keys, ...values);
+  }
+
+  async cancel(id: string, exportName: string, now: Date): Promise<boolean> {
+    const keys = this.#five(id, exportName);
+    return (await this.#client.eval(CANCEL, keys.length, ...keys, id, millis(now))) === 1;
+  }
+
+  /** The running backfills of an export, with the time that each has taken for itself. */
+  async ranges(
+    exportNames: readonly string[],
+  ): Promise<Map<string, { readonly id: string; readonly range: Interval }[]>> {
+    const pipeline = this.#client.pipeline();
+    for (const name of exportNames) pipeline.hgetall(this.#keys.backfilling(name));
+    const answers = (await results(pipeline)) as Record<string, string>[];
+    return new Map(
+      exportNames.map((name, index) => [
+        name,
+        Object.entries(answers[index] ?? {}).map(([id, text]) => {
+          const [start = 0, end = 0] = text.split("_").map(Number);
+          return { id, range: { start: new Date(start * 1000), end: new Date(end * 1000) } };
+        }),
+      ]),
+    );
+  }
+
+  /** @throws ReplayportError `backfill.unknown` */
+  async get(id: string, now: Date): Promise<Backfill> {
+    const [fields, open, running, failed] = (await results(
+      this.#client
+        .pipeline()
+        .hgetall(this.#keys.backfill(id))
+        .zcard(this.#keys.open(id))
+        .zcard(this.#keys.running(id))
+        .hgetall(this.#keys.failed(id)),
+    )) as [Record<string, string>, number, number, Record<string, string>];
+    const record = read(recordSchema, fields["record"]);
+    if (!record) throw unknown(id);
+    const { inFlight: _, ...shown } = record;
+    const count = (name: string): number => Number(fields[name] ?? 0);
+    const done = count("done");
+    const state = stateOf(fields["state"]);
+    const elapsed = (now.getTime() - record.createdAt.getTime()) / 1000;
+    return {
+      ...shown,
+      state,
+      finishedAt: fields["finishedAt"] === undefined ? undefined : new Date(count("finishedAt")),
+      total: count("total"),
+      open,
+      running,
+      done,
+      failed: Object.keys(failed).length,
+      cancelled: count("cancelled"),
+      rows: count("rows"),
+      bytes: count("bytes"),
+      etaSeconds: state === "running" && done > 0 ? Math.ceil((elapsed / done) * (open + running)) : undefined,
+      failures: failuresOf(failed),
+    };
+  }
+
+  /** Newest first; forgets those whose records are gone. */
+  async list(now: Date): Promise<Backfill[]> {
+    const ids = await this.#client.zrevrange(this.#keys.backfills, 0, LISTED - 1);
+    const found = await Promise.all(
+      ids.map(async (id) => {
+        try {
+          return await this.get(id, now);
+        } catch (error) {
+          if (!(error instanceof ReplayportError && error.code === "backfill.unknown")) throw error;
+          await this.#client.zrem(this.#keys.backfills, id);
+          return undefined;
+        }
+      }),
+    );
+    return found.filter((one) => one !== undefined);
+  }
+
+  #five(id: string, exportName: string): string[] {
+    const { backfill, open, running, failed, backfilling } = this.#keys;
+    return [backfill(id), open(id), running(id), failed(id), backfilling(exportName)];
+  }
+}
+
+function stateOf(text: string | null | undefined): BackfillState {
+  return text === "done" || text === "failed" || text === "cancelled" ? text : "running";
+}
+
+function intervalsOf(names: readonly string[]): Interval[] {
+  return names.flatMap((name) => parseIntervalName(name) ?? []);
+}
+
+function failuresOf(failed: Record<string, string>): Backfill["failures"] {
+  return Object.entries(failed)
+    .flatMap(([name, text]) => {
+      const interval = parseIntervalName(name);
+      const error = read(errorSchema, text);
+      return interval && error ? [{ interval, error }] : [];
+    })
+    .sort((a, b) => a.interval.start.getTime() - b.interval.start.getTime())
+    .slice(0, FAILURES_SHOWN);
+}
+
+function unknown(id: string): ReplayportError {
+  return new ReplayportError(`there is no backfill ${id}`, {
+    code: "backfill.unknown",
+    remedy: "give-up",
+    hint: "See those that there are: replayport backfills. They are forgotten 30 days after their end, or with Redis' data.",
+  });
+}
+
+/** The stretch from the first interval's start to the last one's end. */
+export function hull(intervals: readonly Interval[]): Interval | undefined {
+  const [first] = intervals;
+  if (!first) return undefined;
+  const end = intervals.reduce((latest, one) => (one.end > latest ? one.end : latest), first.end);
+  return { start: first.start, end };
+}
+
+export function overlapsAny(interval: Interval, others: readonly Interval[]): boolean {
+  return others.some((one) => overlaps(one, interval));
+}

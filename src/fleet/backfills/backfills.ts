@@ -1,0 +1,164 @@
+/**
+ * Backfills: ranges that somebody asked for, put into the queue a few intervals at a time. Whoever ends an interval puts in
+ * the next (`feed`); the scheduler does it each minute as well, and brings back what was lost with a job.
+ */
+import { randomInt } from "node:crypto";
+import { ReplayportError } from "../../errors.ts";
+import type { ExportDefinition } from "../../export/definition.ts";
+import { type Interval, sameInterval } from "../../intervals/interval.ts";
+import { type BackfillRecord, type BackfillStore, hull } from "./backfill_store.ts";
+import type { BatchQueue } from "../redis/batch_queue.ts";
+import type { Backfill, BackfillRequest } from "../fleet.ts";
+import type { JobName } from "../redis/jobs.ts";
+import type { FleetState } from "../redis/state.ts";
+
+/** More than a person can mean; Redis and the list of them would suffer. */
+const MOST_INTERVALS = 50_000;
+const MOST_IN_FLIGHT = 64;
+/** An interval that was taken so long ago has its job, or never gets it. */
+const ADDED_MS = 10_000;
+
+export interface BackfillDependencies {
+  readonly store: BackfillStore;
+  readonly state: FleetState;
+  readonly queue: BatchQueue;
+  readonly now: () => Date;
+  readonly inFlight: number;
+}
+
+export type Planner = (
+  definition: ExportDefinition,
+  request: BackfillRequest,
+  signal: AbortSignal,
+) => Promise<readonly Interval[]>;
+
+function invalid(message: string, hint: string): ReplayportError {
+  return new ReplayportError(message, { code: "backfill.invalid", remedy: "give-up", hint });
+}
+
+function newId(): string {
+  return Array.from({ length: 8 }, () => randomInt(36).toString(36)).join("");
+}
+
+function check({ range, inFlight, createdBy, allowFewer, force }: BackfillRequest): void {
+  if (!(range.start < range.end)) throw invalid("the range is empty", "It starts before it ends.");
+  if (inFlight !== undefined && !(Number.isInteger(inFlight) && inFlight >= 1 && inFlight <= MOST_IN_FLIGHT)) {
+    throw invalid(`${inFlight} intervals at once`, `Write a whole number from 1 to ${MOST_IN_FLIGHT}.`);
+  }
+  if (allowFewer === true && force !== true) {
+    throw invalid("allowFewer goes with force only", "Without force nothing that is loaded is replaced.");
+  }
+  if (createdBy.length > 100) throw invalid("the name of who asks is too long", "At most 100 characters.");
+}
+
+export async function startBackfill(
+  definition: ExportDefinition,
+  request: BackfillRequest,
+  plan: Planner,
+  dependencies: BackfillDependencies,
+  signal: AbortSignal,
+): Promise<Backfill> {
+  check(request);
+  const { store, now } = dependencies;
+  const intervals = await plan(definition, request, signal);
+  if (intervals.length > MOST_INTERVALS) {
+    throw invalid(
+      `${intervals.length} intervals are more than a backfill takes`,
+      "Join them (--interval day, week or month), or ask for a shorter range.",
+    );
+  }
+  const record: BackfillRecord = {
+    id: newId(),
+    export: definition.name,
+    range: hull(intervals) ?? request.range,
+    force: request.force === true,
+    allowFewer: request.allowFewer === true,
+    createdBy: request.createdBy,
+    createdAt: now(),
+    inFlight: request.inFlight ?? dependencies.inFlight,
+  };
+  await store.create(record, intervals);
+  await feed(record.id, dependencies, false);
+  return await store.get(record.id, now());
+}
+
+/**
+ * Puts the next intervals into the queue, up to the backfill's limit. Harmless to call at any time and by anyone: an
+ * interval is taken by one. Whoever dies between taking it and adding its job leaves it to `recover`.
+ * @param probe one interval, although the export is paused
+ * @returns how many jobs it asked for
+ */
+export async function feed(id: string, dependencies: BackfillDependencies, probe: boolean): Promise<number> {
+  const { store, state, queue, now } = dependencies;
+  const record = await store.record(id);
+  if (record.state !== "running") return 0;
+  if (!probe && (await state.paused(record.export))) return 0;
+  const intervals = await store.take(id, probe ? 1 : record.inFlight, now());
+  const { export: name, force, allowFewer } = record;
+  await queue.add(intervals.map((interval) => ({ export: name, interval, backfill: id, force, allowFewer, probe })));
+  return intervals.length;
+}
+
+/** Opens intervals again whose job is gone: lost with Redis' data, or with a process that died at the wrong moment. */
+export async function recover(
+  id: string,
+  inQueue: () => Promise<readonly { readonly name: JobName }[]>,
+  dependencies: BackfillDependencies,
+): Promise<void> {
+  const { store, now } = dependencies;
+  const running = await store.running(id, new Date(now().getTime() - ADDED_MS));
+  if (running.length === 0) return;
+  const record = await store.record(id);
+  // Asked after the intervals were read: a worker ends the interval before its job, so one without a job is lost.
+  const jobs = (await inQueue()).filter(({ name }) => name.backfill === id);
+  for (const interval of running) {
+    if (jobs.some(({ name }) => sameInterval(name.interval, interval))) continue;
+    await store.finish(id, record.export, interval, { kind: "open" }, now());
+  }
+}
+
+export async function cancelBackfill(id: string, dependencies: BackfillDependencies): Promise<Backfill> {
+  const { store, queue, now } = dependencies;
+  const record = await store.record(id);
+  await store.cancel(id, record.export, now());
+  const waiting = (await queue.names()).filter(({ name, place }) => name.backfill === id && place === "queued");
+  // What a worker has taken, it lets go of by itself.
+  await queue.remove(waiting.map(({ name }) => name.id));
+  return await store.get(id, now());
+}
+
+export async function retryBackfill(id: string, dependencies: BackfillDependencies): Promise<Backfill> {
+  const { store, now } = dependencies;
+  const record = await store.record(id);
+  if (record.state === "cancelled") {
+    throw new ReplayportError(`backfill ${id} was cancelled`, {
+      code: "backfill.cancelled",
+      remedy: "give-up",
+      hint: "Start another one over the same range: it loads what is missing.",
+    });
+  }
+  await store.retry(record);
+  await feed(id, dependencies, false);
+  return await store.get(id, now());
+}
+
+/**
+ * Opens again what failed for a passing reason, once its time has come: an outage ends some day, and nobody has to be there.
+ * What failed for good waits for `retry`.
+ */
+export async function heal(
+  exportNames: ReadonlySet<string>,
+  retryAfterMs: number,
+  { store, now }: BackfillDependencies,
+): Promise<void> {
+  const before = now().getTime() - retryAfterMs;
+  for (const { id, export: name, state } of await store.list(now())) {
+    if (state !== "failed" || !exportNames.has(name)) continue;
+    try {
+      await store.retry(await store.record(id), ({ remedy, at }) => remedy === "retry" && at.getTime() <= before);
+    } catch (error) {
+      // Another backfill has taken the range since, and does it.
+      if (!(error instanceof ReplayportError && error.code === "backfill.overlap")) throw error;
+    }
+  }
+}

@@ -1,0 +1,116 @@
+/** The queue of batches, over BullMQ. */
+import { randomUUID } from "node:crypto";
+import { setImmediate as nextTime } from "node:timers/promises";
+import { type Job, Queue, QueueEventsProducer } from "bullmq";
+import type { QueueDepth } from "../fleet.ts";
+import { type JobName, type JobRequest, jobOf, parseJobId } from "./jobs.ts";
+import { QUEUE } from "./keys.ts";
+import type { RedisClient } from "./client.ts";
+
+/** BullMQ's stream of events is cut at about so many; the scheduler reads it as it grows. */
+const EVENTS_KEPT = 1_000;
+const QUEUED = ["wait", "prioritized", "delayed"] as const;
+const CHUNK = 500;
+
+export type JobPlace = "queued" | "running";
+
+export class BatchQueue implements AsyncDisposable {
+  readonly #queue: Queue;
+  readonly #producer: QueueEventsProducer;
+  readonly #attempts: number;
+  readonly #gathered: JobRequest[] = [];
+  #adding: Promise<void> | undefined;
+
+  constructor(client: RedisClient, prefix: string, attempts: number, onError: (error: Error) => void) {
+    this.#queue = new Queue(QUEUE, { connection: client, prefix, streams: { events: { maxLen: EVENTS_KEPT } } });
+    this.#producer = new QueueEventsProducer(QUEUE, { connection: client, prefix });
+    this.#attempts = attempts;
+    this.#queue.on("error", onError);
+    this.#producer.on("error", onError);
+  }
+
+  /** One that stands in the queue already is left as it is. What is asked for in one moment goes in one round trip. */
+  async add(requests: readonly JobRequest[]): Promise<void> {
+    if (requests.length === 0) return;
+    this.#gathered.push(...requests);
+    this.#adding ??= this.#addGathered();
+    await this.#adding;
+  }
+
+  async #addGathered(): Promise<void> {
+    await nextTime();
+    const all = this.#gathered.splice(0);
+    this.#adding = undefined;
+    for (let at = 0; at < all.length; at += CHUNK) {
+      await this.#queue.addBulk(all.slice(at, at + CHUNK).map((one) => jobOf(one, this.#attempts)));
+    }
+  }
+
+  /** Jobs by name, of these exports or of all; costs one round trip. */
+  async names(exports?: ReadonlySet<string>): Promise<{ readonly name: JobName; readonly place: JobPlace }[]> {
+    const [queued, running] = await Promise.all([
+      this.#queue.getRanges([...QUEUED], 0, -1),
+      this.#queue.getRanges(["active"], 0, -1),
+    ]);
+    const named = (ids: readonly string[], place: JobPlace) =>
+      ids.flatMap((id) => {
+        if (exports && !exports.has(id.slice(0, id.indexOf("/")))) return [];
+        const name = parseJobId(id);
+        return name ? [{ name, place }] : [];
+      });
+    return [...named(running, "running"), ...named(queued, "queued")];
+  }
+
+  /** Jobs with all that they hold, at most so many of each kind; waiting ones in the order in which workers get them. */
+  async jobs(
+    limit: number,
+    wanted: (name: JobName) => boolean = () => true,
+  ): Promise<{ readonly active: Job[]; readonly delayed: Job[]; readonly waiting: Job[] }> {
+    const of = async (places: readonly ("active" | "delayed" | "wait" | "prioritized")[]): Promise<Job[]> => {
+      const ids = await this.#queue.getRanges([...places], 0, -1, true);
+      const names = ids.flatMap((id) => parseJobId(id) ?? []).filter(wanted);
+      const jobs = await Promise.all(names.slice(0, limit).map(({ id }) => this.#queue.getJob(id)));
+      // One that ended between the listing and the reading is not there.
+      return jobs.filter((job) => job !== undefined);
+    };
+    const [active, delayed, waiting] = await Promise.all([
+      of(["active"]),
+      of(["delayed"]),
+      of(["wait", "prioritized"]),
+    ]);
+    return { active, delayed, waiting };
+  }
+
+  /** Removes jobs that no worker has taken; the others are left alone. */
+  async remove(ids: readonly string[]): Promise<void> {
+    for (const id of ids) await this.#queue.remove(id);
+  }
+
+  /** Lets an export's jobs begin their next attempt now. @returns how many there were */
+  async promote(exportName: string): Promise<number> {
+    const delayed = (await this.#queue.getJobs(["delayed"], 0, -1)).filter((job) => job?.name === exportName);
+    const promoted = await Promise.allSettled(delayed.map((job) => job.promote()));
+    return promoted.filter(({ status }) => status === "fulfilled").length;
+  }
+
+  async depth(): Promise<QueueDepth> {
+    const counts = await this.#queue.getJobCounts(...QUEUED, "active");
+    const of = (state: string): number => counts[state] ?? 0;
+    return {
+      waiting: of("wait"),
+      backfill: of("prioritized"),
+      delayed: of("delayed"),
+      active: of("active"),
+    };
+  }
+
+  /** Asks schedulers to look at an export now. */
+  async wake(exportName: string): Promise<void> {
+    await this.#producer.publishEvent({ eventName: "wake", export: exportName, by: randomUUID() });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#producer.close();
+    await this.#queue.close();
+  }
+}

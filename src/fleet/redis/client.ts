@@ -1,0 +1,232 @@
+/** Connections to Redis: one server, sentinels or a cluster; and what its refusals mean. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { Cluster, Redis } from "ioredis";
+import { ReplayportError, messageOf } from "../../errors.ts";
+
+export interface RedisOptionsOfFleet {
+  readonly kind: "single" | "sentinel" | "cluster";
+  readonly hosts: readonly { readonly host: string; readonly port: number }[];
+  readonly tls: boolean;
+  /** PEM: certificates to trust. */
+  readonly ca?: string;
+  readonly username?: string;
+  readonly password?: string;
+  readonly db: number;
+  /** The name under which sentinels know the server. */
+  readonly master?: string;
+  /** What every key begins with; with a hash tag, so that a cluster keeps all keys on one node. */
+  readonly prefix: string;
+}
+
+export type RedisClient = Redis | Cluster;
+
+/**
+ * - `once`: fails at the first refusal; for looking whether Redis is there
+ * - `ask`: fails within seconds; for commands and HTTP calls
+ * - `stay`: waits for Redis however long it is away; for schedulers and workers, as BullMQ wants it
+ */
+export type Patience = "once" | "ask" | "stay";
+
+const CONNECT_MS = 5_000;
+const ASK_MS = 5_000;
+/** For Redis to close what we have closed. It would hold the process for as long, also where the connection is gone. */
+const DISCONNECT_MS = 100;
+/** Between two tries to connect, at most. */
+const ASK_PAUSE_MS = 500;
+const STAY_PAUSE_MS = 2_000;
+/**
+ * Longer than any command of ours blocks. A machine that is cut off closes no connection: without this, TCP alone would
+ * notice, after a quarter of an hour.
+ */
+const SILENCE_MS = 15_000;
+const FAREWELL_MS = 5_000;
+const AWAY_MS = 500;
+
+interface Waiting {
+  readonly maxRetriesPerRequest: number | null;
+  readonly retryStrategy: (times: number) => number | null;
+  readonly commandTimeout?: number;
+  readonly socketTimeout?: number;
+}
+
+function waitingOf(patience: Patience): Waiting {
+  const pause =
+    (longest: number) =>
+    (times: number): number =>
+      Math.min(50 * 2 ** Math.min(times, 10), longest);
+  switch (patience) {
+    case "once":
+      return { maxRetriesPerRequest: 0, retryStrategy: () => null, commandTimeout: CONNECT_MS };
+    case "ask":
+      return { maxRetriesPerRequest: 5, retryStrategy: pause(ASK_PAUSE_MS), commandTimeout: ASK_MS };
+    case "stay":
+      return { maxRetriesPerRequest: null, retryStrategy: pause(STAY_PAUSE_MS), socketTimeout: SILENCE_MS };
+  }
+}
+
+/** For people; no password. */
+export function redisName({ hosts, tls, kind, db, master }: RedisOptionsOfFleet): string {
+  const scheme = `redis${tls ? "s" : ""}${kind === "single" ? "" : `+${kind}`}`;
+  const where = hosts.map(({ host, port }) => `${host}:${port}`).join(",");
+  return `${scheme}://${where}${master === undefined ? "" : `/${master}`}${kind === "cluster" ? "" : `/${db}`}`;
+}
+
+/** Connects when it is first used. Errors between commands go to `onError`, never to the process. */
+export function connect(
+  options: RedisOptionsOfFleet,
+  patience: Patience,
+  onError: (error: Error) => void,
+): RedisClient {
+  const { hosts, db, username, password, master } = options;
+  const tls = options.tls ? { tls: options.ca === undefined ? {} : { ca: options.ca } } : {};
+  const { retryStrategy, ...limits } = waitingOf(patience);
+  const common = {
+    ...limits,
+    connectTimeout: CONNECT_MS,
+    lazyConnect: true,
+    connectionName: "replayport",
+    disconnectTimeout: DISCONNECT_MS,
+    // What was the master is a replica now: look for the new one, and say it again.
+    reconnectOnError: (error: Error) => (error.message.startsWith("READONLY") ? (2 as const) : false),
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    ...tls,
+  };
+  let client: RedisClient;
+  if (options.kind === "cluster") {
+    client = new Cluster([...hosts], {
+      lazyConnect: true,
+      clusterRetryStrategy: retryStrategy,
+      slotsRefreshTimeout: CONNECT_MS,
+      redisOptions: common,
+      // A managed cluster answers with names whose certificates only match as they are.
+      ...(options.tls ? { dnsLookup: (address, callback) => callback(null, address) } : {}),
+    });
+  } else if (options.kind === "sentinel") {
+    const sentinelTls = options.tls ? { enableTLSForSentinelMode: true, sentinelTLS: tls.tls ?? {} } : {};
+    const sentinelRetryStrategy = patience === "once" ? { sentinelRetryStrategy: () => null } : {};
+    const sentinels = { sentinels: [...hosts], name: master ?? "", ...sentinelTls, ...sentinelRetryStrategy };
+    client = new Redis({ ...common, ...sentinels, retryStrategy, db });
+  } else {
+    const [first] = hosts;
+    client = new Redis({ ...common, retryStrategy, host: first?.host ?? "127.0.0.1", port: first?.port ?? 6379, db });
+  }
+  client.on("error", onError);
+  return client;
+}
+
+/** What Redis or the way to it refused, as something that an operator can act on. */
+export function redisError(cause: unknown, options: RedisOptionsOfFleet): ReplayportError {
+  if (cause instanceof ReplayportError) return cause;
+  const text = messageOf(cause);
+  const name = redisName(options);
+  const make = (what: string, code: string, remedy: "retry" | "give-up", hint: string): ReplayportError =>
+    new ReplayportError(`Redis at ${name} ${what}`, { code: `redis.${code}`, remedy, hint, cause });
+  if (/WRONGPASS|invalid password|invalid username-password/i.test(text)) {
+    return make("refuses the password", "password", "give-up", "Mend the user or password in the config's redis.url.");
+  }
+  if (/NOAUTH|Authentication required/i.test(text)) {
+    return make("wants a password", "password", "give-up", "Write it in redis.url: redis://:${REDIS_PASSWORD}@host.");
+  }
+  if (/DB index|invalid DB|SELECT is not allowed/i.test(text)) {
+    return make(
+      `has no database ${options.db}`,
+      "db",
+      "give-up",
+      "Mend the number at the end of redis.url, or leave it out.",
+    );
+  }
+  if (/NOPERM/.test(text)) {
+    const hint = `Allow this user all commands on keys ${options.prefix}:* (ACL SETUSER … ~${options.prefix}:* +@all).`;
+    return make(`does not permit it: ${text}`, "permission", "give-up", hint);
+  }
+  if (/^OOM|used memory > 'maxmemory'/.test(text)) {
+    return make("is out of memory", "memory", "retry", "Give it more memory (maxmemory).");
+  }
+  if (/READONLY|LOADING|MASTERDOWN|CLUSTERDOWN/.test(text)) {
+    return make(`cannot work just now: ${text}`, "unready", "retry", "It is starting or failing over; try again.");
+  }
+  if (/certificate|altnames|CERT_/i.test(text)) {
+    const hint =
+      "Name the PEM file of its authority in redis.ca_file; its certificate has to be for the host that redis.url names.";
+    return make(`shows no certificate that is trusted: ${text}`, "certificate", "give-up", hint);
+  }
+  const hint = "Start Redis, and see that redis.url in the config names it (redis:// without, rediss:// with TLS).";
+  return make(`cannot be reached: ${text}`, "unreachable", "retry", hint);
+}
+
+/**
+ * Resolves where Redis is there and lets us in.
+ * @returns what an operator should know, in sentences
+ * @throws ReplayportError `redis.…`
+ */
+export async function checkRedis(options: RedisOptionsOfFleet): Promise<string[]> {
+  let met: Error | undefined;
+  const client = connect(options, "once", (error) => {
+    met ??= error;
+  });
+  try {
+    await client.connect();
+    // A wrong number is passed over by the client, which then works in database 0.
+    if (client instanceof Redis && options.db !== 0) await client.select(options.db);
+    await client.ping();
+    return warningsFrom(await policyOf(client));
+  } catch (error) {
+    // "Connection is closed" says less than what closed it.
+    throw redisError(met ?? error, options);
+  } finally {
+    client.disconnect();
+  }
+}
+
+async function policyOf(client: RedisClient): Promise<string | undefined> {
+  try {
+    const [node] = client instanceof Cluster ? client.nodes("master") : [client];
+    return /maxmemory_policy:(\S+)/.exec((await node?.info("memory")) ?? "")?.[1];
+  } catch {
+    // A user without the right to ask: then nothing can be said.
+    return undefined;
+  }
+}
+
+export function warningsFrom(policy: string | undefined): string[] {
+  if (policy === undefined || policy === "noeviction") return [];
+  return [
+    `Redis' maxmemory-policy is ${policy}: it may drop jobs when memory runs short. ` +
+      "Set it to noeviction (CONFIG SET maxmemory-policy noeviction).",
+  ];
+}
+
+/** Milliseconds of one round trip, and the warnings. @throws ReplayportError `redis.…` */
+export async function pingRedis(
+  client: RedisClient,
+  options: RedisOptionsOfFleet,
+): Promise<{ readonly ms: number; readonly warnings: string[] }> {
+  try {
+    const began = performance.now();
+    await client.ping();
+    return { ms: performance.now() - began, warnings: warningsFrom(await policyOf(client)) };
+  } catch (error) {
+    throw redisError(error, options);
+  }
+}
+
+/** Whether commands reach Redis now. */
+export function isLive({ status }: RedisClient): boolean {
+  // A Cluster says "connect" for a while, and takes commands then.
+  return status === "ready" || status === "connect";
+}
+
+/** Waits for a last word to Redis; not for long where Redis is away, since that would be waiting for Redis. */
+export async function farewell(client: RedisClient, word: Promise<unknown>): Promise<void> {
+  const said = new AbortController();
+  const late = sleep(isLive(client) ? FAREWELL_MS : AWAY_MS, undefined, { signal: said.signal });
+  await Promise.race([word, late].map((one) => one.catch(() => undefined)));
+  said.abort();
+}
+
+/** Lets go without waiting for a Redis that may be away. */
+export async function leave(client: RedisClient): Promise<void> {
+  if (isLive(client)) await farewell(client, client.quit());
+  client.disconnect();
+}

@@ -1,0 +1,107 @@
+/** What a job holds: an export's name, an interval and a few flags. Never a secret, never a setting. */
+import type { JobsOptions } from "bullmq";
+import * as z from "zod";
+import { batchId } from "../../export/definition.ts";
+import { type Interval, intervalName, parseIntervalName } from "../../intervals/interval.ts";
+import { ReplayportError } from "../../errors.ts";
+
+const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
+const BACKFILL = /^[0-9a-z]{8}$/;
+
+/** Read with care: another version of Replayport, or another program, may have written it. */
+const payloadSchema = z.strictObject({
+  export: z.string().regex(NAME),
+  /** `20261001T000000Z_20261001T010000Z` */
+  interval: z.string().refine((text) => parseIntervalName(text) !== undefined, "not an interval"),
+  backfill: z.string().regex(BACKFILL).optional(),
+  /** Rows of the same version are replaced, and receipts are no reason not to load. */
+  force: z.boolean().optional(),
+  allowFewer: z.boolean().optional(),
+  /** Run although the export is paused, to see whether it works again. */
+  probe: z.boolean().optional(),
+});
+
+export type Payload = z.output<typeof payloadSchema>;
+
+export interface Task {
+  readonly id: string;
+  readonly export: string;
+  readonly interval: Interval;
+  readonly backfill: string | undefined;
+  readonly force: boolean;
+  readonly allowFewer: boolean;
+  readonly probe: boolean;
+}
+
+export function taskOf(id: string, data: unknown): Task {
+  const read = payloadSchema.safeParse(data);
+  const interval = read.success ? parseIntervalName(read.data.interval) : undefined;
+  if (!read.success || !interval) {
+    throw new ReplayportError(`job ${id} is none of ours`, {
+      code: "fleet.payload",
+      remedy: "give-up",
+      hint: "Another program, or another version of Replayport, writes to this Redis under the same prefix.",
+    });
+  }
+  const { backfill, force = false, allowFewer = false, probe = false } = read.data;
+  return { id, export: read.data.export, interval, backfill, force, allowFewer, probe };
+}
+
+/** From the batch's id, so that a batch cannot stand in the queue twice. */
+export function jobId(exportName: string, interval: Interval, backfill?: string): string {
+  return `${batchId(exportName, interval)}${backfill === undefined ? "" : `/${backfill}`}`;
+}
+
+export interface JobName {
+  readonly id: string;
+  readonly export: string;
+  readonly interval: Interval;
+  readonly backfill: string | undefined;
+}
+
+/** The inverse of jobId; undefined for what is none of ours. */
+export function parseJobId(id: string): JobName | undefined {
+  const [name = "", text = "", backfill, ...rest] = id.split("/");
+  const interval = parseIntervalName(text);
+  if (!interval || !NAME.test(name) || rest.length > 0) return undefined;
+  return { id, export: name, interval, backfill };
+}
+
+export type JobRequest = Omit<Task, "id">;
+
+/** BullMQ takes jobs without a priority first; then the lowest number. */
+const BACKFILL_PRIORITY = 10;
+export const BACKOFF = "replayport";
+
+export function jobOf(request: JobRequest, attempts: number): { name: string; data: Payload; opts: JobsOptions } {
+  const { interval, backfill, force, allowFewer, probe } = request;
+  return {
+    name: request.export,
+    data: {
+      export: request.export,
+      interval: intervalName(interval),
+      ...(backfill === undefined ? {} : { backfill }),
+      ...(force ? { force } : {}),
+      ...(allowFewer ? { allowFewer } : {}),
+      ...(probe ? { probe } : {}),
+    },
+    opts: {
+      jobId: jobId(request.export, interval, backfill),
+      attempts: probe ? 1 : attempts,
+      backoff: { type: BACKOFF },
+      // What became of a run is kept by the fleet itself; a job that stayed would keep its id from being used again.
+      removeOnComplete: true,
+      removeOnFail: true,
+      // A stack may quote what no store should hold.
+      stackTraceLimit: 0,
+      ...(backfill === undefined ? {} : { priority: BACKFILL_PRIORITY }),
+    },
+  };
+}
+
+/** What a job leaves behind for the scheduler, in BullMQ's event. Dates as epoch milliseconds. */
+export const outcomeSchema = z.union([
+  z.object({ kind: z.literal("loaded"), start: z.number(), end: z.number(), committedAt: z.number() }),
+  z.object({ kind: z.literal(["covered", "put_back", "cancelled"]) }),
+]);
+export type Outcome = z.output<typeof outcomeSchema>;

@@ -1,0 +1,238 @@
+/**
+ * What the fleet remembers in Redis of each export: failures, pauses, held intervals, what came last. All of it may be
+ * lost at any time: then nothing is paused or held, and what failed is tried again.
+ */
+import type { ChainableCommander } from "ioredis";
+import { type Interval, contains, intervalName, parseIntervalName } from "../../intervals/interval.ts";
+import type { FleetError, Held, LastReceipt, Member, Pause, Run } from "../fleet.ts";
+import type { Keys } from "./keys.ts";
+import type { RedisClient } from "./client.ts";
+import {
+  errorSchema,
+  heldSchema,
+  type LedgerSnapshot,
+  ledgerSchema,
+  memberSchema,
+  pauseSchema,
+  read,
+  receiptSchema,
+  runSchema,
+  write,
+} from "./records.ts";
+
+export interface ExportState {
+  readonly failuresInRow: number;
+  readonly paused: Pause | undefined;
+  readonly lastReceipt: LastReceipt | undefined;
+  readonly lastError: FleetError | undefined;
+  readonly ledger: LedgerSnapshot | undefined;
+  readonly ledgerError: FleetError | undefined;
+  /** By start. */
+  readonly held: readonly Held[];
+}
+
+/** Of each outcome. */
+export const RUNS_KEPT = 500;
+const SEEN_SECONDS = 30 * 24 * 3600;
+const MEMBER_MS = 30_000;
+const MEMBER_FORGOTTEN_MS = 24 * 3600_000;
+/** Commands of one pipeline. */
+const CHUNK = 500;
+
+/** The results of a pipeline; throws the first error among them, which ioredis only lists. */
+export async function results(pipeline: ChainableCommander): Promise<unknown[]> {
+  const answers = (await pipeline.exec()) ?? [];
+  return answers.map(([error, result]) => {
+    if (error) throw error;
+    return result;
+  });
+}
+
+export class FleetState {
+  readonly client: RedisClient;
+  readonly keys: Keys;
+
+  constructor(client: RedisClient, keys: Keys) {
+    this.client = client;
+    this.keys = keys;
+  }
+
+  async read(names: readonly string[]): Promise<Map<string, ExportState>> {
+    const found = new Map<string, ExportState>();
+    for (let at = 0; at < names.length; at += CHUNK) {
+      const chunk = names.slice(at, at + CHUNK);
+      const pipeline = this.client.pipeline();
+      for (const name of chunk) pipeline.hgetall(this.keys.export(name)).hgetall(this.keys.held(name));
+      const answers = (await results(pipeline)) as Record<string, string>[];
+      for (const [index, name] of chunk.entries()) {
+        found.set(name, stateOf(answers[index * 2] ?? {}, answers[index * 2 + 1] ?? {}));
+      }
+    }
+    return found;
+  }
+
+  async paused(name: string): Promise<Pause | undefined> {
+    return read(pauseSchema, await this.client.hget(this.keys.export(name), "paused"));
+  }
+
+  /** @returns whether this ended a pause that came from failures that pass */
+  async loaded(name: string, interval: Interval, receipt: LastReceipt): Promise<boolean> {
+    const key = this.keys.export(name);
+    const [pause] = await results(
+      this.client
+        .pipeline()
+        .hget(key, "paused")
+        .hset(key, { failures: "0", receipt: write(receipt) }),
+    );
+    await this.settled(name, interval);
+    const known = read(pauseSchema, pause as string | null);
+    return known?.probeAt !== undefined && (await this.client.hdel(key, "paused")) === 1;
+  }
+
+  /** Forgets what was held or seen of this interval and of those within it: the ledger has it. */
+  async settled(name: string, interval: Interval): Promise<void> {
+    const keys = [this.keys.held(name), this.keys.seen(name)];
+    const pipeline = this.client.pipeline();
+    for (const key of keys) pipeline.hkeys(key);
+    const fields = (await results(pipeline)) as string[][];
+    for (const [index, key] of keys.entries()) {
+      const within = (fields[index] ?? []).filter((text) => isWithin(text, interval));
+      if (within.length > 0) await this.client.hdel(key, ...within);
+    }
+  }
+
+  /** @returns failures in a row, this one included */
+  async failed(name: string, error: FleetError, held: Held | undefined): Promise<number> {
+    const key = this.keys.export(name);
+    const pipeline = this.client.pipeline().hincrby(key, "failures", 1).hset(key, "error", write(error));
+    if (held) pipeline.hset(this.keys.held(name), intervalName(held.interval), write(held));
+    return Number((await results(pipeline))[0]);
+  }
+
+  /** @returns false where the export is paused already, then with the pause that was there before */
+  async pause(name: string, pause: Pause): Promise<boolean> {
+    return (await this.client.hsetnx(this.keys.export(name), "paused", write(pause))) === 1;
+  }
+
+  /** Puts one pause in the place of another, for example with a later `probeAt`; nothing where none is there. */
+  async changePause(name: string, pause: Pause): Promise<void> {
+    if (await this.client.hexists(this.keys.export(name), "paused")) {
+      await this.client.hset(this.keys.export(name), "paused", write(pause));
+    }
+  }
+
+  /** @returns whether it was paused */
+  async resume(name: string): Promise<boolean> {
+    const [gone] = await results(
+      this.client
+        .pipeline()
+        .hdel(this.keys.export(name), "paused")
+        .hdel(this.keys.export(name), "failures")
+        .del(this.keys.held(name)),
+    );
+    return gone === 1;
+  }
+
+  /** @returns how many intervals were held */
+  async letGo(name: string): Promise<number> {
+    const [count] = await results(this.client.pipeline().hlen(this.keys.held(name)).del(this.keys.held(name)));
+    return Number(count);
+  }
+
+  async dropHeld(name: string, intervals: readonly Interval[]): Promise<void> {
+    if (intervals.length > 0) await this.client.hdel(this.keys.held(name), ...intervals.map(intervalName));
+  }
+
+  async writeLedgers(ledgers: readonly { readonly export: string; readonly ledger: LedgerSnapshot }[]): Promise<void> {
+    for (let at = 0; at < ledgers.length; at += CHUNK) {
+      const pipeline = this.client.pipeline();
+      for (const one of ledgers.slice(at, at + CHUNK)) {
+        const key = this.keys.export(one.export);
+        pipeline.hset(key, "ledger", write(one.ledger)).hdel(key, "ledgerError");
+      }
+      await results(pipeline);
+    }
+  }
+
+  async writeLedgerError(name: string, error: FleetError): Promise<void> {
+    await this.client.hset(this.keys.export(name), "ledgerError", write(error));
+  }
+
+  /** The most rows that attempts without a receipt have staged for the interval. */
+  async seenRows(name: string, interval: Interval): Promise<number> {
+    return Number((await this.client.hget(this.keys.seen(name), intervalName(interval))) ?? 0);
+  }
+
+  async writeSeenRows(name: string, interval: Interval, rows: number): Promise<void> {
+    const key = this.keys.seen(name);
+    await results(this.client.pipeline().hset(key, intervalName(interval), rows).expire(key, SEEN_SECONDS));
+  }
+
+  async addRun(run: Run): Promise<void> {
+    const runs = this.keys.runs(run.state === "failed" ? "failed" : "other");
+    await results(
+      this.client
+        .pipeline()
+        .lpush(runs, write(run))
+        .ltrim(runs, 0, RUNS_KEPT - 1),
+    );
+  }
+
+  /** Runs that ended, newest first. */
+  async runs(): Promise<Run[]> {
+    const [failed, other] = (await results(
+      this.client
+        .pipeline()
+        .lrange(this.keys.runs("failed"), 0, RUNS_KEPT - 1)
+        .lrange(this.keys.runs("other"), 0, RUNS_KEPT - 1),
+    )) as [string[], string[]];
+    const ended = (run: Run): number => run.finishedAt?.getTime() ?? 0;
+    return [...failed, ...other].flatMap((text) => read(runSchema, text) ?? []).sort((a, b) => ended(b) - ended(a));
+  }
+
+  /** @returns false where it is claimed already */
+  async claim(what: string, ms: number): Promise<boolean> {
+    return (await this.client.set(this.keys.claim(what), "", "PX", ms, "NX")) === "OK";
+  }
+
+  /** @returns whether it was claimed */
+  async unclaim(what: string): Promise<boolean> {
+    return (await this.client.del(this.keys.claim(what))) === 1;
+  }
+
+  async seeMember(member: Member): Promise<void> {
+    await this.client.hset(this.keys.members, member.name, write(member));
+  }
+
+  async forgetMember(name: string): Promise<void> {
+    await this.client.hdel(this.keys.members, name);
+  }
+
+  async members(now: Date): Promise<Member[]> {
+    const all = await this.client.hgetall(this.keys.members);
+    const members = Object.values(all).flatMap((text) => read(memberSchema, text) ?? []);
+    const age = ({ seenAt }: Member): number => now.getTime() - seenAt.getTime();
+    const gone = members.filter((member) => age(member) > MEMBER_FORGOTTEN_MS).map(({ name }) => name);
+    if (gone.length > 0) await this.client.hdel(this.keys.members, ...gone);
+    return members.filter((member) => age(member) <= MEMBER_MS);
+  }
+}
+
+function isWithin(text: string, interval: Interval): boolean {
+  const named = parseIntervalName(text);
+  return named !== undefined && contains(interval, named);
+}
+
+function stateOf(fields: Record<string, string>, held: Record<string, string>): ExportState {
+  return {
+    failuresInRow: Number(fields["failures"] ?? 0),
+    paused: read(pauseSchema, fields["paused"]),
+    lastReceipt: read(receiptSchema, fields["receipt"]),
+    lastError: read(errorSchema, fields["error"]),
+    ledger: read(ledgerSchema, fields["ledger"]),
+    ledgerError: read(errorSchema, fields["ledgerError"]),
+    held: Object.values(held)
+      .flatMap((text) => read(heldSchema, text) ?? [])
+      .sort((a, b) => a.interval.start.getTime() - b.interval.start.getTime()),
+  };
+}

@@ -1,0 +1,113 @@
+/**
+ * The ledgers in memory, as far as `due` needs them. Read from the destination once, then kept current by what workers
+ * report, and by reading a range again before anything in it is enqueued. So an idle tick asks nobody.
+ */
+import type { Coverage, Destination } from "../../../destinations/destination.ts";
+import type { ExportDefinition } from "../../export/definition.ts";
+import { readCoverage } from "../../export/ledger.ts";
+import { isSwept, type Sweep } from "../../intervals/due.ts";
+import { firstUncovered, gaps } from "../../intervals/coverage.ts";
+import { type Interval, overlaps } from "../../intervals/interval.ts";
+
+/**
+ * Joins neighbours that `due` cannot tell apart: those that were read late enough to need no sweep, or all where there is
+ * no sweep. An export of years takes a handful of entries then. Sorted by start.
+ */
+export function compact(covered: Iterable<Coverage>, sweep: Sweep | undefined): Coverage[] {
+  const sorted = [...covered].sort((a, b) => a.interval.start.getTime() - b.interval.start.getTime());
+  const settled = (one: Coverage): boolean => sweep === undefined || isSwept(one, sweep);
+  const joined: Coverage[] = [];
+  for (const one of sorted) {
+    const last = joined.at(-1);
+    if (last && one.interval.start <= last.interval.end && settled(last) && settled(one)) {
+      joined[joined.length - 1] = join(last, one);
+    } else {
+      joined.push(one);
+    }
+  }
+  return joined;
+}
+
+function join(one: Coverage, other: Coverage): Coverage {
+  const later = one.committedAt > other.committedAt ? one : other;
+  const end = one.interval.end > other.interval.end ? one.interval.end : other.interval.end;
+  return { interval: { start: one.interval.start, end }, committedAt: later.committedAt };
+}
+
+export interface LedgerFacts {
+  /** Undefined where nothing is loaded from the export's start on. */
+  readonly loadedUntil: Date | undefined;
+  readonly lagSeconds: number;
+  readonly gaps: readonly Interval[];
+}
+
+export function factsOf({ start }: ExportDefinition, covered: readonly Coverage[], now: Date): LedgerFacts {
+  const intervals = covered.map((one) => one.interval);
+  const until = firstUncovered(start, intervals);
+  const newest = intervals.reduce((latest, { end }) => (end > latest ? end : latest), start);
+  return {
+    loadedUntil: until > start ? until : undefined,
+    lagSeconds: Math.max(0, (now.getTime() - until.getTime()) / 1000),
+    gaps: newest > start ? gaps({ start, end: newest }, intervals) : [],
+  };
+}
+
+/** Less than the time between two ticks. */
+const FRESH_MS = 50_000;
+
+export class Ledgers {
+  readonly #known = new Map<string, readonly Coverage[]>();
+  readonly #readAt = new Map<string, Date>();
+
+  /** Undefined before it was read. */
+  get(name: string): readonly Coverage[] | undefined {
+    return this.#known.get(name);
+  }
+
+  async readAll(definition: ExportDefinition, destination: Destination, now: Date, signal: AbortSignal): Promise<void> {
+    const covered = await readCoverage(destination, signal);
+    this.#known.set(definition.name, compact(covered, definition.sweep));
+    this.#readAt.set(definition.name, now);
+  }
+
+  /**
+   * Adds what the destination says of a range; somebody else may have loaded something there. Does not ask where it was
+   * asked a moment ago: workers look themselves before they load, so what is missed costs a job, and asking costs money.
+   */
+  async readRange(
+    definition: ExportDefinition,
+    destination: Destination,
+    range: Interval,
+    now: Date,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const readAt = this.#readAt.get(definition.name);
+    if (readAt && Math.abs(now.getTime() - readAt.getTime()) < FRESH_MS) return;
+    const found = await Array.fromAsync(destination.covered(range, signal));
+    this.#readAt.set(definition.name, now);
+    for (const one of found) this.add(definition, one);
+    // What stands in memory within the range and not in the ledger any more was taken out by somebody.
+    const known = this.#known.get(definition.name) ?? [];
+    const lost = known.filter(
+      (one) => overlaps(one.interval, range) && !found.some((other) => overlaps(other.interval, one.interval)),
+    );
+    if (lost.length > 0)
+      this.#known.set(
+        definition.name,
+        known.filter((one) => !lost.includes(one)),
+      );
+  }
+
+  add(definition: ExportDefinition, covered: Coverage): void {
+    const known = this.#known.get(definition.name);
+    if (!known) return;
+    // A batch takes the place of those that it covers.
+    const rest = known.filter(
+      ({ interval, committedAt }) =>
+        interval.start < covered.interval.start ||
+        interval.end > covered.interval.end ||
+        committedAt > covered.committedAt,
+    );
+    this.#known.set(definition.name, compact([...rest, covered], definition.sweep));
+  }
+}

@@ -1,0 +1,117 @@
+/** Keeps a scheduler going: a tick each minute by node-cron, and a look at an export whenever one of its jobs has ended. */
+import { QueueEvents } from "bullmq";
+import cron from "node-cron";
+import { interval } from "../../intervals/interval.ts";
+import { outcomeSchema, parseJobId } from "../redis/jobs.ts";
+import { QUEUE } from "../redis/keys.ts";
+import { type RedisClient, farewell } from "../redis/client.ts";
+import type { Scheduler } from "./scheduler.ts";
+
+export interface LoopDependencies {
+  readonly client: RedisClient;
+  readonly prefix: string;
+  readonly scheduler: Scheduler;
+  readonly now: () => Date;
+  readonly onError: (error: unknown) => void;
+}
+
+const EACH_MINUTE = "* * * * *";
+/** Where the clock was set back, node-cron waits until it has caught up; time that only goes on notices. */
+const LONGEST_MS = 90_000;
+const WATCH_MS = 30_000;
+/** Waits for the event of a batch or a command before one look for all of them. */
+const GATHER_MS = 20;
+/** BullMQ asks for events again after so long without any; where Redis is away, its end takes as long. */
+const LISTEN_MS = 2_000;
+
+/** What there is to do next: nothing, some exports, or a whole tick. */
+type Wanted = Set<string> | "all";
+
+/** BullMQ's events as they arrive, whatever their types say. */
+interface Arrived {
+  readonly jobId?: unknown;
+  readonly returnvalue?: unknown;
+  readonly export?: unknown;
+}
+
+/**
+ * One look after the other, never two at once; what is asked for meanwhile is done in one more. Ends when it is disposed
+ * of, or with `signal`, after the look that is under way.
+ */
+export function keepTicking(dependencies: LoopDependencies, signal: AbortSignal): AsyncDisposable {
+  const { client, prefix, scheduler, now, onError } = dependencies;
+  const stop = new AbortController();
+  const either = AbortSignal.any([signal, stop.signal]);
+  let wanted: Wanted = new Set();
+  let working: Promise<void> | undefined;
+  let lastTick = performance.now();
+
+  const look = async (): Promise<void> => {
+    while (!either.aborted && (wanted === "all" || wanted.size > 0)) {
+      const names = wanted === "all" ? undefined : wanted;
+      if (wanted === "all") lastTick = performance.now();
+      wanted = new Set();
+      try {
+        await scheduler.tick(now(), either, names);
+        await scheduler.tendBackfills(now(), names);
+      } catch (error) {
+        // The next minute asks again.
+        if (!either.aborted) onError(error);
+      }
+    }
+  };
+  const want = (what: string | undefined): void => {
+    if (what === undefined) wanted = "all";
+    else if (wanted !== "all") wanted.add(what);
+    working ??= new Promise<void>((resolve) => setTimeout(resolve, GATHER_MS)).then(look).finally(() => {
+      working = undefined;
+      if (!either.aborted && (wanted === "all" || wanted.size > 0)) want(wanted === "all" ? undefined : [...wanted][0]);
+    });
+  };
+
+  scheduler.onLate = want;
+  const events = new QueueEvents(QUEUE, { connection: client, prefix, blockingTimeout: LISTEN_MS });
+  events.on("error", onError);
+  // Their types know BullMQ's own events only.
+  const on = (name: string, listener: (arrived: Arrived) => void): void => {
+    events.on(name as "completed", listener);
+  };
+  on("completed", ({ jobId, returnvalue }) => {
+    const name = parseJobId(String(jobId));
+    const outcome = outcomeSchema.safeParse(returnvalue);
+    if (!name || !outcome.success) return;
+    if (outcome.data.kind === "loaded") {
+      const { start, end, committedAt } = outcome.data;
+      scheduler.loaded(name.export, interval(start, end), new Date(committedAt));
+    }
+    want(name.export);
+  });
+  on("failed", ({ jobId }) => {
+    const name = parseJobId(String(jobId));
+    if (name) want(name.export);
+  });
+  on("wake", (arrived) => {
+    if (typeof arrived.export !== "string") return;
+    scheduler.release(arrived.export);
+    want(arrived.export);
+  });
+
+  const task = cron.schedule(EACH_MINUTE, () => want(undefined), { noOverlap: true, suppressMissedWarning: true });
+  const watch = setInterval(() => {
+    if (performance.now() - lastTick > LONGEST_MS) want(undefined);
+  }, WATCH_MS);
+  // Redis is there, perhaps again, perhaps empty.
+  client.on("ready", () => {
+    scheduler.release();
+    want(undefined);
+  });
+  want(undefined);
+  return {
+    [Symbol.asyncDispose]: async () => {
+      stop.abort(new Error("the scheduler stops"));
+      clearInterval(watch);
+      await task.destroy();
+      await farewell(client, Promise.all([working, events.close()]));
+    },
+  };
+}

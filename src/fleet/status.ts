@@ -1,0 +1,97 @@
+/** What Redis tells of exports and runs, as the fleet shows it. Asks no destination. */
+import type { Job } from "bullmq";
+import type { ExportDefinition } from "../export/definition.ts";
+import type { BatchQueue, JobPlace } from "./redis/batch_queue.ts";
+import type { ExportStatus, Run, RunsQuery } from "./fleet.ts";
+import { type JobName, parseJobId } from "./redis/jobs.ts";
+import type { ExportState, FleetState } from "./redis/state.ts";
+import { progressOf } from "./worker/worker.ts";
+
+/** Schedulers ask again each minute: what is older is over. */
+const LEDGER_ERROR_MS = 3 * 60_000;
+
+export function statusOf(
+  definition: ExportDefinition,
+  state: ExportState | undefined,
+  jobs: readonly { readonly name: JobName; readonly place: JobPlace }[],
+  now: Date,
+): ExportStatus {
+  const ledger = state?.ledger;
+  const count = (place: JobPlace): number => jobs.filter((job) => job.place === place).length;
+  const from = ledger?.loadedUntil ?? definition.start;
+  const ledgerError = state?.ledgerError;
+  const holds = ledgerError !== undefined && now.getTime() - ledgerError.at.getTime() < LEDGER_ERROR_MS;
+  return {
+    export: definition.name,
+    destination: definition.destination,
+    schedule: definition.schedule.text,
+    timezone: definition.schedule.timezone,
+    paused: state?.paused,
+    due: ledger?.due,
+    queued: count("queued"),
+    running: count("running"),
+    failuresInRow: state?.failuresInRow ?? 0,
+    held: state?.held ?? [],
+    loadedUntil: ledger?.loadedUntil,
+    lagSeconds: ledger && Math.max(0, (now.getTime() - from.getTime()) / 1000),
+    gaps: ledger?.gaps ?? [],
+    gapCount: ledger?.gapCount,
+    ledgerAt: ledger?.at,
+    ledgerError: holds ? ledgerError : undefined,
+    lastReceipt: state?.lastReceipt,
+    lastError: state?.lastError,
+  };
+}
+
+export async function statuses(
+  definitions: readonly ExportDefinition[],
+  state: FleetState,
+  queue: BatchQueue,
+  now: Date,
+): Promise<ExportStatus[]> {
+  const [states, jobs] = await Promise.all([state.read(definitions.map(({ name }) => name)), queue.names()]);
+  const byExport = new Map(definitions.map(({ name }) => [name, [] as typeof jobs]));
+  for (const job of jobs) byExport.get(job.name.export)?.push(job);
+  return definitions.map((one) => statusOf(one, states.get(one.name), byExport.get(one.name) ?? [], now));
+}
+
+/** A job that has not ended. */
+function runOfJob(job: Job, state: "queued" | "running" | "retrying"): Run | undefined {
+  const name = parseJobId(job.id ?? "");
+  if (!name) return undefined;
+  const progress = progressOf(job);
+  const error = progress?.error;
+  const running = state === "running";
+  return {
+    id: name.id,
+    export: name.export,
+    interval: name.interval,
+    backfill: name.backfill,
+    state,
+    attempt: running ? job.attemptsMade + 1 : job.attemptsMade,
+    queuedAt: new Date(job.timestamp),
+    startedAt: job.processedOn === undefined ? undefined : new Date(job.processedOn),
+    finishedAt: undefined,
+    nextAttemptAt: state === "retrying" && error ? new Date(error.at.getTime() + job.delay) : undefined,
+    stage: running ? (progress?.stage ?? "ledger") : undefined,
+    rows: progress?.rows ?? 0,
+    bytes: progress?.bytes ?? 0,
+    files: progress?.files ?? 0,
+    error,
+    worker: job.processedBy,
+  };
+}
+
+export async function listRuns(query: RunsQuery, state: FleetState, queue: BatchQueue): Promise<Run[]> {
+  const isOf = (one: { readonly export: string; readonly backfill: string | undefined }): boolean =>
+    (query.export === undefined || one.export === query.export) &&
+    (query.backfill === undefined || one.backfill === query.backfill);
+  const [jobs, ended] = await Promise.all([queue.jobs(query.limit, isOf), state.runs()]);
+  const live = [
+    ...jobs.active.map((job) => runOfJob(job, "running")),
+    ...jobs.delayed.map((job) => runOfJob(job, "retrying")),
+    ...jobs.waiting.map((job) => runOfJob(job, "queued")),
+  ].filter((run) => run !== undefined);
+  const wanted = (run: Run): boolean => isOf(run) && (query.states === undefined || query.states.includes(run.state));
+  return [...live, ...ended].filter(wanted).slice(0, query.limit);
+}

@@ -1,0 +1,289 @@
+/** One attempt to load one batch, from the look at the ledger to the record of its end. Knows nothing of BullMQ. */
+import type { Coverage, Destination, Receipt } from "../../../destinations/destination.ts";
+import { ReplayportError } from "../../errors.ts";
+import type { ExportDefinition } from "../../export/definition.ts";
+import { readCoverage } from "../../export/ledger.ts";
+import { type LoadDependencies, type Progress, loadBatch } from "../../export/load_batch.ts";
+import { withinTime } from "../../export/time_limit.ts";
+import { gaps } from "../../intervals/coverage.ts";
+import { isSwept } from "../../intervals/due.ts";
+import { type Interval, contains } from "../../intervals/interval.ts";
+import type { BackfillStore } from "../backfills/backfill_store.ts";
+import type { Events } from "../events.ts";
+import type { Run } from "../fleet.ts";
+import type { Outcome, Task } from "../redis/jobs.ts";
+import type { FleetState } from "../redis/state.ts";
+import type { JobProgress } from "../redis/records.ts";
+
+export interface AttemptDependencies {
+  readonly state: FleetState;
+  readonly store: BackfillStore;
+  readonly events: Events;
+  readonly now: () => Date;
+  readonly exports: readonly ExportDefinition[];
+  readonly loading: (
+    definition: ExportDefinition,
+    onProgress: LoadDependencies["onProgress"],
+  ) => Promise<LoadDependencies>;
+}
+
+/** What the queue says of the attempt. */
+export interface AttemptFacts {
+  /** 1, 2, 3 … */
+  readonly attempt: number;
+  readonly queuedAt: Date;
+  readonly startedAt: Date;
+  readonly worker: string;
+  readonly report: (progress: JobProgress) => void;
+}
+
+/** Reasons of an abort that are no failures. */
+export class HandedBack extends Error {
+  constructor() {
+    super("handed back: this worker is stopping");
+  }
+}
+export class Cancelled extends Error {
+  constructor() {
+    super("its backfill was cancelled");
+  }
+}
+
+/** The scheduler's clock may be ahead of this one by so much: what it calls a sweep must be one here. */
+const SKEW_MS = 5 * 60_000;
+
+export function runOf(task: Task, facts: AttemptFacts, rest: Pick<Run, "state" | "finishedAt"> & Partial<Run>): Run {
+  const { id, export: name, interval, backfill } = task;
+  const { attempt, queuedAt, startedAt, worker } = facts;
+  const nothing = { nextAttemptAt: undefined, stage: undefined, rows: 0, bytes: 0, files: 0, error: undefined };
+  return { id, export: name, interval, backfill, attempt, queuedAt, startedAt, worker, ...nothing, ...rest };
+}
+
+/** What every event of a run tells. */
+export function aboutRun(
+  { export: name, id: run, interval, backfill }: Task,
+  { attempt }: Pick<AttemptFacts, "attempt">,
+) {
+  return { export: name, run, interval, backfill, attempt };
+}
+
+/**
+ * Resolves when the end is written down. Rejects with what `loadBatch` rejects with, or `signal.reason`; then nothing is
+ * written down.
+ */
+export async function runAttempt(
+  task: Task,
+  facts: AttemptFacts,
+  dependencies: AttemptDependencies,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { state, store, events, now } = dependencies;
+  const { interval, backfill } = task;
+  const event = aboutRun(task, facts);
+  const began = performance.now();
+  const seconds = (): number => (performance.now() - began) / 1000;
+
+  if (backfill !== undefined && (await store.state(backfill)) === "cancelled") {
+    return await cancelled(task, facts, dependencies, seconds());
+  }
+  const paused = await state.paused(task.export);
+  if (paused && !(task.probe && paused.probeAt !== undefined)) {
+    if (backfill !== undefined) await store.finish(backfill, task.export, interval, { kind: "open" }, now());
+    return { kind: "put_back" };
+  }
+
+  const waitedSeconds = Math.max(0, (facts.startedAt.getTime() - facts.queuedAt.getTime()) / 1000);
+  events.emit({ ...event, kind: "run.started", at: now(), waitedSeconds });
+  const definition = dependencies.exports.find(({ name }) => name === task.export);
+  if (!definition) throw unknownExport(task.export);
+  return await withinTime(
+    { what: task.id, ms: definition.attemptMs },
+    async (stop) => await load(task, facts, definition, dependencies, seconds, stop),
+    signal,
+  );
+}
+
+async function load(
+  task: Task,
+  facts: AttemptFacts,
+  definition: ExportDefinition,
+  dependencies: AttemptDependencies,
+  seconds: () => number,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { state, store, events, now } = dependencies;
+  const { interval, backfill } = task;
+  const event = aboutRun(task, facts);
+  const meter = createMeter(task, facts, dependencies, await state.seenRows(task.export, interval), seconds);
+  facts.report(meter.progress("ledger"));
+  const loading = await dependencies.loading(definition, meter.onProgress);
+
+  const covered = await Array.fromAsync(loading.destination.covered(interval, signal));
+  if (!isNeeded(task, definition, covered, now())) {
+    if (backfill !== undefined) {
+      const found = await receiptsOf(loading.destination, interval, signal);
+      await store.finish(backfill, task.export, interval, { kind: "done", ...found }, now());
+    }
+    await state.settled(task.export, interval);
+    await state.addRun(runOf(task, facts, { state: "covered", finishedAt: now() }));
+    events.emit({ ...event, kind: "run.covered", at: now(), seconds: seconds() });
+    return { kind: "covered" };
+  }
+  const options = {
+    // What follows the interval decides which sessions a repeated reading has to carry along.
+    covered: covered.some((one) => contains(interval, one.interval))
+      ? await readCoverage(loading.destination, signal, interval.start)
+      : covered,
+    replace: task.force,
+    allowFewer: task.allowFewer,
+    seenRows: meter.seenRows,
+  };
+  const receipt = await loadBatch(definition, interval, options, loading, signal);
+  await meter.settled();
+  await record(task, facts, dependencies, receipt);
+  const { rows, bytes, files, committedAt } = receipt;
+  const { countSeconds, stageSeconds } = meter.times();
+  const total = seconds();
+  const loadSeconds = Math.max(0, total - countSeconds - stageSeconds);
+  const times = { seconds: total, countSeconds, stageSeconds, loadSeconds };
+  events.emit({ ...event, kind: "run.loaded", at: now(), rows, bytes, files, committedAt, ...times });
+  const { start, end } = interval;
+  return { kind: "loaded", start: start.getTime(), end: end.getTime(), committedAt: committedAt.getTime() };
+}
+
+/**
+ * The rule of `due`, for one interval: it lacks a receipt, or it is old enough to be swept and was not read that late. So a
+ * sweep is not left out for being covered, and one interval never makes the scheduler and a worker disagree for ever.
+ */
+export function isNeeded(
+  { interval, backfill, force }: Pick<Task, "interval" | "backfill" | "force">,
+  { sweep }: Pick<ExportDefinition, "sweep">,
+  covered: readonly Coverage[],
+  now: Date,
+): boolean {
+  if (force) return true;
+  const uncovered = (by: readonly Coverage[]): boolean =>
+    gaps(
+      interval,
+      by.map((one) => one.interval),
+    ).length > 0;
+  if (uncovered(covered)) return true;
+  if (backfill !== undefined || !sweep) return false;
+  const sweepable = now.getTime() + SKEW_MS >= interval.end.getTime() + sweep.afterMs;
+  return sweepable && uncovered(covered.filter((one) => isSwept(one, sweep)));
+}
+
+export async function cancelled(
+  task: Task,
+  facts: AttemptFacts,
+  { state, events, now }: AttemptDependencies,
+  seconds: number,
+): Promise<Outcome> {
+  await state.addRun(runOf(task, facts, { state: "cancelled", finishedAt: now() }));
+  events.emit({ ...aboutRun(task, facts), kind: "run.cancelled", at: now(), seconds });
+  return { kind: "cancelled" };
+}
+
+async function record(
+  task: Task,
+  facts: AttemptFacts,
+  { state, store, events, now }: AttemptDependencies,
+  receipt: Receipt,
+): Promise<void> {
+  const { rows, bytes, files, committedAt } = receipt;
+  const { interval, backfill, export: name } = task;
+  const resumed = await state.loaded(name, interval, { interval, rows, bytes, files, committedAt });
+  if (backfill !== undefined) await store.finish(backfill, name, interval, { kind: "done", rows, bytes }, now());
+  await state.addRun(runOf(task, facts, { state: "loaded", finishedAt: now(), rows, bytes, files }));
+  if (resumed) events.emit({ kind: "export.resumed", export: name, at: now(), by: "replayport" });
+}
+
+async function receiptsOf(
+  destination: Destination,
+  interval: Interval,
+  signal: AbortSignal,
+): Promise<{ rows: number; bytes: number }> {
+  let rows = 0;
+  let bytes = 0;
+  for await (const receipt of destination.receipts(interval, signal)) {
+    if (!contains(interval, receipt.interval)) continue;
+    rows += receipt.rows;
+    bytes += receipt.bytes;
+  }
+  return { rows, bytes };
+}
+
+/** Counts what an attempt does, tells it, and keeps the most rows that were staged for attempts to come. */
+function createMeter(
+  task: Task,
+  facts: AttemptFacts,
+  { state, events, now }: AttemptDependencies,
+  seenRows: number,
+  seconds: () => number,
+) {
+  let rows = 0;
+  let bytes = 0;
+  let files = 0;
+  let countSeconds = 0;
+  let stageSeconds = 0;
+  let writing: Promise<void> = Promise.resolve();
+  const progress = (stage: JobProgress["stage"]): JobProgress => ({ stage, rows, bytes, files, error: undefined });
+  const { export: name, interval } = task;
+  const event = aboutRun(task, facts);
+  const onProgress = (step: Progress): void => {
+    switch (step.kind) {
+      case "counted": {
+        countSeconds = seconds();
+        const { sessions, files: of } = step;
+        events.emit({
+          ...event,
+          kind: "run.stage",
+          stage: "counted",
+          at: now(),
+          sessions,
+          files: of,
+          seconds: countSeconds,
+        });
+        facts.report(progress("counting"));
+        break;
+      }
+      case "staged": {
+        rows += step.rows;
+        bytes += step.bytes;
+        files += 1;
+        stageSeconds += step.seconds;
+        const { rows: of, bytes: size, seconds: took } = step;
+        events.emit({ ...event, kind: "run.stage", stage: "staged", at: now(), rows: of, bytes: size, seconds: took });
+        facts.report(progress("staging"));
+        // Kept at once: the next attempt must know it also where this process dies.
+        if (rows > seenRows) {
+          const most = rows;
+          writing = writing.then(() => state.writeSeenRows(name, interval, most)).catch(() => undefined);
+        }
+        break;
+      }
+      case "loaded":
+        facts.report(progress("loaded"));
+        break;
+      default:
+        step satisfies never;
+    }
+  };
+  return {
+    seenRows,
+    progress,
+    onProgress,
+    times: () => ({ countSeconds, stageSeconds }),
+    /** Nothing may be written after the receipt has taken it away. */
+    settled: () => writing,
+  };
+}
+
+function unknownExport(name: string): ReplayportError {
+  return new ReplayportError(`this worker's config has no export "${name}"`, {
+    code: "fleet.unknown_export",
+    // While a fleet is being rolled out, some of its workers still have the config of yesterday.
+    remedy: "retry",
+    hint: "Give all schedulers and workers the same config, and start them again.",
+  });
+}

@@ -1,0 +1,72 @@
+/** What becomes of an attempt that failed: another one, or an end that is kept, counted and told. */
+import { type AttemptDependencies, type AttemptFacts, aboutRun, runOf } from "./attempt.ts";
+import { delayAfter, fleetError } from "../backoff.ts";
+import type { FleetError, Pause } from "../fleet.ts";
+import type { Task } from "../redis/jobs.ts";
+
+export interface FailureDependencies extends AttemptDependencies {
+  /** Attempts of one run in all. */
+  readonly attempts: number;
+  /** Failed runs in a row after which an export is paused. */
+  readonly pauseAfter: number;
+  /** Milliseconds after which what failed for a passing reason is tried again by itself. */
+  readonly retryAfterMs: number;
+  readonly random: () => number;
+  readonly redact: (text: string) => string;
+}
+
+export type Verdict =
+  | { readonly kind: "again"; readonly delayMs: number; readonly error: FleetError }
+  | { readonly kind: "final"; readonly error: FleetError };
+
+/** Resolves when it is written down. */
+export async function judge(
+  task: Task,
+  facts: AttemptFacts,
+  thrown: unknown,
+  dependencies: FailureDependencies,
+  seconds: number,
+): Promise<Verdict> {
+  const { events, now, redact, random } = dependencies;
+  const error = fleetError(thrown, now(), redact);
+  const event = { ...aboutRun(task, facts), seconds };
+  const allowed = task.probe ? 1 : dependencies.attempts;
+  if (error.remedy === "retry" && facts.attempt < allowed) {
+    const delayMs = delayAfter(thrown, facts.attempt, random);
+    events.emit({ ...event, kind: "run.retrying", at: now(), error, delayMs });
+    return { kind: "again", delayMs, error };
+  }
+  await giveUp(task, facts, error, dependencies);
+  events.emit({ ...event, kind: "run.failed", at: now(), error });
+  return { kind: "final", error };
+}
+
+async function giveUp(
+  task: Task,
+  facts: AttemptFacts,
+  error: FleetError,
+  dependencies: FailureDependencies,
+): Promise<void> {
+  const { state, store, now, events, pauseAfter, retryAfterMs } = dependencies;
+  const { export: name, interval, backfill } = task;
+  const passing = error.remedy === "retry";
+  const again = passing ? new Date(now().getTime() + retryAfterMs) : undefined;
+  if (backfill !== undefined) await store.finish(backfill, name, interval, { kind: "failed", error }, now());
+  const held = backfill === undefined ? { interval, error, until: again } : undefined;
+  const inRow = await state.failed(name, error, held);
+  await state.addRun(runOf(task, facts, { state: "failed", finishedAt: now(), error }));
+  if (inRow < pauseAfter) return;
+  const pause: Pause = {
+    reason: `${inRow} intervals in a row failed, the last with ${error.code}: ${error.message}`,
+    since: now(),
+    by: "replayport",
+    probeAt: again,
+  };
+  if (await state.pause(name, pause)) {
+    events.emit({ kind: "export.paused", export: name, at: now(), pause, error });
+    return;
+  }
+  const before = await state.paused(name);
+  // A probe that failed: the pause goes on, and the next probe comes later.
+  if (before?.by === pause.by) await state.changePause(name, { ...pause, since: before.since });
+}

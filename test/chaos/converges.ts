@@ -1,0 +1,56 @@
+/**
+ * Convergence (invariant 1): whatever the order, the repeats, the crashes and the lateness, once every interval has a
+ * receipt the destination holds exactly one current row per session, equal to the source's aggregate. And on the way there
+ * no session that a reader has seen disappears.
+ */
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import type { ExportDefinition } from "../../src/export/definition.ts";
+import { embedded } from "../support/embedded.ts";
+import { openOptions, replaySource } from "../support/replay_source.ts";
+import type { Place } from "./target.ts";
+import { sourceRows } from "./source_rows.ts";
+import { DEFINITION, stories, World } from "./story.ts";
+
+export interface Convergence {
+  /** An empty place for each story. */
+  readonly open: (definition: ExportDefinition) => Promise<Place>;
+  /** How many stories are told, unless RUNS says otherwise. */
+  readonly runs: number;
+  /** A worker is killed at one of so many steps, or after the last. */
+  readonly steps: number;
+  /** A story has at most so many events. */
+  readonly events: number;
+}
+
+/** The story of a failure is told again with the SEED and the STORY (fast-check's `path`) that it printed. */
+const { RUNS, SEED, STORY, SHRINK } = process.env;
+const told = SEED === undefined ? {} : { seed: Number(SEED), ...(STORY === undefined ? {} : { path: STORY }) };
+
+export async function converges({ open, runs, steps, events }: Convergence): Promise<void> {
+  await using engine = await embedded();
+  await using replays = await replaySource(engine.client, openOptions(engine.url, "posthog"));
+  await fc.assert(
+    fc.asyncProperty(stories({ steps, events }), async (story) => {
+      await replays.truncate();
+      const stage = await mkdtemp(join(tmpdir(), "replayport-test-stage-"));
+      try {
+        await using place = await open(DEFINITION);
+        const world = new World(replays, place, stage);
+        for (const event of story) await world.live(event);
+        await world.settle();
+        const expected = await sourceRows(engine.client, replays.database);
+        assert.deepEqual(
+          await place.rows(),
+          expected.map((row) => place.shown(row)),
+        );
+      } finally {
+        await rm(stage, { recursive: true, force: true });
+      }
+    }),
+    { numRuns: Number(RUNS ?? runs), endOnFailure: SHRINK === undefined, ...told },
+  );
+}

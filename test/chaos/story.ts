@@ -1,0 +1,288 @@
+/** A source that changes and a worker that loads, crashes and repeats, under a clock of their own. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { DEFAULT_PATH } from "../../destinations/lake/index.ts";
+import type { Destination } from "../../destinations/destination.ts";
+import type { ExportDefinition } from "../../src/export/definition.ts";
+import { dueIntervals, readCoverage } from "../../src/export/ledger.ts";
+import { type LoadOptions, loadBatch } from "../../src/export/load_batch.ts";
+import type { Interval } from "../../src/intervals/interval.ts";
+import { parseSchedule } from "../../src/intervals/schedule.ts";
+import type { PartialRow, ReplaySource } from "../support/replay_source.ts";
+import type { Place } from "./target.ts";
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+const START = Date.UTC(2026, 9, 1);
+
+export const DEFINITION: ExportDefinition = {
+  name: "replays",
+  model: { kind: "session_replays" },
+  selection: {
+    teams: "all",
+    rules: { include: [], exclude: [], hash: [], stripQuery: [] },
+    where: [],
+    salt: "",
+    posthogUrl: "",
+  },
+  destination: "lake",
+  schedule: parseSchedule("@hourly"),
+  start: new Date(START),
+  settleMs: 5 * 60_000,
+  lookbackMs: 2 * DAY,
+  sweep: { schedule: parseSchedule("@daily"), afterMs: 6 * HOUR },
+  format: "parquet",
+  compression: "zstd",
+  path: DEFAULT_PATH,
+  // Few, so that batches are cut into several files.
+  rowsPerFile: 2,
+  limits: { memoryBytes: 2_000_000_000, seconds: 60, threads: 1 },
+  attemptMs: 600_000,
+};
+
+export type StoryEvent =
+  /** A partial row arrives; `lateMinutes` after its `_timestamp`. */
+  | {
+      readonly kind: "row";
+      readonly session: number;
+      readonly lateMinutes: number;
+      readonly ageHours: number;
+      readonly size: number;
+    }
+  | { readonly kind: "tag"; readonly session: number; readonly tag: number }
+  | { readonly kind: "delete"; readonly session: number; readonly odd: boolean }
+  | { readonly kind: "merge" }
+  | { readonly kind: "wait"; readonly minutes: number }
+  /** Loads what is due, the nth of it first; `diesAt` is the step of the store at which the process is killed. */
+  | { readonly kind: "load"; readonly pick: number; readonly count: number; readonly diesAt: number | undefined }
+  | { readonly kind: "reload"; readonly pick: number; readonly diesAt: number | undefined }
+  /** Two attempts of one batch at the same time. */
+  | { readonly kind: "race"; readonly pick: number }
+  /** Two batches at the same time. */
+  | { readonly kind: "together"; readonly pick: number };
+
+const aSession = fc.integer({ min: 0, max: 7 });
+const anEvent = (aDeath: fc.Arbitrary<number | undefined>): fc.Arbitrary<StoryEvent> =>
+  fc.oneof(
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        kind: fc.constant("row" as const),
+        session: aSession,
+        lateMinutes: fc.constantFrom(0, 0, 0, 3, 30, 300),
+        ageHours: fc.constantFrom(0, 0, 1, 20, 200),
+        size: fc.integer({ min: 1, max: 5 }),
+      }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        kind: fc.constant("tag" as const),
+        session: aSession,
+        tag: fc.integer({ min: 0, max: 3 }),
+      }),
+    },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("delete" as const), session: aSession, odd: fc.boolean() }) },
+    { weight: 1, arbitrary: fc.constant({ kind: "merge" as const }) },
+    {
+      weight: 4,
+      arbitrary: fc.record({ kind: fc.constant("wait" as const), minutes: fc.constantFrom(1, 20, 61, 180, 1500) }),
+    },
+    {
+      weight: 5,
+      arbitrary: fc.record({
+        kind: fc.constant("load" as const),
+        pick: fc.nat(),
+        count: fc.integer({ min: 1, max: 4 }),
+        diesAt: aDeath,
+      }),
+    },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant("reload" as const), pick: fc.nat(), diesAt: aDeath }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("race" as const), pick: fc.nat() }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("together" as const), pick: fc.nat() }) },
+  );
+
+export interface StoryShape {
+  /** A worker is killed at one of so many steps. */
+  readonly steps: number;
+  /** At most. */
+  readonly events: number;
+}
+
+export function stories({ steps, events }: StoryShape): fc.Arbitrary<StoryEvent[]> {
+  const aDeath = fc.option(fc.integer({ min: 0, max: steps }), { nil: undefined, freq: 2 });
+  return fc.array(anEvent(aDeath), { minLength: Math.floor(events / 2), maxLength: events, size: "max" });
+}
+
+export class World {
+  #now = START + 30 * 60_000;
+  /** Makes every time and every attempt differ. */
+  #serial = 0;
+  #seen = new Set<string>();
+  readonly #known = new Set<number>();
+  readonly #replays: ReplaySource;
+  readonly #place: Place;
+  readonly #stage: string;
+
+  constructor(replays: ReplaySource, place: Place, stage: string) {
+    this.#replays = replays;
+    this.#place = place;
+    this.#stage = stage;
+  }
+
+  async live(event: StoryEvent): Promise<void> {
+    switch (event.kind) {
+      case "row":
+        this.#known.add(event.session);
+        return await this.#insert(this.#row(event));
+      case "tag":
+        return await this.#touch(event.session, { tags: [`tag ${event.tag}`], messages: 0 });
+      case "delete":
+        return await this.#touch(event.session, { deleted: true, messages: 0 }, event.odd);
+      case "merge":
+        return await this.#replays.merge();
+      case "wait":
+        this.#now += event.minutes * 60_000;
+        return;
+      case "load": {
+        const due = await this.#due();
+        for (let step = 0; step < Math.min(event.count, due.length); step += 1) {
+          const interval = due[(event.pick + step) % due.length];
+          if (interval) await this.#load(interval, false, event.diesAt);
+        }
+        return;
+      }
+      case "reload": {
+        const covered = await readCoverage(this.#open(), AbortSignal.timeout(60_000));
+        const interval = covered[event.pick % Math.max(1, covered.length)]?.interval;
+        if (interval) await this.#load(interval, true, event.diesAt);
+        return;
+      }
+      case "race": {
+        const due = await this.#due();
+        const interval = due[event.pick % Math.max(1, due.length)];
+        if (interval) await this.#race(interval);
+        return;
+      }
+      case "together": {
+        const due = await this.#due();
+        const first = event.pick % Math.max(1, due.length);
+        await Promise.all(due.slice(first, first + 2).map((one) => this.#attempt(this.#open(), one, false)));
+        await this.#nothingVanished();
+        return;
+      }
+      default:
+        event satisfies never;
+    }
+  }
+
+  /** Until nothing is due any more, with every row as late as any may be. */
+  async settle(): Promise<void> {
+    this.#now += 3 * DAY;
+    for (let round = 0; round < 100; round += 1) {
+      const due = await this.#due();
+      if (due.length === 0) return;
+      for (const interval of due) await this.#load(interval, false, undefined);
+    }
+    assert.fail("what is due does not end");
+  }
+
+  #open(diesAt?: number): Destination {
+    return this.#place.open(() => new Date(this.#now), diesAt);
+  }
+
+  async #due(): Promise<Interval[]> {
+    const covered = await readCoverage(this.#open(), AbortSignal.timeout(60_000));
+    return dueIntervals(DEFINITION, covered, new Date(this.#now), 40);
+  }
+
+  async #load(interval: Interval, replace: boolean, diesAt: number | undefined): Promise<void> {
+    const destination = this.#open(diesAt);
+    try {
+      await this.#attempt(destination, interval, replace);
+    } catch (error) {
+      if (diesAt === undefined) throw error;
+    }
+    await this.#nothingVanished();
+  }
+
+  async #race(interval: Interval): Promise<void> {
+    const results = await Promise.allSettled([
+      this.#attempt(this.#open(), interval, false),
+      this.#attempt(this.#open(), interval, false),
+    ]);
+    assert.ok(
+      results.some(({ status }) => status === "fulfilled"),
+      "of two attempts none won",
+    );
+    await this.#nothingVanished();
+  }
+
+  async #attempt(destination: Destination, interval: Interval, replace: boolean): Promise<void> {
+    const signal = AbortSignal.timeout(60_000);
+    const covered = await readCoverage(destination, signal);
+    const options: LoadOptions = {
+      covered,
+      replace,
+      allowFewer: false,
+      seenRows: 0,
+    };
+    this.#serial += 1;
+    const attempt = this.#serial.toString(36).padStart(12, "0");
+    const dependencies = {
+      source: this.#replays.source,
+      destination,
+      stageRoot: this.#stage,
+      now: () => new Date(this.#now),
+      newAttempt: () => attempt,
+      onProgress: () => undefined,
+    };
+    await loadBatch(DEFINITION, interval, options, dependencies, signal);
+  }
+
+  async #nothingVanished(): Promise<void> {
+    const now = new Set((await this.#place.rows()).map(({ key }) => key));
+    for (const key of this.#seen) assert.ok(now.has(key), `${key} was there and is gone`);
+    this.#seen = now;
+  }
+
+  #micros(ms: number): number {
+    this.#serial += 1;
+    return ms * 1000 + (this.#serial % 1000);
+  }
+
+  #row(event: StoryEvent & { kind: "row" }): PartialRow {
+    const { session, size } = event;
+    const ingested = Math.max(START, this.#now - event.lateMinutes * 60_000);
+    const first = ingested - event.ageHours * HOUR - size * 60_000;
+    return {
+      team: 1 + (session % 2),
+      session: `session-${session}`,
+      firstMicros: this.#micros(first),
+      lastMicros: this.#micros(first + size * 30_000),
+      ingested: Math.floor(ingested / 1000),
+      url: `https://app.example.com/page-${size}`,
+      clicks: size,
+      ...(size > 3 ? { retention: size * 30, score: size / 10 } : {}),
+      ...(session % 3 === 0 ? { mobile: true } : {}),
+    };
+  }
+
+  /** A row that carries no recording: where it stands in time is not known, so it stands now or in 1970. */
+  async #touch(session: number, change: Partial<PartialRow>, odd = false): Promise<void> {
+    if (!this.#known.has(session)) return;
+    const at = odd ? this.#now - 20 * DAY : this.#now;
+    await this.#insert({
+      team: 1 + (session % 2),
+      session: `session-${session}`,
+      firstMicros: this.#micros(at),
+      lastMicros: this.#micros(at),
+      ingested: Math.floor(this.#now / 1000),
+      ...change,
+    });
+  }
+
+  async #insert(row: PartialRow): Promise<void> {
+    await this.#replays.insert([row]);
+  }
+}

@@ -1,0 +1,260 @@
+/**
+ * What goes wrong between the worker and ClickHouse, over real HTTP. Whatever it is: no staged file stays, nothing reaches
+ * the destination, and the error says what to do.
+ */
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { once } from "node:events";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, suite, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ClickHouseLogLevel, createClient } from "@clickhouse/client";
+import { ReplayportError } from "../../src/errors.ts";
+import type { ExportDefinition } from "../../src/export/definition.ts";
+import { loadBatch } from "../../src/export/load_batch.ts";
+import { type ClickHouseOptions, openClickHouse } from "../../src/clickhouse/clickhouse.ts";
+import { type ClickHouseHarness, PASSWORD, clickhouse, clickhouseSkip } from "../support/clickhouse.ts";
+import { FIRST_LOAD, HOUR_ONE, REPLAYS, contentsOf, dependencies } from "../support/definitions.ts";
+import { type FaultProxy, type ProxiedRequest, openFaultProxy } from "../support/fault_proxy.ts";
+import { recordingDestination } from "../support/recording_destination.ts";
+
+/** The query that extracts rows: only its rows carry the time of the export. */
+const extracting = ({ path }: ProxiedRequest): boolean => path.includes("param_exported_at");
+
+async function until(condition: () => Promise<boolean>, what: string): Promise<void> {
+  for (const deadline = Date.now() + 30_000; Date.now() < deadline; await sleep(20)) if (await condition()) return;
+  assert.fail(`waited in vain: ${what}`);
+}
+
+suite("faults between the worker and ClickHouse", { skip: clickhouseSkip }, () => {
+  let server: ClickHouseHarness;
+  let proxy: FaultProxy;
+  let stageRoot: string;
+
+  before(async () => {
+    server = await clickhouse();
+    proxy = await openFaultProxy(server.options.url);
+    stageRoot = await mkdtemp(join(tmpdir(), "replayport-test-"));
+    const first = HOUR_ONE.start.getTime();
+    await server.replays.insert(
+      Array.from({ length: 500 }, (_, index) => ({
+        team: 1,
+        session: `session-${index}`,
+        firstMicros: (first + index) * 1000,
+        lastMicros: (first + index + 60_000) * 1000,
+        ingested: first / 1000 + index,
+        url: `https://example.com/${index}/${"x".repeat(index)}`,
+      })),
+    );
+  });
+  after(async () => {
+    await proxy[Symbol.asyncDispose]();
+    await server[Symbol.asyncDispose]();
+    await rm(stageRoot, { recursive: true, force: true });
+  });
+
+  /** Runs a load that has to fail, and looks at what it left. */
+  async function failedLoad(
+    change: Partial<ClickHouseOptions>,
+    definition: ExportDefinition = REPLAYS,
+    signal: AbortSignal = AbortSignal.timeout(60_000),
+  ): Promise<unknown> {
+    await using source = await openClickHouse({ ...server.options, url: proxy.url, ...change });
+    const destination = recordingDestination(contentsOf);
+    const error = await loadBatch(
+      definition,
+      HOUR_ONE,
+      FIRST_LOAD,
+      dependencies(source, destination, stageRoot),
+      signal,
+    ).then(
+      () => assert.fail("the load should have failed"),
+      (reason: unknown) => reason,
+    );
+    assert.deepEqual(await readdir(stageRoot), []);
+    assert.deepEqual(destination.loaded, []);
+    return error;
+  }
+
+  function expectError(error: unknown, code: string, remedy: string, message: RegExp): void {
+    assert.ok(error instanceof ReplayportError, String(error));
+    assert.equal(error.code, code);
+    assert.equal(error.remedy, remedy);
+    assert.match(error.message, message);
+    assert.ok((error.hint ?? "").length > 20);
+    assert.ok(!`${error.message} ${error.hint} ${error.stack}`.includes(PASSWORD));
+  }
+
+  test("without any fault the same load succeeds", async () => {
+    proxy.decide(() => undefined);
+    await using source = await openClickHouse({ ...server.options, url: proxy.url });
+    const destination = recordingDestination(contentsOf);
+    const load = dependencies(source, destination, stageRoot);
+    const receipt = await loadBatch(REPLAYS, HOUR_ONE, FIRST_LOAD, load, AbortSignal.timeout(60_000));
+    assert.equal(receipt.rows, 500);
+    assert.equal(destination.loaded.length, 1);
+    assert.deepEqual(await readdir(stageRoot), []);
+  });
+
+  test("a wrong password", async (t) => {
+    const wrong = createClient({
+      url: server.options.url,
+      username: server.options.username,
+      password: "wrong",
+      log: { level: ClickHouseLogLevel.OFF },
+    });
+    const open = await wrong.command({ query: "SELECT 1" }).then(
+      () => true,
+      () => false,
+    );
+    await wrong.close();
+    if (open) return t.skip("the server of CLICKHOUSE_URL asks for no password: give it one");
+    proxy.decide(() => undefined);
+    expectError(await failedLoad({ password: "wrong" }), "source.auth", "give-up", /code (516|193|194)/);
+  });
+
+  test("a table that is not there", async () => {
+    proxy.decide(() => undefined);
+    expectError(await failedLoad({ table: "nothing" }), "source.no_table", "give-up", /\.nothing/);
+  });
+
+  test("an error before anything was answered: too little memory", async () => {
+    proxy.decide(() => undefined);
+    const definition = { ...REPLAYS, limits: { ...REPLAYS.limits, memoryBytes: 2000 } };
+    expectError(await failedLoad({}, definition), "source.memory", "retry", /code 241/);
+  });
+
+  test("an error after HTTP 200: the rows stop with the message of an exception", async () => {
+    const body = '{"team_id":1,"session_id":"a"}\n__exception__\nCode: 241. DB::Exception: Memory limit exceeded\n';
+    const headers = { "x-clickhouse-summary": '{"result_rows":"500"}' };
+    proxy.decide((request) => (extracting(request) ? { kind: "answer", status: 200, headers, body } : undefined));
+    for (const format of ["jsonl", "parquet"] as const) {
+      const definition = {
+        ...REPLAYS,
+        format,
+        compression: format === "jsonl" ? ("none" as const) : ("zstd" as const),
+      };
+      expectError(await failedLoad({}, definition), "stage.truncated", "retry", /500 rows/);
+    }
+  });
+
+  test("an exception that is named in a header after HTTP 200", async () => {
+    const headers = { "x-clickhouse-exception-code": "159" };
+    const body = "Code: 159. DB::Exception: Timeout exceeded. (TIMEOUT_EXCEEDED)";
+    proxy.decide((request) => (extracting(request) ? { kind: "answer", status: 200, headers, body } : undefined));
+    expectError(await failedLoad({}), "source.timeout", "retry", /code 159/);
+  });
+
+  for (const [format, compression] of [
+    ["parquet", "zstd"],
+    ["jsonl", "zstd"],
+    ["jsonl", "gzip"],
+    ["jsonl", "none"],
+    ["csv", "brotli"],
+    ["csv", "lz4"],
+  ] as const) {
+    test(`the line breaks in the middle of ${format}, ${compression}`, async () => {
+      proxy.decide((request) => (extracting(request) ? { kind: "cut-body", afterBytes: 2000 } : undefined));
+      expectError(await failedLoad({}, { ...REPLAYS, format, compression }), "stage.broken", "retry", /broke off/);
+    });
+
+    test(`${format}, ${compression}, ends early without an error`, async () => {
+      proxy.decide((request) => (extracting(request) ? { kind: "end-body", afterBytes: 2000 } : undefined));
+      expectError(await failedLoad({}, { ...REPLAYS, format, compression }), "stage.truncated", "retry", /not whole/);
+    });
+  }
+
+  test("an answer without its row count", async () => {
+    proxy.decide((request) => (extracting(request) ? { kind: "answer", status: 200, body: "PAR1" } : undefined));
+    expectError(await failedLoad({}), "source.no_summary", "give-up", /X-ClickHouse-Summary/);
+  });
+
+  test("a server that stops answering", async () => {
+    proxy.decide((request) =>
+      extracting(request) ? { kind: "hold-request", until: new Promise(() => undefined) } : undefined,
+    );
+    expectError(await failedLoad({ requestTimeoutMs: 500 }), "source.unreachable", "retry", /Timeout/);
+  });
+
+  test("a server that stops answering in the middle of its answer", async () => {
+    proxy.decide((request) => (extracting(request) ? { kind: "stall-body", afterBytes: 2000 } : undefined));
+    // Long enough for the answer to begin on a busy machine.
+    expectError(await failedLoad({ requestTimeoutMs: 4000 }), "stage.broken", "retry", /broke off/);
+  });
+
+  test("a server that is not there", async () => {
+    const free = createServer().listen(0, "127.0.0.1");
+    await once(free, "listening");
+    const { port } = free.address() as { port: number };
+    free.close();
+    await once(free, "close");
+    expectError(await failedLoad({ url: `http://127.0.0.1:${port}` }), "source.unreachable", "retry", /ECONNREFUSED/);
+  });
+
+  test("a server that is starting (HTTP 503)", async () => {
+    proxy.decide(() => ({ kind: "answer", status: 503, body: "Service Unavailable" }));
+    const error = await failedLoad({});
+    assert.ok(error instanceof ReplayportError && error.remedy === "retry", String(error));
+  });
+
+  test("an abort while ClickHouse works: the run ends with the reason, and the query ends too", async () => {
+    proxy.decide(() => undefined);
+    const leave = new AbortController();
+    const slow: ExportDefinition = {
+      ...REPLAYS,
+      model: {
+        kind: "sql",
+        file: "slow.sql",
+        key: ["number"],
+        // Would take hours, also to count.
+        sql: "SELECT number FROM numbers(1000000000000) WHERE sipHash64(number) = 7 AND {interval_start} < {interval_end}",
+      },
+    };
+    const running = async (): Promise<number> => {
+      const result = await server.client.query({
+        query:
+          "SELECT count() AS n FROM system.processes WHERE query LIKE '%sipHash64(number) = 7%' AND query NOT LIKE '%system.processes%'",
+        format: "JSONEachRow",
+      });
+      const [row] = await result.json<{ n: string }>();
+      return Number(row?.n);
+    };
+    const failed = failedLoad({}, slow, leave.signal);
+    await until(async () => (await running()) > 0, "the query to run");
+    const reason = new Error("stop");
+    leave.abort(reason);
+    assert.equal(await failed, reason);
+    await until(async () => (await running()) === 0, "the query to be killed");
+  });
+
+  test("an abort before a query has its connection does not end the query that has it next", async () => {
+    proxy.decide(() => undefined);
+    await using source = await openClickHouse({ ...server.options, url: proxy.url });
+    const purpose = { export: "replays", interval: HOUR_ONE, limits: REPLAYS.limits };
+    const one = async (sql: string, stop: AbortSignal): Promise<unknown> =>
+      await source.numbers({ sql, parameters: {} }, purpose, stop);
+    const stays = AbortSignal.timeout(60_000);
+    // The connection of this one is the one that is free.
+    await one("SELECT 1 AS n", stays);
+    const leave = new AbortController();
+    const left = one("SELECT 2 AS n", leave.signal);
+    const reason = new Error("stop");
+    leave.abort(reason);
+    await assert.rejects(left, reason);
+    // Longer than @clickhouse/client leaves a connection unused, were its timer for that not turned off.
+    assert.deepEqual(await one("SELECT toUInt8(sleep(3)) AS n", stays), [{ n: 0 }]);
+  });
+
+  test("an abort before the first query: nothing is asked", async () => {
+    let asked = 0;
+    proxy.decide(() => {
+      asked += 1;
+      return undefined;
+    });
+    const reason = new Error("stop");
+    assert.equal(await failedLoad({}, REPLAYS, AbortSignal.abort(reason)), reason);
+    assert.equal(asked, 0);
+  });
+});

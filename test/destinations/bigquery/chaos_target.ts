@@ -1,0 +1,67 @@
+/** A table of BigQuery's emulator, asked by a statement of the tests' own. */
+import assert from "node:assert/strict";
+import { openBigQuery } from "../../../destinations/bigquery/index.ts";
+import type { Destination } from "../../../destinations/destination.ts";
+import type { ExportDefinition } from "../../../src/export/definition.ts";
+import { bigqueryOptions, TABLE } from "./harness.ts";
+import { diesAt } from "./fixture.ts";
+import { bigqueryServer, PROJECT } from "./emulator.ts";
+import { openFaultProxy } from "../../support/fault_proxy.ts";
+import type { Place } from "../../chaos/target.ts";
+import type { Row } from "../../chaos/source_rows.ts";
+
+/** The rows of session_replays as source_rows.ts has them. */
+export const CURRENT_ROWS = `SELECT TO_JSON_STRING(STRUCT(
+  CONCAT(CAST(team_id AS STRING), '/', session_id) AS key, UNIX_MICROS(start_time) AS start_us,
+  UNIX_MICROS(end_time) AS end_us, UNIX_SECONDS(_ingested_at) AS ingested, click_count AS clicks,
+  message_count AS messages, first_url, all_urls AS urls, ai_tags_fixed AS tags, is_deleted AS deleted,
+  retention_period_days AS retention, surfacing_score AS score, snapshot_source AS source,
+  UNIX_SECONDS(expires_at) AS expires)) AS session
+FROM TABLE_ ORDER BY team_id, session_id`;
+
+/** A tombstone: what tells something of the person is gone. */
+export function tombstone(row: Row): Row {
+  return row["deleted"] === true ? { ...row, first_url: null, urls: [] } : row;
+}
+
+export async function bigqueryPlace(definition: ExportDefinition): Promise<Place> {
+  const server = await bigqueryServer();
+  assert.ok(!("skip" in server), "asked for a place without an emulator");
+  const { layer } = server;
+  const dataset = await server.dataset();
+  const proxy = await openFaultProxy(server.url);
+  const openAt = (url: string, now: () => Date, maxAttempts: number): Destination =>
+    openBigQuery(
+      { ...bigqueryOptions({ url }, dataset), maxAttempts },
+      { export: definition.name },
+      { now, version: "test", onWarning: () => undefined },
+    );
+  return {
+    open(now, dies) {
+      layer.clock = now;
+      if (dies === undefined) return openAt(server.url, now, 2);
+      const death = new AbortController();
+      // The dead neither wait nor clean up: their signal is aborted, and none of their requests comes through.
+      const onDeath = (): void => void setImmediate(() => death.abort(new Error("killed")));
+      proxy.decide(diesAt(dies, { kind: dies % 2 === 0 ? "cut-request" : "cut-answer" }, onDeath));
+      const mortal = openAt(proxy.url, now, 1);
+      const load = mortal.load.bind(mortal);
+      mortal.load = (batch, signal) => load(batch, AbortSignal.any([signal, death.signal]));
+      return mortal;
+    },
+    async rows() {
+      // A job of the dead may still run; the emulator would show it half done.
+      await layer.idle();
+      if (!(await server.tables(dataset)).includes(TABLE)) return [];
+      const table = `\`${PROJECT}.${dataset}.${TABLE}\``;
+      const rows = await server.select(CURRENT_ROWS.replace("TABLE_", table));
+      return rows.map(([text]) => JSON.parse(String(text)) as Row);
+    },
+    shown: tombstone,
+    async [Symbol.asyncDispose]() {
+      await layer.idle();
+      layer.clock = undefined;
+      await proxy[Symbol.asyncDispose]();
+    },
+  };
+}

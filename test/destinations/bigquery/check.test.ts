@@ -1,0 +1,150 @@
+/** `check` does what a load does, on a small scale; whatever is missing is named with the statement that gives it. */
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import { hours } from "../../conformance/batches.ts";
+import { rejectsWith, row } from "../../conformance/context.ts";
+import { first, type ProxiedRequest } from "../../support/fault_proxy.ts";
+import { PROJECT } from "./emulator.ts";
+import { beginsUpload, bigquerySkip, dropsTable, insertsJob, openBigQueryWorld, refusal } from "./fixture.ts";
+
+const skip = await bigquerySkip();
+
+const readsDataset = ({ method, path }: ProxiedRequest): boolean =>
+  method === "GET" && /\/datasets\/\w+(\?|$)/.test(path);
+const createsTable = ({ method, path }: ProxiedRequest): boolean => method === "POST" && /\/tables(\?|$)/.test(path);
+const listsTables = ({ method, path }: ProxiedRequest): boolean => method === "GET" && /\/tables\?/.test(path);
+
+suite("bigquery: check", { skip, concurrency: false }, () => {
+  for (const [what, matches, permission, statement] of [
+    [
+      "datasets.get",
+      readsDataset,
+      "bigquery.datasets.get",
+      'GRANT `roles/bigquery.dataEditor` ON SCHEMA `PROJECT`.`DATASET` TO "serviceAccount:<its address>";',
+    ],
+    [
+      "jobs.create",
+      insertsJob,
+      "bigquery.jobs.create",
+      'gcloud projects add-iam-policy-binding PROJECT --member="serviceAccount:<its address>" --role="roles/bigquery.jobUser"',
+    ],
+    [
+      "jobs.create of an upload",
+      beginsUpload,
+      "bigquery.jobs.create",
+      'gcloud projects add-iam-policy-binding PROJECT --member="serviceAccount:<its address>" --role="roles/bigquery.jobUser"',
+    ],
+    [
+      "tables.create",
+      createsTable,
+      "bigquery.tables.create",
+      'GRANT `roles/bigquery.dataEditor` ON SCHEMA `PROJECT`.`DATASET` TO "serviceAccount:<its address>";',
+    ],
+    [
+      "tables.list",
+      listsTables,
+      "bigquery.tables.list",
+      'GRANT `roles/bigquery.dataEditor` ON SCHEMA `PROJECT`.`DATASET` TO "serviceAccount:<its address>";',
+    ],
+    [
+      "tables.delete",
+      dropsTable,
+      "bigquery.tables.delete",
+      'GRANT `roles/bigquery.dataEditor` ON SCHEMA `PROJECT`.`DATASET` TO "serviceAccount:<its address>";',
+    ],
+  ] as const) {
+    test(`without ${what}: the grant is named, and nothing is left`, async ({ signal }) => {
+      await using world = await openBigQueryWorld();
+      await using destination = world.open();
+      const named = permission === "bigquery.tables.delete";
+      // Google does not always name the permission; then it is the one that the request needs.
+      const message = named ? `Permission ${permission} denied on table t (or it may not exist).` : "Access Denied";
+      const denied = refusal(403, "accessDenied", message);
+      // A staging table whose removal fails is a warning; the removal of what the check wrote is its last step.
+      world.proxy.decide(named ? (request) => (dropsTable(request) ? denied : undefined) : first(1, matches, denied));
+      const error = await rejectsWith("give-up", destination.check(signal));
+      assert.equal(error.code, "bigquery.access_denied");
+      assert.match(error.message, /^BigQuery's check failed at /);
+      const wanted = statement.replace("PROJECT", PROJECT).replace("DATASET", world.dataset);
+      const absent = named ? " If it is there at all: check `project`, `dataset` and `table`." : "";
+      assert.equal(error.hint, `${permission} is missing: ${wanted}${absent}`);
+      if (!named) assert.deepEqual(await world.server.tables(world.dataset), []);
+    });
+  }
+
+  test("a table that is there is asked for its own access list, and all that lacks is named", async ({ signal }) => {
+    await using world = await openBigQueryWorld();
+    await using destination = world.healthy();
+    await destination.load(await world.batches.batch(hours(0), [[row("a", 1)]]), signal);
+    const { denied } = world.server.layer;
+    denied.add("bigquery.tables.updateData").add("bigquery.tables.update");
+    try {
+      const error = await rejectsWith("give-up", destination.check(signal));
+      assert.match(error.message, /updateData, bigquery\.tables\.update is missing$/);
+      assert.match(error.hint ?? "", /^GRANT `roles\/bigquery\.dataEditor` ON SCHEMA/);
+    } finally {
+      denied.clear();
+    }
+    await destination.check(signal);
+    assert.deepEqual(await world.leftovers(), []);
+  });
+
+  test("a dataset whose tables expire is told of, with the statement that ends it", async ({ signal }) => {
+    await using world = await openBigQueryWorld();
+    const warnings: object[] = [];
+    await using destination = world.open({}, { onWarning: (message, detail) => warnings.push({ message, ...detail }) });
+    const resource = { location: "EU", defaultTableExpirationMs: String(60 * 86_400_000) };
+    const headers = { "content-type": "application/json" };
+    world.proxy.decide(
+      first(1, readsDataset, { kind: "answer", status: 200, headers, body: JSON.stringify(resource) }),
+    );
+    await destination.check(signal);
+    assert.equal(warnings.length, 1);
+    assert.partialDeepStrictEqual(warnings[0], { days: 60 });
+    assert.match(JSON.stringify(warnings), /ALTER SCHEMA .* SET OPTIONS \(default_table_expiration_days = NULL\)/);
+  });
+
+  for (const [what, status, reason, message, code, hint] of [
+    [
+      "the API is not enabled",
+      403,
+      "accessNotConfigured",
+      "BigQuery API has not been used in project 12 before or it is disabled.",
+      "bigquery.api_disabled",
+      /^gcloud services enable bigquery\.googleapis\.com --project=12$/,
+    ],
+    [
+      "billing is not enabled",
+      403,
+      "billingNotEnabled",
+      "Billing has not been enabled for this project.",
+      "bigquery.billing",
+      /^Enable billing for the project replayport-test/,
+    ],
+    [
+      "a job of another account stands in the way",
+      403,
+      "accessDenied",
+      "Access Denied: Job p:EU.x: Permission bigquery.jobs.get denied on job",
+      "bigquery.access_denied",
+      /roles\/bigquery\.resourceViewer/,
+    ],
+    [
+      "there is no such project",
+      404,
+      "notFound",
+      "Not found: Project replayport-test",
+      "bigquery.no_project",
+      /^There is no project replayport-test, or it is not yours/,
+    ],
+  ] as const) {
+    test(`${what}: the remedy is named`, async ({ signal }) => {
+      await using world = await openBigQueryWorld();
+      await using destination = world.open();
+      world.proxy.decide(() => refusal(status, reason, message));
+      const error = await rejectsWith("give-up", destination.check(signal));
+      assert.equal(error.code, code);
+      assert.match(error.hint ?? "", hint);
+    });
+  }
+});

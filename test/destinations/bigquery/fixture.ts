@@ -1,0 +1,128 @@
+/** A dataset, a proxy that breaks things, and a destination behind it. */
+import assert from "node:assert/strict";
+import type { BigQueryDeps, BigQueryOptions } from "../../../destinations/bigquery/index.ts";
+import type { Destination, Receipt } from "../../../destinations/destination.ts";
+import { bigqueryOptions, openTestBigQuery, seenRows, TABLE } from "./harness.ts";
+import { Batches } from "../../conformance/batches.ts";
+import type { SeenRow } from "../../conformance/harness.ts";
+import { EVERYTHING } from "../../conformance/context.ts";
+import { type BigQueryServer, bigqueryServer, PROJECT } from "./emulator.ts";
+import {
+  type Decide,
+  type Fault,
+  type FaultProxy,
+  openFaultProxy,
+  type ProxiedRequest,
+} from "../../support/fault_proxy.ts";
+
+export interface BigQueryWorld extends AsyncDisposable {
+  readonly server: BigQueryServer;
+  readonly dataset: string;
+  readonly batches: Batches;
+  readonly proxy: FaultProxy;
+  /** Behind the proxy. */
+  open(options?: Partial<BigQueryOptions>, deps?: Partial<BigQueryDeps>): Destination;
+  /** Past the proxy. */
+  healthy(options?: Partial<BigQueryOptions>): Destination;
+  rows(): Promise<SeenRow[]>;
+  receipts(): Promise<Receipt[]>;
+  leftovers(): Promise<string[]>;
+  readonly select: (sql: string) => ReturnType<BigQueryServer["select"]>;
+}
+
+/** For `{ skip }`: why there is no emulator here, or false. */
+export async function bigquerySkip(): Promise<string | false> {
+  const server = await bigqueryServer();
+  return "skip" in server ? server.skip : false;
+}
+
+export async function openBigQueryWorld(): Promise<BigQueryWorld> {
+  const server = await bigqueryServer();
+  assert.ok(!("skip" in server), "asked for a world without an emulator");
+  const dataset = await server.dataset();
+  const proxy = await openFaultProxy(server.url);
+  const batches = await Batches.open();
+  const quiet = { onWarning: () => undefined };
+  const healthy = (options: Partial<BigQueryOptions> = {}): Destination =>
+    openTestBigQuery({ ...bigqueryOptions(server, dataset), ...options });
+  return {
+    server,
+    dataset,
+    batches,
+    proxy,
+    healthy,
+    open: (options = {}, deps = {}) =>
+      openTestBigQuery({ ...bigqueryOptions(proxy, dataset), maxAttempts: 1, ...options }, { ...quiet, ...deps }),
+    rows: () => seenRows(server, dataset),
+    receipts: () => Array.fromAsync(healthy().receipts(EVERYTHING, AbortSignal.timeout(60_000))),
+    leftovers: async () =>
+      (await server.tables(dataset)).filter((table) => table !== TABLE && table !== "_replayport_receipts"),
+    select: (sql) => server.select(sql.replaceAll("TABLE_", `\`${PROJECT}.${dataset}.${TABLE}\``)),
+    async [Symbol.asyncDispose]() {
+      await proxy[Symbol.asyncDispose]();
+      await batches[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Only this request begins the upload of a staged file. */
+export function beginsUpload({ method, path }: ProxiedRequest): boolean {
+  return method === "POST" && path.startsWith("/upload/");
+}
+
+/** The insertion of a job that is no upload. */
+export function insertsJob({ method, path }: ProxiedRequest): boolean {
+  return method === "POST" && /^\/bigquery\/v2\/projects\/[^/]+\/jobs(\?|$)/.test(path);
+}
+
+/** Of the next load: the commit is the last job that it inserts, and the second after the list of tables. */
+export function commitOf(world: BigQueryWorld): (request: ProxiedRequest) => boolean {
+  const seen = world.proxy.requests.length;
+  return (request) =>
+    insertsJob(request) &&
+    world.proxy.requests.slice(seen).some(({ method, path }) => method === "GET" && /\/tables\?/.test(path)) &&
+    !insertedSinceList(world, seen);
+}
+
+/** The query that counts the staged rows comes between the list and the commit. */
+function insertedSinceList({ proxy }: BigQueryWorld, from: number): boolean {
+  const requests = proxy.requests.slice(from);
+  const list = requests.findLastIndex(({ method, path }) => method === "GET" && /\/tables\?/.test(path));
+  return requests.slice(list + 1, -1).filter(insertsJob).length !== 1;
+}
+
+export function dropsTable({ method }: ProxiedRequest): boolean {
+  return method === "DELETE";
+}
+
+/** As the API says it. */
+export function refusal(code: number, reason: string, message: string, headers: Record<string, string> = {}) {
+  const body = JSON.stringify({ error: { code, message, errors: [{ domain: "global", reason, message }] } });
+  return {
+    kind: "answer" as const,
+    status: code,
+    headers: { "content-type": "application/json; charset=UTF-8", ...headers },
+    body,
+  };
+}
+
+/** Requests that ask again how a job is doing are one step. */
+function stepOf({ method, path }: ProxiedRequest): string {
+  return `${method} ${path.replace(/\?.*/, "")}`;
+}
+
+/** Everything goes through up to the given step; at it this happens, and after it nothing comes through any more. */
+export function diesAt(step: number, fault: Fault, onDeath: () => void): Decide {
+  const dead: Fault = { kind: "cut-request" };
+  let [steps, last, alive] = [0, "", true];
+  return (request) => {
+    if (!alive) return dead;
+    const now = stepOf(request);
+    if (now !== last) steps += 1;
+    last = now;
+    if (steps < step) return undefined;
+    alive = false;
+    onDeath();
+    return fault;
+  };
+}

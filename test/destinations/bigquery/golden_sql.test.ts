@@ -1,0 +1,231 @@
+/**
+ * Every statement and every job that BigQuery is sent, literally: files/bigquery.sql and files/bigquery.jsonc. An emulator
+ * takes more than BigQuery does, so these files are what a reviewer holds against Google's documentation; docs/bigquery.md
+ * says which page for which statement. `UPDATE_GOLDEN=1` writes them anew.
+ */
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { suite, test } from "node:test";
+import { Client } from "../../../destinations/bigquery/client.ts";
+import { type Commit, commitScript, inspect, type StagedRows } from "../../../destinations/bigquery/commit_sql.ts";
+import { type BigQueryContext, inFull, ledgerPlace } from "../../../destinations/bigquery/context.ts";
+import { jsonColumns, ledgerShape, targetShape } from "../../../destinations/bigquery/ddl.ts";
+import { queryConfiguration } from "../../../destinations/bigquery/jobs.ts";
+import { COVERAGE, RECEIPT } from "../../../destinations/bigquery/ledger.ts";
+import { commitJobId, loadJobId, stagingTable } from "../../../destinations/bigquery/names.ts";
+import type { BigQueryOptions } from "../../../destinations/bigquery/options.ts";
+import {
+  addColumns,
+  countReceipts,
+  countRows,
+  createTable,
+  forgetReceipts,
+  precondition,
+  receipts,
+} from "../../../destinations/bigquery/sql.ts";
+import { loadConfiguration, stagingResource } from "../../../destinations/bigquery/stage.ts";
+import type { Batch, FileFormat } from "../../../destinations/destination.ts";
+import { interval } from "../../../src/intervals/interval.ts";
+import type { Column } from "../../../src/models/column.ts";
+import { exportedColumns } from "../../../src/models/session_replays_query.ts";
+import { REPLAY_COLUMNS } from "../replay_batches.ts";
+
+const FILES = join(import.meta.dirname, "golden");
+
+const OPTIONS: BigQueryOptions = {
+  type: "bigquery",
+  project: "acme-data",
+  dataset: "posthog",
+  table: "session_replays",
+  credentials: { type: "access_token", token: "none" },
+};
+
+function contextOf(options: Partial<BigQueryOptions> = {}): BigQueryContext {
+  const all = { ...OPTIONS, ...options };
+  return {
+    export: "replays",
+    options: all,
+    client: new Client(all),
+    place: { project: all.project, dataset: all.dataset, table: all.table },
+    ledger: "_replayport_receipts",
+    ready: new Map(),
+    now: () => new Date("2026-10-01T02:00:00Z"),
+    version: "1.2.3",
+    onWarning: () => undefined,
+  };
+}
+
+const INTERVAL = interval(Date.parse("2026-10-01T00:00:00Z"), Date.parse("2026-10-01T01:00:00Z"));
+const READ_AT = new Date("2026-10-01T01:05:00.123Z");
+
+function batchOf(format: FileFormat, columns: readonly Column[] = REPLAY_COLUMNS): Batch {
+  return {
+    id: "replays/20261001T000000Z_20261001T010000Z",
+    export: "replays",
+    interval: INTERVAL,
+    attempt: "k3v9x0q1m2zt",
+    format,
+    extension: `.${format}`,
+    columns,
+    key: ["team_id", "session_id"],
+    fingerprint: "0123456789abcdef",
+    replace: false,
+    readAt: READ_AT,
+    sourceVersion: "26.7.1.1",
+    files: (async function* none() {})(),
+  };
+}
+
+const RANGED = {
+  firstStart: 1_790_812_800_123_456n,
+  range: { from: 1_790_726_400_000_000n, to: 1_790_820_000_654_321n, orNone: false },
+};
+
+function commitOf(options: Partial<BigQueryOptions>, staged: Partial<StagedRows> | undefined, replace = false): string {
+  const context = contextOf(options);
+  const batch = batchOf(staged?.format ?? "parquet");
+  const { attempt, fingerprint, key, readAt, sourceVersion } = batch;
+  const commit: Commit = {
+    ...ledgerPlace(context),
+    table: inFull(context, context.place.table),
+    interval: INTERVAL,
+    json: jsonColumns(context),
+    onDelete: context.options.onDelete ?? "tombstone",
+    replace,
+    head: "0h1e2a3d4567",
+    attempt,
+    rows: staged ? 2 : 0,
+    bytes: staged ? 4096 : 0,
+    files: staged ? 1 : 0,
+    fingerprint,
+    readAt,
+    version: context.version,
+    sourceVersion,
+    ...(staged
+      ? {
+          staged: {
+            table: inFull(context, stagingTable(context.place, batch)),
+            columns: REPLAY_COLUMNS,
+            key,
+            format: "parquet",
+            deleted: 1,
+            ...staged,
+          },
+        }
+      : {}),
+  };
+  return commitScript(commit);
+}
+
+/** As a user's SELECT gives them: nothing is known of what they tell. */
+const UNKNOWN = REPLAY_COLUMNS.map((column): Column => ({ ...column, privacy: "content" }));
+
+function inspectOf(columns: readonly Column[], staging: string | undefined, byStart = true): string {
+  const context = contextOf();
+  const pruned = byStart ? inFull(context, context.place.table) : undefined;
+  const since = new Date(READ_AT.getTime() - 3_600_000);
+  const key = ["team_id", "session_id"];
+  return inspect(ledgerPlace(context), { columns, key, interval: INTERVAL, readAt: READ_AT, staging, since, pruned });
+}
+
+function statements(): Record<string, string> {
+  const context = contextOf();
+  const { place } = context;
+  const ledger = ledgerPlace(context);
+  const key = ["team_id", "session_id"];
+  const staging = inFull(context, stagingTable(place, batchOf("parquet")));
+  const replays = exportedColumns({ rules: { include: [], exclude: [], hash: [], stripQuery: [] } });
+  const own = contextOf({
+    partitionBy: { column: "end_time", granularity: "month" },
+    clusterBy: ["distinct_id"],
+    jsonColumns: ["first_url", "all_urls"],
+  });
+  const whole = contextOf({ partitionBy: "none", clusterBy: [] });
+  const probe = { ...context, expires: new Date("2026-10-02T02:00:00Z") };
+  return {
+    "table of session_replays": createTable(targetShape(context, { columns: replays, key })),
+    "table with partition_by, cluster_by and json_columns": createTable(targetShape(own, batchOf("parquet"))),
+    "table without partitions and clusters": createTable(targetShape(whole, batchOf("parquet"))),
+    "table of a check": createTable(targetShape(probe, batchOf("parquet"))),
+    "table of receipts": createTable(ledgerShape(context)),
+    "columns that the export gained": addColumns(
+      inFull(context, place.table),
+      REPLAY_COLUMNS.filter(({ name }) => ["score", "all_urls"].includes(name)),
+      new Set(["all_urls"]),
+    ),
+    "receipts of a range": receipts(ledger, INTERVAL, RECEIPT),
+    "intervals that are covered": receipts(ledger, INTERVAL, COVERAGE),
+    "receipts of a table that is gone": [countReceipts(ledger), forgetReceipts(ledger)].join(";\n"),
+    "what stands before a load": precondition(ledger, INTERVAL),
+    "plan of a commit": inspectOf(REPLAY_COLUMNS, staging),
+    "plan of a commit into a table that is not partitioned by start_time": inspectOf(REPLAY_COLUMNS, staging, false),
+    "plan of a commit of a user's SELECT": inspectOf(UNKNOWN, staging),
+    "plan of a commit without files": inspectOf(REPLAY_COLUMNS, undefined),
+    commit: commitOf({}, RANGED),
+    "commit with on_delete: delete": commitOf({ onDelete: "delete" }, RANGED),
+    "commit of a forced load": commitOf({}, RANGED, true),
+    "commit of JSON Lines with json_columns": commitOf(
+      { jsonColumns: ["first_url", "all_urls"] },
+      { ...RANGED, format: "jsonl" },
+    ),
+    "commit of CSV": commitOf({}, { ...RANGED, format: "csv" }),
+    "commit of a user's SELECT": commitOf({}, { columns: UNKNOWN }),
+    "commit where rows have no start": commitOf({}, { ...RANGED, range: { ...RANGED.range, orNone: true } }),
+    "commit without a range": commitOf({}, {}),
+    "commit without files": commitOf({}, undefined),
+    "what a check reads back": countRows(inFull(context, "_replayport_check_0123456789ab")),
+  };
+}
+
+function jobs(): Record<string, unknown> {
+  const context = contextOf({ maximumBytesBilled: 50 * 1024 ** 3, labels: { team: "Data" } });
+  const { place } = context;
+  const file = { path: "", index: 0, rows: 2, bytes: 4096, sha256: "ab".repeat(32), release: async () => undefined };
+  const load = (format: FileFormat) =>
+    loadConfiguration(context, batchOf(format), stagingTable(place, batchOf(format)));
+  return {
+    "staging table, by tables.insert": stagingResource(context, batchOf("parquet")),
+    "staging table of CSV, by tables.insert": stagingResource(context, batchOf("csv")),
+    "load job, Parquet": load("parquet"),
+    "load job, JSON Lines": load("jsonl"),
+    "load job, CSV": load("csv"),
+    "query job": queryConfiguration(context, "SELECT 1"),
+    "commit job": queryConfiguration(context, "…", batchOf("parquet")),
+    ids: {
+      load: loadJobId(place, batchOf("parquet"), file, 0),
+      "load, after the first ended in an error": loadJobId(place, batchOf("parquet"), file, 1),
+      "commit, the first of the table": commitJobId(place, "", 0),
+      "commit, after another": commitJobId(place, "0h1e2a3d4567", 0),
+      "commit, after the first of that id ended in an error": commitJobId(place, "0h1e2a3d4567", 1),
+    },
+  };
+}
+
+/** Sections, so that a difference shows the statement that has it. */
+function golden(file: string, actual: Readonly<Record<string, string>>, begin: (name: string) => string): void {
+  const path = join(FILES, file);
+  const whole = Object.entries(actual)
+    .map(([name, text]) => `${begin(name)}\n${text.trimEnd()}\n`)
+    .join("\n");
+  if (process.env["UPDATE_GOLDEN"] !== undefined) writeFileSync(path, whole);
+  const held = readFileSync(path, "utf8");
+  for (const [name, text] of Object.entries(actual)) {
+    const from = held.indexOf(`${begin(name)}\n`);
+    assert.ok(from >= 0, `${file} has no "${name}": UPDATE_GOLDEN=1 writes it`);
+    const rest = held.slice(from + begin(name).length + 1);
+    assert.equal(rest.slice(0, text.trimEnd().length + 2).trimEnd(), text.trimEnd(), name);
+  }
+  assert.equal(held, whole, "the file holds more than is sent");
+}
+
+suite("golden: bigquery", () => {
+  test("every statement is the one that was reviewed", () => {
+    golden("bigquery.sql", statements(), (name) => `-- ${name}`);
+  });
+
+  test("every job is the one that was reviewed", () => {
+    const texts = Object.entries(jobs()).map(([name, job]) => [name, JSON.stringify(job, undefined, 2)]);
+    golden("bigquery.jsonc", Object.fromEntries(texts) as Record<string, string>, (name) => `// ${name}`);
+  });
+});

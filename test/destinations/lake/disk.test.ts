@@ -1,0 +1,266 @@
+/** A lake in a folder, opened through stores that a test can stop, kill or confuse. */
+import assert from "node:assert/strict";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { suite, test } from "node:test";
+import type { Destination } from "../../../destinations/destination.ts";
+import { DiskStore } from "../../../destinations/store/disk_store.ts";
+import { diskError } from "../../../destinations/store/disk_errors.ts";
+import { DEFAULT_PATH, openLakeOn, type LakeDeps } from "../../../destinations/lake/index.ts";
+import { ReplayportError } from "../../../src/errors.ts";
+import { intervalName } from "../../../src/intervals/interval.ts";
+import { Batches, EXPORT, hours } from "../../conformance/batches.ts";
+import { gateAfter } from "../../conformance/interrupted.ts";
+import { type Folder, openTestLake, temporaryFolder } from "./harness.ts";
+import { filesBelow, lakeRows } from "./lake_rows.ts";
+import { EVERYTHING, rejection, rejectsWith, row } from "../../conformance/context.ts";
+import { HookedStore, type Hooks } from "./hooked_store.ts";
+
+const DEPS: LakeDeps = { now: () => new Date(), version: "0", onWarning: () => undefined };
+const SIGNAL = AbortSignal.timeout(120_000);
+
+function hookedLake(folder: Folder, hooks: Hooks, deps: Partial<LakeDeps> = {}): Destination {
+  return openLakeOn(
+    new HookedStore(new DiskStore(folder.path), hooks),
+    undefined,
+    { export: EXPORT, path: DEFAULT_PATH },
+    { ...DEPS, ...deps },
+  );
+}
+
+async function ledgerOf(lake: Destination): Promise<string[]> {
+  const coverages = await Array.fromAsync(lake.covered(EVERYTHING, SIGNAL));
+  return coverages.map(({ interval }) => intervalName(interval));
+}
+
+function manifest(hour: number, count: number, generation: number): string {
+  return `_replayport/${EXPORT}/${intervalName(hours(hour, count))}.${String(generation).padStart(6, "0")}.json`;
+}
+
+suite("lake on disk", () => {
+  test("one manifest and one file, under the names of the layout", async () => {
+    await using folder = await temporaryFolder();
+    await using batches = await Batches.open();
+    await using lake = openTestLake({ type: "file", path: folder.path });
+    const batch = await batches.batch(hours(3), [[row("a", 1)]]);
+    await lake.load(batch, SIGNAL);
+    assert.deepEqual(await filesBelow(folder.path), [
+      "_replayport/sessions/20261001T030000Z_20261001T040000Z.000000.json",
+      `sessions/dt=2026-10-01/20261001T030000Z_20261001T040000Z.${batch.attempt}.0.parquet`,
+    ]);
+  });
+
+  test("a reload raises the generation, and folders that became empty are removed", async () => {
+    await using folder = await temporaryFolder();
+    await using batches = await Batches.open();
+    await using lake = openTestLake({ type: "file", path: folder.path });
+    await lake.load(await batches.batch(hours(3), [[row("a", 1)]]), SIGNAL);
+    await lake.load(await batches.batch(hours(3), []), SIGNAL);
+    assert.deepEqual(await filesBelow(folder.path), [manifest(3, 1, 1)]);
+    assert.deepEqual(await readdir(folder.path), ["_replayport"]);
+  });
+
+  test("committedAt is the clock's, to the millisecond, in the receipt and in the listing", async () => {
+    await using folder = await temporaryFolder();
+    await using batches = await Batches.open();
+    const at = new Date("2026-10-02T03:04:05.678Z");
+    await using lake = openTestLake({ type: "file", path: folder.path }, { now: () => at });
+    assert.deepEqual((await lake.load(await batches.batch(hours(3), []), SIGNAL)).committedAt, at);
+    const [coverage] = await Array.fromAsync(lake.covered(EVERYTHING, SIGNAL));
+    assert.deepEqual(coverage?.committedAt, at);
+  });
+
+  test("of twelve attempts that commit at once one wins", async () => {
+    await using folder = await temporaryFolder();
+    await using batches = await Batches.open();
+    const gates = Array.from({ length: 12 }, () => gateAfter(1));
+    const loads = gates.map(async ({ through }, index) => {
+      const lake = openTestLake({ type: "file", path: folder.path });
+      return await lake.load(await batches.batch(hours(0), [[row("a", 1, index)]], { through, readMinute: 5 }), SIGNAL);
+    });
+    const settled = Promise.allSettled(loads);
+    await Promise.all(gates.map(({ reached }) => reached));
+    for (const { open } of gates) open();
+    const won = (await settled).flatMap(({ status }, index) => (status === "fulfilled" ? [index] : []));
+    assert.equal(won.length, 1);
+    assert.deepEqual(await lakeRows(folder.path, "folder"), [row("a", 1, won[0])]);
+    assert.equal((await filesBelow(folder.path)).length, 2);
+  });
+
+  // Asleep before its upload, its files are in nobody's list; asleep before its commit, the others have removed them.
+  for (const asleep of ["putFile", "createExclusive"] as const) {
+    test(`an attempt that sleeps before ${asleep} while two others load withdraws its commit`, async () => {
+      await using folder = await temporaryFolder();
+      await using batches = await Batches.open();
+      await using lake = openTestLake({ type: "file", path: folder.path });
+      await lake.load(await batches.batch(hours(0), [[row("a", 1)]]), SIGNAL);
+      // It reads generation 0, so it will create 1; when it gets there, 1 is gone again and 2 is what counts.
+      let created = false;
+      const sleeper = hookedLake(folder, {
+        before: async (operation) => {
+          if (operation !== asleep) return;
+          await lake.load(await batches.batch(hours(0), [[row("a", 2)]]), SIGNAL);
+          await lake.load(await batches.batch(hours(0), [[row("a", 3)]]), SIGNAL);
+        },
+        after: (operation) => {
+          created ||= operation === "createExclusive";
+          return Promise.resolve();
+        },
+      });
+      const error = await rejectsWith("retry", sleeper.load(await batches.batch(hours(0), [[row("a", 4)]]), SIGNAL));
+      assert.ok(created, "its commit went through");
+      assert.equal(error.code, "lake.lost_race");
+      assert.deepEqual(await lakeRows(folder.path, "manifests"), [row("a", 3)]);
+      assert.deepEqual((await filesBelow(folder.path))[0], manifest(0, 1, 2));
+      assert.equal((await filesBelow(folder.path)).length, 2);
+    });
+  }
+
+  test("half-written files of a dead attempt are removed by the next load of the batch, those of others stay", async () => {
+    await using folder = await temporaryFolder();
+    await using batches = await Batches.open();
+    await using lake = openTestLake({ type: "file", path: folder.path });
+    const day = join(folder.path, EXPORT, "dt=2026-10-01");
+    const ledger = join(folder.path, "_replayport", EXPORT);
+    for (const path of [day, ledger]) await mkdir(path, { recursive: true });
+    const half = (hour: number, rest: string): string => `.${intervalName(hours(hour))}.${rest}.0123456789ab.tmp`;
+    for (const hour of [0, 1]) {
+      await writeFile(join(day, half(hour, "deaddeaddead.0.parquet")), "half");
+      await writeFile(join(ledger, half(hour, "000000.json")), "half");
+    }
+    await lake.load(await batches.batch(hours(0), []), SIGNAL);
+    assert.deepEqual(await filesBelow(folder.path), [
+      `_replayport/${EXPORT}/${half(1, "000000.json")}`,
+      manifest(0, 1, 0),
+      `${EXPORT}/dt=2026-10-01/${half(1, "deaddeaddead.0.parquet")}`,
+    ]);
+  });
+
+  test("where it cannot be told whether the commit went through, the files stay, and the next load settles it", async () => {
+    await using folder = await temporaryFolder();
+    await using batches = await Batches.open();
+    let broken = false;
+    const lost = hookedLake(folder, {
+      before: (operation, key) =>
+        broken && operation === "read" && key.startsWith("_replayport/")
+          ? Promise.reject(new Error("no line"))
+          : Promise.resolve(),
+      after: (operation) => {
+        if (operation !== "createExclusive") return Promise.resolve();
+        broken = true;
+        return Promise.reject(new ReplayportError("no line", { code: "test", remedy: "retry" }));
+      },
+    });
+    const error = await rejectsWith("retry", lost.load(await batches.batch(hours(0), [[row("a", 1)]]), SIGNAL));
+    assert.equal(error.code, "lake.commit_unknown");
+    // It was committed, as it happens: whole.
+    assert.deepEqual(await lakeRows(folder.path, "manifests"), [row("a", 1)]);
+    await using lake = openTestLake({ type: "file", path: folder.path });
+    await lake.load(await batches.batch(hours(0), [[row("a", 2)]]), SIGNAL);
+    assert.deepEqual(await lakeRows(folder.path, "folder"), [row("a", 2)]);
+    assert.equal((await filesBelow(folder.path)).length, 2);
+  });
+
+  test("a batch within the covering one that was read later keeps its rows", async () => {
+    await using folder = await temporaryFolder();
+    await using batches = await Batches.open();
+    await using lake = openTestLake({ type: "file", path: folder.path });
+    const day = await batches.batch(hours(0, 24), [[row("a", 1), row("b", 1)]]);
+    await lake.load(await batches.batch(hours(2), [[row("a", 2)]]), SIGNAL);
+    await lake.load(day, SIGNAL);
+    assert.deepEqual(await ledgerOf(lake), [intervalName(hours(0, 24))]);
+    // Not even when the ledger has shown it as replaced.
+    await lake.load(await batches.batch(hours(30), []), SIGNAL);
+    assert.deepEqual(await lakeRows(folder.path, "manifests"), [row("a", 2), row("b", 1)]);
+  });
+
+  test("what a clean-up left is not in the ledger, and is removed by the next load", async () => {
+    await using folder = await temporaryFolder();
+    await using batches = await Batches.open();
+    const warnings: string[] = [];
+    let full = true;
+    const clumsy = hookedLake(
+      folder,
+      {
+        before: (operation) =>
+          full && operation === "delete"
+            ? Promise.reject(new ReplayportError("no", { code: "test", remedy: "retry" }))
+            : Promise.resolve(),
+      },
+      { onWarning: (message) => warnings.push(message) },
+    );
+    await clumsy.load(await batches.batch(hours(0), [[row("a", 1)]]), SIGNAL);
+    await clumsy.load(await batches.batch(hours(1), [[row("b", 1)]]), SIGNAL);
+    await clumsy.load(await batches.batch(hours(0, 2), [[row("a", 2), row("b", 2)]]), SIGNAL);
+    await clumsy.load(await batches.batch(hours(0, 2), [[row("a", 3), row("b", 3)]]), SIGNAL);
+    assert.equal(warnings.length, 2);
+    assert.equal((await filesBelow(folder.path)).length, 8);
+    assert.deepEqual(await ledgerOf(clumsy), [intervalName(hours(0, 2))]);
+    for (const follow of ["folder", "manifests"] as const) {
+      assert.deepEqual(await lakeRows(folder.path, follow), [row("a", 3), row("b", 3)]);
+    }
+    full = false;
+    await clumsy.load(await batches.batch(hours(5), []), SIGNAL);
+    assert.equal(warnings.length, 2);
+    const left = (await filesBelow(folder.path)).filter((key) => key.startsWith("_replayport/"));
+    assert.deepEqual(left, [manifest(0, 2, 1), manifest(5, 1, 0)]);
+    assert.equal((await filesBelow(folder.path)).length, 3);
+  });
+
+  test("keys of other forms among the manifests are passed over, a broken manifest is named", async () => {
+    await using folder = await temporaryFolder();
+    await using batches = await Batches.open();
+    await using lake = openTestLake({ type: "file", path: folder.path });
+    await mkdir(join(folder.path, "_replayport", EXPORT, "folder.000000.json"), { recursive: true });
+    await writeFile(join(folder.path, "_replayport", EXPORT, "README"), "");
+    await writeFile(join(folder.path, manifest(1, 1, 0)), '{"layout":1}');
+    assert.deepEqual(await ledgerOf(lake), [intervalName(hours(1))]);
+    const error = await rejectsWith("give-up", Array.fromAsync(lake.receipts(EVERYTHING, SIGNAL)));
+    assert.match(error.message, /20261001T010000Z_20261001T020000Z\.000000\.json/);
+    await rejectsWith("give-up", lake.load(await batches.batch(hours(1), []), SIGNAL));
+    await lake.load(await batches.batch(hours(2), []), SIGNAL);
+  });
+
+  test("a name that cannot be a folder, or a path without the export in it, is refused at once", () => {
+    for (const [name, path] of [
+      ["../up", DEFAULT_PATH],
+      ["a/b", DEFAULT_PATH],
+      ["", DEFAULT_PATH],
+      ["sessions", "dt={year}"],
+    ] as const) {
+      const open = (): Destination => openLakeOn(new DiskStore("/nowhere"), undefined, { export: name, path }, DEPS);
+      assert.throws(open, ReplayportError);
+    }
+  });
+
+  test("a full disk says how much was missing, a folder without rights whom to give them", async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.path, "file");
+    const failed = (code: string): Error => Object.assign(new Error(`${code}: it did not work`), { code });
+    const bytes = 2 ** 60;
+    const full = (await diskError(failed("ENOSPC"), { action: "writing", path, bytes })) as ReplayportError;
+    assert.equal(full.code, "lake.disk_full");
+    const missing = Number(/(\d+) are missing/.exec(full.message)?.[1]);
+    assert.ok(missing > 2 ** 59 && missing <= bytes);
+    for (const [code, expected] of [
+      ["EACCES", "lake.access_denied"],
+      ["EROFS", "lake.read_only"],
+      ["ENOTDIR", "lake.not_a_folder"],
+      ["ENOTSUP", "lake.not_supported"],
+    ] as const) {
+      const error = (await diskError(failed(code), { action: "writing", path })) as ReplayportError;
+      assert.deepEqual([error.code, error.remedy], [expected, "give-up"]);
+      assert.ok(error.hint?.includes(folder.path) === true || code === "ENOTDIR");
+    }
+  });
+
+  test(
+    "what a full disk throws is told apart",
+    { skip: process.platform === "linux" ? false : "needs /dev/full, which Linux has" },
+    async () => {
+      const error = await rejection(writeFile("/dev/full", "x"));
+      const mapped = await diskError(error, { action: "writing", path: "/dev/full", bytes: 1 });
+      assert.ok(mapped instanceof ReplayportError && mapped.code === "lake.disk_full");
+    },
+  );
+});

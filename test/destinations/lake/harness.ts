@@ -1,0 +1,143 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { GetObjectCommand, ListMultipartUploadsCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
+import { DEFAULT_PATH, openLake, type LakeDeps, type LakeOptions } from "../../../destinations/lake/index.ts";
+import type { Destination } from "../../../destinations/destination.ts";
+import { s3Server, type S3Server } from "../../support/s3.ts";
+import { EXPORT } from "../../conformance/batches.ts";
+import type { Harness, HarnessResult, Target } from "../../conformance/harness.ts";
+import { filesBelow, lakeRows } from "./lake_rows.ts";
+
+/** A clean-up that fails is a fault in these tests, not a warning. */
+const DEPS: LakeDeps = {
+  now: () => new Date(),
+  version: "0.0.0-test",
+  onWarning: (message, detail) => {
+    throw new Error(message, { cause: detail });
+  },
+};
+
+export function openTestLake(options: LakeOptions, deps: Partial<LakeDeps> = {}): Destination {
+  return openLake(options, { export: EXPORT, path: DEFAULT_PATH }, { ...DEPS, ...deps });
+}
+
+const LAKE: Pick<Harness, "sameVersion" | "countsRows"> = { sameVersion: "takes", countsRows: false };
+
+export interface Folder extends AsyncDisposable {
+  readonly path: string;
+  remove(): Promise<void>;
+}
+
+export async function temporaryFolder(): Promise<Folder> {
+  const path = await mkdtemp(join(tmpdir(), "replayport-lake-"));
+  const remove = (): Promise<void> => rm(path, { recursive: true, force: true });
+  return { path, remove, [Symbol.asyncDispose]: remove };
+}
+
+export function fileLake(): Promise<HarnessResult> {
+  return Promise.resolve({
+    ...LAKE,
+    type: "file",
+    async open() {
+      const folder = await temporaryFolder();
+      const path = join(folder.path, "lake");
+      return lakeTarget({
+        open: () => openTestLake({ type: "file", path }),
+        folder: () => Promise.resolve(path),
+        unfinished: () => Promise.resolve([]),
+        secrets: [],
+        close: () => folder.remove(),
+      });
+    },
+    // A file where the folder should be: refused to root as well, which permissions are not.
+    openBroken: () => Promise.resolve([openTestLake({ type: "file", path: join(import.meta.filename, "lake") })]),
+  });
+}
+
+export async function s3Lake(): Promise<HarnessResult> {
+  const server = await s3Server();
+  if ("skip" in server) return server;
+  return {
+    ...LAKE,
+    type: "s3",
+    async open() {
+      const bucket = await server.bucket();
+      const options = s3Options(server, bucket);
+      const mirror = await temporaryFolder();
+      return lakeTarget({
+        open: () => openTestLake(options),
+        folder: () => download(server, bucket, options.prefix, mirror.path),
+        unfinished: () => unfinishedUploads(server, bucket),
+        secrets: Object.values(server.credentials),
+        close: () => mirror.remove(),
+      });
+    },
+    openBroken: () =>
+      Promise.resolve([
+        openTestLake(s3Options(server, "replayport-no-such-bucket")),
+        openTestLake({ ...s3Options(server, "any"), endpoint: "http://127.0.0.1:1", maxAttempts: 1 }),
+      ]),
+  };
+}
+
+export function s3Options(
+  server: S3Server,
+  bucket: string,
+): Extract<LakeOptions, { type: "s3" }> & { readonly prefix: string } {
+  const { endpoint, region, credentials } = server;
+  return { type: "s3", bucket, prefix: "acme/replays", endpoint, region, credentials, forcePathStyle: true };
+}
+
+interface LakeParts {
+  readonly open: () => Destination;
+  /** A folder with all that is in the lake now. */
+  readonly folder: () => Promise<string>;
+  readonly unfinished: () => Promise<string[]>;
+  readonly secrets: readonly string[];
+  readonly close: () => Promise<void>;
+}
+
+function lakeTarget({ open, folder, unfinished, secrets, close }: LakeParts): Target {
+  return {
+    secrets,
+    open: () => Promise.resolve(open()),
+    rows: async () => await lakeRows(await folder(), "manifests"),
+    async leftovers() {
+      const path = await folder();
+      const keys = await filesBelow(path);
+      const manifests = keys.filter((key) => /^_replayport\/sessions\/[^/.]+\.\d{6}\.json$/.test(key));
+      const named = new Set(manifests);
+      for (const key of manifests) {
+        const { files } = JSON.parse(await readFile(join(path, key), "utf8")) as { files: { key: string }[] };
+        for (const file of files) named.add(file.key);
+      }
+      return [...keys.filter((key) => !named.has(key)), ...(await unfinished())];
+    },
+    async ledgerText() {
+      const path = await folder();
+      const keys = (await filesBelow(path)).filter((key) => key.startsWith("_replayport/"));
+      return (await Promise.all(keys.map((key) => readFile(join(path, key), "utf8")))).join("\n");
+    },
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** Everything in the bucket, into the folder; what lies outside of the prefix is there under `outside/`. */
+async function download({ client }: S3Server, Bucket: string, prefix: string, folder: string): Promise<string> {
+  await rm(folder, { recursive: true, force: true });
+  const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket }));
+  for (const { Key = "" } of Contents) {
+    const key = Key.startsWith(`${prefix}/`) ? Key.slice(prefix.length + 1) : `outside/${Key}`;
+    const { Body } = await client.send(new GetObjectCommand({ Bucket, Key }));
+    const path = join(folder, key);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, (await Body?.transformToByteArray()) ?? "");
+  }
+  return folder;
+}
+
+export async function unfinishedUploads({ client }: S3Server, Bucket: string): Promise<string[]> {
+  const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket }));
+  return Uploads.map(({ Key }) => `unfinished ${Key}`);
+}

@@ -1,0 +1,75 @@
+import type { LocalFile } from "../../../destinations/files/read_staged.ts";
+import type { ListOptions, Store, StoredObject, Unfinished } from "../../../destinations/store/store.ts";
+
+export type Operation = "list" | "read" | "putFile" | "createExclusive" | "delete" | "unfinished" | "discard";
+
+export interface Hooks {
+  /** Awaited before the store is asked; may reject in its place. `step` counts the operations, from 1. */
+  readonly before?: (operation: Operation, key: string, step: number) => Promise<void>;
+  /** Awaited when the store has done it; may reject, as if the answer were lost. */
+  readonly after?: (operation: Operation, key: string, step: number) => Promise<void>;
+}
+
+/** A store between whose operations a test can step. */
+export class HookedStore implements Store {
+  readonly name: string;
+  readonly #store: Store;
+  readonly #hooks: Hooks;
+  #steps = 0;
+
+  constructor(store: Store, hooks: Hooks) {
+    this.name = store.name;
+    this.#store = store;
+    this.#hooks = hooks;
+  }
+
+  locate(key: string): string {
+    return this.#store.locate(key);
+  }
+
+  async *list(prefix: string, options: ListOptions, signal: AbortSignal): AsyncIterable<StoredObject> {
+    yield* await this.#hooked("list", prefix, () => Array.fromAsync(this.#store.list(prefix, options, signal)));
+  }
+
+  read(key: string, signal: AbortSignal): Promise<string | undefined> {
+    return this.#hooked("read", key, () => this.#store.read(key, signal));
+  }
+
+  putFile(key: string, file: LocalFile, signal: AbortSignal): Promise<void> {
+    return this.#hooked("putFile", key, () => this.#store.putFile(key, file, signal));
+  }
+
+  createExclusive(key: string, text: string, modified: Date, signal: AbortSignal): Promise<"created" | "exists"> {
+    return this.#hooked("createExclusive", key, () => this.#store.createExclusive(key, text, modified, signal));
+  }
+
+  async delete(keys: readonly string[], signal: AbortSignal): Promise<void> {
+    // One at a time, so that a test can stop between any two.
+    for (const key of keys) await this.#hooked("delete", key, () => this.#store.delete([key], signal));
+  }
+
+  unfinished(prefix: string, signal: AbortSignal): Promise<Unfinished[]> {
+    return this.#hooked("unfinished", prefix, () => this.#store.unfinished(prefix, signal));
+  }
+
+  discard(unfinished: readonly Unfinished[], signal: AbortSignal): Promise<void> {
+    return this.#hooked("discard", unfinished[0]?.key ?? "", () => this.#store.discard(unfinished, signal));
+  }
+
+  checkLargeFiles(key: string, signal: AbortSignal): Promise<void> {
+    return this.#store.checkLargeFiles(key, signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#store[Symbol.asyncDispose]();
+  }
+
+  async #hooked<Answer>(operation: Operation, key: string, work: () => Promise<Answer>): Promise<Answer> {
+    this.#steps += 1;
+    const step = this.#steps;
+    await this.#hooks.before?.(operation, key, step);
+    const answer = await work();
+    await this.#hooks.after?.(operation, key, step);
+    return answer;
+  }
+}

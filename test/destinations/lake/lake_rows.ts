@@ -1,0 +1,52 @@
+/** Reads a lake as a BI tool would: DuckDB, with the statement that Replayport gives to its users. */
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { DuckDBInstance } from "@duckdb/node-api";
+import { currentRowsSql, DEFAULT_PATH, type Follow } from "../../../destinations/lake/index.ts";
+import { COLUMNS, EXPORT } from "../../conformance/batches.ts";
+import type { SeenRow } from "../../conformance/harness.ts";
+
+/** All files below the folder, as relative keys, hidden ones included. */
+export async function filesBelow(folder: string): Promise<string[]> {
+  try {
+    const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+    return entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+      .sort();
+  } catch {
+    return [];
+  }
+}
+
+export async function lakeRows(folder: string, follow: Follow): Promise<SeenRow[]> {
+  const keys = await filesBelow(folder);
+  // DuckDB takes a glob without a match for an error.
+  if (!keys.some((key) => key.endsWith(".parquet"))) return [];
+  if (follow === "manifests" && !keys.some((key) => key.endsWith(".json"))) return [];
+  const sql = currentRowsSql({
+    reader: "duckdb",
+    options: { type: "file", path: folder },
+    export: EXPORT,
+    pathTemplate: DEFAULT_PATH,
+    format: "parquet",
+    extension: ".parquet",
+    columns: COLUMNS,
+    key: ["team_id", "session_id"],
+    follow,
+  });
+  const instance = await DuckDBInstance.create(":memory:", { threads: "1" });
+  const connection = await instance.connect();
+  try {
+    const reader = await connection.runAndReadAll(
+      `SELECT session_id AS session, value, _version AS version FROM (${sql}) ORDER BY session_id`,
+    );
+    return reader.getRowObjectsJS().map((row) => ({
+      session: row["session"] as string,
+      version: Number(row["version"]),
+      value: Number(row["value"]),
+    }));
+  } finally {
+    connection.closeSync();
+  }
+}

@@ -1,0 +1,231 @@
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import fc from "fast-check";
+import { DEFAULT_PATH, pathGranularity, renderPath } from "../../../destinations/lake/index.ts";
+import {
+  dataKey,
+  isOfAttempt,
+  manifestKey,
+  manifestsFrom,
+  parseManifestKey,
+} from "../../../destinations/lake/layout.ts";
+import { decodeManifest } from "../../../destinations/lake/manifest.ts";
+import { globPath } from "../../../destinations/lake/path_template.ts";
+import {
+  DEFAULT_PART_BYTES,
+  MAX_PARTS,
+  MIN_PART_BYTES,
+  partBytesFor,
+} from "../../../destinations/store/s3_part_size.ts";
+import { ledgerOf, type Entry } from "../../../destinations/lake/supersession.ts";
+import { ReplayportError } from "../../../src/errors.ts";
+import { contains, interval, intervalName, sameInterval, type Interval } from "../../../src/intervals/interval.ts";
+
+const HOUR = 3_600_000;
+const BASE = Date.UTC(2026, 9, 1);
+const GIB = 1024 ** 3;
+
+const intervals = fc
+  .tuple(fc.integer({ min: 0, max: 40 }), fc.integer({ min: 1, max: 12 }))
+  .map(([start, length]) => interval(BASE + start * HOUR, BASE + (start + length) * HOUR));
+
+suite("lake: path template", () => {
+  test("the default is the export and the day of the interval's start, in UTC", () => {
+    const late = interval("2026-01-02T23:59:59Z", "2026-01-03T00:59:59Z");
+    assert.equal(renderPath(DEFAULT_PATH, "replays", late), "replays/dt=2026-01-02");
+    assert.equal(renderPath("x/{export}/{year}/{month}/{day}/{hour}", "replays", late), "x/replays/2026/01/02/23");
+    assert.equal(globPath(DEFAULT_PATH, "replays"), "replays/dt=*-*-*");
+  });
+
+  test("the granularity is that of the smallest placeholder", () => {
+    assert.equal(pathGranularity("{export}/{year}/{month}/{day}/{hour}"), "hour");
+    assert.equal(pathGranularity(DEFAULT_PATH), "day");
+    assert.equal(pathGranularity("{export}/{year}-{month}"), "month");
+    assert.equal(pathGranularity("{year}/{export}"), "year");
+    assert.equal(pathGranularity("{export}"), "none");
+  });
+
+  for (const template of [
+    "dt={year}",
+    "{export}/{minute}",
+    "{export}/{}",
+    "{export}/{year",
+    "{export}/year}",
+    "/{export}",
+    "{export}/",
+    "{export}//x",
+    "../{export}",
+    "{export}/../x",
+    "{export}/.hidden",
+    "_replayport/{export}",
+    "{export}\\x",
+    "{export}/\n",
+    "",
+  ]) {
+    test(`refused: ${JSON.stringify(template)}`, () => {
+      assert.throws(
+        () => renderPath(template, "replays", interval(BASE, BASE + HOUR)),
+        (error) => error instanceof ReplayportError && error.remedy === "give-up" && error.hint !== undefined,
+      );
+    });
+  }
+
+  test("property: intervals of one folder start in the same unit of time, those of different units never share one", () => {
+    const units = { hour: 13, day: 10, month: 7, year: 4, none: 0 } as const;
+    const templates = fc.constantFrom(
+      DEFAULT_PATH,
+      "{export}/{year}/{month}/{day}/{hour}",
+      "{export}/m={year}{month}",
+      "{year}/{export}",
+      "{export}",
+    );
+    const times = fc.date({ min: new Date(BASE - 800 * 24 * HOUR), max: new Date(BASE), noInvalidDate: true });
+    fc.assert(
+      fc.property(templates, times, times, (template, one, other) => {
+        const [a, b] = [one, other].map((time) => Math.floor(time.getTime() / 1000) * 1000);
+        assert.ok(a !== undefined && b !== undefined);
+        const digits = units[pathGranularity(template)];
+        const same = new Date(a).toISOString().slice(0, digits) === new Date(b).toISOString().slice(0, digits);
+        const paths = [a, b].map((start) => renderPath(template, "x", interval(start, start + 1000)));
+        assert.equal(paths[0] === paths[1], same);
+      }),
+    );
+  });
+});
+
+suite("lake: keys", () => {
+  test("property: a manifest's key gives its interval and generation back, and sorts by start", () => {
+    fc.assert(
+      fc.property(intervals, intervals, fc.nat(999_999), (one, other, generation) => {
+        const key = manifestKey("replays", one, generation);
+        assert.deepEqual(parseManifestKey("replays", key), { key, interval: one, generation });
+        assert.equal(parseManifestKey("replay", key), undefined);
+        // What a listing that begins at another's start leaves out.
+        assert.equal(key > manifestsFrom("replays", other.start), one.start >= other.start);
+        assert.ok(manifestKey("replays", one, generation + 1) > key || generation === 999_999);
+      }),
+    );
+  });
+
+  test("only manifests are manifests", () => {
+    for (const name of [
+      "20261001T000000Z_20261001T010000Z.json",
+      "20261001T000000Z_20261001T010000Z.0.json",
+      "20261001T000000Z_20261001T000000Z.000000.json",
+      ".20261001T000000Z_20261001T010000Z.000000.json.0123456789ab.tmp",
+      "x/20261001T000000Z_20261001T010000Z.000000.json",
+      "README.000000.json",
+    ]) {
+      assert.equal(parseManifestKey("replays", `_replayport/replays/${name}`), undefined, name);
+    }
+  });
+
+  test("no attempt's files pass for another's", () => {
+    const of = interval(BASE, BASE + HOUR);
+    const key = dataKey("replays/dt=2026-10-01", of, "abcdefabcdef", 3, ".csv.gz");
+    assert.equal(key, "replays/dt=2026-10-01/20261001T000000Z_20261001T010000Z.abcdefabcdef.3.csv.gz");
+    assert.ok(isOfAttempt(key, "replays/dt=2026-10-01", of, "abcdefabcdef"));
+    assert.ok(!isOfAttempt(key, "replays/dt=2026-10-01", of, "abcdef"));
+  });
+});
+
+suite("lake: which manifests count", () => {
+  const entries = fc.array(
+    fc.tuple(intervals, fc.nat(3), fc.nat(5)).map(([of, generation, hour]): Entry => ({
+      key: manifestKey("replays", of, generation),
+      interval: of,
+      generation,
+      committedAt: new Date(BASE + hour * HOUR),
+    })),
+    { maxLength: 25 },
+  );
+
+  /** The two rules, said in the simplest way there is. */
+  function counts(entry: Entry, all: readonly Entry[]): boolean {
+    const highest = (of: Entry): boolean =>
+      !all.some((other) => sameInterval(other.interval, of.interval) && other.generation > of.generation);
+    const covers = (other: Entry): boolean =>
+      highest(other) &&
+      !sameInterval(other.interval, entry.interval) &&
+      contains(other.interval, entry.interval) &&
+      other.committedAt >= entry.committedAt;
+    return highest(entry) && !all.some(covers);
+  }
+
+  test("property: the sweep over a listing says the same as the two rules", () => {
+    fc.assert(
+      fc.property(entries, (drawn) => {
+        const all = [...new Map(drawn.map((entry) => [entry.key, entry])).values()];
+        const ledger = ledgerOf(all);
+        const expected = all.filter((entry) => counts(entry, all)).map(({ key }) => key);
+        assert.deepEqual(ledger.current.map(({ key }) => key).sort(), expected.sort());
+        assert.equal(ledger.current.length + ledger.superseded.length, all.length);
+        for (const { entry, by } of ledger.superseded) assert.ok(contains(by.interval, entry.interval));
+        const starts = ledger.current.map(({ interval: of }) => of.start.getTime());
+        assert.deepEqual(
+          starts,
+          [...starts].sort((a, b) => a - b),
+        );
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("a batch that was loaded again after the one that covers it counts beside it", () => {
+    const at = (of: Interval, hour: number): Entry => ({
+      key: intervalName(of),
+      interval: of,
+      generation: 0,
+      committedAt: new Date(BASE + hour * HOUR),
+    });
+    const day = at(interval(BASE, BASE + 24 * HOUR), 30);
+    const before = at(interval(BASE + HOUR, BASE + 2 * HOUR), 29);
+    const after = at(interval(BASE + 2 * HOUR, BASE + 3 * HOUR), 31);
+    assert.deepEqual(ledgerOf([day, before, after]).current, [day, after]);
+  });
+
+  test("a year of hours takes no time to sift", () => {
+    const year = Array.from({ length: 8760 }, (_, hour): Entry => {
+      const of = interval(BASE + hour * HOUR, BASE + (hour + 1) * HOUR);
+      return { key: intervalName(of), interval: of, generation: 0, committedAt: new Date(BASE) };
+    });
+    assert.equal(ledgerOf(year).current.length, 8760);
+  });
+});
+
+suite("lake: part size", () => {
+  test("the default does until 10,000 parts would not, 5 TiB included", () => {
+    assert.equal(partBytesFor(0), DEFAULT_PART_BYTES);
+    assert.equal(partBytesFor(48.8 * GIB), DEFAULT_PART_BYTES);
+    assert.equal(partBytesFor(MAX_PARTS * DEFAULT_PART_BYTES), DEFAULT_PART_BYTES);
+    assert.ok(partBytesFor(MAX_PARTS * DEFAULT_PART_BYTES + 1) > DEFAULT_PART_BYTES);
+    const largest = partBytesFor(5 * 1024 * GIB);
+    assert.ok(Math.ceil((5 * 1024 * GIB) / largest) <= MAX_PARTS);
+    assert.ok(largest < 600 * 1024 ** 2, "a part has to fit into memory");
+  });
+
+  test("property: never more parts than S3 takes, and none too small", () => {
+    fc.assert(
+      fc.property(fc.maxSafeNat(), (drawn) => {
+        const bytes = drawn % (5 * 1024 * GIB + 1);
+        const part = partBytesFor(bytes);
+        assert.ok(part >= MIN_PART_BYTES && part <= 5 * GIB && Math.ceil(bytes / part) <= MAX_PARTS);
+      }),
+    );
+  });
+});
+
+suite("lake: manifest", () => {
+  for (const text of ["", "{", "null", "[]", '{"layout":2}', '{"layout":1,"rows":-1}']) {
+    test(`broken: ${JSON.stringify(text)}`, () => {
+      assert.throws(
+        () => decodeManifest(text, "s3://bucket/key.json"),
+        (error) =>
+          error instanceof ReplayportError &&
+          error.code === "lake.broken_manifest" &&
+          error.message.includes("s3://bucket/key.json") &&
+          error.hint !== undefined,
+      );
+    });
+  }
+});

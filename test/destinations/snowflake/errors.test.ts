@@ -1,0 +1,106 @@
+/** What each of Snowflake's codes becomes: remedy, hint, and nothing secret. */
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import { errorContext } from "../../../destinations/snowflake/client.ts";
+import { type DriverError, snowflakeError } from "../../../destinations/snowflake/errors.ts";
+import type { SnowflakeOptions } from "../../../destinations/snowflake/index.ts";
+import type { Statement } from "../../../destinations/snowflake/statement.ts";
+
+const OPTIONS: SnowflakeOptions = {
+  type: "snowflake",
+  account: "acme-analytics",
+  username: "LOADER",
+  auth: { type: "password", password: "hunter2-hunter2" },
+  role: "loading",
+  warehouse: "wh",
+  database: "db",
+  schema: "s",
+  table: "t",
+};
+
+const STATEMENT: Statement = {
+  sql: "MERGE …",
+  doing: 'merging into "DB"."S"."T"',
+  grants: ['SELECT, INSERT, UPDATE, DELETE ON TABLE "DB"."S"."T"'],
+};
+
+const mapped = (error: DriverError, options = OPTIONS) =>
+  snowflakeError(Object.assign(new Error(error.message ?? "no"), error), STATEMENT, errorContext(options));
+
+suite("Snowflake: errors", () => {
+  for (const [code, remedy, name, hint] of [
+    ["390100", "give-up", "snowflake.login", /account \(acme-analytics\), username \(LOADER\) and password/],
+    ["390144", "give-up", "snowflake.login", /ALTER USER LOADER SET RSA_PUBLIC_KEY/],
+    ["390189", "give-up", "snowflake.role", /GRANT ROLE "LOADING" TO USER LOADER;/],
+    ["390114", "retry", "snowflake.session_lost", /another one/],
+    ["390195", "retry", "snowflake.session_lost", /another one/],
+    ["390111", "retry", "snowflake.session_lost", /another one/],
+    ["390318", "give-up", "snowflake.token_expired", /oauth_token_file/],
+    ["390422", "give-up", "snowflake.network_policy", /ALLOWED_IP_LIST/],
+    ["000606", "give-up", "snowflake.warehouse", /GRANT USAGE ON WAREHOUSE "WH" TO ROLE "LOADING";/],
+    ["000607", "retry", "snowflake.warehouse_suspended", /AUTO_RESUME = TRUE/],
+    ["090073", "retry", "snowflake.quota", /resource monitor/],
+    [
+      "003001",
+      "give-up",
+      "snowflake.access_denied",
+      /^GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE "DB"."S"."T" TO ROLE "LOADING";$/,
+    ],
+    ["002003", "give-up", "snowflake.missing", /GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE/],
+    ["000604", "retry", "snowflake.cancelled", /cancelled/],
+    ["000630", "retry", "snowflake.timeout", /statement_timeout/],
+    ["000625", "retry", "snowflake.lock", /Nothing was changed/],
+    ["000603", "retry", "snowflake.internal", /fault of its own/],
+    ["091016", "retry", "snowflake.staged_file", /stage/],
+    ["100038", "retry", "snowflake.failed", /later/],
+  ] as const) {
+    test(`${code} is ${name}`, () => {
+      const error = mapped({ code });
+      assert.deepEqual([error.remedy, error.code], [remedy, name]);
+      assert.match(error.hint ?? "", hint);
+      assert.match(error.message, new RegExp(`^merging into "DB"."S"."T" failed: no \\(${code}\\)$`));
+    });
+  }
+
+  for (const [error, remedy, name] of [
+    [{ code: 401001, cause: { code: "ECONNREFUSED" } }, "retry", "snowflake.unreachable"],
+    [{ code: 401001, cause: { code: "ENOTFOUND" } }, "give-up", "snowflake.unknown_host"],
+    [{ code: 401002, response: { statusCode: 403 } }, "give-up", "snowflake.account"],
+    [{ code: 401002, response: { statusCode: 503 } }, "retry", "snowflake.unavailable"],
+    [{ code: 407002 }, "retry", "snowflake.session_lost"],
+    [{ code: 404008 }, "give-up", "snowflake.options"],
+    [{ code: "100038", sqlState: "22018" }, "give-up", "snowflake.data"],
+    [{ code: "999999", sqlState: "42501" }, "give-up", "snowflake.access_denied"],
+    [{ code: "999999", sqlState: "42601" }, "give-up", "snowflake.refused"],
+    [{ code: "999999", sqlState: "57014" }, "retry", "snowflake.failed"],
+    [{}, "retry", "snowflake.failed"],
+  ] as const) {
+    test(`${JSON.stringify(error)} is ${name}`, () => {
+      const { remedy: got, code } = mapped(error);
+      assert.deepEqual([got, code], [remedy, name]);
+    });
+  }
+
+  test("a missing warehouse and a missing object share a code, and are told apart", () => {
+    const object = "Object does not exist, or operation cannot be performed.";
+    assert.equal(mapped({ code: "002043", message: object }).code, "snowflake.missing");
+    assert.equal(mapped({ code: "002043", message: `${object} (warehouse WH)` }).code, "snowflake.warehouse");
+  });
+
+  test("a renewed token is waited for", () => {
+    const renewed = { ...OPTIONS, auth: { type: "oauth_file", path: "/run/token" } } as const;
+    assert.equal(mapped({ code: "390318" }, renewed).remedy, "retry");
+  });
+
+  test("neither secrets nor values of rows are shown, and nothing of the driver's error is kept", () => {
+    const error = mapped({
+      code: "100038",
+      message: "Numeric value 'jane@acme.test' is not recognized\n  File '0.parquet', hunter2-hunter2",
+    });
+    assert.equal(
+      error.message,
+      `merging into "DB"."S"."T" failed: Numeric value '…' is not recognized File '0.parquet', … (100038)`,
+    );
+    assert.equal(error.cause, undefined);
+  });
+});

@@ -1,0 +1,147 @@
+/**
+ * Loads of one target at the same time. The layer lets a MERGE that waits see what was there before it waited, which is the
+ * worst that READ COMMITTED allows; and it rolls back a transaction that is idle and blocks another one after 0.7 s, where
+ * Snowflake takes 5 minutes.
+ */
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import { sessionOpener } from "../../../destinations/snowflake/client.ts";
+import { openSnowflakeOn } from "../../../destinations/snowflake/index.ts";
+import type { OpenSession } from "../../../destinations/snowflake/statement.ts";
+import { intervalName } from "../../../src/intervals/interval.ts";
+import { hours } from "../../conformance/batches.ts";
+import { TEST_DEPS } from "./harness.ts";
+import { EVERYTHING, rejectsWith } from "../../conformance/context.ts";
+import { sessions } from "./batches.ts";
+import { openHooked, openWorld, server, SIGNAL, skip, told } from "./fixture.ts";
+
+/** Holds a load in its transaction. */
+const BEFORE_MERGE = { match: "^MERGE", times: 1, kind: "hold" } as const;
+const BEFORE_RECEIPT = { match: "^INSERT INTO .*_REPLAYPORT_RECEIPTS", times: 1, kind: "hold" } as const;
+
+interface Signal {
+  readonly given: Promise<void>;
+  readonly give: () => void;
+}
+
+function signal(): Signal {
+  let give = (): void => undefined;
+  const given = new Promise<void>((resolve) => {
+    give = resolve;
+  });
+  return { given, give: () => give() };
+}
+
+suite("Snowflake: loads at the same time", { skip, timeout: 300_000 }, () => {
+  test("of two intervals that bring the same new session leave it once, in its newer version", async () => {
+    await using world = await openWorld();
+    const [one, two] = [
+      await world.batch({ of: hours(0), files: [sessions({ session: "a", version: 2 })] }),
+      await world.batch({
+        of: hours(1),
+        files: [sessions({ session: "a", version: 1 }, { session: "b", version: 1 })],
+      }),
+    ];
+    await world.open().load(await world.batch({ of: hours(5), files: [] }), SIGNAL);
+    await server.inject(BEFORE_RECEIPT);
+    const first = world.open().load(one, SIGNAL);
+    await told(new RegExp(`INSERT INTO .*RECEIPTS[^]*${one.attempt}`));
+    const second = world.open().load(two, SIGNAL);
+    await told(new RegExp(`UPDATE .*LOCK_SESSIONS"\n.*${two.attempt}`));
+    await server.inject();
+    await Promise.all([first, second]);
+    assert.deepEqual(await world.rows("SESSIONS", '"SESSION_ID", "_VERSION"'), [
+      { SESSION_ID: "a", _VERSION: 2 },
+      { SESSION_ID: "b", _VERSION: 1 },
+    ]);
+  });
+
+  test("of two targets do not wait for each other", async () => {
+    await using world = await openWorld();
+    const batch = await world.batch({ files: [sessions({ session: "a", version: 1 })] });
+    const other = world.open({ table: "other" });
+    await other.load(await world.batch({ files: [] }), SIGNAL);
+    await server.inject(BEFORE_MERGE);
+    const held = world.open().load(batch, SIGNAL);
+    await told(/^MERGE/);
+    await other.load(await world.batch({ files: [sessions({ session: "b", version: 1 })] }), SIGNAL);
+    assert.equal((await world.rows("SESSIONS")).length, 0);
+    await server.inject();
+    await held;
+    assert.equal((await world.rows("SESSIONS")).length, 1);
+  });
+
+  for (const [name, statement] of [
+    ["looks at the ledger", /^SELECT COUNT\(\*\) AS "RECEIPTS"/],
+    ["merges", /^MERGE/],
+    ["removes receipts", /^DELETE/],
+    ["writes the receipt", /^INSERT INTO .*_REPLAYPORT_RECEIPTS/],
+    ["commits", /^COMMIT/],
+  ] as const) {
+    test(`a worker that sleeps in its transaction before it ${name} changes nothing when it wakes`, async () => {
+      await using world = await openWorld();
+      await world
+        .open()
+        .load(await world.batch({ of: hours(0), files: [sessions({ session: "a", version: 1 })] }), SIGNAL);
+      const [slept, woken] = [signal(), signal()];
+      let locked = false;
+      const sleeper = openHooked(world.options, {
+        async before({ sql }) {
+          if (locked && statement.test(sql)) {
+            locked = false;
+            slept.give();
+            await woken.given;
+          }
+          locked ||= sql.startsWith("UPDATE");
+        },
+      });
+      const files = [sessions({ session: "a", version: 9 }, { session: "ghost", version: 9 })];
+      const sleeping = sleeper.load(await world.batch({ of: hours(0, 2), files }), SIGNAL);
+      sleeping.catch(() => undefined);
+      await Promise.race([slept.given, sleeping]);
+      await world
+        .open()
+        .load(await world.batch({ of: hours(1), files: [sessions({ session: "b", version: 1 })] }), SIGNAL);
+      woken.give();
+      await rejectsWith("retry", sleeping);
+      assert.deepEqual(await world.rows("SESSIONS", '"SESSION_ID", "_VERSION"'), [
+        { SESSION_ID: "a", _VERSION: 1 },
+        { SESSION_ID: "b", _VERSION: 1 },
+      ]);
+      const covered = await Array.fromAsync(world.open().covered(EVERYTHING, SIGNAL));
+      assert.deepEqual(
+        covered.map(({ interval }) => intervalName(interval)),
+        [intervalName(hours(0)), intervalName(hours(1))],
+      );
+    });
+  }
+
+  test("a session that is behind what others have committed does not decide who wins", async () => {
+    await using world = await openWorld();
+    await world.open().load(await world.batch({ of: hours(5), files: [] }), SIGNAL);
+    const early = await world.batch({ files: [sessions({ session: "a", version: 2 })] });
+    const late = await world.batch({ files: [sessions({ session: "a", version: 1 })] });
+    const open = sessionOpener(world.options);
+    let overtaken = false;
+    const behind: OpenSession = async (purpose, outer) => {
+      const session = await open(purpose, outer);
+      return {
+        async execute(statement, inner) {
+          if (statement.sql.startsWith("BEGIN")) {
+            await world.open().load(early, SIGNAL);
+            overtaken = true;
+          }
+          const rows = await session.execute(statement, inner);
+          const isStale = overtaken && purpose.doing === "load" && statement.sql.includes('AS "RECEIPTS"');
+          return isStale ? rows.map((row) => ({ ...row, RECEIPTS: 0, ATTEMPT: null, READ_US: null })) : rows;
+        },
+        [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
+      };
+    };
+    const destination = openSnowflakeOn(behind, world.options, { export: late.export }, TEST_DEPS);
+    const error = await rejectsWith("retry", destination.load(late, SIGNAL));
+    assert.equal(error.code, "snowflake.lost_race");
+    const [receipt] = await Array.fromAsync(world.open().receipts(hours(0), SIGNAL));
+    assert.equal(receipt?.attempt, early.attempt);
+  });
+});

@@ -1,0 +1,250 @@
+/**
+ * A fleet for tests: a real Redis, a ledger in memory that counts who asks it, a source without ClickHouse, and a clock that
+ * the test sets. What is loaded is empty batches, unless the test says otherwise.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { newAttempt } from "../../src/cli/context.ts";
+import type { ExportDefinition } from "../../src/export/definition.ts";
+import { planBackfill } from "../../src/intervals/backfill.ts";
+import { intervalName } from "../../src/intervals/interval.ts";
+import { BackfillStore } from "../../src/fleet/backfills/backfill_store.ts";
+import type { BackfillDependencies } from "../../src/fleet/backfills/backfills.ts";
+import { BatchQueue } from "../../src/fleet/redis/batch_queue.ts";
+import { createEvents } from "../../src/fleet/events.ts";
+import type { FleetEvent } from "../../src/fleet/fleet.ts";
+import { keysOf } from "../../src/fleet/redis/keys.ts";
+import { type FleetOptions, type FleetSettings, type OpenFleet, openFleet } from "../../src/fleet/redis_fleet.ts";
+import { connect, leave } from "../../src/fleet/redis/client.ts";
+import { Scheduler } from "../../src/fleet/scheduler/scheduler.ts";
+import { FleetState } from "../../src/fleet/redis/state.ts";
+import { REPLAYS } from "../support/definitions.ts";
+import { type RedisServer, redisServer } from "../support/redis.ts";
+import { type FakeSource, Ledger, sourceOf } from "./fakes.ts";
+
+export const HOUR_MS = 3_600_000;
+export const NOON = new Date("2026-10-01T12:00:00Z");
+export const never = new AbortController().signal;
+
+export const SETTINGS: FleetSettings = {
+  inFlight: 4,
+  backfillInFlight: 2,
+  attempts: 3,
+  pauseAfter: 10,
+  retryAfterMs: 600_000,
+  takeoverMs: 5_000,
+};
+
+export const DAY = "2026-10-01T00:00:00Z";
+/** An export for which one hour is due at noon. */
+export const ONE_HOUR = { start: new Date("2026-10-01T10:00:00Z") };
+
+/** Jsonl, so that a fake source can write it. */
+export function exportOf(name: string, rest: Partial<ExportDefinition> = {}): ExportDefinition {
+  return { ...REPLAYS, name, format: "jsonl", compression: "none", ...rest };
+}
+
+export interface World extends AsyncDisposable {
+  readonly server: RedisServer;
+  readonly prefix: string;
+  readonly ledger: Ledger;
+  readonly source: FakeSource;
+  readonly clock: { now: Date };
+  /** Errors that were logged beside the batches. */
+  readonly logged: string[];
+  readonly warned: string[];
+  open(exports: readonly ExportDefinition[], rest?: Partial<FleetOptions>): Promise<WorldFleet>;
+  /** A scheduler that ticks only when it is told to. */
+  ticker(exports: readonly ExportDefinition[]): Promise<Ticker>;
+  /** Resolves when so many batches were loaded. */
+  loaded(count: number): Promise<void>;
+  /** The keys that this world has in Redis, without the prefix. */
+  keys(): Promise<string[]>;
+}
+
+export interface Ticker {
+  readonly scheduler: Scheduler;
+  readonly queue: BatchQueue;
+  readonly state: FleetState;
+  readonly store: BackfillStore;
+  readonly backfills: BackfillDependencies;
+  readonly events: FleetEvent[];
+  readonly failed: string[];
+  /** @returns the interval names in the queue, in the order in which workers get them, without the export's name */
+  tick(now?: Date): Promise<string[]>;
+}
+
+export interface WorldFleet {
+  readonly fleet: OpenFleet;
+  readonly events: FleetEvent[];
+  readonly kinds: (kind: FleetEvent["kind"]) => FleetEvent[];
+}
+
+/** Undefined where there is no Redis; then the test is skipped with the reason. */
+export async function openWorld(t: TestContext, own?: RedisServer): Promise<World | undefined> {
+  const server = own ?? (await redisServer());
+  if ("skip" in server) {
+    t.skip(server.skip);
+    return undefined;
+  }
+  const prefix = server.prefix();
+  const clock = { now: NOON };
+  const now = (): Date => clock.now;
+  const ledger = new Ledger(now);
+  const fake: FakeSource = { sessions: 0, beforeCount: async () => undefined };
+  const source = sourceOf(fake);
+  const stageRoot = await mkdtemp(join(tmpdir(), "replayport-fleet-"));
+  const closing: (() => Promise<void>)[] = [];
+  const redis = { ...server.address, prefix };
+  const logged: string[] = [];
+  const warned: string[] = [];
+  return {
+    server,
+    prefix,
+    ledger,
+    source: fake,
+    clock,
+    logged,
+    warned,
+    loaded: async (count) => {
+      await until(
+        "loaded batches",
+        () => ledger.loads.length,
+        (length) => length >= count,
+      );
+    },
+    keys: async () =>
+      (await server.keys()).filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length + 1)),
+    ticker: async (exports) => {
+      const client = connect(redis, "stay", () => undefined);
+      const keys = keysOf(prefix);
+      const state = new FleetState(client, keys);
+      const store = new BackfillStore(client, keys);
+      const queue = new BatchQueue(client, prefix, SETTINGS.attempts, () => undefined);
+      closing.push(async () => {
+        await queue[Symbol.asyncDispose]();
+        await leave(client);
+      });
+      const events = createEvents((error) => logged.push(String(error)));
+      const seen: FleetEvent[] = [];
+      const failed: string[] = [];
+      events.onEvent((event) => seen.push(event));
+      const backfills = { store, state, queue, now, inFlight: SETTINGS.backfillInFlight };
+      const scheduler = new Scheduler({
+        ...backfills,
+        exports,
+        destination: ({ name }) => ledger.destination(name),
+        events,
+        liveInFlight: SETTINGS.inFlight,
+        retryAfterMs: SETTINGS.retryAfterMs,
+        onError: (name, error) => failed.push(`${name}: ${String(error)}`),
+      });
+      const waiting = async (): Promise<string[]> => {
+        const { waiting: jobs } = await queue.jobs(500);
+        return jobs.map((job) =>
+          String(job.id)
+            .split("/")
+            .slice(exports.length > 1 ? 0 : 1)
+            .join("/"),
+        );
+      };
+      const tick = async (at?: Date): Promise<string[]> => {
+        if (at) clock.now = at;
+        await scheduler.tick(clock.now, never);
+        await scheduler.tendBackfills(clock.now);
+        return await waiting();
+      };
+      return { scheduler, queue, state, store, backfills, events: seen, failed, tick };
+    },
+    open: async (exports, rest = {}) => {
+      const fleet = await openFleet(
+        {
+          redis,
+          settings: SETTINGS,
+          exports,
+          destination: ({ name }) => ledger.destination(name),
+          loading: async ({ name }, onProgress) => {
+            const destination = ledger.destination(name);
+            return { source, destination, stageRoot, now, newAttempt, onProgress };
+          },
+          plan: async (definition, { range, force = false }) =>
+            planBackfill({
+              range,
+              schedule: definition.schedule,
+              settleMs: definition.settleMs,
+              now: now(),
+              covered: ledger.of(definition.name).map((one) => one.interval),
+              force,
+              join: { kind: "fixed", schedule: definition.schedule },
+            }),
+          version: "0.0.0-test",
+          now,
+          random: () => 0,
+          redact: (text) => text.replaceAll("hunter2", "[redacted]"),
+          log: {
+            info: () => undefined,
+            warn: (message) => warned.push(message),
+            error: (error, message) => logged.push(`${message}: ${String(error)}`),
+          },
+          ...rest,
+        },
+        never,
+      );
+      closing.push(async () => await fleet[Symbol.asyncDispose]());
+      // A test that fails stops no worker, and a worker that goes on keeps the process.
+      const startWorker = fleet.startWorker.bind(fleet);
+      fleet.startWorker = async (concurrency) => {
+        const worker = await startWorker(concurrency);
+        closing.push(async () => await worker.stop(0));
+        return worker;
+      };
+      const events: FleetEvent[] = [];
+      fleet.onEvent((event) => events.push(event));
+      return { fleet, events, kinds: (kind) => events.filter((event) => event.kind === kind) };
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const close of closing.toReversed()) await close();
+      // A server of the test's own may be dead by now, and ends with its keys.
+      const mine = own ? [] : (await server.keys()).filter((key) => key.startsWith(prefix));
+      if (mine.length > 0) await server.client.del(...mine);
+      await rm(stageRoot, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Waits for a condition; fails with what it last saw. */
+export async function until<T>(
+  what: string,
+  look: () => T | Promise<T>,
+  isRight: (value: T) => boolean,
+  seconds = 20,
+): Promise<T> {
+  const deadline = Date.now() + seconds * 1000;
+  for (;;) {
+    const value = await look();
+    if (isRight(value)) return value;
+    if (Date.now() > deadline) throw new Error(`${what}: still ${JSON.stringify(value)} after ${seconds} s`);
+    await sleep(15);
+  }
+}
+
+export const hours = (from: string, count: number): string[] =>
+  Array.from({ length: count }, (_, index) => {
+    const start = new Date(new Date(from).getTime() + index * HOUR_MS);
+    return intervalName({ start, end: new Date(start.getTime() + HOUR_MS) });
+  });
+
+export const runKinds = (events: readonly FleetEvent[]): string[] =>
+  events.map(({ kind }) => kind).filter((kind) => kind.startsWith("run"));
+
+/** Resolves when no job waits for a worker or has one. */
+export async function drained(fleet: OpenFleet): Promise<void> {
+  await until(
+    "an empty queue",
+    () => fleet.queue(never),
+    ({ active, waiting, backfill }) => active + waiting + backfill === 0,
+  );
+}

@@ -1,0 +1,116 @@
+/** The scheduler is killed, there are two of them, Redis is killed or flushed: nothing is skipped, nothing is loaded twice. */
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import { clickhouseSkip } from "../support/clickhouse.ts";
+import { type Running, type Site, openSite } from "./fleet_processes.ts";
+import { until } from "./fleet_fixture.ts";
+
+const HOURS = 24;
+
+/** Resolves when so many hours are in the lake, while others are still to come. */
+async function begun(site: Site, count: number): Promise<void> {
+  await until(
+    "the first hours",
+    async () => (await site.manifests()).length,
+    (length) => length >= count,
+    60,
+  );
+}
+
+function loadedBy(...workers: readonly Running[]): number {
+  return workers.flatMap(({ lines }) => lines).filter(({ msg }) => msg === "loaded").length;
+}
+
+suite("kill -9 of a scheduler", { skip: clickhouseSkip }, () => {
+  test("and another one goes on", async (t) => {
+    await using site = await openSite(t, { hours: HOURS, fleet: "in_flight: 2" });
+    if (!site) return;
+    const scheduler = site.run(["scheduler"]);
+    const worker = site.run(["worker"]);
+    await begun(site, 4);
+    scheduler.kill("SIGKILL");
+    await scheduler.ended();
+    site.run(["scheduler"]);
+    await site.complete();
+    await site.close();
+    assert.equal(loadedBy(worker), HOURS);
+  });
+
+  test("two at once enqueue everything, once", async (t) => {
+    await using site = await openSite(t, { hours: HOURS });
+    if (!site) return;
+    site.run(["scheduler"]);
+    site.run(["scheduler"]);
+    const workers = [site.run(["worker"]), site.run(["worker"])];
+    await site.complete();
+    await site.close();
+    assert.equal(loadedBy(...workers), HOURS);
+    assert.ok((await site.manifests()).every((name) => name.endsWith(".000000")));
+  });
+});
+
+suite("kill -9 of Redis", { skip: clickhouseSkip }, () => {
+  for (const keeps of [true, false]) {
+    test(`which comes back ${keeps ? "with its data" : "empty"}`, async (t) => {
+      await using site = await openSite(t, { hours: HOURS, fleet: "in_flight: 2", redis: { keeps } });
+      if (!site) return;
+      const scheduler = site.run(["scheduler"]);
+      const worker = site.run(["worker"]);
+      await begun(site, 4);
+      await site.redis.kill();
+      await Promise.all([scheduler.says(/^Redis is away/), worker.says(/^Redis is away/)]);
+      await site.redis.restart();
+      await site.complete();
+      await Promise.all([scheduler.says(/^Redis is back/), worker.says(/^Redis is back/)]);
+      await site.close();
+      assert.ok(loadedBy(worker) >= HOURS);
+      assert.ok((await site.manifests()).every((name) => name.endsWith(".000000")));
+      const errors = [scheduler, worker].flatMap(({ lines }) => lines).filter(({ level }) => level >= 50);
+      assert.deepEqual(errors, []);
+    });
+  }
+});
+
+suite("Redis that does not answer", { skip: clickhouseSkip }, () => {
+  test("and closes no connection is given up after a while, and waited for", async (t) => {
+    await using site = await openSite(t, { hours: HOURS, fleet: "in_flight: 2" });
+    if (!site) return;
+    const scheduler = site.run(["scheduler"]);
+    const worker = site.run(["worker"]);
+    await begun(site, 4);
+    const redis = await site.redis.pid();
+    process.kill(redis, "SIGSTOP");
+    try {
+      await Promise.all([scheduler.says(/^Redis is away/), worker.says(/^Redis is away/)]);
+    } finally {
+      process.kill(redis, "SIGCONT");
+    }
+    await site.complete();
+    await site.close();
+    assert.ok((await site.manifests()).every((name) => name.endsWith(".000000")));
+  });
+});
+
+suite("Redis is flushed", { skip: clickhouseSkip }, () => {
+  test("in the middle of a backfill", async (t) => {
+    await using site = await openSite(t, { hours: HOURS });
+    if (!site) return;
+    const range = ["--from", site.start.toISOString(), "--to", site.end.toISOString(), "--interval", "schedule"];
+    const enqueued = site.run(["backfill", "replays", ...range, "--enqueue"]);
+    assert.equal((await enqueued.ended()).code, 0);
+    const worker = site.run(["worker", "--concurrency", "1"]);
+    const scheduler = site.run(["scheduler"]);
+    await begun(site, 4);
+    await site.redis.client.flushall();
+    await scheduler.says(/^scheduler runs/);
+    // As the scheduler does by itself within two minutes.
+    const retry = site.run(["retry", "replays"]);
+    assert.equal((await retry.ended()).code, 0);
+    await site.complete();
+    const list = site.run(["backfills"]);
+    assert.match((await list.ended()).out, /^no backfills/);
+    await site.close();
+    assert.ok(loadedBy(worker) >= HOURS);
+    assert.ok((await site.manifests()).every((name) => name.endsWith(".000000")));
+  });
+});

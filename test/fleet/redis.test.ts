@@ -1,0 +1,171 @@
+/** Connections: what is refused and how it is said, where the keys lie, and a Redis that is away for a while. */
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import { ReplayportError } from "../../src/errors.ts";
+import { checkRedis, type RedisOptionsOfFleet, redisName, warningsFrom } from "../../src/fleet/redis/client.ts";
+import { ownRedisFor } from "../support/redis.ts";
+import { SETTINGS, drained, exportOf, never, openWorld, until } from "./fleet_fixture.ts";
+
+const single = (port: number, rest: Partial<RedisOptionsOfFleet> = {}): RedisOptionsOfFleet => ({
+  kind: "single",
+  hosts: [{ host: "127.0.0.1", port }],
+  tls: false,
+  db: 0,
+  prefix: "{test}",
+  ...rest,
+});
+
+const refused = (code: string, text: RegExp) => (error: unknown) => {
+  assert.ok(error instanceof ReplayportError);
+  assert.equal(error.code, code);
+  assert.match(error.message, text);
+  assert.ok(error.hint && !`${error.message}${error.hint}`.includes("hunter2"));
+  return true;
+};
+
+suite("what is refused, and what is said", () => {
+  test("no Redis", async () => {
+    await assert.rejects(
+      checkRedis(single(1, { password: "hunter2" })),
+      refused("redis.unreachable", /redis:\/\/127\.0\.0\.1:1\/0 cannot be reached: .*ECONNREFUSED/),
+    );
+  });
+
+  test("no password, a wrong one, a wrong user, and the right one", async (t) => {
+    await using server = await ownRedisFor(t, { settings: ["--requirepass", "open sesame/@:"] });
+    if (!server) return;
+    await assert.rejects(checkRedis(single(server.port)), refused("redis.password", /wants a password/));
+    await assert.rejects(
+      checkRedis(single(server.port, { password: "hunter2" })),
+      refused("redis.password", /refuses the password/),
+    );
+    await assert.rejects(
+      checkRedis(single(server.port, { username: "bob", password: "hunter2" })),
+      refused("redis.password", /refuses the password/),
+    );
+    assert.deepEqual(await checkRedis(single(server.port, { password: "open sesame/@:" })), []);
+  });
+
+  test("a database that is not there", async (t) => {
+    await using server = await ownRedisFor(t, { settings: ["--databases", "2"] });
+    if (!server) return;
+    assert.deepEqual(await checkRedis(single(server.port, { db: 1 })), []);
+    await assert.rejects(checkRedis(single(server.port, { db: 9 })), refused("redis.db", /no database 9/));
+  });
+
+  test("TLS where there is none, sentinels and clusters that are not there, each within seconds", async (t) => {
+    await using server = await ownRedisFor(t);
+    if (!server) return;
+    const began = performance.now();
+    await assert.rejects(checkRedis(single(server.port, { tls: true })), refused("redis.unreachable", /rediss:/));
+    const hosts = [{ host: "127.0.0.1", port: 1 }];
+    await assert.rejects(
+      checkRedis(single(1, { kind: "sentinel", master: "mymaster", hosts })),
+      refused("redis.unreachable", /redis\+sentinel:/),
+    );
+    await assert.rejects(
+      checkRedis(single(1, { kind: "cluster", hosts })),
+      refused("redis.unreachable", /redis\+cluster:/),
+    );
+    assert.ok(performance.now() - began < 20_000);
+  });
+
+  test("a maxmemory-policy that may drop jobs", async (t) => {
+    await using server = await ownRedisFor(t, { settings: ["--maxmemory-policy", "allkeys-lru"] });
+    if (!server) return;
+    const [warning = ""] = await checkRedis(single(server.port));
+    assert.match(warning, /maxmemory-policy is allkeys-lru.*noeviction/);
+    assert.deepEqual([warningsFrom("noeviction"), warningsFrom(undefined)], [[], []]);
+    await using world = await openWorld(t, server);
+    if (!world) return;
+    const { fleet } = await world.open([exportOf("replays")]);
+    assert.deepEqual([world.warned, (await fleet.health(never)).warnings], [[warning], [warning]]);
+  });
+
+  test("a name holds no secret", () => {
+    const options = single(6379, { username: "bob", password: "hunter2", db: 3 });
+    assert.equal(redisName(options), "redis://127.0.0.1:6379/3");
+  });
+});
+
+suite("keys", () => {
+  test("all begin with the prefix, and none of a run is left when it has ended", async (t) => {
+    await using server = await ownRedisFor(t);
+    if (!server) return;
+    await using world = await openWorld(t, server);
+    if (!world) return;
+    const { fleet } = await world.open([exportOf("replays")]);
+    const scheduler = await fleet.startScheduler(never);
+    const worker = await fleet.startWorker(2);
+    await world.loaded(11);
+    await drained(fleet);
+    await worker.stop(1_000);
+    await scheduler[Symbol.asyncDispose]();
+    const all = await server.keys();
+    assert.deepEqual(
+      all.filter((key) => !key.startsWith(`${world.prefix}:`)),
+      [],
+    );
+    assert.deepEqual(
+      all.map((key) => key.slice(world.prefix.length + 1)),
+      ["batches:events", "batches:id", "batches:meta", "batches:stalled-check", "export:replays", "runs:other"],
+    );
+  });
+});
+
+suite("Redis is away", () => {
+  test("workers and scheduler wait, and go on when it is back, empty", async (t) => {
+    await using server = await ownRedisFor(t);
+    if (!server) return;
+    await using world = await openWorld(t, server);
+    if (!world) return;
+    const settings = { ...SETTINGS, takeoverMs: 2_000 };
+    const { fleet } = await world.open([exportOf("replays")], { settings });
+    await using _scheduler = await fleet.startScheduler(never);
+    const worker = await fleet.startWorker(2);
+    world.ledger.beforeCommit = async () => {
+      if (world.ledger.loads.length === 5) await server.kill();
+    };
+    await until(
+      "away",
+      () => world.warned,
+      (lines) => lines.some((line) => line.includes("Redis is away")),
+    );
+    const health = await fleet.health(never);
+    assert.equal(health.redis, false);
+    assert.match(health.problem ?? "", /cannot be reached/);
+    await assert.rejects(fleet.queue(never), refused("redis.unreachable", /cannot be reached/));
+    world.ledger.beforeCommit = async () => undefined;
+    await server.restart();
+    await until(
+      "back",
+      () => fleet.health(never),
+      ({ redis }) => redis,
+    );
+    await until(
+      "loaded",
+      () => new Set(world.ledger.loads).size,
+      (count) => count === 11,
+      40,
+    );
+    assert.equal(world.ledger.receipts.length, 11);
+    assert.equal(world.warned.filter((line) => line.includes("away")).length, 1, "once for the process");
+    await worker.stop(1_000);
+  });
+
+  test("a worker that is told to stop meanwhile does stop", async (t) => {
+    await using server = await ownRedisFor(t);
+    if (!server) return;
+    await using world = await openWorld(t, server);
+    if (!world) return;
+    const { fleet } = await world.open([exportOf("replays")]);
+    const scheduler = await fleet.startScheduler(never);
+    const worker = await fleet.startWorker(1);
+    await world.loaded(11);
+    await server.kill();
+    const began = performance.now();
+    await worker.stop(100);
+    await scheduler[Symbol.asyncDispose]();
+    assert.ok(performance.now() - began < 15_000);
+  });
+});

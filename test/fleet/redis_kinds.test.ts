@@ -1,0 +1,88 @@
+/** A fleet over Redis as it is really run: behind TLS, with sentinels that change the master, as a Cluster. */
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import { ReplayportError } from "../../src/errors.ts";
+import { interval } from "../../src/intervals/interval.ts";
+import { checkRedis } from "../../src/fleet/redis/client.ts";
+import type { RedisServer } from "../support/redis.ts";
+import { clusterRedisFor, sentinelRedisFor, tlsRedisFor } from "../support/redis_kinds.ts";
+import { type World, drained, exportOf, never, openWorld, until } from "./fleet_fixture.ts";
+
+const LATER = { start: new Date("2026-10-01T11:00:00Z") };
+
+/** Two exports, one of them with a backfill, from due to done. @param meanwhile happens after the third batch */
+async function work(world: World, meanwhile: () => Promise<void> = async () => undefined): Promise<void> {
+  const { fleet } = await world.open([exportOf("replays"), exportOf("other", LATER)]);
+  const scheduler = await fleet.startScheduler(never);
+  const worker = await fleet.startWorker(2);
+  const range = interval("2026-10-01T00:00:00Z", "2026-10-01T06:00:00Z");
+  const { id } = await fleet.startBackfill({ export: "other", range, createdBy: "test" }, never);
+  await world.loaded(3);
+  await meanwhile();
+  await world.loaded(17);
+  await drained(fleet);
+  assert.equal(new Set(world.ledger.loads).size, 17);
+  const health = await fleet.health(never);
+  assert.deepEqual([health.redis, health.warnings, health.members.length], [true, [], 2]);
+  assert.ok(["done", "running"].includes((await fleet.backfill(id, never)).state));
+  await worker.stop(1_000);
+  await scheduler[Symbol.asyncDispose]();
+  assert.deepEqual((await fleet.health(never)).members, []);
+}
+
+async function onlyOurs(world: World, server: RedisServer): Promise<void> {
+  const foreign = (await server.keys()).filter((key) => !key.startsWith(`${world.prefix}:`));
+  assert.deepEqual(foreign, []);
+}
+
+suite("Redis behind TLS", () => {
+  test("works with the certificate that it has, and says what is wrong without", async (t) => {
+    await using server = await tlsRedisFor(t);
+    if (!server) return;
+    await using world = await openWorld(t, server);
+    if (!world) return;
+    await work(world);
+    await onlyOurs(world, server);
+    const { ca: _, ...untrusted } = server.address;
+    await assert.rejects(checkRedis({ ...untrusted, prefix: world.prefix }), (error: unknown) => {
+      assert.ok(error instanceof ReplayportError);
+      assert.equal(error.code, "redis.certificate");
+      assert.match(error.message, /^Redis at rediss:\/\/127\.0\.0\.1:\d+\/0 .*self-signed certificate/);
+      assert.match(error.hint ?? "", /redis\.ca_file/);
+      return true;
+    });
+    await assert.rejects(
+      checkRedis({ ...server.address, tls: false, prefix: world.prefix }),
+      (error: unknown) => error instanceof ReplayportError && /rediss:\/\//.test(error.hint ?? ""),
+    );
+  });
+});
+
+suite("Redis with sentinels", () => {
+  test("goes on when its master has died and another was chosen", async (t) => {
+    await using server = await sentinelRedisFor(t);
+    if (!server) return;
+    await using world = await openWorld(t, server);
+    if (!world) return;
+    await work(world, async () => {
+      await server.killMaster();
+      await until(
+        "back",
+        () => world.warned,
+        (lines) => lines.some((line) => line.startsWith("Redis is away")),
+      );
+    });
+    await onlyOurs(world, server);
+  });
+});
+
+suite("Redis as a Cluster", () => {
+  test("has all keys of the fleet on one node", async (t) => {
+    await using server = await clusterRedisFor(t);
+    if (!server) return;
+    await using world = await openWorld(t, server);
+    if (!world) return;
+    await work(world);
+    await onlyOurs(world, server);
+  });
+});

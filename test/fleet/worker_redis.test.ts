@@ -1,0 +1,69 @@
+/** A worker whose Redis refuses to write, or has lost its jobs: what is loaded counts, once, and nobody is blamed for it. */
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import { ownRedisFor } from "../support/redis.ts";
+import { Gate } from "./fakes.ts";
+import { ONE_HOUR, SETTINGS, drained, exportOf, never, openWorld, runKinds, until } from "./fleet_fixture.ts";
+
+suite("a run during which Redis", () => {
+  test("is out of memory is not counted as a failure of the export", async (t) => {
+    await using server = await ownRedisFor(t);
+    if (!server) return;
+    await using world = await openWorld(t, server);
+    if (!world) return;
+    const settings = { ...SETTINGS, takeoverMs: 1_000 };
+    const { fleet, kinds } = await world.open([exportOf("replays", ONE_HOUR)], { settings });
+    await using _scheduler = await fleet.startScheduler(never);
+    const worker = await fleet.startWorker(1);
+    world.ledger.beforeCommit = async () => void (await server.client.config("SET", "maxmemory", "1"));
+    await until(
+      "said",
+      () => kinds("run.retrying"),
+      (events) => events.length > 0,
+    );
+    const [retrying] = kinds("run.retrying");
+    assert.equal(retrying?.kind === "run.retrying" && retrying.error.code, "redis.memory");
+    await server.client.config("SET", "maxmemory", "0");
+    await until(
+      "found in the ledger",
+      () => runKinds(world.ledger.loads.length === 1 ? kinds("run.covered") : []),
+      (names) => names.length === 1,
+    );
+    await drained(fleet);
+    const { failuresInRow, held, paused } = await fleet.export("replays", never);
+    assert.deepEqual([failuresInRow, held, paused, world.ledger.loads.length], [0, [], undefined, 1]);
+    await worker.stop(1_000);
+  });
+
+  test("is flushed is told once, as no error", async (t) => {
+    await using world = await openWorld(t);
+    if (!world) return;
+    const settings = { ...SETTINGS, takeoverMs: 1_000 };
+    const { fleet, kinds } = await world.open([exportOf("replays", ONE_HOUR)], { settings });
+    const gate = new Gate();
+    world.ledger.beforeCommit = gate.pass;
+    await using _scheduler = await fleet.startScheduler(never);
+    const worker = await fleet.startWorker(1);
+    await until(
+      "runs",
+      () => gate.came,
+      (count) => count === 1,
+    );
+    const mine = (await world.server.keys()).filter((key) => key.startsWith(world.prefix));
+    await world.server.client.del(...mine);
+    await until(
+      "told",
+      () => world.warned,
+      (lines) => lines.length > 0,
+    );
+    gate.open();
+    await until(
+      "loaded",
+      () => kinds("run.loaded").length,
+      (count) => count === 1,
+    );
+    await worker.stop(1_000);
+    assert.match(world.warned.join("\n"), /^replays\/20261001T100000Z_20261001T110000Z: its job is gone.*$/);
+    assert.deepEqual(world.logged, []);
+  });
+});
