@@ -33,3 +33,16 @@ export class ReplayportError extends Error {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** What an adapter makes of another system's error: a code of ours, whether to try again, and what the operator does. */
+export type Classification = Pick<ReplayportErrorOptions, "code" | "remedy" | "hint" | "retryAfterMs">;
+
+/** Nothing changes until a person does something. */
+export function giveUp(code: string, hint: string): Classification {
+  return { code, remedy: "give-up", hint };
+}
+
+/** The same work may succeed later, by itself. */
+export function retry(code: string, hint: string, retryAfterMs?: number): Classification {
+  return { code, remedy: "retry", hint, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+}

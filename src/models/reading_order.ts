@@ -1,0 +1,35 @@
+/**
+ * Which of two readings of one row is current: the only definition. The MERGEs of the warehouses, the SQL that reads a lake
+ * and the order within a batch are rendered from it (destinations/sql), and a differential test holds them to it.
+ *
+ * 1. The higher `_version` wins. It grows with whatever is read of a session, so a late or repeated load can't put an old
+ *    row back. A row without one (NULL, or a table from before the column) loses against any row that has one.
+ * 2. On a tie the later reading wins, by `_exported_at`: it was made under the newer column rules. A row without one loses
+ *    against any row that has one.
+ * 3. On a tie of both, the row that comes later wins.
+ *
+ * Deletion and `on_delete` don't change the order: a deleted row replaces a row only where it wins, and a row that wins
+ * brings a deleted row back.
+ */
+export const VERSION_COLUMN = "_version";
+export const EXPORTED_AT_COLUMN = "_exported_at";
+
+/** The columns to compare, most significant first, each "NULL is lowest, higher wins". A model may lack the first. */
+export const READING_ORDER = [VERSION_COLUMN, EXPORTED_AT_COLUMN] as const;
+
+/** One row's place in the order; NULL for what is missing. */
+export interface Reading {
+  readonly version: bigint | null;
+  /** Microseconds since 1970. */
+  readonly exportedAt: bigint | null;
+}
+
+/** Positive where `a` wins, negative where `b` does, 0 where the one that comes later does. */
+export function compareReadings(a: Reading, b: Reading): number {
+  return compareNullable(a.version, b.version) || compareNullable(a.exportedAt, b.exportedAt);
+}
+
+function compareNullable(a: bigint | null, b: bigint | null): number {
+  if (a === null || b === null) return Number(a !== null) - Number(b !== null);
+  return a < b ? -1 : Number(a > b);
+}
