@@ -1,6 +1,7 @@
 /** (b): Replayport to a local lake, as `run` does it: count, extract, stage, verify, copy, commit. And many small ones. */
 import { loadBatch } from "../../src/export/load_batch.ts";
-import { RETRY, runIntervals } from "../../src/export/run_intervals.ts";
+import { runIntervals } from "../../src/export/run_intervals.ts";
+import { BATCH_RETRY } from "../../src/retry.ts";
 import { cut } from "../../src/intervals/due.ts";
 import { type Job, type Outcome, dependencies, neverAborted, open, openLakeAt } from "./job.ts";
 
@@ -28,7 +29,7 @@ export async function loadHours(job: Job & { readonly kind: "hours" }): Promise<
   const { receipts, failures } = await runIntervals(
     opened.definition,
     intervals,
-    { covered: [], concurrency: 1, retry: RETRY, replace: false, allowFewer: false },
+    { covered: [], concurrency: 1, retry: BATCH_RETRY, replace: false, allowFewer: false },
     dependencies(opened, lake, job.folder),
     (event) => {
       if (event.kind === "loaded") each.push(event.seconds);

@@ -57,7 +57,10 @@ export function reportLoading(
           break;
         }
         case "retrying":
-          say(() => log.warn({ ...fields, attempt: event.attempt, ...errorFields(event.error) }, "will try again"));
+          say(() => {
+            const { attempt, delayMs } = event;
+            log.warn({ ...fields, attempt, delayMs, ...errorFields(event.error) }, "will try again");
+          });
           break;
         case "failed":
           say(() => log.error({ ...fields, ...errorFields(event.error) }, "not loaded"));

@@ -6,7 +6,8 @@ import type { Destination, Receipt } from "../../destinations/destination.ts";
 import type { ExportDefinition } from "../export/definition.ts";
 import { dueIntervals, readCoverage } from "../export/ledger.ts";
 import type { LoadDependencies } from "../export/load_batch.ts";
-import { RETRY, runIntervals } from "../export/run_intervals.ts";
+import { runIntervals } from "../export/run_intervals.ts";
+import { BATCH_RETRY } from "../retry.ts";
 import type { Source } from "../export/source.ts";
 import type { SessionPlan } from "./generate.ts";
 import type { World } from "./world.ts";
@@ -76,7 +77,7 @@ export async function exportDue(cast: Cast, onBatch: OnProgress, signal: AbortSi
   const { receipts, failures } = await runIntervals(
     definition,
     intervals,
-    { covered, concurrency: 1, retry: RETRY, replace: false, allowFewer: false },
+    { covered, concurrency: 1, retry: BATCH_RETRY, replace: false, allowFewer: false },
     dependencies,
     (event) => {
       if (event.kind === "loaded") onBatch((loaded += 1), intervals.length);

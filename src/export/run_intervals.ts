@@ -1,27 +1,16 @@
-/** Loads intervals of one export: oldest first, several at once if asked to, each with its retries. */
-import { setTimeout as sleep } from "node:timers/promises";
+/** Loads intervals of one export, oldest first, `concurrency` at a time. Each is retried by the policy of src/retry.ts. */
 import pLimit from "p-limit";
-import pRetry from "p-retry";
 import type { Coverage, Receipt } from "../../destinations/destination.ts";
 import { ReplayportError } from "../errors.ts";
 import type { Interval } from "../intervals/interval.ts";
+import { type RetryPolicy, isRetryable, withRetries } from "../retry.ts";
 import { type ExportDefinition, batchId } from "./definition.ts";
 import { type LoadDependencies, type LoadOptions, loadBatch } from "./load_batch.ts";
 import { withinTime } from "./time_limit.ts";
 
-export interface RetryPolicy {
-  /** Attempts of one batch in all. */
-  readonly attempts: number;
-  /** Milliseconds before the second attempt; doubles from then on, with jitter. */
-  readonly firstDelayMs: number;
-  readonly longestDelayMs: number;
-}
-
-export const RETRY: RetryPolicy = { attempts: 5, firstDelayMs: 1_000, longestDelayMs: 60_000 };
-
 export interface RunOptions extends Omit<LoadOptions, "covered" | "seenRows"> {
   readonly covered: readonly Coverage[];
-  /** Batches that are loaded at the same time. */
+  /** Batches to load at the same time. */
   readonly concurrency: number;
   readonly retry: RetryPolicy;
 }
@@ -29,7 +18,14 @@ export interface RunOptions extends Omit<LoadOptions, "covered" | "seenRows"> {
 export type RunEvent =
   | { readonly kind: "started"; readonly interval: Interval }
   | { readonly kind: "loaded"; readonly interval: Interval; readonly receipt: Receipt; readonly seconds: number }
-  | { readonly kind: "retrying"; readonly interval: Interval; readonly error: unknown; readonly attempt: number }
+  | {
+      readonly kind: "retrying";
+      readonly interval: Interval;
+      readonly error: unknown;
+      /** The attempt that failed. */
+      readonly attempt: number;
+      readonly delayMs: number;
+    }
   | { readonly kind: "failed"; readonly interval: Interval; readonly error: unknown };
 
 export interface RunResult {
@@ -38,8 +34,8 @@ export interface RunResult {
 }
 
 /**
- * An interval that fails does not stop the others, but for errors that would meet every interval alike: after a wrong
- * password or a missing bucket nothing new is begun. Rejects only with `signal.reason`.
+ * One failed interval doesn't stop the others. An error that every interval would hit (a wrong password, a missing bucket)
+ * stops new ones from starting. Rejects only with `signal.reason`.
  */
 export async function runIntervals(
   definition: ExportDefinition,
@@ -56,12 +52,12 @@ export async function runIntervals(
   await Promise.all(
     intervals.map((interval) =>
       limit(async () => {
-        if (signal.aborted || failures.some(({ error }) => meetsAll(error))) return;
+        if (signal.aborted || failures.some(({ error }) => stopsAll(error))) return;
         onEvent({ kind: "started", interval });
         const began = performance.now();
         try {
           const load = { ...options, covered: [...covered] };
-          const receipt = await withRetries(definition, interval, load, dependencies, onEvent, signal);
+          const receipt = await loadWithRetries(definition, interval, load, dependencies, onEvent, signal);
           covered.push({ interval, committedAt: receipt.committedAt });
           receipts.push(receipt);
           onEvent({ kind: "loaded", interval, receipt, seconds: (performance.now() - began) / 1000 });
@@ -77,16 +73,12 @@ export async function runIntervals(
   return { receipts, failures };
 }
 
-function isFinal(error: unknown): boolean {
-  return !(error instanceof ReplayportError) || error.remedy === "give-up";
+/** A final error stops everything unless its code says that it's about one batch: `load.…`. */
+function stopsAll(error: unknown): boolean {
+  return !isRetryable(error) && !(error instanceof ReplayportError && error.code.startsWith("load."));
 }
 
-/** Errors of one batch have codes of their own: `load.…`. */
-function meetsAll(error: unknown): boolean {
-  return isFinal(error) && !(error instanceof ReplayportError && error.code.startsWith("load."));
-}
-
-async function withRetries(
+async function loadWithRetries(
   definition: ExportDefinition,
   interval: Interval,
   options: Omit<LoadOptions, "seenRows"> & { readonly retry: RetryPolicy },
@@ -94,40 +86,26 @@ async function withRetries(
   onEvent: (event: RunEvent) => void,
   signal: AbortSignal,
 ): Promise<Receipt> {
+  const limit = { what: batchId(definition.name, interval), ms: definition.attemptMs };
   let seenRows = 0;
-  return await pRetry(
-    async () => {
-      let rows = 0;
-      const onProgress: LoadDependencies["onProgress"] = (progress) => {
-        if (progress.kind === "staged") rows += progress.rows;
-        dependencies.onProgress(progress);
-      };
-      const loading = { ...dependencies, onProgress };
-      const limit = { what: batchId(definition.name, interval), ms: definition.attemptMs };
-      try {
-        return await withinTime(
-          limit,
-          async (stop) => await loadBatch(definition, interval, { ...options, seenRows }, loading, stop),
-          signal,
-        );
-      } finally {
-        seenRows = Math.max(seenRows, rows);
-      }
-    },
+  const attempt = async (stop: AbortSignal): Promise<Receipt> => {
+    let rows = 0;
+    const onProgress: LoadDependencies["onProgress"] = (progress) => {
+      if (progress.kind === "staged") rows += progress.rows;
+      dependencies.onProgress(progress);
+    };
+    try {
+      return await loadBatch(definition, interval, { ...options, seenRows }, { ...dependencies, onProgress }, stop);
+    } finally {
+      seenRows = Math.max(seenRows, rows);
+    }
+  };
+  return await withRetries(
+    async () => await withinTime(limit, attempt, signal),
     {
-      retries: options.retry.attempts - 1,
-      minTimeout: options.retry.firstDelayMs,
-      maxTimeout: options.retry.longestDelayMs,
-      randomize: true,
-      signal,
-      shouldRetry: ({ error }) => !isFinal(error),
-      onFailedAttempt: async ({ error, attemptNumber, retriesLeft }) => {
-        if (isFinal(error) || retriesLeft === 0) return;
-        onEvent({ kind: "retrying", interval, error, attempt: attemptNumber });
-        if (error instanceof ReplayportError && error.retryAfterMs !== undefined) {
-          await sleep(error.retryAfterMs, undefined, { signal });
-        }
-      },
+      policy: options.retry,
+      onRetry: (error, failed, delayMs) => onEvent({ kind: "retrying", interval, error, attempt: failed, delayMs }),
     },
+    signal,
   );
 }

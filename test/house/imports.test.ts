@@ -27,13 +27,14 @@ function room(file: string): string {
   return parts.length === 2 ? file : `src/${parts[1]}`;
 }
 
-const INNER = ["src/errors.ts", "src/intervals", "src/models"];
+const INNER = ["src/errors.ts", "src/retry.ts", "src/intervals", "src/models"];
 const DESTINATION = [...INNER, "destinations/destination.ts", "destinations/files"];
 const CORE = [...INNER, "destinations/destination.ts", "src/export", "src/stage"];
 
 /** What each room may import of ours, besides itself. A room that is not named here fails the test. */
 const MAY: Readonly<Record<string, readonly string[]>> = {
   "src/errors.ts": [],
+  "src/retry.ts": ["src/errors.ts"],
   "src/version.ts": [],
   "src/intervals": ["src/errors.ts"],
   "src/models": ["src/errors.ts", "src/intervals"],

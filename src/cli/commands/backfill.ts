@@ -2,7 +2,8 @@ import { hostname, userInfo } from "node:os";
 import { type Command, Option } from "commander";
 import type { ExportDefinition } from "../../export/definition.ts";
 import { readCoverage } from "../../export/ledger.ts";
-import { RETRY, runIntervals } from "../../export/run_intervals.ts";
+import { runIntervals } from "../../export/run_intervals.ts";
+import { BATCH_RETRY } from "../../retry.ts";
 import { type Density, expectedRows, planBackfill } from "../../intervals/backfill.ts";
 import { type Interval, interval } from "../../intervals/interval.ts";
 import { JOIN_UNITS, type JoinUnit } from "../../intervals/schedule.ts";
@@ -98,7 +99,7 @@ async function backfill(cli: CliEnvironment, name: string, options: BackfillOpti
     {
       covered,
       concurrency: options.concurrency ?? 1,
-      retry: RETRY,
+      retry: BATCH_RETRY,
       replace: options.force === true,
       allowFewer: options.allowFewer === true,
     },

@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import type { ExportDefinition } from "../../export/definition.ts";
 import { dueIntervals, readCoverage } from "../../export/ledger.ts";
-import { RETRY, runIntervals } from "../../export/run_intervals.ts";
+import { runIntervals } from "../../export/run_intervals.ts";
+import { BATCH_RETRY } from "../../retry.ts";
 import { planBackfill } from "../../intervals/backfill.ts";
 import type { Interval } from "../../intervals/interval.ts";
 import { moment, wholeNumber, wrongUse } from "../arguments.ts";
@@ -70,7 +71,13 @@ async function run(cli: CliEnvironment, name: string | undefined, options: RunCo
     const result = await runIntervals(
       definition,
       intervals,
-      { covered, concurrency: options.concurrency, retry: RETRY, replace: again !== undefined, allowFewer: false },
+      {
+        covered,
+        concurrency: options.concurrency,
+        retry: BATCH_RETRY,
+        replace: again !== undefined,
+        allowFewer: false,
+      },
       await context.loading(definition),
       report.onEvent,
       cli.signal,
