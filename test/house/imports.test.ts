@@ -1,24 +1,8 @@
-/** Imports point inward, and each SDK has one importer. The rooms are those of ARCHITECTURE.md. */
+/** Imports point inward, nothing imports in a circle, and each package has one room that imports it. */
 import assert from "node:assert/strict";
-import { globSync, readFileSync } from "node:fs";
-import { dirname, join, normalize } from "node:path";
+import { readFileSync } from "node:fs";
 import { suite, test } from "node:test";
-
-interface Import {
-  readonly file: string;
-  readonly target: string;
-}
-
-const STATEMENT =
-  /(?:^|\n)\s*(?:import|export)\s[^;]*?from\s+"([^"]+)"|import\("([^"]+)"\)|(?:^|\n)import\s+"([^"]+)"/g;
-
-const files = [...globSync("src/**/*.ts"), ...globSync("destinations/**/*.ts")].sort();
-const imports: Import[] = files.flatMap((file) =>
-  [...readFileSync(file, "utf8").matchAll(STATEMENT)].map((match) => {
-    const target = match[1] ?? match[2] ?? match[3] ?? "";
-    return { file, target: target.startsWith(".") ? normalize(join(dirname(file), target)) : target };
-  }),
-);
+import { circles, files, imports, isProduct, packageOf } from "./import_graph.ts";
 
 /** The room of one of our files: its folder, or its own name where it stands at the top. */
 function room(file: string): string {
@@ -58,39 +42,78 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
 /** The commands compose the rooms; the demo is a command with its own data. */
 const COMPOSE = ["src/cli", "src/demo", "destinations/registry.ts"];
 
-const SDKS: Readonly<Record<string, string>> = {
+/** The one room that imports each package. A name that ends in `/` stands for a scope. */
+const HOMES: Readonly<Record<string, string>> = {
   "@clickhouse/client": "src/clickhouse",
   chdb: "src/clickhouse_server",
+  croner: "src/intervals",
+  hyparquet: "src/stage",
+  "p-retry": "src/retry.ts",
+  yaml: "src/config",
+  "fastest-levenshtein": "src/config",
   bullmq: "src/fleet",
   ioredis: "src/fleet",
   "node-cron": "src/fleet",
   hono: "src/web",
-  "@hono": "src/web",
+  "@hono/": "src/web",
   "prom-client": "src/web",
-  "@opentelemetry": "src/telemetry",
-  "@aws-sdk": "destinations/store",
+  "@opentelemetry/": "src/telemetry",
+  "@aws-sdk/": "destinations/store",
   "snowflake-sdk": "destinations/snowflake",
   "@google-cloud/bigquery": "destinations/bigquery",
+  commander: "src/cli",
+  "cli-progress": "src/cli",
+  "cli-table3": "src/cli",
+  pino: "src/cli",
+  "pino-pretty": "src/cli",
 };
 
+/** Packages that any room may import, and why: small, without state, and no door to another system. */
+const ANYWHERE: Readonly<Record<string, string>> = {
+  "p-limit": "limits how many calls run at once, wherever calls are made",
+  "pretty-bytes": "formats sizes for people",
+  zod: "checks what enters from outside: config, receipts, requests, records in Redis",
+};
+
+/** What still breaks a rule below. This list only gets shorter. */
+const UNTIL_FIXED = {
+  circles: [
+    "destinations/bigquery/auth.ts, destinations/bigquery/impersonation.ts",
+    "destinations/bigquery/client.ts, destinations/bigquery/upload.ts",
+  ],
+  packages: ["src/export/run_intervals.ts imports p-retry"],
+};
+
+const homeOf = (name: string): string | undefined =>
+  HOMES[name] ?? Object.entries(HOMES).find(([scope]) => scope.endsWith("/") && name.startsWith(scope))?.[1];
+
 suite("the import graph", () => {
-  test("was read", () => {
-    assert.ok(imports.length > 100);
+  const product = imports.filter(({ file }) => isProduct(file));
+  const packages = product.flatMap(({ file, target }) => {
+    const name = packageOf(target);
+    return name === undefined ? [] : [{ file, name }];
+  });
+  const manifest = JSON.parse(readFileSync("package.json", "utf8")) as Record<string, Record<string, string>>;
+  const dependencies = Object.keys({ ...manifest["dependencies"], ...manifest["optionalDependencies"] });
+
+  test("the import graph was read", () => {
+    assert.ok(imports.length > 1000);
     assert.ok(imports.some(({ target }) => target === "@clickhouse/client"));
   });
 
-  test("every room has its rule", () => {
+  test("every room has a rule for its imports", () => {
     const known = new Set([...Object.keys(MAY), ...COMPOSE]);
+    const rooms = [...new Set(files.filter(isProduct).map(room))];
     assert.deepEqual(
-      [...new Set(files.map(room))].filter((name) => !known.has(name)),
+      rooms.filter((name) => !known.has(name)),
       [],
     );
   });
 
   test("imports point inward", () => {
-    const wrong = imports.filter(({ file, target }) => {
+    const wrong = product.filter(({ file, target }) => {
       const from = room(file);
-      if (COMPOSE.includes(from) || !/^(src|destinations)\//.test(target)) return false;
+      if (COMPOSE.includes(from) || !isProduct(target)) return false;
       const to = room(target);
       const allowed = MAY[from] ?? [];
       return to !== from && !allowed.includes(to) && !allowed.includes(target);
@@ -101,13 +124,59 @@ suite("the import graph", () => {
     );
   });
 
-  for (const [sdk, home] of Object.entries(SDKS)) {
-    test(`only ${home} imports ${sdk}`, () => {
-      const users = imports.filter(({ target }) => target === sdk || target.startsWith(`${sdk}/`));
-      assert.deepEqual(
-        users.filter(({ file }) => room(file) !== home).map(({ file }) => file),
-        [],
-      );
-    });
-  }
+  test("the product imports nothing of the tests, the bench or the scripts", () => {
+    assert.deepEqual(
+      product.filter(({ target }) => /^(test|bench|scripts)\//.test(target)),
+      [],
+    );
+  });
+
+  test("no files import each other in a circle, types included", () => {
+    const found = circles(imports).map((group) => group.join(", "));
+    assert.deepEqual(
+      found.filter((group) => !UNTIL_FIXED.circles.includes(group)),
+      [],
+    );
+  });
+
+  test("a circle of types is found", () => {
+    const graph = [
+      { file: "a", target: "b" },
+      { file: "b", target: "c" },
+      { file: "c", target: "b" },
+      { file: "d", target: "a" },
+      { file: "e", target: "e" },
+    ];
+    assert.deepEqual(circles(graph), [["b", "c"], ["e"]]);
+  });
+
+  test("every dependency has a room that imports it, or a reason to be imported anywhere", () => {
+    assert.deepEqual(
+      dependencies.filter((name) => homeOf(name) === undefined && ANYWHERE[name] === undefined),
+      [],
+    );
+  });
+
+  test("every dependency is imported", () => {
+    // The engine is optional and loaded by name.
+    const unused = dependencies.filter((name) => name !== "chdb" && !packages.some((one) => one.name === name));
+    assert.deepEqual(unused, []);
+  });
+
+  test("the product imports only packages it depends on", () => {
+    assert.deepEqual(
+      packages.filter(({ name }) => !dependencies.includes(name)),
+      [],
+    );
+  });
+
+  test("a package is imported only by its home", () => {
+    const strangers = packages
+      .filter(({ file, name }) => ANYWHERE[name] === undefined && room(file) !== homeOf(name))
+      .map(({ file, name }) => `${file} imports ${name}`);
+    assert.deepEqual(
+      strangers.filter((one) => !UNTIL_FIXED.packages.includes(one)),
+      [],
+    );
+  });
 });
