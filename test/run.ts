@@ -1,15 +1,18 @@
 /**
- * `npm test`: every test, or those whose path contains one of the words given: `npm test -- convergence lake`.
- * Ends with the counts, and with the reason of each skip.
+ * `npm test`: every test except the slow ones. `npm test -- --fast` runs those that need no server, `npm test -- --all`
+ * everything, `npm test -- convergence lake` the files whose path contains one of the words. tiers.ts says what is in a tier.
+ * Ends with the counts, the slowest files and the reason of each skip.
  */
 import { spawn } from "node:child_process";
-import { globSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { parseArgs } from "node:util";
+import { selectTests } from "./tiers.ts";
 
-const words = process.argv.slice(2);
-const files = globSync("test/**/*.test.ts")
-  .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
-  .sort();
+const { values, positionals: words } = parseArgs({
+  options: { fast: { type: "boolean", default: false }, all: { type: "boolean", default: false } },
+  allowPositionals: true,
+});
+const files = selectTests({ tier: values.fast ? "fast" : values.all ? "all" : "default", words });
 if (files.length === 0) {
   console.error(`no test file has ${words.join(" or ")} in its path`);
   process.exit(1);
@@ -24,7 +27,7 @@ const runner = spawn(
     `--test-concurrency=${availableParallelism() + 1}`,
     "--test-reporter=spec",
     "--test-reporter-destination=stdout",
-    "--test-reporter=./test/skips_and_counts.ts",
+    "--test-reporter=./test/summary.ts",
     "--test-reporter-destination=stdout",
     ...files,
   ],
