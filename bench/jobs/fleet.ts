@@ -183,7 +183,7 @@ async function tick({ redisUrl, exports }: FleetJob): Promise<TickAnswer> {
   const keys = keysOf(redis.prefix);
   const state = new FleetState(client, keys);
   const store = new BackfillStore(client, keys);
-  await using queue = new BatchQueue(client, redis.prefix, 5, console.error);
+  await using queue = new BatchQueue(client, redis.prefix, console.error);
   const destination: Pick<Destination, "covered"> = {
     covered: async function* within(range) {
       for (const one of covered(NOON)) if (overlaps(one.interval, range)) yield one;

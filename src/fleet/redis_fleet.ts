@@ -131,7 +131,7 @@ class RedisFleet implements OpenFleet {
     const keys = keysOf(redis.prefix);
     const state = new FleetState(client, keys);
     const store = new BackfillStore(client, keys);
-    const queue = new BatchQueue(client, redis.prefix, settings.attempts, outage.onError);
+    const queue = new BatchQueue(client, redis.prefix, outage.onError);
     const backfills = { store, state, queue, now, inFlight: settings.backfillInFlight };
     return {
       client,

@@ -123,7 +123,7 @@ export async function openWorld(t: TestContext, own?: RedisServer): Promise<Worl
       const keys = keysOf(prefix);
       const state = new FleetState(client, keys);
       const store = new BackfillStore(client, keys);
-      const queue = new BatchQueue(client, prefix, SETTINGS.attempts, () => undefined);
+      const queue = new BatchQueue(client, prefix, () => undefined);
       closing.push(async () => {
         await queue[Symbol.asyncDispose]();
         await leave(client);

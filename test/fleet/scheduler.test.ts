@@ -241,8 +241,8 @@ suite("what is left alone", () => {
     assert.deepEqual(await ticker.tick(at("2026-10-01T12:20:00Z")), hours(DAY, 1), "never more than one");
     const { waiting } = await ticker.queue.jobs(10);
     assert.deepEqual(
-      waiting.map(({ data, opts }) => [(data as { probe?: boolean }).probe, opts.attempts]),
-      [[true, 1]],
+      waiting.map(({ data }) => (data as { probe?: boolean }).probe),
+      [true],
     );
   });
 

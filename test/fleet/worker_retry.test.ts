@@ -87,6 +87,34 @@ suite("an attempt that fails", () => {
     await worker.stop(1_000);
   });
 
+  for (const [scheduler, workers] of [
+    [1, 2],
+    [3, 2],
+  ] as const) {
+    test(`a worker allowed ${workers} attempts makes ${workers} and records the failure, though the scheduler is configured with ${scheduler}`, async (t) => {
+      await using world = await openWorld(t);
+      if (!world) return;
+      world.source.beforeCount = async () => {
+        throw down();
+      };
+      const definition = exportOf("replays", ONE_HOUR);
+      const enqueuer = await world.open([definition], { settings: { ...SETTINGS, attempts: scheduler } });
+      const { fleet, kinds } = await world.open([definition], { settings: { ...SETTINGS, attempts: workers } });
+      await using _scheduler = await enqueuer.fleet.startScheduler(never);
+      const worker = await fleet.startWorker(1);
+      const { failuresInRow, held } = await until(
+        "recorded",
+        () => fleet.export("replays", never),
+        (status) => status.held.length === 1,
+      );
+      assert.deepEqual([failuresInRow, held[0]?.error.code], [1, "source.down"]);
+      assert.deepEqual([kinds("run.started").length, kinds("run.retrying").length], [workers, workers - 1]);
+      const [run] = await fleet.runs({ limit: 1, states: ["failed"] }, never);
+      assert.equal(run?.attempt, workers);
+      await worker.stop(1_000);
+    });
+  }
+
   test("for good fails once, at once, and shows no secret anywhere", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;

@@ -17,14 +17,12 @@ export type JobPlace = "queued" | "running";
 export class BatchQueue implements AsyncDisposable {
   readonly #queue: Queue;
   readonly #producer: QueueEventsProducer;
-  readonly #attempts: number;
   readonly #gathered: JobRequest[] = [];
   #adding: Promise<void> | undefined;
 
-  constructor(client: RedisClient, prefix: string, attempts: number, onError: (error: Error) => void) {
+  constructor(client: RedisClient, prefix: string, onError: (error: Error) => void) {
     this.#queue = new Queue(QUEUE, { connection: client, prefix, streams: { events: { maxLen: EVENTS_KEPT } } });
     this.#producer = new QueueEventsProducer(QUEUE, { connection: client, prefix });
-    this.#attempts = attempts;
     this.#queue.on("error", onError);
     this.#producer.on("error", onError);
   }
@@ -42,7 +40,7 @@ export class BatchQueue implements AsyncDisposable {
     const all = this.#gathered.splice(0);
     this.#adding = undefined;
     for (let at = 0; at < all.length; at += CHUNK) {
-      await this.#queue.addBulk(all.slice(at, at + CHUNK).map((one) => jobOf(one, this.#attempts)));
+      await this.#queue.addBulk(all.slice(at, at + CHUNK).map(jobOf));
     }
   }
 

@@ -72,8 +72,14 @@ export type JobRequest = Omit<Task, "id">;
 /** BullMQ takes jobs without a priority first; then the lowest number. */
 const BACKFILL_PRIORITY = 10;
 export const BACKOFF = "replayport";
+/**
+ * BullMQ ends a job once `attempts` have failed, and nothing then records the run. Only the worker counts (worker/failure.ts), by
+ * its own config, which may differ from that of the scheduler that enqueued the job; so BullMQ gets a number that no job
+ * reaches. A job whose workers die is not affected: BullMQ ends it after `maxStalledCount` stalls, whatever this says.
+ */
+const UNREACHABLE_ATTEMPTS = Number.MAX_SAFE_INTEGER;
 
-export function jobOf(request: JobRequest, attempts: number): { name: string; data: Payload; opts: JobsOptions } {
+export function jobOf(request: JobRequest): { name: string; data: Payload; opts: JobsOptions } {
   const { interval, backfill, force, allowFewer, probe } = request;
   return {
     name: request.export,
@@ -87,7 +93,7 @@ export function jobOf(request: JobRequest, attempts: number): { name: string; da
     },
     opts: {
       jobId: jobId(request.export, interval, backfill),
-      attempts: probe ? 1 : attempts,
+      attempts: UNREACHABLE_ATTEMPTS,
       backoff: { type: BACKOFF },
       // What became of a run is kept by the fleet itself; a job that stayed would keep its id from being used again.
       removeOnComplete: true,
