@@ -1,66 +1,57 @@
-/** Posts to the webhook, a few times if need be. Neither its address nor what it answers is in any error: both may hold a secret. */
-import { setTimeout as sleep } from "node:timers/promises";
-import { ReplayportError } from "../errors.ts";
+/** Posts to the webhook, with retries. Errors contain neither its address nor its answer: both may hold a secret. */
+import { ReplayportError, giveUp, retry } from "../errors.ts";
+import { type RetryOptions, type RetryPolicy, withRetries } from "../retry.ts";
 
-export type Wait = (ms: number, signal: AbortSignal) => Promise<void>;
-
-const ATTEMPTS = 4;
-const FIRST_PAUSE_MS = 1_000;
-const LONGEST_PAUSE_MS = 30_000;
+/** With a Retry-After of the longest delay each time, all attempts end before a claim does (dedupe.ts). */
+const POST_RETRY: RetryPolicy = { attempts: 4, firstDelayMs: 1_000, longestDelayMs: 30_000 };
 const ANSWER_MS = 10_000;
-
-export const wait: Wait = async (ms, signal) => {
-  await sleep(ms, undefined, { signal });
-};
+const HINT =
+  "Check alerts.webhook in the config, and that this machine can reach it. Alerts are sent once the webhook answers.";
 
 /** @throws ReplayportError `alerts.not_sent` after the last attempt, or `signal.reason` */
-export async function post(url: string, body: unknown, pause: Wait, signal: AbortSignal): Promise<void> {
-  for (let attempt = 1; ; attempt += 1) {
-    const problem = await attemptPost(url, body, signal);
-    if (problem === undefined) return;
-    if (attempt === ATTEMPTS || problem.final) {
-      throw new ReplayportError(`the alerts' webhook ${problem.message}`, {
-        code: "alerts.not_sent",
-        remedy: problem.final ? "give-up" : "retry",
-        hint: "Look at alerts.webhook in the config, and whether this machine may reach it. The alerts are sent once it answers.",
-      });
-    }
-    await pause(Math.min(problem.retryAfterMs ?? FIRST_PAUSE_MS * 4 ** (attempt - 1), LONGEST_PAUSE_MS), signal);
-  }
+export async function post(
+  url: string,
+  body: unknown,
+  options: Pick<RetryOptions, "wait" | "random">,
+  signal: AbortSignal,
+): Promise<void> {
+  await withRetries(async () => await attemptPost(url, body, signal), { ...options, policy: POST_RETRY }, signal);
 }
 
-interface Problem {
-  readonly message: string;
-  readonly final: boolean;
-  readonly retryAfterMs?: number;
-}
-
-async function attemptPost(url: string, body: unknown, signal: AbortSignal): Promise<Problem | undefined> {
+async function attemptPost(url: string, body: unknown, signal: AbortSignal): Promise<void> {
+  let response: Response;
   try {
-    const response = await fetch(url, {
+    response = await fetch(url, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify(body),
-      // The address is a secret: it is not carried on to wherever an answer points.
+      // The address is a secret, so it must not follow a redirect to another host.
       redirect: "manual",
       signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
     });
     await response.body?.cancel();
-    if (response.ok) return undefined;
-    const { status } = response;
-    const seconds = Number(response.headers.get("retry-after") ?? Number.NaN);
-    return {
-      message: `answered ${status}`,
-      final: status < 500 && status !== 408 && status !== 429,
-      ...(Number.isFinite(seconds) && seconds >= 0 ? { retryAfterMs: seconds * 1000 } : {}),
-    };
   } catch (error) {
     signal.throwIfAborted();
-    return { message: `cannot be reached: ${reasonOf(error)}`, final: false };
+    throw notSent(`cannot be reached: ${reasonOf(error)}`, retry("alerts.not_sent", HINT));
   }
+  const { status } = response;
+  if (response.ok) return;
+  const isFinal = status < 500 && status !== 408 && status !== 429;
+  const answer = isFinal ? giveUp("alerts.not_sent", HINT) : retry("alerts.not_sent", HINT, retryAfterOf(response));
+  throw notSent(`answered ${status}`, answer);
 }
 
-/** `ECONNREFUSED`: a word of the system's, since its sentences name the address. */
+function notSent(problem: string, classification: ReturnType<typeof retry>): ReplayportError {
+  return new ReplayportError(`the alerts' webhook ${problem}`, classification);
+}
+
+/** Milliseconds that the webhook asked for, up to the longest delay: an alert that waits for an hour is worth little. */
+function retryAfterOf({ headers }: Response): number | undefined {
+  const seconds = Number(headers.get("retry-after") ?? Number.NaN);
+  return Number.isFinite(seconds) && seconds >= 0 ? Math.min(seconds * 1000, POST_RETRY.longestDelayMs) : undefined;
+}
+
+/** `ECONNREFUSED`: the system's code, since its sentences contain the address. */
 function reasonOf(error: unknown): string {
   if (error instanceof DOMException && error.name === "TimeoutError") return "no answer within 10 seconds";
   const cause: unknown = error instanceof Error ? error.cause : undefined;

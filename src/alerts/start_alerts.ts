@@ -3,7 +3,8 @@ import type { Fleet, FleetEvent } from "../fleet/fleet.ts";
 import { decide, type FleetView, type Limits, type Told } from "./alert.ts";
 import { type MessageFormat, messageOfAlerts } from "./message.ts";
 import { claimAlerts, toldByOthers } from "./dedupe.ts";
-import { post, type Wait, wait } from "./post.ts";
+import { post } from "./post.ts";
+import { type Wait, wait } from "../retry.ts";
 
 export interface AlertOptions extends Limits {
   /** A secret. */
@@ -15,6 +16,7 @@ export interface AlertDependencies {
   readonly now: () => Date;
   /** Milliseconds between two looks, and between two attempts to send. */
   readonly wait?: Wait;
+  readonly random?: () => number;
   /** Takes secrets out of a text. */
   readonly redact: (text: string) => string;
   readonly onSent: (alerts: number) => void;
@@ -36,7 +38,7 @@ const TELLING: ReadonlySet<FleetEvent["kind"]> = new Set(["run.failed", "export.
  */
 export function startAlerts(fleet: Fleet, options: AlertOptions, dependencies: AlertDependencies): AsyncDisposable {
   const stop = new AbortController();
-  const pause = dependencies.wait ?? wait;
+  const { wait: pause = wait, random = Math.random } = dependencies;
   let wake = new AbortController();
   const listening = fleet.onEvent((event) => {
     if (TELLING.has(event.kind)) wake.abort();
@@ -53,7 +55,7 @@ export function startAlerts(fleet: Fleet, options: AlertOptions, dependencies: A
     const known = toldByOthers(decision, alerts, options.repeatAfterMs, now);
     if (alerts.length === 0) return known;
     const message = messageOfAlerts(alerts, options.format, now);
-    await post(options.webhook, redacted(message, dependencies.redact), pause, stop.signal);
+    await post(options.webhook, redacted(message, dependencies.redact), { wait: pause, random }, stop.signal);
     dependencies.onSent(alerts.length);
     // Where this fails, Redis is away: at worst another process tells it once more.
     await quiet(claims.keep());

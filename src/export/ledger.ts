@@ -34,14 +34,21 @@ export interface LedgerState {
 }
 
 export function ledgerState(definition: ExportDefinition, covered: readonly Coverage[], now: Date): LedgerState {
+  return { ...loadedState(definition, covered, now), due: dueIntervals(definition, covered, now).length };
+}
+
+/** The ledger's state without what is due, for schedulers, which have counted that already. */
+export function loadedState(
+  { start }: Pick<ExportDefinition, "start">,
+  covered: readonly Coverage[],
+  now: Date,
+): Omit<LedgerState, "due"> {
   const intervals = covered.map((one) => one.interval);
-  const until = firstUncovered(definition.start, intervals);
-  const newest = intervals.reduce((latest, { end }) => (end > latest ? end : latest), definition.start);
-  const began = until > definition.start;
+  const until = firstUncovered(start, intervals);
+  const newest = intervals.reduce((latest, { end }) => (end > latest ? end : latest), start);
   return {
-    gaps: newest > definition.start ? gaps({ start: definition.start, end: newest }, intervals) : [],
-    due: dueIntervals(definition, covered, now).length,
-    loadedUntil: began ? until : undefined,
+    gaps: newest > start ? gaps({ start, end: newest }, intervals) : [],
+    loadedUntil: until > start ? until : undefined,
     lagSeconds: Math.max(0, (now.getTime() - until.getTime()) / 1000),
   };
 }

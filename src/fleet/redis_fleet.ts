@@ -13,7 +13,7 @@ import {
   retryBackfill,
   startBackfill,
 } from "./backfills/backfills.ts";
-import { fleetError } from "./backoff.ts";
+import { fleetError } from "./fleet_error.ts";
 import { BatchQueue } from "./redis/batch_queue.ts";
 import { type Events, createEvents } from "./events.ts";
 import type { BackfillRequest, ExportStatus, Fleet, FleetHealth, FleetListener, Pause, RunsQuery } from "./fleet.ts";

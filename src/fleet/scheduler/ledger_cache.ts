@@ -6,7 +6,6 @@ import type { Coverage, Destination } from "../../../destinations/destination.ts
 import type { ExportDefinition } from "../../export/definition.ts";
 import { readCoverage } from "../../export/ledger.ts";
 import { isSwept, type Sweep } from "../../intervals/due.ts";
-import { firstUncovered, gaps } from "../../intervals/coverage.ts";
 import { type Interval, overlaps } from "../../intervals/interval.ts";
 
 /**
@@ -32,24 +31,6 @@ function join(one: Coverage, other: Coverage): Coverage {
   const later = one.committedAt > other.committedAt ? one : other;
   const end = one.interval.end > other.interval.end ? one.interval.end : other.interval.end;
   return { interval: { start: one.interval.start, end }, committedAt: later.committedAt };
-}
-
-export interface LedgerFacts {
-  /** Undefined where nothing is loaded from the export's start on. */
-  readonly loadedUntil: Date | undefined;
-  readonly lagSeconds: number;
-  readonly gaps: readonly Interval[];
-}
-
-export function factsOf({ start }: ExportDefinition, covered: readonly Coverage[], now: Date): LedgerFacts {
-  const intervals = covered.map((one) => one.interval);
-  const until = firstUncovered(start, intervals);
-  const newest = intervals.reduce((latest, { end }) => (end > latest ? end : latest), start);
-  return {
-    loadedUntil: until > start ? until : undefined,
-    lagSeconds: Math.max(0, (now.getTime() - until.getTime()) / 1000),
-    gaps: newest > start ? gaps({ start, end: newest }, intervals) : [],
-  };
 }
 
 /** Less than the time between two ticks. */

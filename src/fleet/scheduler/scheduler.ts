@@ -17,11 +17,11 @@
 import { setImmediate as nextTime, setTimeout as sleep } from "node:timers/promises";
 import type { Coverage, Destination } from "../../../destinations/destination.ts";
 import type { ExportDefinition } from "../../export/definition.ts";
-import { dueIntervals } from "../../export/ledger.ts";
+import { dueIntervals, loadedState } from "../../export/ledger.ts";
 import { type Interval, sameInterval } from "../../intervals/interval.ts";
 import { type BackfillDependencies, feed, heal, recover } from "../backfills/backfills.ts";
 import { hull, overlapsAny } from "../backfills/backfill_store.ts";
-import { Ledgers, factsOf } from "./ledger_cache.ts";
+import { Ledgers } from "./ledger_cache.ts";
 import type { Events } from "../events.ts";
 import { jobId, type JobName, parseJobId } from "../redis/jobs.ts";
 import { Questions } from "./ledger_reads.ts";
@@ -297,7 +297,7 @@ export class Scheduler {
         events.emit({ kind: "lag", export: name, at: now, lagSeconds, due: before, gaps: gapCount, paused: isPaused });
         continue;
       }
-      const { loadedUntil, lagSeconds, gaps } = factsOf(definition, covered, now);
+      const { loadedUntil, lagSeconds, gaps } = loadedState(definition, covered, now);
       events.emit({ kind: "lag", export: name, at: now, lagSeconds, due: count, gaps: gaps.length, paused: isPaused });
       const snapshot = { due: count, loadedUntil, gaps: gaps.slice(0, GAPS_SHOWN), gapCount: gaps.length };
       const text = write(snapshot);

@@ -1,6 +1,10 @@
-/** What becomes of an attempt that failed: another one, or an end that is kept, counted and told. */
+/**
+ * Decides what happens after a failed attempt: retry it, or record it as failed, raise the event, and pause the export after
+ * too many failures in a row. The only place that counts attempts, by this worker's own config.
+ */
 import { type AttemptDependencies, type AttemptFacts, aboutRun, runOf } from "./attempt.ts";
-import { delayAfter, fleetError } from "../backoff.ts";
+import { BATCH_RETRY, delayAfter } from "../../retry.ts";
+import { fleetError } from "../fleet_error.ts";
 import type { FleetError, Pause } from "../fleet.ts";
 import type { Task } from "../redis/jobs.ts";
 
@@ -15,33 +19,33 @@ export interface FailureDependencies extends AttemptDependencies {
   readonly redact: (text: string) => string;
 }
 
-export type Verdict =
-  | { readonly kind: "again"; readonly delayMs: number; readonly error: FleetError }
+export type FailureOutcome =
+  | { readonly kind: "retry"; readonly delayMs: number; readonly error: FleetError }
   | { readonly kind: "final"; readonly error: FleetError };
 
-/** Resolves when it is written down. */
-export async function judge(
+/** Resolves once the outcome is stored. */
+export async function handleFailure(
   task: Task,
   facts: AttemptFacts,
   thrown: unknown,
   dependencies: FailureDependencies,
   seconds: number,
-): Promise<Verdict> {
+): Promise<FailureOutcome> {
   const { events, now, redact, random } = dependencies;
   const error = fleetError(thrown, now(), redact);
   const event = { ...aboutRun(task, facts), seconds };
   const allowed = task.probe ? 1 : dependencies.attempts;
   if (error.remedy === "retry" && facts.attempt < allowed) {
-    const delayMs = delayAfter(thrown, facts.attempt, random);
+    const delayMs = delayAfter(facts.attempt, thrown, BATCH_RETRY, random);
     events.emit({ ...event, kind: "run.retrying", at: now(), error, delayMs });
-    return { kind: "again", delayMs, error };
+    return { kind: "retry", delayMs, error };
   }
-  await giveUp(task, facts, error, dependencies);
+  await recordFailure(task, facts, error, dependencies);
   events.emit({ ...event, kind: "run.failed", at: now(), error });
   return { kind: "final", error };
 }
 
-async function giveUp(
+async function recordFailure(
   task: Task,
   facts: AttemptFacts,
   error: FleetError,
@@ -49,10 +53,9 @@ async function giveUp(
 ): Promise<void> {
   const { state, store, now, events, pauseAfter, retryAfterMs } = dependencies;
   const { export: name, interval, backfill } = task;
-  const passing = error.remedy === "retry";
-  const again = passing ? new Date(now().getTime() + retryAfterMs) : undefined;
+  const retryAt = error.remedy === "retry" ? new Date(now().getTime() + retryAfterMs) : undefined;
   if (backfill !== undefined) await store.finish(backfill, name, interval, { kind: "failed", error }, now());
-  const held = backfill === undefined ? { interval, error, until: again } : undefined;
+  const held = backfill === undefined ? { interval, error, until: retryAt } : undefined;
   const inRow = await state.failed(name, error, held);
   await state.addRun(runOf(task, facts, { state: "failed", finishedAt: now(), error }));
   if (inRow < pauseAfter) return;
@@ -60,13 +63,13 @@ async function giveUp(
     reason: `${inRow} intervals in a row failed, the last with ${error.code}: ${error.message}`,
     since: now(),
     by: "replayport",
-    probeAt: again,
+    probeAt: retryAt,
   };
   if (await state.pause(name, pause)) {
     events.emit({ kind: "export.paused", export: name, at: now(), pause, error });
     return;
   }
   const before = await state.paused(name);
-  // A probe that failed: the pause goes on, and the next probe comes later.
+  // The probe failed: keep the pause, and probe again later.
   if (before?.by === pause.by) await state.changePause(name, { ...pause, since: before.since });
 }

@@ -19,8 +19,8 @@ import { type Job, UnrecoverableError, WaitingError, Worker } from "bullmq";
 import { ReplayportError } from "../../errors.ts";
 import { type AttemptFacts, Cancelled, HandedBack, aboutRun, cancelled, runAttempt } from "./attempt.ts";
 import { type BackfillDependencies, feed } from "../backfills/backfills.ts";
-import { fleetError } from "../backoff.ts";
-import { type FailureDependencies, judge } from "./failure.ts";
+import { fleetError } from "../fleet_error.ts";
+import { type FailureDependencies, handleFailure } from "./failure.ts";
 import { type Outcome, type Task, taskOf } from "../redis/jobs.ts";
 import { QUEUE } from "../redis/keys.ts";
 import { type RedisClient, farewell, isLive } from "../redis/client.ts";
@@ -168,15 +168,15 @@ export class BatchWorker {
         return await cancelled(task, facts, this.#dependencies, seconds);
       }
       if (controller.signal.reason instanceof HandedBack) return await this.#handBack(job, token, task, facts, seconds);
-      const verdict = await judge(task, facts, this.#dependencies.explain(error), this.#dependencies, seconds);
-      if (verdict.kind === "again") {
-        const told = progressJson({ stage: "ledger", rows: 0, bytes: 0, files: 0, error: verdict.error });
+      const outcome = await handleFailure(task, facts, this.#dependencies.explain(error), this.#dependencies, seconds);
+      if (outcome.kind === "retry") {
+        const told = progressJson({ stage: "ledger", rows: 0, bytes: 0, files: 0, error: outcome.error });
         // For people only: where Redis refuses it, the error that counts is still the batch's.
         await job.updateProgress(told).catch(() => undefined);
-        throw new TryAgain(verdict.error.code, verdict.delayMs);
+        throw new TryAgain(outcome.error.code, outcome.delayMs);
       }
       await this.#next(task);
-      throw new Ended(verdict.error.code);
+      throw new Ended(outcome.error.code);
     } finally {
       this.#attempts.delete(id);
       end();
@@ -233,7 +233,7 @@ export class BatchWorker {
       });
       const times = { queuedAt: new Date(job.timestamp), startedAt: now() };
       const facts = { attempt: job.attemptsMade, ...times, worker, report: () => undefined };
-      await judge(task, facts, died, { ...this.#dependencies, attempts: 0 }, 0);
+      await handleFailure(task, facts, died, { ...this.#dependencies, attempts: 0 }, 0);
       await this.#next(task);
     } catch (thrown) {
       this.#dependencies.onError(fleetError(thrown, now(), redact));
