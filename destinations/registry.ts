@@ -2,18 +2,14 @@
  * Which folder loads which type of destination. An SDK is loaded when a config names its destination, not before: all of
  * them together take a second. A type without a conformance harness fails the tests.
  */
-import type { BigQueryOptions } from "./bigquery/index.ts";
 import type { Destination } from "./destination.ts";
 import type { LakeDeps, LakeExport, LakeOptions } from "./lake/index.ts";
-import type { SnowflakeOptions } from "./snowflake/index.ts";
+import type { DestinationOptions, DestinationType, OptionsOf } from "./options.ts";
 
-export type DestinationOptions = LakeOptions | BigQueryOptions | SnowflakeOptions;
 export type ForExport = LakeExport;
 export type DestinationDeps = LakeDeps;
 
-type Type = DestinationOptions["type"];
 type Open<Options> = (options: Options, forExport: ForExport, deps: DestinationDeps) => Destination;
-type OpenerOf<T extends Type> = Open<Extract<DestinationOptions, { type: T }>>;
 
 const lake = async (): Promise<Open<LakeOptions>> => (await import("./lake/index.ts")).openLake;
 
@@ -22,14 +18,14 @@ export const OPENERS = {
   file: lake,
   bigquery: async () => (await import("./bigquery/index.ts")).openBigQuery,
   snowflake: async () => (await import("./snowflake/index.ts")).openSnowflake,
-} as const satisfies { readonly [T in Type]: () => Promise<OpenerOf<T>> };
+} as const satisfies { readonly [T in DestinationType]: () => Promise<Open<OptionsOf<T>>> };
 
 /** Opens a destination for one export. Nothing is asked of the other side yet. */
 export type OpenDestination = Open<DestinationOptions>;
 
 /** @param types of the destinations that are going to be opened; others throw */
-export async function loadDestinations(types: Iterable<Type>): Promise<OpenDestination> {
-  const openers = new Map<Type, OpenDestination>();
+export async function loadDestinations(types: Iterable<DestinationType>): Promise<OpenDestination> {
+  const openers = new Map<DestinationType, OpenDestination>();
   for (const type of types) {
     // Each opener takes the options of its own type, under which it stands.
     openers.set(type, (await OPENERS[type]()) as OpenDestination);

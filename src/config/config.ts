@@ -4,10 +4,10 @@ import { type Document, LineCounter, parseDocument, visit, type YAMLError } from
 import type * as z from "zod";
 import type { ExportDefinition } from "../export/definition.ts";
 import { type AlertsConfig, resolveAlerts } from "./alerts.ts";
-import { type DestinationConfig, destinationSchema, resolveDestination } from "./destinations/destinations.ts";
+import type { DestinationOptions } from "../../destinations/options.ts";
+import { checkForDestination, destinationSchema, resolveDestination } from "./destinations/destinations.ts";
 import { type Environment, substituteTree, type SubstitutedTree } from "./values/env.ts";
 import { resolveExport, type Shared } from "./exports.ts";
-import { checkBigQuery } from "./destinations/bigquery.ts";
 import { NAME } from "./values/fields.ts";
 import { type FleetConfig, type RedisConfig, resolveFleet, resolveRedis } from "./fleet.ts";
 import { type HttpConfig, resolveHttp } from "./http.ts";
@@ -18,7 +18,6 @@ import { checkCollisions } from "./path_collisions.ts";
 import { createReport, type Problem, type Report } from "./problems/problems.ts";
 import { configSchema, exportSchema } from "./schema.ts";
 import { collectSecrets } from "./secrets.ts";
-import { checkSnowflake } from "./destinations/snowflake.ts";
 import { resolveSource, type SourceConfig, sourceSchema } from "./source.ts";
 import { resolveTelemetry, type TelemetryConfig } from "./telemetry.ts";
 
@@ -27,7 +26,7 @@ export interface Config {
   readonly file: string;
   readonly source: SourceConfig;
   /** By name. */
-  readonly destinations: Readonly<Record<string, DestinationConfig>>;
+  readonly destinations: Readonly<Record<string, DestinationOptions>>;
   /** In the order of the file. */
   readonly exports: readonly ExportDefinition[];
   /** Undefined where the file has no `redis`. */
@@ -195,7 +194,7 @@ async function resolveConfig(
     });
   }
 
-  const destinations: Record<string, DestinationConfig> = {};
+  const destinations: Record<string, DestinationOptions> = {};
   for (const [name, one] of Object.entries(isRecord(given.destinations) ? given.destinations : {})) {
     const parsed = destinationSchema.safeParse(one);
     if (parsed.success) destinations[name] = resolveDestination(parsed.data, ["destinations", name], folder, report);
@@ -227,8 +226,7 @@ async function resolveConfig(
   checkCollisions(exports, destinations, report);
   for (const definition of exports) {
     const destination = destinations[definition.destination];
-    if (destination?.type === "bigquery") checkBigQuery(definition, destination, report);
-    if (destination?.type === "snowflake") checkSnowflake(definition, destination, report);
+    if (destination) checkForDestination(definition, destination, report);
   }
   const redis = settings.redis && resolveRedis(settings.redis, folder);
   const secrets = [...collectSecrets(substituted), redis?.password ?? ""].filter(Boolean);

@@ -1,6 +1,7 @@
 /** The folders that exports write to: each has to have its own. */
+import type { DestinationOptions } from "../../destinations/options.ts";
 import type { ExportDefinition } from "../export/definition.ts";
-import { type DestinationConfig, lakeRoot } from "./destinations/destinations.ts";
+import { lakeRoot } from "./destinations/destinations.ts";
 import type { Path } from "./problems/path.ts";
 import type { Report } from "./problems/problems.ts";
 import { suggestion } from "./problems/suggest.ts";
@@ -48,7 +49,7 @@ function mayMeet(one: string, other: string): boolean {
 /** Two exports in one folder would remove each other's files. Destinations may be one place; their exports may not. */
 export function checkCollisions(
   exports: readonly ExportDefinition[],
-  destinations: Readonly<Record<string, DestinationConfig>>,
+  destinations: Readonly<Record<string, DestinationOptions>>,
   report: Report,
 ): void {
   const shapes = exports.flatMap((definition) => {

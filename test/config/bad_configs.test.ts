@@ -72,11 +72,11 @@ const CASES: Readonly<Record<string, Case>> = {
   "a prefix with two slashes": s3({ prefix: "a//b" }, "prefix: not a folder of a bucket", /single slashes/),
   "half a pair of keys": s3({ access_key_id: "AKIA" }, "secret_access_key: is missing", /both or none/),
   "the other half": s3({ secret_access_key: "x" }, "access_key_id: is missing", /both or none/),
-  "a token alone": s3({ session_token: "x" }, "session_token: has no keys beside it", /leave it out/),
+  "a token alone": s3({ session_token: "x" }, "session_token: has no keys beside it", /remove it/),
   "an unknown encryption": s3({ encryption: "AES265" }, "encryption: not a known value", /Did you mean "AES256"/),
   "a key for AES256": s3(
     { encryption: { type: "AES256", key: "k" } },
-    "encryption.key: AES256 has no key of yours",
+    "encryption.key: AES256 takes no key",
     /aws:kms/,
   ),
   "a role that is none": s3({ assume_role: { arn: "role" } }, "assume_role.arn: not of the right form", /arn:aws:iam/),

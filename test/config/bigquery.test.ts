@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite, test } from "node:test";
-import type { BigQueryConfig } from "../../src/config/destinations/bigquery.ts";
+import type { BigQueryOptions } from "../../destinations/bigquery/options.ts";
 import { type Case, testMistakes } from "./mistakes.ts";
 import { BASE, configOf, EXPORT, type Fields, problemsOf } from "./parse.ts";
 
@@ -21,9 +21,9 @@ const wrong = (fields: Fields, problem: string, fix: RegExp, of: Fields = {}): C
   fix,
 });
 
-async function resolved(fields: Fields, env: Readonly<Record<string, string>> = {}): Promise<BigQueryConfig> {
+async function resolved(fields: Fields, env: Readonly<Record<string, string>> = {}): Promise<BigQueryOptions> {
   const { destinations } = await configOf(withBigQuery(fields), { env });
-  return destinations["local"] as BigQueryConfig;
+  return destinations["local"] as BigQueryOptions;
 }
 
 suite("config: bigquery", () => {
@@ -132,7 +132,7 @@ const CASES: Readonly<Record<string, Case>> = {
   "leaving out what tells deletions": wrong(
     {},
     "exports.replays.columns.exclude[1]: cannot be left out",
-    /on_delete: tombstone/,
+    /on_delete of the destination local/,
     { columns: { exclude: ["distinct_id", "is_deleted"] } },
   ),
   "a compression that BigQuery does not know": wrong(

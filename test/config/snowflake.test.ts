@@ -1,7 +1,7 @@
 /** The section of a Snowflake destination: what it becomes, and what is wrong with it. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import type { SnowflakeConfig } from "../../src/config/destinations/snowflake.ts";
+import type { SnowflakeOptions } from "../../destinations/snowflake/options.ts";
 import { type Case, testMistakes } from "./mistakes.ts";
 import { BASE, configOf, EXPORT, type Fields } from "./parse.ts";
 
@@ -26,9 +26,9 @@ const wrong = (fields: Fields, problem: string, fix: RegExp, of: Fields = {}): C
   fix,
 });
 
-async function resolved(fields: Fields): Promise<SnowflakeConfig> {
+async function resolved(fields: Fields): Promise<SnowflakeOptions> {
   const { destinations } = await configOf(withSnowflake(fields), {});
-  return destinations["local"] as SnowflakeConfig;
+  return destinations["local"] as SnowflakeOptions;
 }
 
 suite("config: snowflake", () => {
@@ -58,7 +58,7 @@ const CASES: Readonly<Record<string, Case>> = {
   "leaving out what tells deletions": wrong(
     { on_delete: "delete" },
     "exports.replays.columns.exclude[1]: cannot be left out",
-    /on_delete: delete/,
+    /on_delete of the destination local/,
     { columns: { exclude: ["distinct_id", "is_deleted"] } },
   ),
   "a compression that Snowflake does not know": wrong(

@@ -14,6 +14,8 @@ function room(file: string): string {
 const INNER = ["src/errors.ts", "src/retry.ts", "src/intervals", "src/models"];
 const DESTINATION = [...INNER, "destinations/destination.ts", "destinations/files"];
 const CORE = [...INNER, "destinations/destination.ts", "src/export", "src/stage"];
+/** The options of each destination. The config resolves to them, so it imports their types. */
+const OPTIONS = files.filter((file) => /^destinations\/(?:.+\/)?\w*options\.ts$/.test(file));
 
 /** What each room may import of ours, besides itself. A room that is not named here fails the test. */
 const MAY: Readonly<Record<string, readonly string[]>> = {
@@ -23,11 +25,12 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   "src/intervals": ["src/errors.ts"],
   "src/models": ["src/errors.ts", "src/intervals"],
   "destinations/destination.ts": ["src/intervals", "src/models"],
+  "destinations/options.ts": OPTIONS,
   "src/stage": ["src/errors.ts", "destinations/destination.ts"],
   "src/export": [...INNER, "destinations/destination.ts", "src/stage"],
   "src/clickhouse_server": ["src/errors.ts"],
   "src/clickhouse": [...CORE, "src/clickhouse_server"],
-  "src/config": CORE,
+  "src/config": [...CORE, ...OPTIONS],
   "src/fleet": [...CORE, "src/version.ts"],
   "src/web": [...CORE, "src/fleet/fleet.ts", "src/version.ts"],
   "src/alerts": [...CORE, "src/fleet/fleet.ts"],
@@ -178,5 +181,13 @@ suite("the import graph", () => {
       strangers.filter((one) => !UNTIL_FIXED.packages.includes(one)),
       [],
     );
+  });
+
+  test("the config imports nothing but types from destinations", () => {
+    const wrong = files.filter((file) => {
+      const text = room(file) === "src/config" ? readFileSync(file, "utf8") : "";
+      return /(?:^|\n)import (?!type )[^;]*?from "[./]+\/destinations\/[^"]*options\.ts"/.test(text);
+    });
+    assert.deepEqual(wrong, []);
   });
 });

@@ -1,36 +1,15 @@
 /** A table of BigQuery, as the YAML names it. */
 import { resolve } from "node:path";
 import * as z from "zod";
+import type { BigQueryCredentials, BigQueryOptions, Impersonation } from "../../../destinations/bigquery/options.ts";
 import type { Compression, ExportDefinition } from "../../export/definition.ts";
 import type { ColumnType } from "../../models/column.ts";
 import { exportedColumns } from "../../models/session_replays_query.ts";
+import { defined } from "../values/defined.ts";
 import { httpUrl, size, text } from "../values/fields.ts";
 import type { Path } from "../problems/path.ts";
 import type { Report } from "../problems/problems.ts";
 import { checkOnDelete } from "./warehouse.ts";
-
-export type BigQueryCredentialsConfig =
-  | { readonly type: "default" }
-  | { readonly type: "key"; readonly json: string }
-  | { readonly type: "key_file"; readonly path: string }
-  | { readonly type: "access_token"; readonly token: string };
-
-export interface BigQueryConfig {
-  readonly type: "bigquery";
-  readonly project: string;
-  readonly dataset: string;
-  readonly table: string;
-  readonly location?: string;
-  readonly credentials: BigQueryCredentialsConfig;
-  readonly impersonate?: { readonly serviceAccount: string; readonly delegates?: readonly string[] };
-  readonly onDelete: "tombstone" | "delete";
-  readonly partitionBy?: "none" | { readonly column: string; readonly granularity: "hour" | "day" | "month" | "year" };
-  readonly clusterBy?: readonly string[];
-  readonly maximumBytesBilled?: number;
-  readonly labels?: Readonly<Record<string, string>>;
-  readonly jsonColumns?: readonly string[];
-  readonly apiEndpoint?: string;
-}
 
 const serviceAccount = z.string().regex(/^[^@\s]+@[^@\s]+\.[^@\s]+$/);
 const LABEL = /^[a-z][a-z0-9_-]{0,62}$/;
@@ -127,13 +106,10 @@ export const bigquerySchema = z
   })
   .describe("A table of BigQuery.");
 
-/** Reports what the schema cannot see: ways to sign in that exclude each other. */
-export function resolveBigQuery(
-  input: z.output<typeof bigquerySchema>,
-  path: Path,
-  folder: string,
-  report: Report,
-): BigQueryConfig {
+type Input = z.output<typeof bigquerySchema>;
+
+/** Reports what the schema can't see: ways to sign in that exclude each other. */
+export function resolveBigQuery(input: Input, path: Path, folder: string, report: Report): BigQueryOptions {
   const given = (["credentials", "credentials_file", "access_token"] as const).filter(
     (name) => input[name] !== undefined,
   );
@@ -147,36 +123,32 @@ export function resolveBigQuery(
       "BigQuery clusters by at most four: leave some out.",
     );
   }
-  const { impersonate } = input;
-  return {
+  return defined<Omit<BigQueryOptions, "fileBytes" | "maxAttempts">>({
     type: "bigquery",
     project: input.project,
     dataset: input.dataset,
     table: input.table,
-    ...(input.location === undefined ? {} : { location: input.location }),
+    location: input.location,
     credentials: credentialsOf(input, folder),
-    ...(impersonate === undefined
-      ? {}
-      : {
-          impersonate:
-            typeof impersonate === "string"
-              ? { serviceAccount: impersonate }
-              : {
-                  serviceAccount: impersonate.service_account,
-                  ...(impersonate.delegates ? { delegates: impersonate.delegates } : {}),
-                },
-        }),
+    impersonate: impersonationOf(input),
     onDelete: input.on_delete,
-    ...(input.partition_by === undefined ? {} : { partitionBy: input.partition_by }),
-    ...(input.cluster_by === undefined ? {} : { clusterBy: input.cluster_by }),
-    ...(input.maximum_bytes_billed === undefined ? {} : { maximumBytesBilled: input.maximum_bytes_billed }),
-    ...(input.labels === undefined ? {} : { labels: input.labels }),
-    ...(input.json_columns === undefined ? {} : { jsonColumns: input.json_columns }),
-    ...(input.api_endpoint === undefined ? {} : { apiEndpoint: input.api_endpoint }),
-  };
+    partitionBy: input.partition_by,
+    clusterBy: input.cluster_by,
+    maximumBytesBilled: input.maximum_bytes_billed,
+    labels: input.labels,
+    jsonColumns: input.json_columns,
+    apiEndpoint: input.api_endpoint,
+  });
 }
 
-function credentialsOf(input: z.output<typeof bigquerySchema>, folder: string): BigQueryCredentialsConfig {
+function impersonationOf({ impersonate }: Input): Impersonation | undefined {
+  if (impersonate === undefined) return undefined;
+  if (typeof impersonate === "string") return { serviceAccount: impersonate };
+  const { service_account, delegates } = impersonate;
+  return defined<Impersonation>({ serviceAccount: service_account, delegates });
+}
+
+function credentialsOf(input: Input, folder: string): BigQueryCredentials {
   if (input.credentials !== undefined) return { type: "key", json: input.credentials };
   if (input.credentials_file !== undefined) return { type: "key_file", path: resolve(folder, input.credentials_file) };
   if (input.access_token !== undefined) return { type: "access_token", token: input.access_token };
@@ -194,35 +166,35 @@ const LOADABLE: Readonly<Record<ExportDefinition["format"], readonly Compression
 };
 
 /** What shows only once export and destination are known: the columns of session_replays, and how files are compressed. */
-export function checkBigQuery(definition: ExportDefinition, config: BigQueryConfig, report: Report): void {
+export function checkBigQuery(definition: ExportDefinition, options: BigQueryOptions, report: Report): void {
   const { name, format, compression, model, selection, destination } = definition;
   if (!LOADABLE[format].includes(compression)) {
     const fix = `Write compression: ${LOADABLE[format].join(" or ")}${format === "parquet" ? "" : ", or format: parquet"}.`;
     report.add(["exports", name, "compression"], `BigQuery cannot load ${format} compressed with ${compression}`, fix);
   }
-  checkOnDelete(definition, config.onDelete, report);
+  checkOnDelete(definition, report);
   // Only ClickHouse knows the columns of a SELECT; a load says what does not fit.
   if (model.kind !== "session_replays") return;
   const types = new Map(exportedColumns(selection).map((column) => [column.name, column.type]));
-  const wrong = (option: Path, column: string, fits: (type: ColumnType) => boolean, fix: string): void => {
+  const wrong = (at: Path, column: string, fits: (type: ColumnType) => boolean, fix: string): void => {
     const type = types.get(column);
     if (type !== undefined && fits(type)) return;
     const problem = type === undefined ? `${name} exports no column ${column}` : `${column} is of type ${type}`;
-    report.add(["destinations", destination, ...option], problem, fix);
+    report.add(["destinations", destination, ...at], problem, fix);
   };
-  for (const [index, column] of (config.clusterBy ?? []).entries()) {
+  for (const [index, column] of (options.clusterBy ?? []).entries()) {
     const fix = "Name columns of single values; fractions cannot be clustered by.";
     wrong(["cluster_by", index], column, (type) => !type.endsWith("[]") && type !== "float64", fix);
   }
-  for (const [index, column] of (config.jsonColumns ?? []).entries()) {
+  for (const [index, column] of (options.jsonColumns ?? []).entries()) {
     const fits = (type: ColumnType): boolean => type.endsWith("[]") || (type === "string" && column !== "session_id");
     wrong(["json_columns", index], column, fits, "Name columns of text or of lists that are not part of the key.");
   }
-  if (config.partitionBy !== undefined && config.partitionBy !== "none") {
+  if (options.partitionBy !== undefined && options.partitionBy !== "none") {
     const fits = (type: ColumnType): boolean => type === "timestamp";
     wrong(
       ["partition_by", "column"],
-      config.partitionBy.column,
+      options.partitionBy.column,
       fits,
       "Name a column of times, for example start_time.",
     );

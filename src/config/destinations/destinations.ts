@@ -1,27 +1,45 @@
-/** Every kind of destination. Another one is a schema in the union, a case in `resolveDestination`, and one in `isLake`. */
+/**
+ * Every type of destination that the YAML can name.
+ *
+ * To add one, add its options to destinations/options.ts. The compiler then finds the places that lack it: here the entry in
+ * SCHEMAS and the case in each of the three switches, and the opener in destinations/registry.ts. A test asks for its
+ * harness in test/conformance. The option types are the destination's own, so an option is written twice: there and in the
+ * schema.
+ */
 import * as z from "zod";
-import { type BigQueryConfig, bigquerySchema, resolveBigQuery } from "./bigquery.ts";
-import { type FileConfig, fileSchema, resolveFile, resolveS3, type S3Config, s3Schema } from "./lake.ts";
+import type { DestinationOptions, DestinationType } from "../../../destinations/options.ts";
+import type { ExportDefinition } from "../../export/definition.ts";
 import type { Path } from "../problems/path.ts";
 import type { Report } from "../problems/problems.ts";
-import { resolveSnowflake, type SnowflakeConfig, snowflakeSchema } from "./snowflake.ts";
+import { bigquerySchema, checkBigQuery, resolveBigQuery } from "./bigquery.ts";
+import { fileSchema, resolveFile } from "./file.ts";
+import { resolveS3, s3Schema } from "./s3.ts";
+import { checkSnowflake, resolveSnowflake, snowflakeSchema } from "./snowflake.ts";
 
-export type DestinationConfig = S3Config | FileConfig | BigQueryConfig | SnowflakeConfig;
+/** In the order in which messages list the types. */
+const SCHEMAS = {
+  s3: s3Schema,
+  file: fileSchema,
+  bigquery: bigquerySchema,
+  snowflake: snowflakeSchema,
+} as const satisfies { readonly [T in DestinationType]: z.ZodType<{ type: T }> };
+type Schema = (typeof SCHEMAS)[DestinationType];
 
 export const destinationSchema = z
-  .discriminatedUnion("type", [s3Schema, fileSchema, bigquerySchema, snowflakeSchema])
-  .describe("A place that exports are loaded to.")
+  // The cast says that the list isn't empty, which Object.values forgets.
+  .discriminatedUnion("type", Object.values(SCHEMAS) as [Schema, ...Schema[]])
+  .describe("A place that exports are loaded into.")
   .meta({ examples: [{ type: "file", path: "./lake" }] });
 
 export type DestinationInput = z.output<typeof destinationSchema>;
 
-/** @param folder that relative paths start from */
+/** @param folder where relative paths start */
 export function resolveDestination(
   input: DestinationInput,
   path: Path,
   folder: string,
   report: Report,
-): DestinationConfig {
+): DestinationOptions {
   switch (input.type) {
     case "s3":
       return resolveS3(input, path, report);
@@ -34,15 +52,34 @@ export function resolveDestination(
   }
 }
 
-/** The root of a lake, equal for two destinations that are one place. Undefined for a table, which exports may share. */
-export function lakeRoot(config: DestinationConfig): string | undefined {
-  switch (config.type) {
+/** Reports what shows only once the export and its destination are both known. */
+export function checkForDestination(definition: ExportDefinition, options: DestinationOptions, report: Report): void {
+  switch (options.type) {
     case "s3":
-      return ["s3:/", config.endpoint?.toLowerCase() ?? "aws", config.bucket, config.prefix].filter(Boolean).join("/");
     case "file":
-      return config.path.replaceAll("\\", "/").replace(/\/+$/, "");
+      return;
+    case "bigquery":
+      return checkBigQuery(definition, options, report);
+    case "snowflake":
+      return checkSnowflake(definition, report);
+    default:
+      options satisfies never;
+  }
+}
+
+/** The root of a lake, equal for two destinations that are one place. Undefined for a table, which exports may share. */
+export function lakeRoot(options: DestinationOptions): string | undefined {
+  switch (options.type) {
+    case "s3":
+      return ["s3:/", options.endpoint?.toLowerCase() ?? "aws", options.bucket, options.prefix]
+        .filter(Boolean)
+        .join("/");
+    case "file":
+      return options.path.replaceAll("\\", "/").replace(/\/+$/, "");
     case "bigquery":
     case "snowflake":
       return undefined;
+    default:
+      return options satisfies never;
   }
 }

@@ -1,39 +1,14 @@
 /** A table of Snowflake, as the YAML names it. */
 import { resolve } from "node:path";
 import * as z from "zod";
+import type { ExternalStage, SnowflakeAuth, SnowflakeOptions } from "../../../destinations/snowflake/options.ts";
 import type { ExportDefinition } from "../../export/definition.ts";
+import { defined } from "../values/defined.ts";
 import { duration, text } from "../values/fields.ts";
-import { resolveS3, type S3Config, s3Schema } from "./lake.ts";
+import { resolveBucket, s3Schema } from "./s3.ts";
 import type { Path } from "../problems/path.ts";
 import type { Report } from "../problems/problems.ts";
 import { checkOnDelete } from "./warehouse.ts";
-
-export type SnowflakeAuthConfig =
-  | { readonly type: "key"; readonly pem: string; readonly passphrase?: string }
-  | { readonly type: "key_file"; readonly path: string; readonly passphrase?: string }
-  | { readonly type: "password"; readonly password: string }
-  | { readonly type: "oauth"; readonly token: string }
-  | { readonly type: "oauth_file"; readonly path: string };
-
-export interface SnowflakeConfig {
-  readonly type: "snowflake";
-  readonly account: string;
-  readonly username: string;
-  readonly auth: SnowflakeAuthConfig;
-  readonly role?: string;
-  readonly warehouse?: string;
-  readonly database: string;
-  readonly schema: string;
-  readonly table: string;
-  readonly onDelete: "tombstone" | "delete";
-  readonly stage?: string;
-  readonly externalStage?: { readonly stage: string; readonly bucket: Omit<S3Config, "type"> };
-  readonly statementTimeoutMs: number;
-  readonly queryTag?: string;
-  readonly host?: string;
-  readonly protocol?: "https" | "http";
-  readonly port?: number;
-}
 
 /** A plain name, which is folded to upper case, or any name in double quotes, which keeps its case. */
 const identifier = z.string().regex(/^(?:[A-Za-z_][\w$-]{0,254}|"(?:[^"]|""){1,255}")$/);
@@ -141,7 +116,7 @@ type Input = z.output<typeof snowflakeSchema>;
 const WAYS = ["private_key", "private_key_file", "password", "oauth_token", "oauth_token_file"] as const;
 
 /** Reports what the schema cannot see: ways to sign in that are missing, or exclude each other. */
-export function resolveSnowflake(input: Input, path: Path, folder: string, report: Report): SnowflakeConfig {
+export function resolveSnowflake(input: Input, path: Path, folder: string, report: Report): SnowflakeOptions {
   const given = WAYS.filter((name) => input[name] !== undefined);
   if (given.length === 0) {
     report.add([...path, "private_key"], "is missing", `Give one way to sign in: ${WAYS.join(", ")}.`);
@@ -156,37 +131,33 @@ export function resolveSnowflake(input: Input, path: Path, folder: string, repor
   if (input.stage !== undefined && input.external_stage !== undefined) {
     report.add([...path, "external_stage"], "is a second stage", "Keep one of: stage, external_stage.", "key");
   }
-  return {
+  return defined<Omit<SnowflakeOptions, "fileBytes" | "loginAttempts">>({
     type: "snowflake",
     account: input.account,
     username: input.username,
     auth: authOf(input, folder),
-    ...(input.role === undefined ? {} : { role: input.role }),
-    ...(input.warehouse === undefined ? {} : { warehouse: input.warehouse }),
+    role: input.role,
+    warehouse: input.warehouse,
     database: input.database,
     schema: input.schema,
     table: input.table,
     onDelete: input.on_delete,
-    ...(input.stage === undefined ? {} : { stage: input.stage }),
-    ...(input.external_stage === undefined ? {} : { externalStage: externalOf(input.external_stage, path, report) }),
+    stage: input.stage,
+    externalStage: externalStageOf(input, path, report),
     statementTimeoutMs: input.statement_timeout,
-    ...(input.query_tag === undefined ? {} : { queryTag: input.query_tag }),
-    ...(input.host === undefined ? {} : { host: input.host }),
-    ...(input.protocol === undefined ? {} : { protocol: input.protocol }),
-    ...(input.port === undefined ? {} : { port: input.port }),
-  };
+    queryTag: input.query_tag,
+    host: input.host,
+    protocol: input.protocol,
+    port: input.port,
+  });
 }
 
-function externalOf(
-  { stage, s3 }: NonNullable<Input["external_stage"]>,
-  path: Path,
-  report: Report,
-): NonNullable<SnowflakeConfig["externalStage"]> {
-  const { type: _, ...bucket } = resolveS3({ ...s3, type: "s3" }, [...path, "external_stage", "s3"], report);
-  return { stage, bucket };
+function externalStageOf({ external_stage: given }: Input, path: Path, report: Report): ExternalStage | undefined {
+  if (given === undefined) return undefined;
+  return { stage: given.stage, bucket: resolveBucket(given.s3, [...path, "external_stage", "s3"], report) };
 }
 
-function authOf(input: Input, folder: string): SnowflakeAuthConfig {
+function authOf(input: Input, folder: string): SnowflakeAuth {
   const passphrase = input.private_key_passphrase === undefined ? {} : { passphrase: input.private_key_passphrase };
   if (input.private_key !== undefined) return { type: "key", pem: input.private_key, ...passphrase };
   if (input.private_key_file !== undefined) {
@@ -199,9 +170,9 @@ function authOf(input: Input, folder: string): SnowflakeAuthConfig {
 }
 
 /** What only export and destination together can get wrong. */
-export function checkSnowflake(definition: ExportDefinition, config: SnowflakeConfig, report: Report): void {
+export function checkSnowflake(definition: ExportDefinition, report: Report): void {
   const { name, format, compression } = definition;
-  checkOnDelete(definition, config.onDelete, report);
+  checkOnDelete(definition, report);
   // LZ4 inside of Parquet is read; LZ4 around JSON Lines and CSV is not.
   if (format === "parquet" || compression !== "lz4") return;
   const fix = "Write compression: zstd, gzip, brotli or none, or format: parquet.";

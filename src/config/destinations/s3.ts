@@ -1,32 +1,11 @@
-/** The two kinds of lake: a bucket of S3 and a folder of this machine. */
-import { resolve } from "node:path";
+/** A bucket, as the YAML names it: a lake of its own, or the place behind a Snowflake stage. */
 import * as z from "zod";
+import type { S3LakeOptions } from "../../../destinations/lake/options.ts";
+import type { AssumeRole, S3Bucket, S3Credentials, S3Encryption } from "../../../destinations/store/s3_options.ts";
+import { defined } from "../values/defined.ts";
 import { httpUrl, parsed, text } from "../values/fields.ts";
 import type { Report } from "../problems/problems.ts";
 import type { Path } from "../problems/path.ts";
-
-export interface S3Config {
-  readonly type: "s3";
-  readonly bucket: string;
-  /** Without a slash at its ends. */
-  readonly prefix?: string;
-  readonly region?: string;
-  readonly endpoint?: string;
-  readonly forcePathStyle?: boolean;
-  readonly encryption?: { readonly type: "AES256" } | { readonly type: "aws:kms"; readonly key?: string };
-  readonly assumeRole?: { readonly arn: string; readonly externalId?: string; readonly sessionName?: string };
-  readonly credentials?: {
-    readonly accessKeyId: string;
-    readonly secretAccessKey: string;
-    readonly sessionToken?: string;
-  };
-}
-
-export interface FileConfig {
-  readonly type: "file";
-  /** Absolute. */
-  readonly path: string;
-}
 
 const BUCKET = /^(?!xn--)(?!.*\.\.)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 const ROLE = /^arn:aws[a-z-]*:iam::\d{12}:role\/\S+$/;
@@ -115,72 +94,50 @@ export const s3Schema = z
   })
   .describe("A lake in a bucket of S3.");
 
-export const fileSchema = z
-  .strictObject({
-    type: z.literal("file").describe("A folder of this machine, or of a mount."),
-    path: text.describe("The folder, relative to this file.").meta({ examples: ["./lake"] }),
-  })
-  .describe("A lake in a folder.");
+type Input = z.output<typeof s3Schema>;
 
-/** Reports what the schema cannot see: keys that belong together. */
-export function resolveS3(input: z.output<typeof s3Schema>, path: Path, report: Report): S3Config {
-  const { access_key_id, secret_access_key, session_token, encryption, assume_role: role } = input;
+export function resolveS3(input: Input, path: Path, report: Report): S3LakeOptions {
+  return { type: "s3", ...resolveBucket(input, path, report) };
+}
+
+/** Reports what the schema can't see: keys that belong together. */
+export function resolveBucket(input: Omit<Input, "type">, path: Path, report: Report): S3Bucket {
+  const { access_key_id, secret_access_key, session_token } = input;
   if ((access_key_id === undefined) !== (secret_access_key === undefined)) {
     const lacking = access_key_id === undefined ? "access_key_id" : "secret_access_key";
     report.add([...path, lacking], "is missing", "access_key_id and secret_access_key go together: give both or none.");
   } else if (session_token !== undefined && access_key_id === undefined) {
-    report.add(
-      [...path, "session_token"],
-      "has no keys beside it",
-      "Give access_key_id and secret_access_key, or leave it out.",
-      "key",
-    );
+    const fix = "Give access_key_id and secret_access_key too, or remove it.";
+    report.add([...path, "session_token"], "has no keys beside it", fix, "key");
   }
-  const chosen = typeof encryption === "string" ? { type: encryption } : encryption;
-  if (chosen?.type === "AES256" && chosen.key !== undefined) {
-    report.add(
-      [...path, "encryption", "key"],
-      "AES256 has no key of yours",
-      "Write type: aws:kms, or leave key out.",
-      "key",
-    );
-  }
-  const credentials =
-    access_key_id === undefined || secret_access_key === undefined
-      ? undefined
-      : {
-          accessKeyId: access_key_id,
-          secretAccessKey: secret_access_key,
-          ...(session_token === undefined ? {} : { sessionToken: session_token }),
-        };
-  return {
-    type: "s3",
+  const { assume_role: role } = input;
+  return defined<Omit<S3Bucket, "maxAttempts" | "checksums">>({
     bucket: input.bucket,
-    ...(input.prefix === undefined || input.prefix === "" ? {} : { prefix: input.prefix }),
-    ...(input.region === undefined ? {} : { region: input.region }),
-    ...(input.endpoint === undefined ? {} : { endpoint: input.endpoint }),
-    ...(input.force_path_style === undefined ? {} : { forcePathStyle: input.force_path_style }),
-    ...(chosen === undefined
-      ? {}
-      : {
-          encryption:
-            chosen.type === "AES256"
-              ? { type: chosen.type }
-              : { type: chosen.type, ...(chosen.key === undefined ? {} : { key: chosen.key }) },
-        }),
-    ...(role === undefined
-      ? {}
-      : {
-          assumeRole: {
-            arn: role.arn,
-            ...(role.external_id === undefined ? {} : { externalId: role.external_id }),
-            ...(role.session_name === undefined ? {} : { sessionName: role.session_name }),
-          },
-        }),
-    ...(credentials === undefined ? {} : { credentials }),
-  };
+    prefix: input.prefix === "" ? undefined : input.prefix,
+    region: input.region,
+    endpoint: input.endpoint,
+    forcePathStyle: input.force_path_style,
+    encryption: encryptionOf(input, path, report),
+    assumeRole:
+      role && defined<AssumeRole>({ arn: role.arn, externalId: role.external_id, sessionName: role.session_name }),
+    credentials:
+      access_key_id !== undefined && secret_access_key !== undefined
+        ? defined<S3Credentials>({
+            accessKeyId: access_key_id,
+            secretAccessKey: secret_access_key,
+            sessionToken: session_token,
+          })
+        : undefined,
+  });
 }
 
-export function resolveFile(input: z.output<typeof fileSchema>, folder: string): FileConfig {
-  return { type: "file", path: resolve(folder, input.path) };
+function encryptionOf({ encryption }: Pick<Input, "encryption">, path: Path, report: Report): S3Encryption | undefined {
+  if (encryption === undefined) return undefined;
+  const { type, key } = typeof encryption === "string" ? { type: encryption, key: undefined } : encryption;
+  if (type === "aws:kms") return key === undefined ? { type } : { type, key };
+  if (key !== undefined) {
+    const fix = "Write type: aws:kms, or remove the key.";
+    report.add([...path, "encryption", "key"], "AES256 takes no key", fix, "key");
+  }
+  return { type };
 }

@@ -1,0 +1,16 @@
+/** A lake in a folder, as the YAML names it. */
+import { resolve } from "node:path";
+import * as z from "zod";
+import type { FileLakeOptions } from "../../../destinations/lake/options.ts";
+import { text } from "../values/fields.ts";
+
+export const fileSchema = z
+  .strictObject({
+    type: z.literal("file").describe("A folder on this machine, or on a mount."),
+    path: text.describe("The folder, relative to this file.").meta({ examples: ["./lake"] }),
+  })
+  .describe("A lake in a folder.");
+
+export function resolveFile(input: z.output<typeof fileSchema>, folder: string): FileLakeOptions {
+  return { type: "file", path: resolve(folder, input.path) };
+}
