@@ -1,7 +1,7 @@
 /** Connections to Redis: one server, sentinels or a cluster; and what its refusals mean. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Cluster, Redis } from "ioredis";
-import { ReplayportError, messageOf } from "../../errors.ts";
+import { type Classification, giveUp, messageOf, ReplayportError, retry } from "../../errors.ts";
 
 export interface RedisOptionsOfFleet {
   readonly kind: "single" | "sentinel" | "cluster";
@@ -120,39 +120,43 @@ export function redisError(cause: unknown, options: RedisOptionsOfFleet): Replay
   if (cause instanceof ReplayportError) return cause;
   const text = messageOf(cause);
   const name = redisName(options);
-  const make = (what: string, code: string, remedy: "retry" | "give-up", hint: string): ReplayportError =>
-    new ReplayportError(`Redis at ${name} ${what}`, { code: `redis.${code}`, remedy, hint, cause });
+  const make = (what: string, classification: Classification): ReplayportError =>
+    new ReplayportError(`Redis at ${name} ${what}`, { ...classification, cause });
   if (/WRONGPASS|invalid password|invalid username-password/i.test(text)) {
-    return make("refuses the password", "password", "give-up", "Mend the user or password in the config's redis.url.");
+    return make(
+      "refuses the password",
+      giveUp("redis.password", "Mend the user or password in the config's redis.url."),
+    );
   }
   if (/NOAUTH|Authentication required/i.test(text)) {
-    return make("wants a password", "password", "give-up", "Write it in redis.url: redis://:${REDIS_PASSWORD}@host.");
+    return make(
+      "wants a password",
+      giveUp("redis.password", "Write it in redis.url: redis://:${REDIS_PASSWORD}@host."),
+    );
   }
   if (/DB index|invalid DB|SELECT is not allowed/i.test(text)) {
     return make(
       `has no database ${options.db}`,
-      "db",
-      "give-up",
-      "Mend the number at the end of redis.url, or leave it out.",
+      giveUp("redis.db", "Mend the number at the end of redis.url, or leave it out."),
     );
   }
   if (/NOPERM/.test(text)) {
     const hint = `Allow this user all commands on keys ${options.prefix}:* (ACL SETUSER … ~${options.prefix}:* +@all).`;
-    return make(`does not permit it: ${text}`, "permission", "give-up", hint);
+    return make(`does not permit it: ${text}`, giveUp("redis.permission", hint));
   }
   if (/^OOM|used memory > 'maxmemory'/.test(text)) {
-    return make("is out of memory", "memory", "retry", "Give it more memory (maxmemory).");
+    return make("is out of memory", retry("redis.memory", "Give it more memory (maxmemory)."));
   }
   if (/READONLY|LOADING|MASTERDOWN|CLUSTERDOWN/.test(text)) {
-    return make(`cannot work just now: ${text}`, "unready", "retry", "It is starting or failing over; try again.");
+    return make(`cannot work just now: ${text}`, retry("redis.unready", "It is starting or failing over; try again."));
   }
   if (/certificate|altnames|CERT_/i.test(text)) {
     const hint =
       "Name the PEM file of its authority in redis.ca_file; its certificate has to be for the host that redis.url names.";
-    return make(`shows no certificate that is trusted: ${text}`, "certificate", "give-up", hint);
+    return make(`shows no certificate that is trusted: ${text}`, giveUp("redis.certificate", hint));
   }
   const hint = "Start Redis, and see that redis.url in the config names it (redis:// without, rediss:// with TLS).";
-  return make(`cannot be reached: ${text}`, "unreachable", "retry", hint);
+  return make(`cannot be reached: ${text}`, retry("redis.unreachable", hint));
 }
 
 /**
