@@ -1,6 +1,6 @@
 /** Where people are told of what needs them. */
 import * as z from "zod";
-import { duration, parsed } from "./values/fields.ts";
+import { duration, parsed, SECRET } from "./values/fields.ts";
 
 export interface AlertsConfig {
   /** A secret: whoever knows it can post. */
@@ -25,7 +25,7 @@ const webhookUrl = parsed<string>(
     }
     return { value: url.href };
   },
-  { pattern: "^https?://" },
+  { ...SECRET, pattern: "^https?://" },
 );
 
 export const alertsSchema = z

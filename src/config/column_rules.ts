@@ -4,6 +4,7 @@
  */
 import type { ColumnType } from "../models/column.ts";
 import type { ColumnRules, Condition } from "../models/model.ts";
+import { READING_ORDER } from "../models/reading_order.ts";
 import { SESSION_REPLAYS, SESSION_REPLAYS_KEY } from "../models/session_replays.ts";
 import { plainValue } from "./problems/zod_issues.ts";
 import type { Path } from "./problems/path.ts";
@@ -17,8 +18,8 @@ export type Columns = { readonly known: true } | { readonly known: false; readon
 
 const BY_NAME = new Map(SESSION_REPLAYS.map((column) => [column.name, column]));
 const NAMES = [...BY_NAME.keys()];
-/** A reader finds the current row of a session by these, and nothing can be loaded twice without harm if they lack. */
-const NEEDED: ReadonlySet<string> = new Set([...SESSION_REPLAYS_KEY, "_version", "_exported_at"]);
+/** These identify a row and say which read of it is newer. Without them a destination can't replace an old row. */
+const NEEDED: ReadonlySet<string> = new Set([...SESSION_REPLAYS_KEY, ...READING_ORDER]);
 const OPT_IN = SESSION_REPLAYS.filter(({ optIn }) => optIn).map((column) => column.name);
 
 const RULES = { include: "include", exclude: "exclude", hash: "hash", strip_query: "stripQuery" } as const;
@@ -42,7 +43,8 @@ function refusal(rule: Rule, name: string, input: ColumnsInput): readonly [strin
     case "include":
       return optIn ? undefined : ["is exported anyway", `Remove it. What can be included: ${OPT_IN.join(", ")}.`];
     case "exclude":
-      if (NEEDED.has(name)) return ["cannot be left out", "Remove it: readers find the current row by this column."];
+      if (NEEDED.has(name))
+        return ["cannot be left out", "Remove it: this column identifies a row or decides which row is current."];
       if (included) return ["both included and excluded", "Remove it from one of the two."];
       return optIn ? ["is left out anyway", "Remove it."] : undefined;
     case "hash":
@@ -58,17 +60,20 @@ function refusal(rule: Rule, name: string, input: ColumnsInput): readonly [strin
   }
 }
 
+/** The same for a model in SQL, whose columns only ClickHouse knows. */
+function refusalInSql(rule: Rule, name: string, key: readonly string[]): readonly [string, string] | undefined {
+  if (rule === "include") return undefined;
+  if (key.includes(name)) return ["a column of the key", "Remove it: the key's true value identifies a row."];
+  const isOrder = READING_ORDER.some((column) => column === name);
+  return isOrder ? ["cannot be left out", "Remove it: this column decides which row is current."] : undefined;
+}
+
 export function resolveRules(input: ColumnsInput, columns: Columns, path: Path, report: Report): ColumnRules {
   const rules: Record<(typeof RULES)[Rule], string[]> = { include: [], exclude: [], hash: [], stripQuery: [] };
   for (const rule of Object.keys(RULES) as Rule[]) {
     for (const [index, name] of (input[rule] ?? []).entries()) {
       if (rules[RULES[rule]].includes(name)) continue;
-      const isKey = !columns.known && rule !== "include" && columns.key.includes(name);
-      const problem = columns.known
-        ? refusal(rule, name, input)
-        : isKey
-          ? (["a column of the key", "Remove it: rows are told apart by its true value."] as const)
-          : undefined;
+      const problem = columns.known ? refusal(rule, name, input) : refusalInSql(rule, name, columns.key);
       if (problem) report.add([...path, rule, index], ...problem);
       else rules[RULES[rule]].push(name);
     }

@@ -17,7 +17,7 @@ import { isRecord, pathKey } from "./problems/path.ts";
 import { checkCollisions } from "./path_collisions.ts";
 import { createReport, type Problem, type Report } from "./problems/problems.ts";
 import { configSchema, exportSchema } from "./schema.ts";
-import { collectSecrets } from "./secrets.ts";
+import { collectSecrets, secretPaths } from "./secrets.ts";
 import { resolveSource, type SourceConfig, sourceSchema } from "./source.ts";
 import { resolveTelemetry, type TelemetryConfig } from "./telemetry.ts";
 
@@ -121,11 +121,12 @@ function treeOf(document: Document): unknown {
 
 export async function parseConfig(text: string, options: ParseOptions): Promise<ParseResult> {
   const { file } = options;
+  const isSecret = secretPaths(configJsonSchema());
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, version: "1.2", merge: true });
   const problemsOf = (report: Report): ParseResult => ({ problems: report.problems });
 
-  const syntax = createReport({ file, document, lines, raw: undefined });
+  const syntax = createReport({ file, document, lines, raw: undefined, isSecret });
   for (const error of [...document.errors, ...document.warnings]) {
     syntax.addAt(error.pos[0], QUOTING[error.code] ?? error.message, syntaxFix(error));
   }
@@ -145,7 +146,7 @@ export async function parseConfig(text: string, options: ParseOptions): Promise<
     return problemsOf(syntax);
   }
 
-  const report = createReport({ file, document, lines, raw });
+  const report = createReport({ file, document, lines, raw, isSecret });
   const substituted = substituteTree(raw, options.env);
   reportEnvironment(substituted, report);
   const config = await resolveConfig(substituted, options, report);
@@ -229,7 +230,9 @@ async function resolveConfig(
     if (destination) checkForDestination(definition, destination, report);
   }
   const redis = settings.redis && resolveRedis(settings.redis, folder);
-  const secrets = [...collectSecrets(substituted), redis?.password ?? ""].filter(Boolean);
+  const secrets = [...collectSecrets(substituted, secretPaths(configJsonSchema())), redis?.password ?? ""].filter(
+    Boolean,
+  );
   return (
     source && {
       file: resolve(file),

@@ -1,6 +1,6 @@
 /** The HTTP side: API, metrics, health and the dashboard. */
 import * as z from "zod";
-import { text } from "./values/fields.ts";
+import { SECRET, text } from "./values/fields.ts";
 
 export interface HttpConfig {
   readonly host: string;
@@ -29,6 +29,7 @@ export const httpSchema = z
       .min(16)
       // What a header can carry; anything else could never be sent.
       .regex(/^[\x21-\x7e]+$/)
+      .meta(SECRET)
       .optional()
       .describe("A secret of at least 16 characters without spaces, for `Authorization: Bearer …` and the dashboard.")
       .meta({ examples: ["${REPLAYPORT_TOKEN}"] }),

@@ -8,7 +8,7 @@ import { SCHEDULE_FORMS } from "../intervals/schedule.ts";
 import { SESSION_REPLAYS } from "../models/session_replays.ts";
 import { alertsSchema } from "./alerts.ts";
 import { destinationSchema } from "./destinations/destinations.ts";
-import { duration, httpUrl, name, parsed, size, text } from "./values/fields.ts";
+import { duration, httpUrl, name, parsed, SECRET, size, text } from "./values/fields.ts";
 import { fleetSchema, redisSchema } from "./fleet.ts";
 import { httpSchema } from "./http.ts";
 import { sourceSchema } from "./source.ts";
@@ -205,6 +205,7 @@ export const configSchema = z
     hash_salt: z
       .string()
       .min(16)
+      .meta(SECRET)
       .optional()
       .describe("A secret of at least 16 characters; needed where columns are hashed. Another salt gives other hashes.")
       .meta({ examples: ["${REPLAYPORT_HASH_SALT}"] }),

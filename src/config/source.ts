@@ -1,7 +1,7 @@
 /** Where replays are read from: a ClickHouse server, or the embedded engine. */
 import { resolve } from "node:path";
 import * as z from "zod";
-import { duration, httpUrl, text } from "./values/fields.ts";
+import { duration, httpUrl, SECRET, text } from "./values/fields.ts";
 
 const DEFAULT_TABLE = "session_replay_events";
 
@@ -35,8 +35,9 @@ const clickhouseSchema = z
     username: text.prefault("default").describe("A user that may read the table. Read-only is enough."),
     password: z
       .string()
+      .meta(SECRET)
       .prefault("")
-      .describe("From the environment, please.")
+      .describe("Best taken from the environment.")
       .meta({ examples: ["${CLICKHOUSE_PASSWORD}"] }),
     database: text.prefault("posthog").describe("The database that holds the table."),
     table,

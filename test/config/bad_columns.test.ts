@@ -39,17 +39,17 @@ const CASES: Readonly<Record<string, Case>> = {
   "excluding the key": one(
     { columns: { exclude: ["session_id"] } },
     "columns.exclude[0]: cannot be left out",
-    /readers/,
+    /current/,
   ),
   "excluding the version": one(
     { columns: { exclude: ["_version"] } },
     "columns.exclude[0]: cannot be left out",
-    /readers/,
+    /current/,
   ),
   "excluding the time of reading": one(
     { columns: { exclude: ["_exported_at"] } },
     "columns.exclude[0]: cannot be left out",
-    /readers/,
+    /current/,
   ),
   "excluding what is left out": one(
     { columns: { exclude: ["block_urls"] } },
@@ -78,7 +78,13 @@ const CASES: Readonly<Record<string, Case>> = {
   "hashing the key of a model in SQL": {
     config: withExport({ model: { sql: "a.sql", key: ["day"] }, columns: { hash: ["day"] } }, SALT),
     problems: ["exports.replays.columns.hash[0]: a column of the key"],
-    fix: /told apart/,
+    fix: /identifies a row/,
+    options: { files: { "/etc/replayport/a.sql": "SELECT 1 AS day" } },
+  },
+  "excluding the version of a model in SQL": {
+    config: withExport({ model: { sql: "a.sql", key: ["day"] }, columns: { exclude: ["_version"] } }),
+    problems: ["exports.replays.columns.exclude[0]: cannot be left out"],
+    fix: /current/,
     options: { files: { "/etc/replayport/a.sql": "SELECT 1 AS day" } },
   },
 

@@ -16,6 +16,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   description: always,
   default: always,
   examples: always,
+  writeOnly: always,
   type: (value, type: string) =>
     ({
       object: isObject(value),

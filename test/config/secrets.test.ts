@@ -3,8 +3,10 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
 import { stringify } from "yaml";
-import { formatProblems } from "../../src/config/problems/problems.ts";
-import { isSecretPath, maskUrl } from "../../src/config/secrets.ts";
+import { configJsonSchema } from "../../src/config/problems/json_schema.ts";
+import { formatProblems, maskUrl } from "../../src/config/problems/problems.ts";
+import type { SchemaNode } from "../../src/config/problems/schema_node.ts";
+import { markedKeys, SECRET_NAME, secretPaths } from "../../src/config/secrets.ts";
 import { BASE, configOf, EXPORT, type Fields, problemsOf, S3, withExport, withS3 } from "./parse.ts";
 
 /** Told from all words of ours by its first letters. */
@@ -180,7 +182,35 @@ suite("what logs have to hide", () => {
     assert.deepEqual((await configOf({ ...BASE, source })).secrets, []);
   });
 
+  /** Paths of files that hold a secret; the path itself is none, though its name hides it all the same. */
+  const FILE = /_file$/;
+
+  test("every field of the schema whose name looks like a secret's is marked as secret", () => {
+    const keys = new Set<string>();
+    const visit = ({ properties, additionalProperties, items, anyOf = [], oneOf = [] }: SchemaNode): void => {
+      for (const key of Object.keys(properties ?? {})) keys.add(key);
+      const below = [...Object.values(properties ?? {}), additionalProperties || undefined, items, ...anyOf, ...oneOf];
+      for (const node of below) if (node) visit(node);
+    };
+    visit(configJsonSchema());
+    assert.ok(keys.size > 80);
+    const marked = markedKeys(configJsonSchema());
+    assert.deepEqual(
+      [...keys].filter((key) => SECRET_NAME.test(key) && !FILE.test(key) && !marked.has(key)),
+      [],
+    );
+  });
+
+  test("a field that is marked is secret, whatever its name is", () => {
+    const azure: SchemaNode = { properties: { account_key: { writeOnly: true }, account: {} } };
+    const isSecret = secretPaths({ properties: { destinations: { additionalProperties: { anyOf: [azure] } } } });
+    assert.equal(isSecret(["destinations", "lake", "account_key"]), true);
+    assert.equal(isSecret(["destinations", "account_key", "account"]), false);
+    assert.equal(secretPaths({})(["destinations", "lake", "account_key"]), false);
+  });
+
   test("names that users choose make no secret", () => {
+    const isSecretPath = secretPaths(configJsonSchema());
     assert.equal(isSecretPath(["exports", "token-use", "schedule"]), false);
     assert.equal(isSecretPath(["destinations", "secret-lake", "bucket"]), false);
     assert.equal(isSecretPath(["destinations", "lake", "secret_access_key"]), true);

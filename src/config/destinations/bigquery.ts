@@ -6,7 +6,7 @@ import type { Compression, ExportDefinition } from "../../export/definition.ts";
 import type { ColumnType } from "../../models/column.ts";
 import { exportedColumns } from "../../models/session_replays_query.ts";
 import { defined } from "../values/defined.ts";
-import { httpUrl, size, text } from "../values/fields.ts";
+import { httpUrl, secret, size, text } from "../values/fields.ts";
 import type { Path } from "../problems/path.ts";
 import type { Report } from "../problems/problems.ts";
 import { checkOnDelete } from "./warehouse.ts";
@@ -42,7 +42,7 @@ export const bigquerySchema = z
       .optional()
       .describe("Where the dataset is. Only to be warned of a mistake: without it, the dataset's own is used.")
       .meta({ examples: ["EU", "europe-west1"] }),
-    credentials: text
+    credentials: secret
       .optional()
       .describe("A service account's key: its JSON. Without any credentials, the application default ones are used.")
       .meta({ examples: ["${BIGQUERY_KEY}"] }),
@@ -50,7 +50,7 @@ export const bigquerySchema = z
       .optional()
       .describe("The file of a service account's key, relative to this file.")
       .meta({ examples: ["./bigquery-key.json"] }),
-    access_token: text
+    access_token: secret
       .optional()
       .describe("An OAuth token that something else renews.")
       .meta({ examples: ["${BIGQUERY_TOKEN}"] }),

@@ -3,7 +3,7 @@ import * as z from "zod";
 import type { S3LakeOptions } from "../../../destinations/lake/options.ts";
 import type { AssumeRole, S3Bucket, S3Credentials, S3Encryption } from "../../../destinations/store/s3_options.ts";
 import { defined } from "../values/defined.ts";
-import { httpUrl, parsed, text } from "../values/fields.ts";
+import { httpUrl, parsed, secret, text } from "../values/fields.ts";
 import type { Report } from "../problems/problems.ts";
 import type { Path } from "../problems/path.ts";
 
@@ -79,15 +79,15 @@ export const s3Schema = z
       })
       .optional()
       .describe("A role to take on before S3 is asked."),
-    access_key_id: text
+    access_key_id: secret
       .optional()
       .describe("Without it, AWS's default chain: environment, profile, web identity, instance role.")
       .meta({ examples: ["${AWS_ACCESS_KEY_ID}"] }),
-    secret_access_key: text
+    secret_access_key: secret
       .optional()
       .describe("Belongs to access_key_id.")
       .meta({ examples: ["${AWS_SECRET_ACCESS_KEY}"] }),
-    session_token: text
+    session_token: secret
       .optional()
       .describe("For temporary keys.")
       .meta({ examples: ["${AWS_SESSION_TOKEN}"] }),

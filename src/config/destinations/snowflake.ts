@@ -4,7 +4,7 @@ import * as z from "zod";
 import type { ExternalStage, SnowflakeAuth, SnowflakeOptions } from "../../../destinations/snowflake/options.ts";
 import type { ExportDefinition } from "../../export/definition.ts";
 import { defined } from "../values/defined.ts";
-import { duration, text } from "../values/fields.ts";
+import { duration, secret, text } from "../values/fields.ts";
 import { resolveBucket, s3Schema } from "./s3.ts";
 import type { Path } from "../problems/path.ts";
 import type { Report } from "../problems/problems.ts";
@@ -26,7 +26,7 @@ export const snowflakeSchema = z
       .describe("The account: organisation-account, or its locator with the region.")
       .meta({ examples: ["acme-analytics", "xy12345.eu-central-1"] }),
     username: text.describe("The user. Best one of TYPE = SERVICE.").meta({ examples: ["REPLAYPORT"] }),
-    private_key: text
+    private_key: secret
       .optional()
       .describe("The private key of a pair, as PEM; encrypted or not.")
       .meta({ examples: ["${SNOWFLAKE_PRIVATE_KEY}"] }),
@@ -34,15 +34,15 @@ export const snowflakeSchema = z
       .optional()
       .describe("The file of the private key, relative to this file.")
       .meta({ examples: ["./snowflake-key.p8"] }),
-    private_key_passphrase: text
+    private_key_passphrase: secret
       .optional()
       .describe("Of an encrypted private key.")
       .meta({ examples: ["${SNOWFLAKE_PRIVATE_KEY_PASSPHRASE}"] }),
-    password: text
+    password: secret
       .optional()
       .describe("Snowflake lets services sign in with passwords no longer: better a key pair.")
       .meta({ examples: ["${SNOWFLAKE_PASSWORD}"] }),
-    oauth_token: text
+    oauth_token: secret
       .optional()
       .describe("An OAuth access token.")
       .meta({ examples: ["${SNOWFLAKE_TOKEN}"] }),

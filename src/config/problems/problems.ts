@@ -1,7 +1,6 @@
 /** What is wrong with a config: collected, never thrown one by one. */
 import { isAlias, isMap, isPair, isScalar, isSeq, type Document, type LineCounter, type Node } from "yaml";
 import { dotted, type Path, pathKey, valueAt } from "./path.ts";
-import { isSecretPath, maskUrl } from "../secrets.ts";
 
 export interface Problem {
   readonly file: string;
@@ -32,16 +31,25 @@ export interface Written {
   readonly file: string;
   readonly document: Document;
   readonly lines: LineCounter;
-  /** As it was written, before the environment came in. */
+  /** As it was written, before variables were replaced. */
   readonly raw: unknown;
+  readonly isSecret: (path: Path) => boolean;
 }
 
 const SHOWN = 80;
 
-function shown(raw: unknown, path: Path): string | undefined {
+/**
+ * An address without what could be a password. An address that is wrong can't be taken apart with certainty, so everything
+ * goes that stands before an @ or in a query.
+ */
+export function maskUrl(text: string): string {
+  return text.replace(/\/\/.*[@?].*$/s, "//[redacted]");
+}
+
+function shown({ raw, isSecret }: Written, path: Path): string | undefined {
   const value = valueAt(raw, path);
   if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean") return undefined;
-  if (isSecretPath(path)) return "[redacted]";
+  if (isSecret(path)) return "[redacted]";
   const text = typeof value === "string" ? JSON.stringify(maskUrl(value)) : String(value);
   return text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
 }
@@ -90,7 +98,7 @@ export function createReport(written: Written): Report {
       const key = pathKey(path);
       if (muted.has(key) || seen.has(`${key} ${message}`)) return;
       seen.add(`${key} ${message}`);
-      const value = at === "key" ? undefined : shown(written.raw, path);
+      const value = at === "key" ? undefined : shown(written, path);
       problems.push({
         file,
         path: dotted(path),

@@ -1,7 +1,7 @@
 /** What zod found, in sentences that name no value. */
 import type * as z from "zod";
 import type { SubstitutedTree } from "../values/env.ts";
-import { describedAt, formOf, type SchemaNode } from "./json_schema.ts";
+import { describedAt, formOf, type SchemaNode } from "./schema_node.ts";
 import { isRecord, type Path, valueAt } from "./path.ts";
 import type { Report } from "./problems.ts";
 import { nearest, suggestion } from "./suggest.ts";

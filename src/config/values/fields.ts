@@ -66,3 +66,11 @@ export const httpUrl = parsed<string>((text) => {
 });
 
 export const text = z.string().min(1);
+
+/**
+ * Marks a field whose value no message, log or page may show: JSON Schema's own keyword for passwords. A secret field
+ * without it is hidden only if its name says so (secrets.ts).
+ */
+export const SECRET = { writeOnly: true } as const;
+
+export const secret = text.meta(SECRET);
