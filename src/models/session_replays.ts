@@ -3,67 +3,11 @@
  * `session_replay_events`. This table is the only definition of the columns: the SELECT, the types of the files, the DDL of
  * a warehouse and the docs are made from it.
  *
- * `read` assembles a value from partial rows; it stands in the query that groups. `value` computes what is exported from
- * such values, which it names by the keys of READS. A part whose source column a cluster lacks is a typed NULL.
+ * `value` computes a column from the values of READS (session_replays_reads.ts), by their keys. If a cluster lacks a source
+ * column, its value is a typed NULL.
  */
 import type { Column } from "./column.ts";
-
-/** How the partial rows of one source column become one value. `type` is ClickHouse's, as the value leaves the grouping. */
-export interface ReadColumn {
-  readonly source: string;
-  readonly type: string;
-  /** The aggregate function where the column is a plain or SimpleAggregateFunction column. */
-  readonly plain: (column: string) => string;
-}
-
-const sum = (column: string): string => `sum(${column})`;
-const max = (column: string): string => `max(${column})`;
-const uniqArray = (column: string): string => `groupUniqArrayArray(${column})`;
-const concatArray = (column: string): string => `groupArrayArray(${column})`;
-// argMin passes over NULLs, so a session keeps the first value that any of its rows carries.
-const first = (column: string): string => `argMin(${column}, min_first_timestamp)`;
-
-const counter = (source: string): ReadColumn => ({ source, type: "Nullable(Int64)", plain: sum });
-const text = (source: string): ReadColumn => ({ source, type: "Nullable(String)", plain: first });
-const strings = (source: string, plain = uniqArray): ReadColumn => ({ source, type: "Array(String)", plain });
-const times = (source: string): ReadColumn => ({ source, type: "Array(DateTime64(6))", plain: concatArray });
-
-/** Every source column that is read; the key names the value in `value` below. */
-export const READS = {
-  first_seen: { source: "min_first_timestamp", type: "DateTime64(6)", plain: (c) => `min(${c})` },
-  last_seen: { source: "max_last_timestamp", type: "DateTime64(6)", plain: max },
-  ingested: { source: "_timestamp", type: "DateTime64(6)", plain: max },
-  distinct: { source: "distinct_id", type: "Nullable(String)", plain: (c) => `argMax(${c}, max_last_timestamp)` },
-  block_starts: times("block_first_timestamps"),
-  block_ends: times("block_last_timestamps"),
-  block_links: strings("block_urls", concatArray),
-  landing: text("first_url"),
-  urls: strings("all_urls"),
-  clicks: counter("click_count"),
-  keypresses: counter("keypress_count"),
-  mouse: counter("mouse_activity_count"),
-  active_ms: counter("active_milliseconds"),
-  logs: counter("console_log_count"),
-  warns: counter("console_warn_count"),
-  errors: counter("console_error_count"),
-  bytes: counter("size"),
-  messages: counter("message_count"),
-  events: counter("event_count"),
-  origin: text("snapshot_source"),
-  library: text("snapshot_library"),
-  mode: text("snapshot_mode_v2"),
-  retention: { source: "retention_period_days", type: "Nullable(Int64)", plain: max },
-  deleted: { source: "is_deleted", type: "Nullable(UInt8)", plain: max },
-  tags: strings("ai_tags_fixed"),
-  free_tags: strings("ai_tags_freeform"),
-  highlighted: { source: "ai_highlighted", type: "Nullable(UInt8)", plain: max },
-  score: { source: "surfacing_score", type: "Nullable(Float32)", plain: max },
-} as const satisfies Record<string, ReadColumn>;
-
-export type ReadName = keyof typeof READS;
-
-/** The columns without which a table is no session_replay_events. */
-export const REQUIRED_SOURCES = ["team_id", "session_id", "min_first_timestamp", "max_last_timestamp", "_timestamp"];
+import { type ReadName, VERSION_SQL, VERSION_USES } from "./session_replays_reads.ts";
 
 export interface ModelColumn extends Column {
   /** ClickHouse SQL over the values of READS, `team_id`, `session_id` and the query's parameters. */
@@ -80,26 +24,6 @@ const zero = (name: ReadName): string => `ifNull(${name}, 0)`;
 
 const activityParts = [active, zero("clicks"), zero("keypresses"), zero("errors")].join(" + ");
 const activityWhole = [zero("mouse"), duration, zero("errors"), zero("logs"), zero("warns")].join(" + ");
-
-/**
- * Grows with every change of a session and never falls, so that a late or repeated load cannot put an old row back. Each
- * term can only grow when a partial row is added: the newest ingestion time, the length of the session to both sides,
- * the counters, the numbers of distinct URLs and tags, the flags, the days of retention, and the score as its
- * order-preserving bit pattern. A sum of such terms grows as soon as one does. It stays below 2^53 (about 285 years of
- * microseconds), so JSON readers keep it exact.
- *
- * It does not depend on which columns are exported: two exports with other rules agree on it.
- */
-const versionTerms = [
-  "toUnixTimestamp64Micro(ingested)",
-  "toUnixTimestamp64Micro(last_seen) - toUnixTimestamp64Micro(first_seen)",
-  ...(["active_ms", "clicks", "keypresses", "mouse", "logs", "warns", "errors"] as const).map(zero),
-  ...(["bytes", "messages", "events", "deleted", "highlighted"] as const).map(zero),
-  "length(urls) + length(tags) + length(free_tags)",
-  "(landing IS NOT NULL) + (origin IS NOT NULL) + (library IS NOT NULL) + (mode IS NOT NULL)",
-  "ifNull(retention, -1) + 1",
-  "if(score IS NULL, 0, if(score < 0, 2147483648 - reinterpretAsUInt32(abs(score)), 2147483648 + reinterpretAsUInt32(score)))",
-];
 
 type Row = Omit<ModelColumn, "nullable" | "privacy"> & Partial<Pick<ModelColumn, "nullable" | "privacy">>;
 const column = (row: Row): ModelColumn => ({ nullable: false, privacy: "none", ...row });
@@ -322,8 +246,8 @@ export const SESSION_REPLAYS: readonly ModelColumn[] = [
   column({
     name: "_version",
     type: "int64",
-    value: versionTerms.map((term) => `(${term})`).join(" + "),
-    uses: Object.keys(READS).filter((name): name is ReadName => !name.startsWith("block_") && name !== "distinct"),
+    value: VERSION_SQL,
+    uses: VERSION_USES,
     description:
       "Grows with every change of the session: of two rows of a session the one with the higher version is current.",
   }),

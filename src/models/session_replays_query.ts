@@ -4,7 +4,8 @@
  */
 import type { Column } from "./column.ts";
 import type { Model, Parameter, Query, Read, Selection, TextShape } from "./model.ts";
-import { READS, type ReadColumn, type ReadName, SESSION_REPLAYS, SESSION_REPLAYS_KEY } from "./session_replays.ts";
+import { SESSION_REPLAYS, SESSION_REPLAYS_KEY } from "./session_replays.ts";
+import { READS, type ReadColumn, type ReadName } from "./session_replays_reads.ts";
 import { conditions, identifier, ruled, secondParameter, shaped, teamCondition, timeParameter, typed } from "./sql.ts";
 
 /** What a cluster's table is like, from its system tables. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { type SessionPlan, insertArrivals, insertSessions } from "../../src/demo/generate.ts";
 import { REPLAY_COLUMNS, createReplayTables } from "../../src/demo/replay_table.ts";
-import { REQUIRED_SOURCES, READS } from "../../src/models/session_replays.ts";
+import { REQUIRED_SOURCES, READS } from "../../src/models/session_replays_reads.ts";
 import { type EmbeddedHarness, embedded, embeddedSkip } from "../support/embedded.ts";
 
 const plan: SessionPlan = {

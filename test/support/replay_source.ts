@@ -1,6 +1,7 @@
 /** A replay table of PostHog's shape in an embedded engine, with a source that reads it and rows to put into it. */
 import type { ClickHouseClient } from "@clickhouse/client";
-import { createReplayTables } from "../../src/demo/replay_table.ts";
+import { KEEP_PARTIAL_ROWS } from "../../src/demo/generate.ts";
+import { REPLAY_COLUMNS, createReplayTables } from "../../src/demo/replay_table.ts";
 import type { Source } from "../../src/export/source.ts";
 import { type ClickHouseOptions, openClickHouse } from "../../src/clickhouse/clickhouse.ts";
 
@@ -21,6 +22,8 @@ export interface PartialRow {
   readonly tags?: readonly string[];
   readonly score?: number;
   readonly mobile?: boolean;
+  /** Values of any columns of the table, by the table's names. Win over the fields above. */
+  readonly columns?: Readonly<Record<string, unknown>>;
 }
 
 export interface ReplaySource extends AsyncDisposable {
@@ -48,26 +51,8 @@ export async function replaySource(client: ClickHouseClient, options: ClickHouse
 }
 
 async function insertRows(client: ClickHouseClient, table: string, rows: readonly PartialRow[]): Promise<void> {
-  const values = rows.map((row) => ({
-    session: row.session,
-    team: row.team,
-    first: row.firstMicros,
-    last: row.lastMicros,
-    ingested: row.ingested,
-    url: row.url ?? null,
-    urls: row.urls ?? (row.url === undefined ? [] : [row.url]),
-    clicks: row.clicks ?? 0,
-    messages: row.messages ?? 1,
-    retention: row.retention ?? null,
-    deleted: row.deleted === true ? 1 : 0,
-    tags: row.tags ?? [],
-    score: row.score ?? null,
-    origin: row.mobile === undefined ? null : row.mobile ? "mobile" : "web",
-  }));
-  const lines = values.map(({ origin, ...row }, index) =>
-    JSON.stringify({ ...row, origin_text: origin, row_number: index }),
-  );
-  // Parameters travel in the address, which servers want to be short.
+  const lines = rows.map((row) => JSON.stringify(columnsOf(row)));
+  // Parameters travel in the URL, which servers limit.
   for (let from = 0; from < lines.length;) {
     let until = from + 1;
     for (let size = lines[from]?.length ?? 0; until < lines.length && size < 4000; until += 1)
@@ -77,23 +62,58 @@ async function insertRows(client: ClickHouseClient, table: string, rows: readonl
   }
 }
 
+/** The columns that differ from the default of their type. */
+function columnsOf(row: PartialRow): Record<string, unknown> {
+  const { clicks = 0, messages = 1 } = row;
+  const known = {
+    session_id: row.session,
+    team_id: row.team,
+    distinct_id: `user-${row.session}`,
+    min_first_timestamp: microsText(row.firstMicros),
+    max_last_timestamp: microsText(row.lastMicros),
+    _timestamp: row.ingested,
+    first_url: row.url,
+    all_urls: row.urls ?? (row.url === undefined ? [] : [row.url]),
+    click_count: clicks,
+    active_milliseconds: clicks * 1500,
+    size: clicks * 100,
+    message_count: messages,
+    event_count: messages * 3,
+    retention_period_days: row.retention,
+    is_deleted: row.deleted === true ? 1 : 0,
+    ai_tags_fixed: row.tags,
+    surfacing_score: row.score,
+    snapshot_source: row.mobile === undefined ? undefined : row.mobile ? "mobile" : "web",
+    ...row.columns,
+  };
+  for (const name of Object.keys(row.columns ?? {})) {
+    if (!REPLAY_COLUMNS.some(([column]) => column === name)) throw new Error(`the table has no column ${name}`);
+  }
+  return known;
+}
+
+function microsText(micros: number): string {
+  const ms = Math.floor(micros / 1000);
+  const rest = String(micros - ms * 1000).padStart(3, "0");
+  return `${new Date(ms).toISOString().slice(0, -1).replace("T", " ")}${rest}`;
+}
+
+/** The columns as one value each, before they become states of an aggregate function. */
+const PLAIN_COLUMNS = REPLAY_COLUMNS.map(([name, type]) => {
+  const plain = type.replace(/ DEFAULT .*$/, "");
+  const [, value] = /^(?:Simple)?AggregateFunction\(\w+, (.*?)(?:, DateTime64\(6, 'UTC'\))?\)$/.exec(plain) ?? [];
+  return { name, type: value ?? plain, state: plain.startsWith("AggregateFunction(argMin") };
+});
+
 async function insertLines(client: ClickHouseClient, table: string, lines: string): Promise<void> {
+  const names = PLAIN_COLUMNS.map(({ name }) => name).join(", ");
+  const values = PLAIN_COLUMNS.map(({ name, state }) =>
+    state ? `initializeAggregation('argMinState', ${name}, min_first_timestamp)` : name,
+  );
+  const structure = PLAIN_COLUMNS.map(({ name, type }) => `${name} ${type.replaceAll("'", "\\'")}`).join(", ");
   await client.command({
-    query: `INSERT INTO ${table}
-  (session_id, team_id, distinct_id, min_first_timestamp, max_last_timestamp, first_url, all_urls, click_count,
-   active_milliseconds, size, message_count, event_count, snapshot_source, _timestamp, retention_period_days, is_deleted,
-   ai_tags_fixed, surfacing_score)
-SELECT session, team, concat('user-', session), first_at, last_at, argMinState(url, first_at), urls, clicks,
-   clicks * 1500, clicks * 100, messages, messages * 3, argMinState(origin, first_at), toDateTime(ingested, 'UTC'),
-   retention, deleted, tags, score
-FROM (
-  SELECT *, fromUnixTimestamp64Micro(first, 'UTC') AS first_at, fromUnixTimestamp64Micro(last, 'UTC') AS last_at,
-    CAST(origin_text, 'LowCardinality(Nullable(String))') AS origin
-  FROM format(JSONEachRow, 'session String, team Int64, first Int64, last Int64, ingested UInt32, url Nullable(String),
-    urls Array(String), clicks Int64, messages Int64, retention Nullable(Int64), deleted UInt8, tags Array(String),
-    score Nullable(Float32), origin_text Nullable(String), row_number UInt32', {rows:String})
-)
-GROUP BY row_number, session, team, first, last, first_at, last_at, urls, clicks, messages, ingested, retention, deleted, tags, score`,
+    query: `INSERT INTO ${table} (${names}) ${KEEP_PARTIAL_ROWS}
+SELECT ${values.join(", ")} FROM format(JSONEachRow, '${structure}', {rows:String})`,
     query_params: { rows: lines },
   });
 }
