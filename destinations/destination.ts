@@ -1,28 +1,51 @@
 /**
- * What a destination promises, in prose. The conformance suite in test/conformance holds each of these promises.
+ * What a destination promises. The conformance suite in test/conformance holds each destination to every promise.
  *
- * 1. `load` is all or nothing: after any ending, a reader sees the batch as it was before or as it is now, never a part
- *    of it. A rejected `load` has removed what it wrote, as far as it could; what a killed one left is removed by the
- *    next load of the same batch.
- * 2. `load` is idempotent on the batch id. A second load takes the place of the first; the ledger holds one receipt.
- * 3. A row that was read earlier never takes the place of a row that was read later (`_version`). Rows of the same
+ * 1. **All or nothing.** Whether `load` succeeds, fails or is killed, readers see the old batch or the new one, never part
+ *    of it. A `load` that rejects has removed what it wrote, as far as it could; the next load of the batch removes what a
+ *    killed one left.
+ * 2. **Idempotent on the batch id.** A second load replaces the first; the ledger holds one receipt.
+ * 3. **Newer rows win.** A row that was read earlier never replaces one that was read later (`_version`). Rows of the same
  *    version change nothing, unless the batch says `replace`: then the later load wins.
- * 4. Two loads of one batch may be alive at once. Attempts write under names of their own and commit by a conditional
- *    write or a transaction. The loser rejects, and has changed nothing that a reader can see.
- * 5. The receipt is committed with the data. Where `load` resolves, `receipts` and `covered` show it.
- * 6. A batch that covers the intervals of older batches takes their place: their receipts leave the ledger.
- * 7. Rows loaded == rows staged == rows of the receipt, or the load fails.
- * 8. A staged file is released as soon as the load needs it no more, so that a large batch never lies on local disk whole.
+ * 4. **Two loads of one batch may run at once.** Attempts write under their own names and commit by a conditional write or
+ *    a transaction. The loser rejects (races.ts) and has changed nothing that a reader can see.
+ * 5. **The receipt is committed with the data.** Once `load` has resolved, `receipts` and `covered` show it.
+ * 6. **A longer batch replaces shorter ones.** A batch that covers the intervals of older batches removes their receipts.
+ * 7. **Counted.** Rows loaded equal rows staged and the rows of the receipt, or the load fails.
+ * 8. **Released.** `load` releases each staged file once it's done with it, so a large batch never sits on local disk in
+ *    full.
  *
- * A destination is opened for one export. Retry, back-off, concurrency, time limits, logs and metrics belong to the core:
- * a destination rejects with a ReplayportError whose remedy is `retry` where the same load may work later.
+ * A destination is opened for one export. The core does retries, back-off, concurrency, time limits, logs and metrics. A
+ * destination rejects with a ReplayportError, with remedy `retry` if the same load may work later.
  */
 import type { Interval } from "../src/intervals/interval.ts";
 import type { Column } from "../src/models/column.ts";
 
-export type FileFormat = "parquet" | "jsonl" | "csv";
+/** Best first: Parquet carries types, JSON Lines carries lists, CSV carries text. */
+export const FILE_FORMATS = ["parquet", "jsonl", "csv"] as const;
+export type FileFormat = (typeof FILE_FORMATS)[number];
 
-/** A file of a batch on local disk: complete, counted and hashed. What was not released the core removes in every ending. */
+/** 256 MiB: large enough for a query engine, small enough to send again. A destination with other limits has its own. */
+export const FILE_BYTES = 256 * 1024 * 1024;
+
+/** What a destination is opened for. */
+export interface DestinationExport {
+  /** The export's name. Receipts carry it, so several exports may share a destination. */
+  readonly export: string;
+  /** The folders of a lake's files, as a template (lake/path_template.ts). Default `DEFAULT_PATH`. Warehouses ignore it. */
+  readonly path?: string;
+}
+
+/** What the core gives to every destination. */
+export interface DestinationDeps {
+  readonly now: () => Date;
+  /** Replayport's version. Every receipt carries it. */
+  readonly version: string;
+  /** Reports a problem that didn't fail the load, such as a cleanup that the next load will repeat. Holds no secret. */
+  readonly onWarning: (message: string, detail: object) => void;
+}
+
+/** A file of a batch on local disk: complete, counted and hashed. The core removes files that weren't released. */
 export interface StagedFile {
   /** Absolute path on this machine. */
   readonly path: string;
@@ -30,9 +53,9 @@ export interface StagedFile {
   readonly index: number;
   readonly rows: number;
   readonly bytes: number;
-  /** Hexadecimal, lower case, of the file as it lies on disk (compressed). */
+  /** Hexadecimal, lower case, of the file on disk (compressed). */
   readonly sha256: string;
-  /** Removes it. Called when the destination has all of it and will not ask for it again within this load. */
+  /** Removes it. Called once the destination has all of it and won't read it again in this load. */
   readonly release: () => Promise<void>;
 }
 
@@ -45,20 +68,20 @@ export interface Batch {
   /** Names this attempt: 12 characters of [0-9a-z], never used twice. */
   readonly attempt: string;
   readonly format: FileFormat;
-  /** What follows the batch's name in a file's name: `.parquet`, `.jsonl.zst`, `.csv.gz`. */
+  /** How the files' names end: `.parquet`, `.jsonl.zst`, `.csv.gz`. */
   readonly extension: string;
   readonly columns: readonly Column[];
-  /** The names of the columns that tell one row from another, for example team_id and session_id. */
+  /** The columns that identify a row, for example team_id and session_id. */
   readonly key: readonly string[];
-  /** A hash of all that shapes the rows (model, columns, rules, conditions), 16 hexadecimal characters. */
+  /** A hash of everything that shapes the rows (model, columns, rules, conditions), 16 hexadecimal characters. */
   readonly fingerprint: string;
-  /** Rows of the same `_version` as one that is there take its place: a reload under new column rules. */
+  /** Rows replace stored rows of the same `_version`: a reload under new column rules. */
   readonly replace: boolean;
-  /** When the source began to read, by the worker's clock. */
+  /** When the read of the source began, by the worker's clock. */
   readonly readAt: Date;
   /** The source's version, for the receipt. */
   readonly sourceVersion: string;
-  /** Pulled one after the other; the next is extracted while the last one is loaded. May reject: then nothing is loaded. */
+  /** Pulled one by one; the core extracts the next file while the last one is loaded. If it rejects, nothing is loaded. */
   readonly files: AsyncIterable<StagedFile>;
 }
 
@@ -75,30 +98,36 @@ export interface Receipt {
   readonly committedAt: Date;
 }
 
-/** A receipt as far as a listing of the ledger tells it, without reading each receipt. */
+/** How much of a batch was loaded, or is to be. */
+export type Totals = Pick<Receipt, "rows" | "bytes" | "files">;
+
+/** The part of a receipt that a listing of the ledger gives, without reading each receipt. */
 export interface Coverage {
   readonly interval: Interval;
   readonly committedAt: Date;
 }
 
-/** The promises of each member stand at the head of this file. Every member rejects with ReplayportError, or `signal.reason`. */
+/** Every member rejects with ReplayportError, or with `signal.reason`. */
 export interface Destination extends AsyncDisposable {
-  /** What it can load, best first. */
+  /** The formats it can load, best first. */
   readonly formats: readonly [FileFormat, ...FileFormat[]];
-  /** Files are cut near this size, in bytes. */
+  /** The core cuts files near this size, in bytes. */
   readonly fileBytes: number;
-  /** What a person would recognise: `s3://acme-lake/posthog`. Holds no secret. */
+  /** A name that a person recognises: `s3://acme-lake/posthog`. Holds no secret. */
   readonly name: string;
-  /** Rejects unless `load` could work now: writes, reads and deletes for real. Leaves nothing behind. */
+  /** Rejects unless `load` could work now: it really writes, reads and deletes. Leaves nothing behind. */
   check(signal: AbortSignal): Promise<void>;
   load(batch: Batch, signal: AbortSignal): Promise<Receipt>;
-  /** The receipts whose interval overlaps the range, by start; those that another one covers and replaced are left out. */
+  /** The receipts whose interval overlaps the range, by start; without those that a longer batch has replaced. */
   receipts(range: Interval, signal: AbortSignal): AsyncIterable<Receipt>;
-  /** The same as `receipts`, at the lowest price that the destination has; the core asks this to find what is due. */
+  /** The same intervals as `receipts`, as cheaply as the destination can list them: this decides what is due. */
   covered(range: Interval, signal: AbortSignal): AsyncIterable<Coverage>;
   /**
-   * Whether a reader may see rows of an attempt at this very interval that never committed. The next load removes them, so
-   * it has to carry their sessions along. Left out where readers see nothing before a commit.
+   * Whether readers can see files of an attempt at exactly this interval that never committed. The next load of the
+   * interval deletes them, so the core then also exports the sessions that have moved to a later interval since.
+   *
+   * Default: `false`. Leave it out if readers see nothing before the commit. A destination that shows files earlier and
+   * leaves it out can lose those sessions until their later interval is loaded.
    */
-  leftovers?(of: Interval, signal: AbortSignal): Promise<boolean>;
+  hasUncommittedFiles?(interval: Interval, signal: AbortSignal): Promise<boolean>;
 }

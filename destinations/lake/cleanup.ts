@@ -1,16 +1,16 @@
-/** Removes what nobody needs any more. Only ever called with what was found before a commit, see load.ts. */
+/** Removes files and manifests that no longer count. Only called with what was found before a commit: load.ts says why. */
 import type { LakeContext } from "./context.ts";
 import { readManifest } from "./ledger.ts";
 import type { Manifest } from "./manifest.ts";
 import type { Superseded } from "./supersession.ts";
 
-/** Removes what a load that did not commit has written. Never rejects: the load has a better error to show. */
+/** Removes what a load wrote that didn't commit. Never rejects: the load's own error says more. */
 export async function withdraw(lake: LakeContext, keys: readonly string[], signal: AbortSignal): Promise<void> {
   if (keys.length === 0) return;
   try {
     await lake.store.delete(keys, signal);
   } catch (error) {
-    lake.onWarning("files of a load that failed were left behind; the next load of the batch removes them", {
+    lake.onWarning("can't remove the files of a failed load; the next load of the batch removes them", {
       export: lake.export,
       keys,
       error,
@@ -19,8 +19,8 @@ export async function withdraw(lake: LakeContext, keys: readonly string[], signa
 }
 
 /**
- * Removes superseded manifests that a listing has shown, with their files. A manifest that was read from the source later
- * than the one that covers it stays: its rows are the newer ones.
+ * Removes superseded manifests that a listing has shown, with their files. A manifest whose batch was read later than the
+ * one that covers it stays: its rows are newer.
  */
 export async function removeSuperseded(
   lake: LakeContext,
@@ -32,15 +32,15 @@ export async function removeSuperseded(
       readManifest(lake.store, entry.key, signal),
       readManifest(lake.store, by.key, signal),
     ]);
-    // Without its cover, a later load has changed the ledger: the next listing tells what counts now.
-    if (!old || !cover || new Date(old.readAt) > new Date(cover.readAt)) continue;
+    // If the covering manifest is gone, a later load has changed the ledger: the next listing shows what counts now.
+    if (!old || !cover || old.readAt > cover.readAt) continue;
     await removeBatch(lake, entry.key, old, signal);
   }
 }
 
 /**
- * Files before the manifest: a load that is killed in between leaves a manifest that the next listing recognises. The
- * other order would leave files that nothing names, and rows that were deleted at the source could stay in them.
+ * Files before the manifest: a load that is killed in between leaves a manifest that the next listing recognises. The other
+ * order would leave files that nothing names, which could keep rows that were deleted at the source.
  */
 export async function removeBatch(
   { store }: LakeContext,

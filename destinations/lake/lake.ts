@@ -1,21 +1,20 @@
 import type { Interval } from "../../src/intervals/interval.ts";
-import type { Batch, Coverage, Destination, Receipt } from "../destination.ts";
+import { type Batch, type Coverage, type Destination, FILE_FORMATS, type Receipt } from "../destination.ts";
 import { check } from "./check.ts";
 import type { LakeContext } from "./context.ts";
 import { readLedger, readReceipts } from "./ledger.ts";
 import { dataPrefix } from "./layout.ts";
 import { load } from "./load.ts";
-import { FORMATS } from "./options.ts";
 import { renderPath } from "./path_template.ts";
 import type { Entry, Superseded } from "./supersession.ts";
 
-/** Files and manifests in a store, for one export. The layout stands in layout.ts, the protocol in load.ts. */
+/** Files and manifests in a store, for one export. layout.ts has the layout, load.ts the protocol. */
 export class Lake implements Destination {
-  readonly formats = FORMATS;
+  readonly formats = FILE_FORMATS;
   readonly fileBytes: number;
   readonly name: string;
   readonly #context: LakeContext;
-  /** Seen in a listing, to be removed by the next load. By key, since each look sees them again. */
+  /** Listings have shown these; the next load removes them. By key, since every listing shows them again. */
   readonly #superseded = new Map<string, Superseded>();
 
   constructor(context: LakeContext, fileBytes: number) {
@@ -37,15 +36,16 @@ export class Lake implements Destination {
     yield* readReceipts(store, exportName, await this.#current(range, signal), signal);
   }
 
-  /** LIST requests only, one for each thousand receipts: a year of hourly ones costs nine. */
+  /** LIST requests only, one per thousand receipts: nine for a year of hourly batches. */
   async *covered(range: Interval, signal: AbortSignal): AsyncIterable<Coverage> {
     for (const { interval, committedAt } of await this.#current(range, signal)) yield { interval, committedAt };
   }
 
-  /** Readers that glob the folder see data files from the moment that they are there. */
-  async leftovers(of: Interval, signal: AbortSignal): Promise<boolean> {
+  /** Readers that glob the folder see a data file as soon as it's uploaded. */
+  async hasUncommittedFiles(interval: Interval, signal: AbortSignal): Promise<boolean> {
     const { store, path, export: exportName } = this.#context;
-    for await (const _ of store.list(dataPrefix(renderPath(path, exportName, of), of), {}, signal)) return true;
+    const prefix = dataPrefix(renderPath(path, exportName, interval), interval);
+    for await (const _ of store.list(prefix, signal)) return true;
     return false;
   }
 

@@ -1,13 +1,13 @@
-/** Where things lie in a lake, as keys relative to the bucket's prefix or to the folder. Pure. */
+/** The keys of a lake's manifests and data files, relative to the bucket's prefix or to the folder. Pure. */
 import { compactTime, intervalName, parseIntervalName, type Interval } from "../../src/intervals/interval.ts";
 
-/** The folder of all manifests. Query engines take a name that begins with an underscore for hidden. */
+/** The folder of all manifests. Query engines skip names that begin with an underscore. */
 export const LEDGER = "_replayport";
 
 const GENERATION_DIGITS = 6;
 const MANIFEST_NAME = /^(?<interval>[^./]+)\.(?<generation>\d{6})\.json$/;
 
-/** A manifest as far as its key tells. */
+/** What a manifest's key says. */
 export interface ManifestName {
   readonly key: string;
   readonly interval: Interval;
@@ -24,12 +24,12 @@ export function manifestKey(exportName: string, interval: Interval, generation: 
   return `${generationsPrefix(exportName, interval)}${digits}.json`;
 }
 
-/** Every manifest of this very interval begins with this, whatever its generation. */
+/** Every manifest of exactly this interval begins with this, whatever its generation. */
 export function generationsPrefix(exportName: string, interval: Interval): string {
   return `${manifestPrefix(exportName)}${intervalName(interval)}.`;
 }
 
-/** Undefined where the key is not a manifest's of this export. */
+/** Undefined where the key isn't that of a manifest of this export. */
 export function parseManifestKey(exportName: string, key: string): ManifestName | undefined {
   const prefix = manifestPrefix(exportName);
   if (!key.startsWith(prefix)) return undefined;
@@ -39,9 +39,15 @@ export function parseManifestKey(exportName: string, key: string): ManifestName 
   return { key, interval, generation: Number(parts?.["generation"]) };
 }
 
-/** Sorts before every manifest whose interval starts at `start`, and after those of earlier ones. */
-export function manifestsFrom(exportName: string, start: Date): string {
-  return manifestPrefix(exportName) + compactTime(start);
+/**
+ * Every manifest whose interval lies within this one begins with this; others may too. What all times of the interval have
+ * in common: for an hour `20261001T00`, for a day `20261001T`. A listing of it is short, whatever order the store lists in.
+ */
+export function manifestsWithinPrefix(exportName: string, { start, end }: Interval): string {
+  const [first, last] = [compactTime(start), compactTime(new Date(end.getTime() - 1))];
+  let same = 0;
+  while (same < first.length && first[same] === last[same]) same += 1;
+  return manifestPrefix(exportName) + first.slice(0, same);
 }
 
 /** Every data file of the interval begins with this, whichever attempt wrote it. */

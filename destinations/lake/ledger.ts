@@ -2,39 +2,35 @@
 import pLimit from "p-limit";
 import { overlaps, type Interval } from "../../src/intervals/interval.ts";
 import type { Receipt } from "../destination.ts";
-import { generationsPrefix, manifestPrefix, manifestsFrom, parseManifestKey } from "./layout.ts";
-import { decodeManifest, receiptOf, type Manifest } from "./manifest.ts";
 import type { Store } from "../store/store.ts";
+import { generationsPrefix, manifestPrefix, parseManifestKey } from "./layout.ts";
+import { decodeManifest, manifestReceipt, type Manifest } from "./manifest.ts";
 import { ledgerOf, type Entry, type Ledger } from "./supersession.ts";
 
-/** So many manifests are read at once. */
+/** How many manifests are read at once. */
 const READERS = 16;
 
 /**
- * The manifests whose interval starts in `[from, until)`, in the order of their keys: by start. Costs one LIST call for
- * each thousand of them. Keys of any other form are passed over.
+ * The manifests whose key begins with the prefix, in no particular order. Ignores keys of any other form. Costs one LIST
+ * request per thousand manifests.
  */
 export async function listManifests(
   store: Store,
   exportName: string,
-  from: Date | undefined,
-  until: Date,
+  prefix: string,
   signal: AbortSignal,
 ): Promise<Entry[]> {
   const entries: Entry[] = [];
-  const options = from ? { startAfter: manifestsFrom(exportName, from) } : {};
-  for await (const object of store.list(manifestPrefix(exportName), options, signal)) {
+  for await (const object of store.list(prefix, signal)) {
     const name = parseManifestKey(exportName, object.key);
-    if (!name) continue;
-    if (name.interval.start >= until) break;
-    entries.push({ ...name, committedAt: object.modified });
+    if (name) entries.push({ ...name, committedAt: object.modified });
   }
   return entries;
 }
 
 /**
- * What the ledger says of a range. The listing begins with the first manifest there is, since a long interval that
- * overlaps the range may start at any time before it; that costs one LIST call for each thousand receipts of the past.
+ * The ledger of a range. Lists every manifest of the export: an interval that overlaps the range may start any time before
+ * it, and not every store lists by key.
  */
 export async function readLedger(
   store: Store,
@@ -42,17 +38,17 @@ export async function readLedger(
   range: Interval,
   signal: AbortSignal,
 ): Promise<Ledger> {
-  const entries = await listManifests(store, exportName, undefined, range.end, signal);
+  const entries = await listManifests(store, exportName, manifestPrefix(exportName), signal);
   return ledgerOf(entries.filter((entry) => overlaps(entry.interval, range)));
 }
 
-/** Undefined where the manifest is gone: another load took its place. */
+/** Undefined where the manifest is gone: another load has replaced it. */
 export async function readManifest(store: Store, key: string, signal: AbortSignal): Promise<Manifest | undefined> {
   const text = await store.read(key, signal);
   return text === undefined ? undefined : decodeManifest(text, store.locate(key));
 }
 
-/** Several manifests, a few at a time, in the order of their keys; those that are gone are left out. */
+/** Several manifests, a few at a time, in the order of `entries`, without those that are gone. */
 export async function readManifests(
   store: Store,
   entries: readonly Entry[],
@@ -66,7 +62,7 @@ export async function readManifests(
   return read.flatMap(({ entry, manifest }) => (manifest ? [{ entry, manifest }] : []));
 }
 
-/** In the order of `entries`. One that was replaced since the listing gives the receipt of what took its place. */
+/** In the order of `entries`. For a manifest that was replaced since the listing, the receipt of what replaced it. */
 export async function* readReceipts(
   store: Store,
   exportName: string,
@@ -87,22 +83,21 @@ async function readReceipt(
   signal: AbortSignal,
 ): Promise<Receipt | undefined> {
   const manifest = await readManifest(store, entry.key, signal);
-  if (manifest) return receiptOf(manifest, entry.committedAt);
+  if (manifest) return manifestReceipt(manifest, entry.committedAt);
   const later = await highestGeneration(store, exportName, entry.interval, signal);
   return later && later.generation > entry.generation ? readReceipt(store, exportName, later, signal) : undefined;
 }
 
-/** The manifest of this very interval that counts; undefined where there is none. */
+/** The manifest of exactly this interval that counts; undefined where there is none. */
 export async function highestGeneration(
   store: Store,
   exportName: string,
   interval: Interval,
   signal: AbortSignal,
 ): Promise<Entry | undefined> {
-  let highest: Entry | undefined;
-  for await (const object of store.list(generationsPrefix(exportName, interval), {}, signal)) {
-    const name = parseManifestKey(exportName, object.key);
-    if (name) highest = { ...name, committedAt: object.modified };
-  }
-  return highest;
+  const entries = await listManifests(store, exportName, generationsPrefix(exportName, interval), signal);
+  return entries.reduce<Entry | undefined>(
+    (highest, entry) => (highest && highest.generation > entry.generation ? highest : entry),
+    undefined,
+  );
 }

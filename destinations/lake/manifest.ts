@@ -1,16 +1,16 @@
 /**
- * A manifest: what one batch put into the lake, and the receipt of it. One line of JSON, so that query engines can read a
- * folder of them as a table.
+ * A manifest: which files a batch has put into the lake, and its receipt. One line of JSON, so that query engines can read a
+ * folder of manifests as a table.
  */
 import { z } from "zod";
-import { messageOf, ReplayportError } from "../../src/errors.ts";
-import type { Interval } from "../../src/intervals/interval.ts";
-import type { Batch, Receipt } from "../destination.ts";
+import { giveUp, messageOf, ReplayportError } from "../../src/errors.ts";
+import { type Batch, FILE_FORMATS, type Receipt, type Totals } from "../destination.ts";
+import { receiptOf } from "../receipts.ts";
 
 /** Grows when a reader of manifests would have to change. */
 export const LAYOUT = 1;
 
-const time = z.iso.datetime();
+const time = z.iso.datetime().transform((text) => new Date(text));
 const count = z.int().nonnegative();
 
 const manifestSchema = z.looseObject({
@@ -22,7 +22,7 @@ const manifestSchema = z.looseObject({
   attempt: z.string(),
   fingerprint: z.string(),
   replace: z.boolean(),
-  format: z.enum(["parquet", "jsonl", "csv"]),
+  format: z.enum(FILE_FORMATS),
   readAt: time,
   committedAt: time,
   rows: count,
@@ -36,37 +36,35 @@ const manifestSchema = z.looseObject({
 export type Manifest = z.infer<typeof manifestSchema>;
 export type ManifestFile = Manifest["files"][number];
 
-export interface ManifestFacts {
+export interface ManifestInput {
   readonly replayport: string;
-  /** By the worker's clock, just before the commit. The store's own time is what counts. */
+  /** By the worker's clock, just before the commit. Receipts carry the store's own time. */
   readonly committedAt: Date;
   readonly files: readonly ManifestFile[];
-  /** The keys of the manifests whose place this one takes. */
+  readonly totals: Totals;
+  /** The keys of the manifests that this one replaces. */
   readonly replaces: readonly string[];
 }
 
-export function manifestOf(batch: Batch, facts: ManifestFacts): Manifest {
+export function manifestOf(
+  batch: Batch,
+  { replayport, committedAt, files, totals, replaces }: ManifestInput,
+): Manifest {
   return {
     layout: LAYOUT,
-    replayport: facts.replayport,
+    replayport,
     source: batch.sourceVersion,
-    export: batch.export,
-    interval: { start: batch.interval.start.toISOString(), end: batch.interval.end.toISOString() },
-    attempt: batch.attempt,
-    fingerprint: batch.fingerprint,
     replace: batch.replace,
     format: batch.format,
-    readAt: batch.readAt.toISOString(),
-    committedAt: facts.committedAt.toISOString(),
-    rows: facts.files.reduce((sum, file) => sum + file.rows, 0),
-    bytes: facts.files.reduce((sum, file) => sum + file.bytes, 0),
-    files: [...facts.files],
+    ...receiptOf(batch, totals, committedAt),
+    files: [...files],
     columns: batch.columns.map(({ name, type, nullable }) => ({ name, type, nullable })),
     key: [...batch.key],
-    replaces: [...facts.replaces],
+    replaces: [...replaces],
   };
 }
 
+/** Times become ISO 8601 in UTC. */
 export function encodeManifest(manifest: Manifest): string {
   return `${JSON.stringify(manifest)}\n`;
 }
@@ -77,31 +75,19 @@ export function decodeManifest(text: string, where: string): Manifest {
     return manifestSchema.parse(JSON.parse(text));
   } catch (error) {
     const detail = error instanceof z.ZodError ? z.prettifyError(error) : messageOf(error);
-    throw new ReplayportError(`the manifest ${where} cannot be read: ${detail}`, {
-      code: "lake.broken_manifest",
-      remedy: "give-up",
-      hint:
+    throw new ReplayportError(
+      `can't read the manifest ${where}: ${detail}`,
+      giveUp(
+        "lake.broken_manifest",
         "If a newer Replayport wrote it, use that version. Otherwise move the file out of the folder: " +
-        "its interval is then due again, and loading it repairs the lake.",
-    });
+          "its interval is then due again, and loading it repairs the lake.",
+      ),
+    );
   }
 }
 
-/** `committedAt` is the store's time of the manifest, so that every way to ask gives the same. */
-export function receiptOf(manifest: Manifest, committedAt: Date): Receipt {
-  return {
-    export: manifest.export,
-    interval: manifestInterval(manifest),
-    attempt: manifest.attempt,
-    rows: manifest.rows,
-    bytes: manifest.bytes,
-    files: manifest.files.length,
-    fingerprint: manifest.fingerprint,
-    readAt: new Date(manifest.readAt),
-    committedAt,
-  };
-}
-
-function manifestInterval(manifest: Manifest): Interval {
-  return { start: new Date(manifest.interval.start), end: new Date(manifest.interval.end) };
+/** `committedAt` is the store's time of the manifest, so that `receipts` and `covered` agree. */
+export function manifestReceipt(manifest: Manifest, committedAt: Date): Receipt {
+  const { rows, bytes, files } = manifest;
+  return receiptOf(manifest, { rows, bytes, files: files.length }, committedAt);
 }

@@ -1,8 +1,9 @@
-/** What a load finds before it writes anything, and on which its commit depends. */
-import { ReplayportError } from "../../src/errors.ts";
-import { contains, describeInterval, sameInterval } from "../../src/intervals/interval.ts";
+/** What a load finds before it writes anything. Its commit depends on it. */
+import { contains, sameInterval } from "../../src/intervals/interval.ts";
 import type { Batch } from "../destination.ts";
+import { olderRead } from "../races.ts";
 import type { LakeContext } from "./context.ts";
+import { manifestsWithinPrefix } from "./layout.ts";
 import { listManifests, readManifests } from "./ledger.ts";
 import type { Manifest } from "./manifest.ts";
 import type { Entry } from "./supersession.ts";
@@ -15,7 +16,7 @@ export interface Replaced {
 export interface Precondition {
   /** The generation that the load has to create. */
   readonly generation: number;
-  /** All generations of this interval, and the batches within it that were read no later: they go after the commit. */
+  /** All generations of this interval, and the batches within it that weren't read later. Removed after the commit. */
   readonly replaced: readonly Replaced[];
 }
 
@@ -23,29 +24,17 @@ export interface Precondition {
 export async function readPrecondition(lake: LakeContext, batch: Batch, signal: AbortSignal): Promise<Precondition> {
   const { store } = lake;
   const { interval, readAt } = batch;
-  const listed = await listManifests(store, lake.export, interval.start, interval.end, signal);
+  const listed = await listManifests(store, lake.export, manifestsWithinPrefix(lake.export, interval), signal);
   const within = listed.filter((entry) => contains(interval, entry.interval));
   const generations = within.filter((entry) => sameInterval(entry.interval, interval)).map((entry) => entry.generation);
   const highest = Math.max(-1, ...generations);
   const replaced: Replaced[] = [];
   for (const { entry, manifest } of await readManifests(store, within, signal)) {
-    const later = new Date(manifest.readAt) > readAt;
-    const own = sameInterval(entry.interval, interval);
-    if (own && later && entry.generation === highest) throw olderRead(batch, manifest);
-    // A batch within this one that was read after it holds newer rows: its files stay, and readers take the newer version.
-    if (own || !later) replaced.push({ entry, manifest });
+    const later = manifest.readAt > readAt;
+    const sameBatch = sameInterval(entry.interval, interval);
+    if (sameBatch && later && entry.generation === highest) throw olderRead(batch, manifest.readAt);
+    // A batch within this one that was read later has newer rows: its files stay, and readers take the newer version.
+    if (sameBatch || !later) replaced.push({ entry, manifest });
   }
   return { generation: highest + 1, replaced };
-}
-
-function olderRead(batch: Batch, manifest: Manifest): ReplayportError {
-  const readAt = batch.readAt.toISOString();
-  return new ReplayportError(
-    `${batch.export}, ${describeInterval(batch.interval)}: read at ${readAt}, but the lake has it as of ${manifest.readAt}`,
-    {
-      code: "lake.lost_race",
-      remedy: "retry",
-      hint: "Nothing is wrong: another attempt read the source later and was faster. Nothing was changed.",
-    },
-  );
 }

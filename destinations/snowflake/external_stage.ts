@@ -33,7 +33,7 @@ export class BucketStage implements Stage {
   }
 
   async list(folder: string, signal: AbortSignal): Promise<string[]> {
-    const found = await Array.fromAsync(this.#store.list(folder, {}, signal));
+    const found = await Array.fromAsync(this.#store.list(folder, signal));
     return found.map(({ key }) => key);
   }
 

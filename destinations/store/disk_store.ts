@@ -3,7 +3,7 @@ import { link, lstat, mkdir, open, readdir, readFile, rename, rm, rmdir, unlink 
 import { basename, dirname, join, resolve } from "node:path";
 import { diskError } from "./disk_errors.ts";
 import { type LocalFile, readStaged } from "../files/read_staged.ts";
-import type { ListOptions, Store, StoredObject, Unfinished } from "./store.ts";
+import type { Store, StoredObject, Unfinished } from "./store.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
 /** A folder that was empty may be removed by another attempt between its making and its use. */
@@ -26,11 +26,10 @@ export class DiskStore implements Store {
     return join(this.#root, key);
   }
 
-  async *list(prefix: string, options: ListOptions, signal: AbortSignal): AsyncIterable<StoredObject> {
-    const { startAfter = "" } = options;
+  async *list(prefix: string, signal: AbortSignal): AsyncIterable<StoredObject> {
     for (const key of await this.#names(prefix, signal)) {
       signal.throwIfAborted();
-      if (basename(key).startsWith(".") || key <= startAfter) continue;
+      if (basename(key).startsWith(".")) continue;
       // Gone since the folder was read: as if it had been removed before.
       const stats = await this.#try("listing", key, () => lstat(this.locate(key)), { ENOENT: undefined });
       if (stats?.isFile()) yield { key, bytes: stats.size, modified: stats.mtime };
@@ -99,15 +98,12 @@ export class DiskStore implements Store {
     return Promise.resolve();
   }
 
-  /** Keys in the prefix's folder that begin with the prefix, sorted as S3 sorts them. */
+  /** Keys in the prefix's folder that begin with the prefix. */
   async #names(prefix: string, signal: AbortSignal): Promise<string[]> {
     signal.throwIfAborted();
     const folder = prefix.slice(0, prefix.lastIndexOf("/") + 1);
     const names = await this.#try("listing", folder, () => readdir(this.locate(folder)), { ENOENT: [] });
-    return names
-      .map((name) => folder + name)
-      .filter((key) => key.startsWith(prefix))
-      .sort();
+    return names.map((name) => folder + name).filter((key) => key.startsWith(prefix));
   }
 
   /** Writes a temporary file, and hands it to `publish`, which gives it its name. */

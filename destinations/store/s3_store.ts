@@ -12,7 +12,7 @@ import { abortUpload, uploadParts } from "./s3_multipart.ts";
 import { DEFAULT_PART_BYTES, partBytesFor } from "./s3_part_size.ts";
 import { openS3Session, type S3Session } from "./s3_session.ts";
 import { type LocalFile, readStaged } from "../files/read_staged.ts";
-import type { ListOptions, Store, StoredObject, Unfinished } from "./store.ts";
+import type { Store, StoredObject, Unfinished } from "./store.ts";
 
 /** What one DeleteObjects request takes. */
 const DELETE_BATCH = 1000;
@@ -38,15 +38,13 @@ export class S3Store implements Store {
     return this.#s3.locate(this.#root + key);
   }
 
-  async *list(prefix: string, options: ListOptions, signal: AbortSignal): AsyncIterable<StoredObject> {
+  async *list(prefix: string, signal: AbortSignal): AsyncIterable<StoredObject> {
     const { client, bucket } = this.#s3;
-    const { startAfter } = options;
     let token: string | undefined;
     do {
       const command = new ListObjectsV2Command({
         Bucket: bucket,
         Prefix: this.#root + prefix,
-        ...(startAfter === undefined ? {} : { StartAfter: this.#root + startAfter }),
         ...(token === undefined ? {} : { ContinuationToken: token }),
       });
       const page = await this.#send("s3:ListBucket", "", signal, (abortSignal) =>

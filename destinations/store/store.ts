@@ -7,11 +7,6 @@ export interface StoredObject {
   readonly modified: Date;
 }
 
-export interface ListOptions {
-  /** Only keys that sort after this one. */
-  readonly startAfter?: string;
-}
-
 /** A file that somebody began to write: a multipart upload, or a temporary file. Readers do not see it. */
 export interface Unfinished {
   /** The key that it would have got. */
@@ -27,8 +22,11 @@ export interface Store extends AsyncDisposable {
   readonly name: string;
   /** How the key is called in messages: `s3://bucket/prefix/key`. */
   locate(key: string): string;
-  /** Objects whose key begins with the prefix, in the order of their keys. The prefix holds the whole folder. */
-  list(prefix: string, options: ListOptions, signal: AbortSignal): AsyncIterable<StoredObject>;
+  /**
+   * Objects whose key begins with the prefix, in no particular order: not every server sorts. The prefix names the whole
+   * folder.
+   */
+  list(prefix: string, signal: AbortSignal): AsyncIterable<StoredObject>;
   /** Undefined where there is no such object. */
   read(key: string, signal: AbortSignal): Promise<string | undefined>;
   /** Copies a local file: visible as a whole or not at all, and only where its bytes are those that were staged. */

@@ -156,7 +156,7 @@ async function alsoChangedSince(
 ): Promise<Date | undefined> {
   let later = covered;
   if (later === undefined) {
-    if ((await destination.leftovers?.(interval, signal)) !== true) return undefined;
+    if ((await destination.hasUncommittedFiles?.(interval, signal)) !== true) return undefined;
     later = await readCoverage(destination, signal, interval.start);
   }
   const swept = sweep === undefined ? [] : later.filter((one) => isSwept(one, sweep));

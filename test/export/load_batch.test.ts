@@ -119,7 +119,7 @@ suite("the load of a batch", () => {
         const ledger = [receipt(hour(1, 2), 1, { committedAt: swept(hour(1, 2)).committedAt })];
         const asked: Interval[] = [];
         const destination = Object.assign(recordingDestination(contentsOf, ledger), {
-          leftovers: async (of: Interval) => {
+          hasUncommittedFiles: async (of: Interval) => {
             asked.push(of);
             return there;
           },

@@ -12,7 +12,9 @@ function room(file: string): string {
 }
 
 const INNER = ["src/errors.ts", "src/retry.ts", "src/intervals", "src/models"];
-const DESTINATION = [...INNER, "destinations/destination.ts", "destinations/files"];
+/** What every destination shares. */
+const SHARED = ["check", "cleanup", "commit_outcome", "races", "receipts"].map((name) => `destinations/${name}.ts`);
+const DESTINATION = [...INNER, ...SHARED, "destinations/destination.ts", "destinations/files"];
 const CORE = [...INNER, "destinations/destination.ts", "src/export", "src/stage"];
 /** The options of each destination. The config resolves to them, so it imports their types. */
 const OPTIONS = files.filter((file) => /^destinations\/(?:.+\/)?\w*options\.ts$/.test(file));
@@ -26,6 +28,11 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   "src/models": ["src/errors.ts", "src/intervals"],
   "destinations/destination.ts": ["src/intervals", "src/models"],
   "destinations/options.ts": OPTIONS,
+  "destinations/check.ts": ["src/errors.ts"],
+  "destinations/cleanup.ts": [],
+  "destinations/commit_outcome.ts": [...INNER, "destinations/destination.ts", ...SHARED],
+  "destinations/races.ts": [...INNER, "destinations/destination.ts"],
+  "destinations/receipts.ts": [...INNER, "destinations/destination.ts"],
   "src/stage": ["src/errors.ts", "destinations/destination.ts"],
   "src/export": [...INNER, "destinations/destination.ts", "src/stage"],
   "src/clickhouse_server": ["src/errors.ts"],
@@ -37,7 +44,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   "src/telemetry": [...CORE, "src/fleet/fleet.ts", "src/version.ts"],
   "destinations/files": ["src/errors.ts", "destinations/destination.ts"],
   "destinations/store": ["src/errors.ts", "destinations/files"],
-  "destinations/warehouse": [...INNER, "destinations/destination.ts"],
+  "destinations/warehouse": [...INNER, ...SHARED, "destinations/destination.ts"],
   "destinations/lake": [...DESTINATION, "destinations/store"],
   "destinations/bigquery": [...DESTINATION, "destinations/warehouse"],
   "destinations/snowflake": [...DESTINATION, "destinations/warehouse", "destinations/store"],

@@ -75,7 +75,7 @@ suite("a lake whose worker is killed", () => {
         const inSight = (await filesBelow(folder.path)).filter(
           (file) => basename(file).startsWith(data) && !file.endsWith(".json"),
         );
-        assert.equal(await next.leftovers?.(hours(0, 3), SIGNAL), inSight.length > 0);
+        assert.equal(await next.hasUncommittedFiles?.(hours(0, 3), SIGNAL), inSight.length > 0);
         seen.leftovers += isNew ? 0 : inSight.length;
         await next.load(await batches.batch(hours(0, 3), [[row("a", 3), row("b", 3), row("c", 3)]]), SIGNAL);
         assert.deepEqual(await lakeRows(folder.path, "folder"), [row("a", 3), row("b", 3), row("c", 3)]);

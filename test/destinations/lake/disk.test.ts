@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite, test } from "node:test";
-import type { Destination } from "../../../destinations/destination.ts";
+import type { Destination, DestinationDeps } from "../../../destinations/destination.ts";
 import { DiskStore } from "../../../destinations/store/disk_store.ts";
 import { diskError } from "../../../destinations/store/disk_errors.ts";
-import { DEFAULT_PATH, openLakeOn, type LakeDeps } from "../../../destinations/lake/index.ts";
+import { DEFAULT_PATH, openLakeOn } from "../../../destinations/lake/index.ts";
 import { ReplayportError } from "../../../src/errors.ts";
 import { intervalName } from "../../../src/intervals/interval.ts";
 import { Batches, EXPORT, hours } from "../../conformance/batches.ts";
@@ -16,10 +16,10 @@ import { filesBelow, lakeRows } from "./lake_rows.ts";
 import { EVERYTHING, rejection, rejectsWith, row } from "../../conformance/context.ts";
 import { HookedStore, type Hooks } from "./hooked_store.ts";
 
-const DEPS: LakeDeps = { now: () => new Date(), version: "0", onWarning: () => undefined };
+const DEPS: DestinationDeps = { now: () => new Date(), version: "0", onWarning: () => undefined };
 const SIGNAL = AbortSignal.timeout(120_000);
 
-function hookedLake(folder: Folder, hooks: Hooks, deps: Partial<LakeDeps> = {}): Destination {
+function hookedLake(folder: Folder, hooks: Hooks, deps: Partial<DestinationDeps> = {}): Destination {
   return openLakeOn(
     new HookedStore(new DiskStore(folder.path), hooks),
     undefined,
@@ -109,7 +109,7 @@ suite("lake on disk", () => {
       });
       const error = await rejectsWith("retry", sleeper.load(await batches.batch(hours(0), [[row("a", 4)]]), SIGNAL));
       assert.ok(created, "its commit went through");
-      assert.equal(error.code, "lake.lost_race");
+      assert.equal(error.code, "load.lost_race");
       assert.deepEqual(await lakeRows(folder.path, "manifests"), [row("a", 3)]);
       assert.deepEqual((await filesBelow(folder.path))[0], manifest(0, 1, 2));
       assert.equal((await filesBelow(folder.path)).length, 2);
@@ -152,13 +152,38 @@ suite("lake on disk", () => {
       },
     });
     const error = await rejectsWith("retry", lost.load(await batches.batch(hours(0), [[row("a", 1)]]), SIGNAL));
-    assert.equal(error.code, "lake.commit_unknown");
+    assert.equal(error.code, "load.commit_unknown");
     // It was committed, as it happens: whole.
     assert.deepEqual(await lakeRows(folder.path, "manifests"), [row("a", 1)]);
     await using lake = openTestLake({ type: "file", path: folder.path });
     await lake.load(await batches.batch(hours(0), [[row("a", 2)]]), SIGNAL);
     assert.deepEqual(await lakeRows(folder.path, "folder"), [row("a", 2)]);
     assert.equal((await filesBelow(folder.path)).length, 2);
+  });
+
+  test("a commit that went through and was then refused, as by a request sent twice, is found and counts", async () => {
+    await using folder = await temporaryFolder();
+    await using batches = await Batches.open();
+    const refusing = hookedLake(folder, {
+      after: (operation) =>
+        operation === "createExclusive"
+          ? Promise.reject(new ReplayportError("expired token", { code: "test", remedy: "give-up" }))
+          : Promise.resolve(),
+    });
+    const receipt = await refusing.load(await batches.batch(hours(0), [[row("a", 1)]]), SIGNAL);
+    assert.deepEqual(await Array.fromAsync(refusing.receipts(EVERYTHING, SIGNAL)), [receipt]);
+    assert.deepEqual(await lakeRows(folder.path, "manifests"), [row("a", 1)]);
+  });
+
+  test("an attempt whose source was read before what is loaded says so and changes nothing", async () => {
+    await using folder = await temporaryFolder();
+    await using batches = await Batches.open();
+    await using lake = openTestLake({ type: "file", path: folder.path });
+    const old = await batches.batch(hours(0), [[row("a", 1)]]);
+    await lake.load(await batches.batch(hours(0), [[row("a", 2)]]), SIGNAL);
+    const error = await rejectsWith("retry", lake.load({ ...old, readAt: new Date(0) }, SIGNAL));
+    assert.equal(error.code, "load.older_read");
+    assert.deepEqual(await lakeRows(folder.path, "folder"), [row("a", 2)]);
   });
 
   test("a batch within the covering one that was read later keeps its rows", async () => {

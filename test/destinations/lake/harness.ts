@@ -2,15 +2,15 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { GetObjectCommand, ListMultipartUploadsCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
-import { DEFAULT_PATH, openLake, type LakeDeps, type LakeOptions } from "../../../destinations/lake/index.ts";
-import type { Destination } from "../../../destinations/destination.ts";
+import { openLake, type LakeOptions } from "../../../destinations/lake/index.ts";
+import type { Destination, DestinationDeps } from "../../../destinations/destination.ts";
 import { s3Server, type S3Server } from "../../support/s3.ts";
 import { EXPORT } from "../../conformance/batches.ts";
 import type { Harness, HarnessResult, Target } from "../../conformance/harness.ts";
 import { filesBelow, lakeRows } from "./lake_rows.ts";
 
 /** A clean-up that fails is a fault in these tests, not a warning. */
-const DEPS: LakeDeps = {
+const DEPS: DestinationDeps = {
   now: () => new Date(),
   version: "0.0.0-test",
   onWarning: (message, detail) => {
@@ -18,8 +18,8 @@ const DEPS: LakeDeps = {
   },
 };
 
-export function openTestLake(options: LakeOptions, deps: Partial<LakeDeps> = {}): Destination {
-  return openLake(options, { export: EXPORT, path: DEFAULT_PATH }, { ...DEPS, ...deps });
+export function openTestLake(options: LakeOptions, deps: Partial<DestinationDeps> = {}): Destination {
+  return openLake(options, { export: EXPORT }, { ...DEPS, ...deps });
 }
 
 const LAKE: Pick<Harness, "sameVersion" | "countsRows"> = { sameVersion: "takes", countsRows: false };

@@ -1,5 +1,5 @@
 import type { LocalFile } from "../../../destinations/files/read_staged.ts";
-import type { ListOptions, Store, StoredObject, Unfinished } from "../../../destinations/store/store.ts";
+import type { Store, StoredObject, Unfinished } from "../../../destinations/store/store.ts";
 
 export type Operation = "list" | "read" | "putFile" | "createExclusive" | "delete" | "unfinished" | "discard";
 
@@ -27,8 +27,8 @@ export class HookedStore implements Store {
     return this.#store.locate(key);
   }
 
-  async *list(prefix: string, options: ListOptions, signal: AbortSignal): AsyncIterable<StoredObject> {
-    yield* await this.#hooked("list", prefix, () => Array.fromAsync(this.#store.list(prefix, options, signal)));
+  async *list(prefix: string, signal: AbortSignal): AsyncIterable<StoredObject> {
+    yield* await this.#hooked("list", prefix, () => Array.fromAsync(this.#store.list(prefix, signal)));
   }
 
   read(key: string, signal: AbortSignal): Promise<string | undefined> {

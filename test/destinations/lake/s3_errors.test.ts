@@ -37,7 +37,7 @@ suite("lake on S3: check and errors", { skip }, () => {
       world.proxy.decide(first(1, matches, refusal(403, "AccessDenied")));
       await using lake = world.open();
       const error = await rejectsWith("give-up", lake.check(SIGNAL));
-      assert.match(error.message, new RegExp(`check failed at ${step}`));
+      assert.match(error.message, new RegExp(`check failed while ${step}`));
       assert.match(error.hint ?? "", /Allow s3:\w+ on s3:\/\//);
       assert.deepEqual(await world.keys(), []);
       assert.deepEqual(await unfinishedUploads(world.server, world.bucket), []);

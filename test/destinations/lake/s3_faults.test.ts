@@ -78,7 +78,7 @@ suite("lake on S3: faults", { skip }, () => {
     const receipt = await other.load(await world.batches.batch(hours(0), [[row("a", 2)]]), SIGNAL);
     held.fire();
     const error = await rejectsWith("retry", slow);
-    assert.equal(error.code, "lake.lost_race");
+    assert.equal(error.code, "load.lost_race");
     assert.deepEqual(await Array.fromAsync(other.receipts(EVERYTHING, SIGNAL)), [receipt]);
     assert.equal((await world.keys()).length, 2);
   });

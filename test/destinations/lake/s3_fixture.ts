@@ -1,7 +1,6 @@
 /** A lake on S3 through a proxy that counts requests and breaks them. */
 import { ListObjectsV2Command } from "@aws-sdk/client-s3";
-import type { Destination } from "../../../destinations/destination.ts";
-import type { LakeDeps } from "../../../destinations/lake/index.ts";
+import type { Destination, DestinationDeps } from "../../../destinations/destination.ts";
 import { Batches, EXPORT } from "../../conformance/batches.ts";
 import { openTestLake, s3Options } from "./harness.ts";
 import { type Fault, type FaultProxy, openFaultProxy, type ProxiedRequest } from "../../support/fault_proxy.ts";
@@ -20,7 +19,7 @@ export interface World extends AsyncDisposable {
   readonly bucket: string;
   readonly proxy: FaultProxy;
   readonly batches: Batches;
-  open(more?: { maxAttempts?: number } & Partial<LakeDeps>): Destination;
+  open(more?: { maxAttempts?: number } & Partial<DestinationDeps>): Destination;
   /** Keys in the bucket, without the lake's prefix. */
   keys(): Promise<string[]>;
 }

@@ -1,0 +1,70 @@
+/**
+ * The receipt of a batch, and how ledgers store it. A lake's manifest and a row of a warehouse's `_replayport_receipts` are
+ * the same record in different envelopes: a manifest adds the files, a warehouse the target table.
+ */
+import type { Batch, Receipt, Totals } from "./destination.ts";
+
+/** The versions that wrote a receipt. */
+export interface Origin {
+  readonly replayport: string;
+  /** ClickHouse's version. */
+  readonly source: string;
+}
+
+/** What a receipt repeats of its batch. A manifest has it too. */
+export type ReceiptSubject = Pick<Batch, "export" | "interval" | "attempt" | "fingerprint" | "readAt">;
+
+export function receiptOf(subject: ReceiptSubject, { rows, bytes, files }: Totals, committedAt: Date): Receipt {
+  const { export: exportName, interval, attempt, fingerprint, readAt } = subject;
+  return { export: exportName, interval, attempt, rows, bytes, files, fingerprint, readAt, committedAt };
+}
+
+/** A receipt as one flat row: the columns of a warehouse's ledger. */
+export interface ReceiptRecord {
+  readonly export: string;
+  readonly interval_start: Date;
+  readonly interval_end: Date;
+  readonly attempt: string;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly files: number;
+  readonly fingerprint: string;
+  readonly read_at: Date;
+  readonly committed_at: Date;
+  readonly replayport_version: string;
+  readonly source_version: string;
+}
+
+export function toRecord(receipt: Receipt, { replayport, source }: Origin): ReceiptRecord {
+  const { export: exportName, interval, attempt, rows, bytes, files, fingerprint, readAt, committedAt } = receipt;
+  return {
+    export: exportName,
+    interval_start: interval.start,
+    interval_end: interval.end,
+    attempt,
+    rows,
+    bytes,
+    files,
+    fingerprint,
+    read_at: readAt,
+    committed_at: committedAt,
+    replayport_version: replayport,
+    source_version: source,
+  };
+}
+
+export function fromRecord(record: Omit<ReceiptRecord, keyof OriginColumns>): Receipt {
+  return {
+    export: record.export,
+    interval: { start: record.interval_start, end: record.interval_end },
+    attempt: record.attempt,
+    rows: record.rows,
+    bytes: record.bytes,
+    files: record.files,
+    fingerprint: record.fingerprint,
+    readAt: record.read_at,
+    committedAt: record.committed_at,
+  };
+}
+
+type OriginColumns = Pick<ReceiptRecord, "replayport_version" | "source_version">;
