@@ -22,7 +22,7 @@ import { type RedisOptionsOfFleet, connect, leave } from "../../src/fleet/redis/
 import { Scheduler } from "../../src/fleet/scheduler/scheduler.ts";
 import { FleetState } from "../../src/fleet/redis/state.ts";
 import { REPLAYS } from "../../test/support/definitions.ts";
-import { sourceOf } from "../../test/fleet/fakes.ts";
+import { fakeSource } from "../../test/support/fake_source.ts";
 
 export interface FleetJob {
   readonly kind: "jobs" | "tick";
@@ -117,7 +117,7 @@ async function jobs({ redisUrl, exports, hours, concurrency }: FleetJob): Promis
   const stageRoot = await mkdtemp(join(tmpdir(), "replayport-bench-"));
   const now = (): Date => new Date(NOON);
   const ledgers = new Map<string, Destination>();
-  const source = sourceOf({ sessions: 0, beforeCount: () => Promise.resolve() });
+  const { source } = fakeSource();
   const chosen = definitions(exports, NOON - (hours + 1) * HOUR).map((one) => ({ ...one, sweep: undefined }));
   const fleet = await openFleet(
     {

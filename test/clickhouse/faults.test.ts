@@ -16,9 +16,9 @@ import type { ExportDefinition } from "../../src/export/definition.ts";
 import { loadBatch } from "../../src/export/load_batch.ts";
 import { type ClickHouseOptions, openClickHouse } from "../../src/clickhouse/clickhouse.ts";
 import { type ClickHouseHarness, PASSWORD, clickhouse, clickhouseSkip } from "../support/clickhouse.ts";
-import { FIRST_LOAD, HOUR_ONE, REPLAYS, contentsOf, dependencies } from "../support/definitions.ts";
+import { FIRST_LOAD, HOUR_ONE, REPLAYS, dependencies } from "../support/definitions.ts";
 import { type FaultProxy, type ProxiedRequest, openFaultProxy } from "../support/fault_proxy.ts";
-import { recordingDestination } from "../support/recording_destination.ts";
+import { memoryWarehouse } from "../support/memory_destination.ts";
 
 /** The query that extracts rows: only its rows carry the time of the export. */
 const extracting = ({ path }: ProxiedRequest): boolean => path.includes("param_exported_at");
@@ -62,19 +62,19 @@ suite("faults between the worker and ClickHouse", { skip: clickhouseSkip }, () =
     signal: AbortSignal = AbortSignal.timeout(60_000),
   ): Promise<unknown> {
     await using source = await openClickHouse({ ...server.options, url: proxy.url, ...change });
-    const destination = recordingDestination(contentsOf);
+    const warehouse = memoryWarehouse();
     const error = await loadBatch(
       definition,
       HOUR_ONE,
       FIRST_LOAD,
-      dependencies(source, destination, stageRoot),
+      dependencies(source, warehouse.destination("replays"), stageRoot),
       signal,
     ).then(
       () => assert.fail("the load should have failed"),
       (reason: unknown) => reason,
     );
     assert.deepEqual(await readdir(stageRoot), []);
-    assert.deepEqual(destination.loaded, []);
+    assert.deepEqual(warehouse.loaded, []);
     return error;
   }
 
@@ -90,11 +90,11 @@ suite("faults between the worker and ClickHouse", { skip: clickhouseSkip }, () =
   test("without any fault the same load succeeds", async () => {
     proxy.decide(() => undefined);
     await using source = await openClickHouse({ ...server.options, url: proxy.url });
-    const destination = recordingDestination(contentsOf);
-    const load = dependencies(source, destination, stageRoot);
+    const warehouse = memoryWarehouse();
+    const load = dependencies(source, warehouse.destination("replays"), stageRoot);
     const receipt = await loadBatch(REPLAYS, HOUR_ONE, FIRST_LOAD, load, AbortSignal.timeout(60_000));
     assert.equal(receipt.rows, 500);
-    assert.equal(destination.loaded.length, 1);
+    assert.equal(warehouse.loaded.length, 1);
     assert.deepEqual(await readdir(stageRoot), []);
   });
 

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { CASES } from "./cases.ts";
-import { type Flaw, memoryHarness } from "./memory_destination.ts";
+import type { Flaw } from "../support/memory_destination.ts";
+import { memoryHarness } from "./memory_harness.ts";
 import { WRONG } from "./wrong_destinations.ts";
 
 /** Long enough for any case, short for one that hangs on a wrong destination. */

@@ -1,4 +1,4 @@
-import type { Flaw } from "./memory_destination.ts";
+import type { Flaw } from "../support/memory_destination.ts";
 
 /** For each flaw, the cases that are there to find it. A flaw may fail others too, since promises lean on each other. */
 export const WRONG: Readonly<Record<Flaw, readonly string[]>> = {

@@ -13,9 +13,9 @@ import { type RunEvent, runIntervals } from "../../src/export/run_intervals.ts";
 import type { Interval } from "../../src/intervals/interval.ts";
 import type { Source } from "../../src/export/source.ts";
 import type { Read } from "../../src/models/model.ts";
-import { FIRST_LOAD, HOUR_ONE, REPLAYS, contentsOf, dependencies } from "../support/definitions.ts";
-import { recordingDestination } from "../support/recording_destination.ts";
-import { DEFINITION, type FakeSource, HOUR, fakeSource, hour } from "./fake_source.ts";
+import { FIRST_LOAD, HOUR_MS, HOUR_ONE, REPLAYS, TEXT_REPLAYS, dependencies, hour } from "../support/definitions.ts";
+import { type FakeSource, fakeSource } from "../support/fake_source.ts";
+import { memoryWarehouse } from "../support/memory_destination.ts";
 
 const signal = AbortSignal.timeout(60_000);
 
@@ -26,7 +26,7 @@ const receipt = (interval: { start: Date; end: Date }, rows: number, over: Parti
   rows,
   bytes: 1,
   files: 1,
-  fingerprint: fingerprint(DEFINITION, [
+  fingerprint: fingerprint(TEXT_REPLAYS, [
     { name: "id", type: "int64", nullable: false, privacy: "none", description: "" },
   ]),
   readAt: interval.end,
@@ -45,19 +45,19 @@ suite("the load of a batch", () => {
     fake: FakeSource,
     receipts: Receipt[],
     options: Partial<LoadOptions> = {},
-    definition = DEFINITION,
+    definition = TEXT_REPLAYS,
   ) => {
-    const destination = recordingDestination(contentsOf, receipts);
-    const loading = dependencies(fake.source, destination, stageRoot);
+    const warehouse = memoryWarehouse({ receipts });
+    const loading = dependencies(fake.source, warehouse.destination("replays"), stageRoot);
     const done = await loadBatch(definition, HOUR_ONE, { ...FIRST_LOAD, ...options }, loading, signal);
-    return { done, destination };
+    return { done, loaded: warehouse.loaded };
   };
 
   test("files are counted and in order; files without rows are none; nothing stays staged", async () => {
-    const { done, destination } = await load(fakeSource([2, 0, 1]), []);
+    const { done, loaded } = await load(fakeSource([2, 0, 1]), []);
     assert.equal(done.rows, 3);
     assert.deepEqual(
-      destination.loaded[0]?.files.map(({ index, rows }) => [index, rows]),
+      loaded[0]?.files.map(({ index, rows }) => [index, rows]),
       [
         [0, 2],
         [2, 1],
@@ -67,8 +67,8 @@ suite("the load of a batch", () => {
   });
 
   test("the batch's id depends on export and interval; attempts differ", async () => {
-    const first = (await load(fakeSource([1]), [])).destination.loaded[0]?.batch;
-    const second = (await load(fakeSource([2]), [])).destination.loaded[0]?.batch;
+    const first = (await load(fakeSource([1]), [])).loaded[0]?.batch;
+    const second = (await load(fakeSource([2]), [])).loaded[0]?.batch;
     assert.equal(first?.id, "replays/20261001T000000Z_20261001T010000Z");
     assert.equal(second?.id, first?.id);
     assert.notEqual(second?.attempt, first?.attempt);
@@ -81,7 +81,7 @@ suite("the load of a batch", () => {
   });
 
   suite("carries along", () => {
-    const sweep = { schedule: REPLAYS.schedule, afterMs: 24 * HOUR };
+    const sweep = { schedule: REPLAYS.schedule, afterMs: 24 * HOUR_MS };
     const swept = (interval: Interval) => ({
       interval,
       committedAt: new Date(interval.end.getTime() + sweep.afterMs),
@@ -92,7 +92,7 @@ suite("the load of a batch", () => {
       await load(fake, [], { covered }, definition);
       return fake.reads.at(-1) ?? assert.fail("nothing was read");
     };
-    const SWEEPING = { ...DEFINITION, sweep };
+    const SWEEPING = { ...TEXT_REPLAYS, sweep };
 
     test("nothing in a first reading", async () => {
       assert.equal((await lastRead([early(hour(1, 2))], SWEEPING)).alsoChangedSince, undefined);
@@ -108,7 +108,7 @@ suite("the load of a batch", () => {
     test("everything that moved, where nothing is ever swept", async () => {
       const covered = [early(hour(0, 1)), swept(hour(1, 2))];
       assert.deepEqual(
-        (await lastRead(covered, { ...DEFINITION, sweep: undefined })).alsoChangedSince,
+        (await lastRead(covered, { ...TEXT_REPLAYS, sweep: undefined })).alsoChangedSince,
         hour(1, 2).start,
       );
     });
@@ -118,7 +118,7 @@ suite("the load of a batch", () => {
         const fake = fakeSource([1]);
         const ledger = [receipt(hour(1, 2), 1, { committedAt: swept(hour(1, 2)).committedAt })];
         const asked: Interval[] = [];
-        const destination = Object.assign(recordingDestination(contentsOf, ledger), {
+        const destination = Object.assign(memoryWarehouse({ receipts: ledger }).destination("replays"), {
           hasUncommittedFiles: async (of: Interval) => {
             asked.push(of);
             return there;
@@ -133,10 +133,10 @@ suite("the load of a batch", () => {
 
   test("the lookback bounds a reading in time; a late one is a sweep, without it", async () => {
     const fake = fakeSource([1]);
-    const sweep = { schedule: REPLAYS.schedule, afterMs: 24 * HOUR };
-    await load(fake, [], {}, { ...DEFINITION, sweep });
+    const sweep = { schedule: REPLAYS.schedule, afterMs: 24 * HOUR_MS };
+    await load(fake, [], {}, { ...TEXT_REPLAYS, sweep });
     assert.deepEqual(fake.reads.at(-1)?.pruneBefore, new Date(HOUR_ONE.start.getTime() - REPLAYS.lookbackMs));
-    await load(fake, [], {}, { ...DEFINITION, sweep: { ...sweep, afterMs: HOUR } });
+    await load(fake, [], {}, { ...TEXT_REPLAYS, sweep: { ...sweep, afterMs: HOUR_MS } });
     assert.equal(fake.reads.at(-1)?.pruneBefore, undefined);
   });
 
@@ -175,7 +175,7 @@ suite("the load of a batch", () => {
       fake.failAt.set(2, new ReplayportError("the line broke", { code: "stage.broken", remedy: "retry" }));
       const progress: Progress[] = [];
       const events: RunEvent[] = [];
-      const destination = recordingDestination(contentsOf);
+      const destination = memoryWarehouse().destination("replays");
       const deps = {
         ...dependencies(fake.source, destination, stageRoot),
         onProgress: (one: Progress) => void progress.push(one),
@@ -186,14 +186,14 @@ suite("the load of a batch", () => {
         events.push(event);
         if (event.kind === "retrying") fake.files = [1];
       };
-      const { receipts, failures } = await runIntervals(DEFINITION, [HOUR_ONE], options, deps, onEvent, signal);
+      const { receipts, failures } = await runIntervals(TEXT_REPLAYS, [HOUR_ONE], options, deps, onEvent, signal);
       assert.equal(receipts.length, 0);
       assert.match(String(failures[0]?.error), /now has 1 sessions .* had 2/);
     });
   });
 
   test("a destination that receipts other rows than were staged is found out", async () => {
-    const destination = recordingDestination(contentsOf);
+    const destination = memoryWarehouse().destination("replays");
     const lying = {
       ...destination,
       load: async (batch: Parameters<typeof destination.load>[0], stop: AbortSignal) => ({
@@ -202,7 +202,7 @@ suite("the load of a batch", () => {
       }),
     };
     await assert.rejects(
-      loadBatch(DEFINITION, HOUR_ONE, FIRST_LOAD, dependencies(fakeSource([1]).source, lying, stageRoot), signal),
+      loadBatch(TEXT_REPLAYS, HOUR_ONE, FIRST_LOAD, dependencies(fakeSource([1]).source, lying, stageRoot), signal),
       /1 rows were staged, the destination's receipt says 7/,
     );
   });
@@ -224,7 +224,7 @@ suite("the load of a batch", () => {
         throw new Error("unreachable");
       },
     };
-    const destination = recordingDestination(contentsOf);
+    const destination = memoryWarehouse().destination("replays");
     const refusing = {
       ...destination,
       load: async (batch: Parameters<typeof destination.load>[0]): Promise<Receipt> => {
@@ -236,7 +236,7 @@ suite("the load of a batch", () => {
       },
     };
     await assert.rejects(
-      loadBatch(DEFINITION, HOUR_ONE, FIRST_LOAD, dependencies(source, refusing, stageRoot), signal),
+      loadBatch(TEXT_REPLAYS, HOUR_ONE, FIRST_LOAD, dependencies(source, refusing, stageRoot), signal),
       /no room/,
     );
     assert.ok(ended);

@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { ReplayportError } from "../../src/errors.ts";
 import { type RunEvent, runIntervals } from "../../src/export/run_intervals.ts";
-import { contentsOf, dependencies } from "../support/definitions.ts";
-import { recordingDestination } from "../support/recording_destination.ts";
-import { DEFINITION, type FakeSource, fakeSource, hour } from "./fake_source.ts";
+import { TEXT_REPLAYS, dependencies, hour } from "../support/definitions.ts";
+import { type FakeSource, fakeSource } from "../support/fake_source.ts";
+import { memoryWarehouse } from "../support/memory_destination.ts";
 
 const signal = AbortSignal.timeout(60_000);
 
@@ -31,16 +31,16 @@ suite("the runs of an export", () => {
     stop = signal,
     events: RunEvent[] = [],
   ) => {
-    const destination = recordingDestination(contentsOf);
+    const warehouse = memoryWarehouse();
     const result = await runIntervals(
-      DEFINITION,
+      TEXT_REPLAYS,
       intervals,
       options,
-      dependencies(fake.source, destination, stageRoot),
+      dependencies(fake.source, warehouse.destination("replays"), stageRoot),
       (event) => void events.push(event),
       stop,
     );
-    return { ...result, events, destination };
+    return { ...result, events };
   };
   const retry = (extra: object = {}) => new ReplayportError("busy", { code: "source.busy", remedy: "retry", ...extra });
   const giveUp = (code: string) => new ReplayportError("no", { code, remedy: "give-up" });
@@ -85,10 +85,10 @@ suite("the runs of an export", () => {
     };
     const events: RunEvent[] = [];
     const { receipts } = await runIntervals(
-      { ...DEFINITION, attemptMs: 20 },
+      { ...TEXT_REPLAYS, attemptMs: 20 },
       [hour(0, 1)],
       options,
-      dependencies(fake.source, recordingDestination(contentsOf), stageRoot),
+      dependencies(fake.source, memoryWarehouse().destination("replays"), stageRoot),
       (event) => void events.push(event),
       signal,
     );

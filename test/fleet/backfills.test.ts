@@ -33,7 +33,7 @@ suite("a backfill", () => {
   test("loads its range, oldest first, with its progress, without a scheduler", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
-    world.source.sessions = 2;
+    world.source.files = [2];
     const { fleet } = await world.open([exportOf("replays", LATER)]);
     const started = await fleet.startBackfill(request(), never);
     assert.deepEqual(

@@ -8,9 +8,9 @@ import { runIntervals } from "../../src/export/run_intervals.ts";
 import type { FleetEvent } from "../../src/fleet/fleet.ts";
 import { type FailureDependencies, handleFailure } from "../../src/fleet/worker/failure.ts";
 import { BATCH_RETRY } from "../../src/retry.ts";
-import { fakeSource, hour, DEFINITION } from "../export/fake_source.ts";
-import { contentsOf, dependencies } from "../support/definitions.ts";
-import { recordingDestination } from "../support/recording_destination.ts";
+import { TEXT_REPLAYS, dependencies, hour } from "../support/definitions.ts";
+import { fakeSource } from "../support/fake_source.ts";
+import { memoryWarehouse } from "../support/memory_destination.ts";
 import { down } from "./fakes.ts";
 import { NOON, SETTINGS, never } from "./fleet_fixture.ts";
 
@@ -47,10 +47,10 @@ async function delaysOfRun(t: TestContext, errors: readonly Error[]): Promise<nu
   const delays: number[] = [];
   const options = { covered: [], replace: false, allowFewer: false, concurrency: 1, retry: BATCH_RETRY };
   await runIntervals(
-    DEFINITION,
+    TEXT_REPLAYS,
     [hour(0, 1)],
     options,
-    dependencies(source.source, recordingDestination(contentsOf), stageRoot),
+    dependencies(source.source, memoryWarehouse().destination("replays"), stageRoot),
     (event) => {
       if (event.kind === "retrying") delays.push(event.delayMs);
     },

@@ -22,8 +22,9 @@ import { connect, leave } from "../../src/fleet/redis/client.ts";
 import { Scheduler } from "../../src/fleet/scheduler/scheduler.ts";
 import { FleetState } from "../../src/fleet/redis/state.ts";
 import { REPLAYS } from "../support/definitions.ts";
+import { type FakeSource, fakeSource } from "../support/fake_source.ts";
+import { type MemoryWarehouse, memoryWarehouse } from "../support/memory_destination.ts";
 import { type RedisServer, redisServer } from "../support/redis.ts";
-import { type FakeSource, Ledger, sourceOf } from "./fakes.ts";
 
 export const HOUR_MS = 3_600_000;
 export const NOON = new Date("2026-10-01T12:00:00Z");
@@ -50,7 +51,7 @@ export function exportOf(name: string, rest: Partial<ExportDefinition> = {}): Ex
 export interface World extends AsyncDisposable {
   readonly server: RedisServer;
   readonly prefix: string;
-  readonly ledger: Ledger;
+  readonly ledger: MemoryWarehouse;
   readonly source: FakeSource;
   readonly clock: { now: Date };
   /** Errors that were logged beside the batches. */
@@ -93,9 +94,9 @@ export async function openWorld(t: TestContext, own?: RedisServer): Promise<Worl
   const prefix = server.prefix();
   const clock = { now: NOON };
   const now = (): Date => clock.now;
-  const ledger = new Ledger(now);
-  const fake: FakeSource = { sessions: 0, beforeCount: async () => undefined };
-  const source = sourceOf(fake);
+  const ledger = memoryWarehouse({ now });
+  const fake = fakeSource();
+  const { source } = fake;
   const stageRoot = await mkdtemp(join(tmpdir(), "replayport-fleet-"));
   const closing: (() => Promise<void>)[] = [];
   const redis = { ...server.address, prefix };

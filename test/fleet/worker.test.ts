@@ -10,7 +10,7 @@ suite("a run", () => {
   test("tells each step, in order, and leaves no job behind", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
-    world.source.sessions = 3;
+    world.source.files = [3];
     const { fleet, events } = await world.open([exportOf("replays", ONE_HOUR)]);
     await using _scheduler = await fleet.startScheduler(never);
     const worker = await fleet.startWorker(1);
@@ -35,7 +35,7 @@ suite("a run", () => {
   test("shows how far it is while it runs, and is found by its export among others", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
-    world.source.sessions = 3;
+    world.source.files = [3];
     const { fleet } = await world.open([exportOf("others"), exportOf("replays", ONE_HOUR)]);
     const gate = new Gate();
     world.ledger.beforeCommit = async (batch) => {

@@ -148,12 +148,12 @@ suite("an attempt that fails", () => {
   test("finds fewer rows than one before it, and says so", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
-    world.source.sessions = 5;
+    world.source.files = [5];
     let commits = 0;
     world.ledger.beforeCommit = async () => {
       commits += 1;
       if (commits > 1) return;
-      world.source.sessions = 2;
+      world.source.files = [2];
       throw down();
     };
     world.source.beforeCount = async () => undefined;

@@ -1,6 +1,4 @@
 /** An export as the config would define it, and what a run of it needs. */
-import { readFile } from "node:fs/promises";
-import type { StagedFile } from "../../destinations/destination.ts";
 import type { ExportDefinition } from "../../src/export/definition.ts";
 import type { LoadDependencies, LoadOptions } from "../../src/export/load_batch.ts";
 import type { Source } from "../../src/export/source.ts";
@@ -8,6 +6,8 @@ import { parseSchedule } from "../../src/intervals/schedule.ts";
 import type { Destination } from "../../destinations/destination.ts";
 
 export const NO_RULES = { include: [], exclude: [], hash: [], stripQuery: [] } as const;
+
+export const HOUR_MS = 3_600_000;
 
 export const REPLAYS: ExportDefinition = {
   name: "replays",
@@ -29,7 +29,16 @@ export const REPLAYS: ExportDefinition = {
 
 export const HOUR_ONE = { start: new Date("2026-10-01T00:00:00Z"), end: new Date("2026-10-01T01:00:00Z") };
 
+/** Hours after HOUR_ONE's start. */
+export const hour = (from: number, to: number) => ({
+  start: new Date(HOUR_ONE.start.getTime() + from * HOUR_MS),
+  end: new Date(HOUR_ONE.start.getTime() + to * HOUR_MS),
+});
+
 export const FIRST_LOAD: LoadOptions = { covered: [], replace: false, allowFewer: false, seenRows: 0 };
+
+/** A fake source can write it: JSON Lines, in files of two rows. */
+export const TEXT_REPLAYS: ExportDefinition = { ...REPLAYS, format: "jsonl", compression: "none", rowsPerFile: 2 };
 
 let attempts = 0;
 
@@ -46,5 +55,3 @@ export function dependencies(source: Source, destination: Destination, stageRoot
     onProgress: () => undefined,
   };
 }
-
-export const contentsOf = async (file: StagedFile): Promise<Buffer> => await readFile(file.path);

@@ -85,7 +85,7 @@ suite("over HTTP", () => {
     await using site = await open(t);
     if (!site) return;
     const { ask, fleet, world } = site;
-    world.source.sessions = 3;
+    world.source.files = [3];
     const begun = await ask("POST", "/api/backfills", { ...TEN, size: "schedule", createdBy: "jane" });
     assert.equal(begun.status, 201);
     const id = String(begun.json["id"]);

@@ -20,8 +20,8 @@ import type { Compression, ExportDefinition } from "../../../src/export/definiti
 import { fileExtension } from "../../../src/export/definition.ts";
 import { loadBatch } from "../../../src/export/load_batch.ts";
 import { type ClickHouseHarness, clickhouse, clickhouseSkip } from "../../support/clickhouse.ts";
-import { FIRST_LOAD, HOUR_ONE, REPLAYS, contentsOf, dependencies } from "../../support/definitions.ts";
-import { recordingDestination } from "../../support/recording_destination.ts";
+import { FIRST_LOAD, HOUR_ONE, REPLAYS, dependencies } from "../../support/definitions.ts";
+import { memoryWarehouse } from "../../support/memory_destination.ts";
 
 /** One row for each: ordinary values, the extremes, NULLs and empty lists. */
 const EVERY_TYPE = `
@@ -71,11 +71,11 @@ suite("golden files", { skip: clickhouseSkip }, () => {
       format,
       compression,
     };
-    const destination = recordingDestination(contentsOf);
-    const load = dependencies(server.replays.source, destination, folder);
+    const warehouse = memoryWarehouse();
+    const load = dependencies(server.replays.source, warehouse.destination("replays"), folder);
     await loadBatch(definition, HOUR_ONE, FIRST_LOAD, load, AbortSignal.timeout(60_000));
     const file = join(folder, `${compression}${fileExtension(format, compression)}`);
-    await writeFile(file, destination.loaded[0]?.contents[0] ?? "");
+    await writeFile(file, warehouse.loaded[0]?.contents[0] ?? "");
     return file;
   }
   const path = (format: FileFormat, compression: Compression): string => {

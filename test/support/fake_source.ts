@@ -1,31 +1,24 @@
-/** What the tests of the core read from: a source that is none, and an export of files of two rows. */
+/** A source without ClickHouse: it answers with as many rows as the test says, and proves nothing about a real one. */
 import { Readable } from "node:stream";
-import type { ExportDefinition } from "../../src/export/definition.ts";
 import type { Source } from "../../src/export/source.ts";
 import type { Model, Read } from "../../src/models/model.ts";
-import { HOUR_ONE, REPLAYS } from "../support/definitions.ts";
-
-export const DEFINITION: ExportDefinition = { ...REPLAYS, format: "jsonl", compression: "none", rowsPerFile: 2 };
-export const HOUR = 3_600_000;
-/** Hours after the start of HOUR_ONE. */
-export const hour = (from: number, to: number) => ({
-  start: new Date(HOUR_ONE.start.getTime() + from * HOUR),
-  end: new Date(HOUR_ONE.start.getTime() + to * HOUR),
-});
 
 export interface FakeSource {
   readonly source: { -readonly [Member in keyof Source]: Source[Member] };
+  /** What was counted, in order. */
   readonly reads: Omit<Read, "part">[];
-  /** Rows of each file. */
+  /** Rows in each file of every interval. */
   files: number[];
+  /** Sessions that moved to a later interval. */
   moved: number;
   /** Thrown by the nth extraction from now on. */
-  failAt: Map<number, unknown>;
+  readonly failAt: Map<number, unknown>;
+  /** Awaited before anything is counted; may reject. */
+  beforeCount: (exportName: string) => Promise<void>;
 }
 
-/** Answers with as many rows as it is told; proves nothing of ClickHouse. */
-export function fakeSource(files: number[]): FakeSource {
-  const reads: Omit<Read, "part">[] = [];
+export function fakeSource(files: number[] = []): FakeSource {
+  const reads: FakeSource["reads"] = [];
   let extracted = 0;
   const model: Model = {
     name: "fake",
@@ -40,15 +33,25 @@ export function fakeSource(files: number[]): FakeSource {
     countPerHour: () => undefined,
     countMovedSince: () => ({ sql: "moved", parameters: {} }),
   };
+  /** Enough for all files, where a file takes two rows or more; a file may have fewer rows than were counted for it. */
+  const counted = (): number =>
+    Math.max(
+      fake.files.length * 2,
+      fake.files.reduce((sum, rows) => sum + rows, 0),
+    );
   const fake: FakeSource = {
     reads,
     files,
     moved: 0,
     failAt: new Map(),
+    beforeCount: async () => undefined,
     source: {
       info: async () => ({ name: "fake", version: "1" }),
       model: async () => model,
-      numbers: async ({ sql }) => [{ sessions: sql === "moved" ? fake.moved : fake.files.length * 2 }],
+      numbers: async ({ sql }, purpose) => {
+        await fake.beforeCount(purpose.export);
+        return [{ sessions: sql === "moved" ? fake.moved : counted() }];
+      },
       texts: async () => [],
       extract: async ({ parameters }) => {
         extracted += 1;
