@@ -7,7 +7,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Coverage, Destination, Receipt } from "../../destinations/destination.ts";
-import { newAttempt } from "../../src/cli/context.ts";
+import { newAttempt } from "../../src/export/attempt.ts";
 import { resolveFleet } from "../../src/config/fleet.ts";
 import { parseRedisUrl } from "../../src/config/values/redis_url.ts";
 import type { ExportDefinition } from "../../src/export/definition.ts";

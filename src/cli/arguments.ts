@@ -1,32 +1,31 @@
-/** Options that several commands take apart in the same way. */
+/** Options that several commands parse in the same way. */
 import { InvalidArgumentError } from "commander";
 import { parseTime } from "../config/values/times.ts";
-import { ReplayportError } from "../errors.ts";
+import { giveUp, ReplayportError } from "../errors.ts";
 
 export function wholeNumber(text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError("It takes a whole number from 1 on.");
+  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError("It takes a whole number, 1 or more.");
   return value;
 }
 
 export function portNumber(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 0 || value > 65_535)
-    throw new InvalidArgumentError("It takes a port, 0 to 65535.");
+    throw new InvalidArgumentError("It takes a port: 0 to 65535.");
   return value;
 }
 
-/** A date (midnight in the time zone) or a time with its zone. */
-export function moment(text: string, timezone: string, option: string): Date {
+/** A date (midnight in `timezone`) or a time with its own zone. */
+export function parseTimeOption(text: string, timezone: string, option: string): Date {
   const parsed = parseTime(text, timezone);
   if ("value" in parsed && parsed.value.at.getTime() % 1000 === 0) return parsed.value.at;
-  throw new ReplayportError(`${option} is not a time: "${text}"`, {
-    code: "usage.time",
-    remedy: "give-up",
-    hint: "Write a date such as 2026-10-01, or a time with its zone such as 2026-10-01T13:00:00Z.",
-  });
+  throw new ReplayportError(
+    `${option} is not a time: "${text}"`,
+    giveUp("cli.time", "Write a date such as 2026-10-01, or a time with its zone such as 2026-10-01T13:00:00Z."),
+  );
 }
 
-export function wrongUse(message: string, hint: string): ReplayportError {
-  return new ReplayportError(message, { code: "usage.options", remedy: "give-up", hint });
+export function usageError(message: string, hint: string): ReplayportError {
+  return new ReplayportError(message, giveUp("cli.options", hint));
 }

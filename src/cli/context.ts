@@ -1,11 +1,11 @@
-/** The composition root of the commands: config, log, source and destinations, opened when they are first asked for. */
-import { randomInt } from "node:crypto";
+/** The composition root of the commands: config, log, source and destinations, each opened on first use. */
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Destination } from "../../destinations/destination.ts";
 import { type OpenDestination, loadDestinations } from "../../destinations/registry.ts";
 import { type Config, loadConfig } from "../config/load.ts";
-import { ReplayportError } from "../errors.ts";
+import { giveUp, ReplayportError } from "../errors.ts";
+import { newAttempt } from "../export/attempt.ts";
 import type { ExportDefinition } from "../export/definition.ts";
 import type { LoadDependencies } from "../export/load_batch.ts";
 import type { Source } from "../export/source.ts";
@@ -13,11 +13,6 @@ import { openSource } from "../clickhouse/open_source.ts";
 import { VERSION } from "../version.ts";
 import type { CliEnvironment, GlobalOptions } from "./environment.ts";
 import { type Logger, createLogger } from "./log.ts";
-
-/** 12 characters of [0-9a-z]: 62 bits, so that two attempts never share a name. */
-export function newAttempt(): string {
-  return Array.from({ length: 12 }, () => randomInt(36).toString(36)).join("");
-}
 
 export function loggerFor(cli: CliEnvironment, options: GlobalOptions): Logger {
   const level = options.quiet === true ? "error" : options.verbose === true ? "debug" : "info";
@@ -58,11 +53,11 @@ export class Context implements AsyncDisposable {
     if (name === undefined) return this.config.exports;
     const found = this.config.exports.filter((one) => one.name === name);
     if (found.length > 0) return found;
-    throw new ReplayportError(`${this.config.file} has no export "${name}"`, {
-      code: "usage.no_export",
-      remedy: "give-up",
-      hint: `It has: ${this.config.exports.map((one) => one.name).join(", ")}.`,
-    });
+    const names = this.config.exports.map((one) => one.name).join(", ");
+    throw new ReplayportError(
+      `${this.config.file} has no export "${name}"`,
+      giveUp("cli.no_export", `It has: ${names}.`),
+    );
   }
 
   async source(): Promise<Source> {
@@ -71,7 +66,7 @@ export class Context implements AsyncDisposable {
       return source;
     });
     this.#source.catch(() => {
-      // A worker asks again with its next batch.
+      // A worker tries again with its next batch.
       this.#source = undefined;
     });
     return await this.#source;
@@ -81,7 +76,7 @@ export class Context implements AsyncDisposable {
     const known = this.#destinations.get(definition.name);
     if (known) return known;
     const options = this.config.destinations[definition.destination];
-    if (!options) throw new Error(`the config let pass a destination that it does not have: ${definition.destination}`);
+    if (!options) throw new Error(`the config accepted an unknown destination: ${definition.destination}`);
     const opened = this.#openDestination(
       options,
       { export: definition.name, path: definition.path },

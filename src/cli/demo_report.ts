@@ -1,9 +1,9 @@
-/** Tells the demo to people: 80 columns, colours on a terminal only. */
+/** Prints the demo for people: 80 columns, colours on a terminal only. */
 import { styleText } from "node:util";
 import { Presets, SingleBar } from "cli-progress";
 import { bar, fit, sparkline } from "../demo/charts.ts";
 import { COMPARED_COLUMNS, type Proof, holds } from "../demo/proof.ts";
-import type { Answers, Day, Page, Worth } from "../demo/questions.ts";
+import type { SampleResults, Day, Page, ReplayToWatch } from "../demo/sample_queries.ts";
 import type { Exported } from "../demo/story.ts";
 import type { CliEnvironment } from "./environment.ts";
 import { bytes, count, plural, printLine } from "./output.ts";
@@ -28,7 +28,7 @@ export class DemoReport {
     this.line(this.#style("bold", text));
   }
 
-  /** Begins a step; its time comes with the first line of `done`. */
+  /** Begins a step. The function it returns prints how the step ended, with the time it took. */
   step(text: string): (line: string) => void {
     const began = performance.now();
     this.#step += 1;
@@ -66,7 +66,7 @@ export class DemoReport {
     return `exported: ${plural(batches - sweeps, "hour")}${again}, ${plural(rows, "row")}, ${bytes(size)}`;
   }
 
-  answers({ days, pages, worth }: Answers): void {
+  answers({ days, pages, worth }: SampleResults): void {
     this.#days(days);
     this.#pages(pages);
     this.#worth(worth);
@@ -93,7 +93,7 @@ export class DemoReport {
     }
   }
 
-  #worth(worth: readonly Worth[]): void {
+  #worth(worth: readonly ReplayToWatch[]): void {
     this.#question("The 10 replays most worth watching", "link: replay_url");
     this.line(this.#style("dim", `   score  min  err  ${fit("entry page", 16)} session`));
     for (const { session, page, minutes, errors, score } of worth) {

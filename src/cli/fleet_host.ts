@@ -1,6 +1,6 @@
-/** Opens the fleet for a command: the config's Redis, with what the context knows of source and destinations. */
+/** Opens the fleet for a command: the config's Redis, and the context's source and destinations. */
 import { readFile } from "node:fs/promises";
-import { ReplayportError } from "../errors.ts";
+import { giveUp, ReplayportError } from "../errors.ts";
 import type { Backfill, FleetEvent } from "../fleet/fleet.ts";
 import type { OpenFleet } from "../fleet/redis_fleet.ts";
 import type { RedisOptionsOfFleet } from "../fleet/redis/client.ts";
@@ -8,7 +8,7 @@ import { VERSION } from "../version.ts";
 import { Context } from "./context.ts";
 import type { CliEnvironment, GlobalOptions } from "./environment.ts";
 import { type Logger, errorFields } from "./log.ts";
-import { bytes, count, plural, span, time } from "./output.ts";
+import { bytes, count, plural, formatDuration, time } from "./output.ts";
 import { planFor } from "./plan_backfill.ts";
 
 export interface FleetHost extends AsyncDisposable {
@@ -16,25 +16,22 @@ export interface FleetHost extends AsyncDisposable {
   readonly fleet: OpenFleet;
 }
 
-/** What runs beside scheduler and worker in their process, such as the HTTP side. Disposed of last. */
+/** Something else that runs in the process of scheduler or worker, such as the HTTP server. Disposed of last. */
 export type FleetPart = (host: FleetHost) => Promise<AsyncDisposable>;
 
 async function redisOf(context: Context): Promise<RedisOptionsOfFleet> {
   const { redis, file } = context.config;
   if (!redis) {
-    throw new ReplayportError(`${file} names no Redis`, {
-      code: "config.no_redis",
-      remedy: "give-up",
-      hint: 'Write redis: { url: "${REDIS_URL}" } into it. Without Redis there is: replayport run --due',
-    });
+    const hint = 'Add redis: { url: "${REDIS_URL}" } to it. Without Redis, use: replayport run --due';
+    throw new ReplayportError(`${file} names no Redis`, giveUp("config.no_redis", hint));
   }
   const { caFile, ...address } = redis;
   return { ...address, ...(caFile === undefined ? {} : { ca: await readFile(caFile, "utf8") }) };
 }
 
 /**
- * A signal that asks for a clean stop must not cut off what runs: so source and destinations do not hear of `cli.signal`,
- * the parts that wait do.
+ * A clean stop must not cut off running batches, so source and destinations don't get `cli.signal`; only the parts that wait
+ * do.
  */
 export async function openFleetHost(cli: CliEnvironment, options: GlobalOptions): Promise<FleetHost> {
   const context = await Context.open({ ...cli, signal: new AbortController().signal }, options);
@@ -77,7 +74,7 @@ export async function openFleetHost(cli: CliEnvironment, options: GlobalOptions)
   }
 }
 
-/** One line for each thing that happened: the edge at which the fleet's errors are logged. */
+/** Logs one line per event. The only place that logs the fleet's errors. */
 export function logEvent(log: Logger, event: FleetEvent): void {
   switch (event.kind) {
     case "tick":
@@ -151,11 +148,11 @@ export function backfillLine(one: Backfill, now: Date): string {
     state,
     `${count(done)} of ${plural(total, "interval")} done`,
     ...(running > 0 ? [`${count(running)} running`] : []),
-    ...(open > 0 ? [`${count(open)} to come`] : []),
+    ...(open > 0 ? [`${count(open)} remaining`] : []),
     ...(failed > 0 ? [`${count(failed)} failed`] : []),
     `${plural(rows, "row")}, ${bytes(one.bytes)}`,
-    ...(one.etaSeconds === undefined ? [] : [`${span(one.etaSeconds)} left`]),
-    `by ${one.createdBy}, ${span((now.getTime() - one.createdAt.getTime()) / 1000)} ago`,
+    ...(one.etaSeconds === undefined ? [] : [`${formatDuration(one.etaSeconds)} left`]),
+    `by ${one.createdBy}, ${formatDuration((now.getTime() - one.createdAt.getTime()) / 1000)} ago`,
   ];
   return `${id}  ${parts.join(" | ")}`;
 }

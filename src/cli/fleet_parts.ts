@@ -1,6 +1,6 @@
 /** What runs beside `scheduler`, `worker` and `serve` in their process: HTTP side, alerts and traces, as the config says. */
 import { traceTarget } from "../telemetry/endpoint.ts";
-import { wrongUse } from "./arguments.ts";
+import { usageError } from "./arguments.ts";
 import type { FleetHost, FleetPart } from "./fleet_host.ts";
 import { errorFields } from "./log.ts";
 
@@ -68,7 +68,7 @@ export function parseAddress(text: string): { readonly host?: string; readonly p
   const port = Number(groups?.["port"]);
   const host = groups?.["host"];
   if (!groups || !(port <= 65_535)) {
-    throw wrongUse(
+    throw usageError(
       `--http is not an address: "${text}"`,
       "Write a port, or host:port: 8080, 0.0.0.0:8080, [::1]:8080.",
     );

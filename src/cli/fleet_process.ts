@@ -1,6 +1,6 @@
 /** The processes that go on until they are told to stop: scheduler, worker, or both in one. */
 import { parseDuration } from "../config/values/units.ts";
-import { wrongUse } from "./arguments.ts";
+import { usageError } from "./arguments.ts";
 import type { CliEnvironment, GlobalOptions } from "./environment.ts";
 import { logEvent, openFleetHost, untilAborted } from "./fleet_host.ts";
 import { fleetParts, type PartOptions } from "./fleet_parts.ts";
@@ -23,7 +23,7 @@ const CONCURRENCY = 2;
 export function graceMs(text: string): number {
   const parsed = parseDuration(text);
   if ("value" in parsed) return parsed.value;
-  throw wrongUse(`--grace is not a duration: "${text}"`, parsed.fix);
+  throw usageError(`--grace is not a duration: "${text}"`, parsed.fix);
 }
 
 /**

@@ -6,7 +6,7 @@ import type { Interval } from "../intervals/interval.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit_codes.ts";
 import { errorFields } from "./log.ts";
-import { bytes, count, plural, printJson, printLine, span } from "./output.ts";
+import { bytes, count, plural, printJson, printLine, formatDuration } from "./output.ts";
 
 export interface LoadReport extends Disposable {
   readonly onEvent: (event: RunEvent) => void;
@@ -93,7 +93,7 @@ export interface ExportResult extends RunResult {
 }
 
 /** The end of `run` and `backfill`: the sum on stdout, and the exit code. @param nothing says that there was nothing to do */
-export function sumUp(context: Context, results: readonly ExportResult[], nothing: string, json: boolean): void {
+export function printSummary(context: Context, results: readonly ExportResult[], nothing: string, json: boolean): void {
   const { cli } = context;
   if (results.some(({ failures }) => failures.length > 0)) cli.setExitCode(EXIT.failed);
   if (json) {
@@ -122,7 +122,7 @@ export function sumUp(context: Context, results: readonly ExportResult[], nothin
     const size = receipts.reduce((sum, receipt) => sum + receipt.bytes, 0);
     const failed = failures.length > 0 ? `, ${plural(failures.length, "interval")} failed` : "";
     const what = `${plural(receipts.length, "interval")} loaded, ${plural(rows, "row")}, ${bytes(size)}`;
-    printLine(cli.stdout, `${name}: ${what} in ${span(seconds)}${failed}`);
+    printLine(cli.stdout, `${name}: ${what} in ${formatDuration(seconds)}${failed}`);
   }
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The entry: the only place that ends the process, and the one edge at which an error is shown. */
+/** The entry point: the only place that ends the process or prints an error. */
 import { CommanderError } from "commander";
 import { ReplayportError } from "../errors.ts";
 import { EXIT } from "./exit_codes.ts";
@@ -9,7 +9,7 @@ import { createProgram } from "./program.ts";
 
 const redactor = new Redactor();
 const OLDEST_NODE = [22, 12] as const;
-const LET_GO_MS = 3_000;
+const EXIT_AFTER_MS = 3_000;
 
 function nodeIsTooOld(): boolean {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
@@ -34,36 +34,42 @@ async function main(): Promise<number> {
     await program.parseAsync(process.argv);
     return exitCode;
   } catch (error) {
-    return show(error);
+    return printError(error);
   }
 }
 
-function show(error: unknown): number {
+/** Whether the command line or the config is wrong, so that nothing was tried. */
+function isUsage(code: string): boolean {
+  return code.startsWith("config.") || code.startsWith("cli.") || code === "demo.folder_in_use";
+}
+
+/** @returns the exit code */
+function printError(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  const say = (text: string): unknown => process.stderr.write(`${redactor.apply(text)}\n`);
+  const print = (text: string): unknown => process.stderr.write(`${redactor.apply(text)}\n`);
   if (error instanceof Interrupted) {
-    say(`${error.message}; what was not loaded is due again`);
+    print(`${error.message}; anything not loaded is still due`);
     return error.exitCode;
   }
   if (error instanceof ReplayportError) {
-    say(`error: ${error.message}`);
-    if (error.hint !== undefined) say(`  what to do: ${error.hint}`);
-    return error.code.startsWith("config.") || error.code.startsWith("usage.") ? EXIT.usage : EXIT.failed;
+    print(`error: ${error.message}`);
+    if (error.hint !== undefined) print(`  what to do: ${error.hint}`);
+    return isUsage(error.code) ? EXIT.usage : EXIT.failed;
   }
-  say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  print(error instanceof Error ? (error.stack ?? error.message) : String(error));
   return EXIT.failed;
 }
 
-/** What still holds the process at its end, such as a load that does not heed its abort, is not waited for. */
-function leaveSoon(): void {
+/** Doesn't wait for anything that still keeps the process alive, such as a load that ignores its abort. */
+function exitSoon(): void {
   setTimeout(() => {
-    // A slow reader gets all that was written.
-    if (process.stdout.writableLength > 0 || process.stderr.writableLength > 0) leaveSoon();
+    // Let a slow reader get everything that was written.
+    if (process.stdout.writableLength > 0 || process.stderr.writableLength > 0) exitSoon();
     else process.exit();
-  }, LET_GO_MS).unref();
+  }, EXIT_AFTER_MS).unref();
 }
 
-// A reader that goes away (`replayport sql | head`) is no error.
+// A reader that closes the pipe (`replayport sql | head`) is not an error.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit(EXIT.ok);
   throw error;
@@ -75,5 +81,5 @@ if (nodeIsTooOld()) {
   process.exitCode = EXIT.usage;
 } else {
   process.exitCode = await main();
-  leaveSoon();
+  exitSoon();
 }

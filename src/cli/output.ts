@@ -53,7 +53,7 @@ export function time(value: Date): string {
 }
 
 /** `3 d 4 h`, `12 min`, `4.2 s` */
-export function span(seconds: number): string {
+export function formatDuration(seconds: number): string {
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
   const minutes = Math.floor(seconds / 60);
   if (minutes < 120) return `${minutes} min`;

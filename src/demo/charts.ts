@@ -1,9 +1,9 @@
-/** Bars for a terminal of 80 columns. Plain text: the caller may colour a line. */
+/** Bars for a terminal. Plain text: the caller may colour a line. */
 
 const EIGHTHS = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 const HEIGHTS = "▁▂▃▄▅▆▇█";
 
-/** A bar of so many columns for `value`, where `most` fills all of them. Never empty for what is more than nothing. */
+/** A bar for `value`, where `most` fills all `columns`. Never empty for a value above 0. */
 export function bar(value: number, most: number, columns: number): string {
   if (value <= 0 || most <= 0) return "";
   const eighths = Math.max(1, Math.round((Math.min(value, most) / most) * columns * 8));
@@ -18,7 +18,7 @@ export function sparkline(values: readonly number[]): string {
     .join("");
 }
 
-/** Cut with an ellipsis where it is longer, filled with blanks where it is shorter. */
+/** Cuts longer text with an ellipsis, pads shorter text with blanks. */
 export function fit(text: string, columns: number): string {
   return text.length > columns ? `${text.slice(0, columns - 1)}…` : text.padEnd(columns);
 }

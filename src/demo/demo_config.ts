@@ -6,7 +6,7 @@ export const DEMO_DATABASE = "posthog";
 export const DEMO_EXPORT = "replays";
 export const DEMO_POSTHOG = "https://eu.posthog.com";
 
-/** The config that the demo runs by, left in its folder so that every other command can be tried on what it made. */
+/** The demo's config. It stays in the folder, so that you can try every other command on the demo's lake. */
 export function demoConfig(folder: DemoFolder, start: Date): string {
   return `# Written by \`replayport demo\`. Try: replayport --config ${basename(folder.path)}/schedules.yaml status
 posthog_url: ${DEMO_POSTHOG}

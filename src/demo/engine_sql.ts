@@ -1,5 +1,5 @@
-/** SQL over ClickHouse's HTTP interface, for what a source does not do: making tables, and asking as a BI tool would. */
-import { ReplayportError, messageOf } from "../errors.ts";
+/** SQL over ClickHouse's HTTP interface, for what a source can't do: create tables, and query like a BI tool. */
+import { giveUp, messageOf, ReplayportError } from "../errors.ts";
 
 export interface EngineSql {
   run(statement: string, signal: AbortSignal): Promise<void>;
@@ -21,10 +21,10 @@ export function engineSql(url: string, { username, password }: Credentials = ANY
       response = await fetch(address, { method: "POST", headers, body, signal });
     } catch (cause) {
       signal.throwIfAborted();
-      throw failed(`the engine does not answer: ${messageOf(cause)}`, cause);
+      throw failed(`ClickHouse does not answer: ${messageOf(cause)}`, cause);
     }
     const text = await response.text();
-    if (!response.ok) throw failed(`the engine answered: ${text.trim().slice(0, 1000)}`);
+    if (!response.ok) throw failed(`ClickHouse answered: ${text.trim().slice(0, 1000)}`);
     return text;
   };
   return {
@@ -43,9 +43,7 @@ const ANYBODY: Credentials = { username: "default", password: "" };
 
 function failed(message: string, cause?: unknown): ReplayportError {
   return new ReplayportError(message, {
-    code: "demo.engine",
-    remedy: "give-up",
-    hint: "Remove the demo's folder and run it again; report the message if it stays.",
+    ...giveUp("demo.engine", "Delete the demo's folder and run it again. If the error stays, please report it."),
     cause,
   });
 }

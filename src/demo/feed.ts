@@ -1,9 +1,9 @@
 /**
- * Sessions that keep arriving in a ClickHouse server, for people who look at a fleet at work. Each day's rows are made ahead
- * in a table of their own, with the moment at which each can be seen, and move to PostHog's table when that has come: some
- * hours late, tags and deletions a day later, as the demo has them.
+ * Sessions that keep arriving in a ClickHouse server, to watch a fleet at work. Each day's rows are made in advance in a
+ * second table, with the time at which each becomes visible, and move to PostHog's table at that time: some of them hours
+ * late, tags and deletions a day later, as in the demo.
  */
-import { ReplayportError } from "../errors.ts";
+import { giveUp, ReplayportError } from "../errors.ts";
 import { identifier, secondParameter } from "../models/sql.ts";
 import type { EngineSql } from "./engine_sql.ts";
 import { KEEP_PARTIAL_ROWS, insertArrivals } from "./generate.ts";
@@ -18,16 +18,16 @@ export interface FeedPlan {
 }
 
 export interface Feed {
-  /** Lets arrive what can be seen by then. @returns how many rows */
+  /** Inserts the rows that are visible by then. @returns how many */
   arrive(now: Date, signal: AbortSignal): Promise<number>;
 }
 
 const DAY_MS = 86_400_000;
-/** On the table itself: nothing is ever written to one that somebody else has made. */
+/** The comment on the table: feed never writes to a table without it. */
 const MARK = "made by replayport feed";
 const NAMES = REPLAY_COLUMNS.map(([name]) => name).join(", ");
 
-/** @throws ReplayportError `demo.not_ours` where there is a table that this did not make */
+/** @throws ReplayportError `demo.foreign_table` if the table exists and feed didn't create it */
 export async function openFeed(sql: EngineSql, plan: FeedPlan, signal: AbortSignal): Promise<Feed> {
   const { database, historyDays } = plan;
   const table = `${identifier(database)}.${identifier(plan.table)}`;
@@ -82,11 +82,13 @@ async function makeTables(
     signal,
   );
   if (found && found.comment !== MARK) {
-    throw new ReplayportError(`${database}.${table} is there already, and was not made by this command`, {
-      code: "demo.not_ours",
-      remedy: "give-up",
-      hint: "It makes sessions up, so it writes to a table of its own only. Name another database in source.clickhouse.",
-    });
+    throw new ReplayportError(
+      `${database}.${table} already exists, and feed didn't create it`,
+      giveUp(
+        "demo.foreign_table",
+        "feed invents sessions, so it only writes to a table that it created. Name another database in source.clickhouse.",
+      ),
+    );
   }
   if (!found) {
     const [makeDatabase = "", makeTable = ""] = createReplayTables(database, table);

@@ -1,7 +1,7 @@
-/** The folder of the demo: kept afterwards, so that people can look at it; made anew by the next demo, and by nothing else. */
+/** The demo's folder. It's kept afterwards for people to explore; only the next demo replaces it. */
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { ReplayportError } from "../errors.ts";
+import { giveUp, ReplayportError } from "../errors.ts";
 
 export interface DemoFolder {
   /** Absolute, as are the others. */
@@ -13,22 +13,21 @@ export interface DemoFolder {
 }
 
 const MARKER = ".replayport-demo";
-const EXPLANATION = "Made by `replayport demo`, which replaces this folder when it runs again. It may be removed.\n";
+const EXPLANATION = "Made by `replayport demo`, which replaces this folder when it runs again. You can delete it.\n";
 
 /**
- * Makes the folder, or makes sure that an earlier demo made it. Removes nothing yet.
- * @throws ReplayportError `usage.demo_folder` where it holds something else
+ * Creates the folder, or checks that an earlier demo made it. Deletes nothing yet.
+ * @throws ReplayportError `demo.folder_in_use` if it holds anything else
  */
 export async function claimFolder(path: string): Promise<DemoFolder> {
   const root = resolve(path);
   await mkdir(root, { recursive: true });
   const names = await readdir(root);
   if (names.length > 0 && !names.includes(MARKER)) {
-    throw new ReplayportError(`${root} holds files that no demo made`, {
-      code: "usage.demo_folder",
-      remedy: "give-up",
-      hint: "Name an empty or a new folder with --dir.",
-    });
+    throw new ReplayportError(
+      `${root} holds files that the demo didn't make`,
+      giveUp("demo.folder_in_use", "Choose a new or empty folder with --dir."),
+    );
   }
   await writeFile(join(root, MARKER), EXPLANATION);
   return {
@@ -40,7 +39,7 @@ export async function claimFolder(path: string): Promise<DemoFolder> {
   };
 }
 
-/** Removes the lake of an earlier demo. To be called once the engine holds its data directory: no other demo runs then. */
+/** Deletes an earlier demo's lake. Call it once the engine has locked its data directory: no other demo is running then. */
 export async function clearFolder(folder: DemoFolder): Promise<void> {
   for (const path of [folder.lake, folder.stage, folder.config]) await rm(path, { recursive: true, force: true });
 }

@@ -1,18 +1,18 @@
 /**
- * Sessions as PostHog's ingestion would have written them: each in one to six partial rows, and some with a row of tags
- * and a row of deletion that come a day later. Made inside ClickHouse from numbers() and a hash of seed and number, so
- * the same plan gives the same rows on every machine, and a million sessions take seconds.
+ * Sessions as PostHog's ingestion would write them: one to six partial rows each, and for some a row of tags and a row of
+ * deletion a day later. ClickHouse makes them from numbers() and a hash of seed and number, so the same plan gives the same
+ * rows on every machine, and a million sessions take seconds.
  */
 import { identifier } from "../models/sql.ts";
 import { startOfSession } from "./daily_rhythm.ts";
-import { REPLAY_COLUMNS, REPLAY_TABLE } from "./replay_table.ts";
+import { REPLAY_COLUMNS, REPLAY_TABLE, type ReplayColumn } from "./replay_table.ts";
 
 export interface SessionPlan {
   readonly sessions: number;
   /** Sessions begin in [from, until), most of them in the afternoon, UTC. */
   readonly from: Date;
   readonly until: Date;
-  /** Another seed gives other sessions. */
+  /** A different seed gives different sessions. */
   readonly seed: number;
   /** Default 1. */
   readonly team?: number;
@@ -44,13 +44,13 @@ const TAGS = [
 ];
 const FREE_TAGS = ["could not find the export", "card was declined twice", "reads the docs in full", "went in circles"];
 
-/** Rows that are no part of the recording: their numbers stand after those of all parts. */
+/** Rows that aren't part of the recording. Their numbers are higher than those of all parts. */
 const TAG_ROW = 100;
 const DELETION_ROW = 101;
 
 const texts = (list: readonly string[]): string => `[${list.map((value) => `'${value}'`).join(", ")}]`;
 
-/** In [0, 1), from a hash of seed and number: `salt` tells one use of it from the others. */
+/** In [0, 1), from a hash of seed and number: `salt` keeps its uses independent. */
 const random =
   (plan: SessionPlan) =>
   (salt: string): string =>
@@ -59,7 +59,7 @@ const random =
 /** 16 digits. */
 const hex = (number: string): string => `leftPad(lower(hex(toUInt64(${number}))), 16, '0')`;
 
-/** One row for each session: when, how long, who, on what. Times are microseconds since the epoch. */
+/** One row per session: when, how long, who, on which device. Times are microseconds since the epoch. */
 function sessions(plan: SessionPlan, first: number, count: number): string {
   const u = random(plan);
   const normal = `(sqrt(-2 * log(${u("3")} + 1e-12)) * cos(2 * pi() * ${u("4")}))`;
@@ -87,7 +87,7 @@ function sessions(plan: SessionPlan, first: number, count: number): string {
   FROM numbers(${first}, ${count})`;
 }
 
-/** One row for each partial row: the session's, and what happened in this part of it. */
+/** One row per partial row: the session's columns, and what happened in this part of it. */
 function parts(plan: SessionPlan, first: number, count: number): string {
   const v = (salt: string): string => random(plan)(`part, ${salt}`);
   const errors = `[${PAGES.map(([, , rate]) => rate).join(", ")}]`;
@@ -118,7 +118,7 @@ const counted = (perSecond: number, by: string): string =>
   `if(recorded, toInt64(seconds * ${perSecond} * 2 * ${by}), 0)`;
 
 /** The value of each column, from the columns of parts(). */
-function values(plan: SessionPlan): Readonly<Record<string, string>> {
+function values(plan: SessionPlan): Readonly<Record<ReplayColumn, string>> {
   const paths = texts(PAGES.map(([path]) => path));
   const url = (page: string): string => `concat('https://shop.example.com', ${paths}[${page}])`;
   const campaign = "if(part = 0 AND r4 < 0.15, '?utm_source=newsletter', '')";
@@ -163,20 +163,20 @@ function values(plan: SessionPlan): Readonly<Record<string, string>> {
   };
 }
 
-/** When a reader of the table can see the row: nearly at once, but hours later for a few, whose replica lagged. */
+/** When a row becomes visible: nearly at once, but hours later for the few whose replica lagged. */
 const VISIBLE_AT = "addSeconds(_timestamp, if(late, 7200 + toInt64(64800 * r3), 1 + toInt64(5 * r4)))";
 
-/** So many sessions are made by one statement, which bounds its memory. */
+/** Bounds the memory of one statement. */
 const SESSIONS_PER_STATEMENT = 250_000;
 
 /** A SELECT of all columns of the table, in its order, and of `visible_at`, for sessions [first, first + count). */
 export function replayRows(plan: SessionPlan, first = 0, count = plan.sessions): string {
   const of = values(plan);
-  const items = REPLAY_COLUMNS.map(([name]) => `  ${of[name] ?? "NULL"} AS ${name}`);
+  const items = REPLAY_COLUMNS.map(([name]) => `  ${of[name]} AS ${name}`);
   return `SELECT\n${items.join(",\n")},\n  ${VISIBLE_AT} AS visible_at\nFROM (${parts(plan, first, count)})`;
 }
 
-/** Else the rows of a session that come with one INSERT would be one row before they reach the table. */
+/** Otherwise ClickHouse would merge the rows of a session within one INSERT. */
 export const KEEP_PARTIAL_ROWS = "SETTINGS optimize_on_insert = 0";
 
 function chunks(plan: SessionPlan): { first: number; count: number }[] {
@@ -187,7 +187,7 @@ function chunks(plan: SessionPlan): { first: number; count: number }[] {
   return made;
 }
 
-/** Statements, to be run one after the other, that put every partial row of the plan into the table. */
+/** Statements, to run in this order, that insert every partial row of the plan into the table. */
 export function insertSessions(plan: SessionPlan, database: string, table = REPLAY_TABLE): readonly string[] {
   const names = REPLAY_COLUMNS.map(([name]) => name).join(", ");
   return chunks(plan).map(
@@ -197,7 +197,7 @@ export function insertSessions(plan: SessionPlan, database: string, table = REPL
   );
 }
 
-/** The same for a table that has `visible_at` as its last column, from which a clock may let them arrive one by one. */
+/** The same for a table whose last column is `visible_at`, from which rows arrive as a clock advances. */
 export function insertArrivals(plan: SessionPlan, database: string, table: string): readonly string[] {
   return chunks(plan).map(
     ({ first, count }) => `INSERT INTO ${identifier(database)}.${identifier(table)}\n${replayRows(plan, first, count)}`,

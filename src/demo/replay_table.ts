@@ -1,5 +1,5 @@
 /**
- * PostHog's table of session replays, as a cluster has it: the demo, the bench and the tests read from it. Gathered from
+ * PostHog's table of session replays, as a cluster has it. The demo, the bench and the tests use it. Taken from
  * PostHog's public table definitions of October 2026.
  */
 import { identifier } from "../models/sql.ts";
@@ -9,7 +9,7 @@ const first = (type: string): string => `AggregateFunction(argMin, ${type}, ${TI
 const simple = (how: string, type: string): string => `SimpleAggregateFunction(${how}, ${type})`;
 
 /** Name and type of each column, in the table's order. */
-export const REPLAY_COLUMNS: readonly (readonly [name: string, type: string])[] = [
+export const REPLAY_COLUMNS = [
   ["session_id", "String"],
   ["team_id", "Int64"],
   ["distinct_id", "String"],
@@ -40,14 +40,16 @@ export const REPLAY_COLUMNS: readonly (readonly [name: string, type: string])[] 
   ["ai_tags_freeform", simple("groupUniqArrayArray", "Array(String)")],
   ["ai_highlighted", `${simple("max", "UInt8")} DEFAULT 0`],
   ["surfacing_score", simple("max", "Nullable(Float32)")],
-];
+] as const satisfies readonly (readonly [name: string, type: string])[];
+
+export type ReplayColumn = (typeof REPLAY_COLUMNS)[number][0];
 
 export const REPLAY_TABLE = "session_replay_events";
 
-/** The names and types of REPLAY_COLUMNS, as they stand in a CREATE TABLE. */
+/** REPLAY_COLUMNS as a CREATE TABLE lists them. */
 export const REPLAY_COLUMN_LIST = REPLAY_COLUMNS.map(([name, type]) => `  ${name} ${type}`).join(",\n");
 
-/** Statements, to be run one after the other, that make the database and its table of replays. */
+/** Statements, to run in this order, that create the database and its table of replays. */
 export function createReplayTables(database: string, table = REPLAY_TABLE): readonly string[] {
   return [
     `CREATE DATABASE IF NOT EXISTS ${identifier(database)}`,

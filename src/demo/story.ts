@@ -1,6 +1,6 @@
 /**
- * The demo's story: hours go by, rows arrive, what is due is exported. The clock is simulated, everything else is what
- * runs in earnest: what is due follows from the lake's receipts and the clock alone.
+ * The demo's story: hours pass, rows arrive, due intervals are exported. Only the clock is simulated. Everything else is the
+ * product: what is due follows from the lake's receipts and the clock.
  */
 import type { Destination, Receipt } from "../../destinations/destination.ts";
 import type { ExportDefinition } from "../export/definition.ts";
@@ -10,12 +10,12 @@ import { runIntervals } from "../export/run_intervals.ts";
 import { BATCH_RETRY } from "../retry.ts";
 import type { Source } from "../export/source.ts";
 import type { SessionPlan } from "./generate.ts";
-import type { World } from "./world.ts";
+import type { Arrivals } from "./arrivals.ts";
 
 const HOUR_MS = 3_600_000;
-/** The worker looks a minute after an hour has settled. */
-const LOOK_MS = 60_000;
-/** From the end of the last day to the last look: tags and deletions have come, and the last day may be swept. */
+/** The worker runs a minute after an hour has settled. */
+const RUN_AFTER_MS = 60_000;
+/** From the end of the last day to the last run: tags and deletions have arrived, and the last day can be swept. */
 const AFTERWARDS_MS = 33 * HOUR_MS;
 
 export class Clock {
@@ -32,9 +32,9 @@ export class Clock {
   }
 }
 
-export interface Cast {
+export interface Simulation {
   readonly clock: Clock;
-  readonly world: World;
+  readonly arrivals: Arrivals;
   readonly definition: ExportDefinition;
   readonly source: Source;
   readonly destination: Destination;
@@ -42,7 +42,7 @@ export interface Cast {
   readonly newAttempt: () => string;
 }
 
-/** What was exported in a stretch of the story. */
+/** What one part of the story exported. */
 export interface Exported {
   readonly batches: number;
   /** Batches that read a whole day again. */
@@ -67,11 +67,11 @@ function sum(exported: Exported, receipts: readonly Receipt[]): Exported {
   );
 }
 
-/** Exports what is due by the clock. @throws the first error of a batch */
-export async function exportDue(cast: Cast, onBatch: OnProgress, signal: AbortSignal): Promise<Receipt[]> {
-  const { definition, destination, clock } = cast;
+/** Exports what is due at the clock's time. @throws the first error of a batch */
+export async function exportDue(simulation: Simulation, onBatch: OnProgress, signal: AbortSignal): Promise<Receipt[]> {
+  const { definition, destination, clock } = simulation;
   const covered = await readCoverage(destination, signal);
-  const dependencies: LoadDependencies = { ...cast, now: clock.now, onProgress: () => undefined };
+  const dependencies: LoadDependencies = { ...simulation, now: clock.now, onProgress: () => undefined };
   const intervals = dueIntervals(definition, covered, clock.now());
   let loaded = 0;
   const { receipts, failures } = await runIntervals(
@@ -90,36 +90,36 @@ export async function exportDue(cast: Cast, onBatch: OnProgress, signal: AbortSi
 }
 
 /**
- * Every hour of the plan as it would have been live. Half way through, the table's parts are merged, and merges stop:
- * what is exported later comes from merged parts and from parts as they arrived.
+ * Exports each hour of the plan as a live worker would. Half way through, the table's parts are merged and merges stop, so
+ * later exports read merged parts and fresh ones.
  */
-export async function liveThrough(
-  cast: Cast,
+export async function exportHourByHour(
+  simulation: Simulation,
   plan: SessionPlan,
   onHour: OnProgress,
   signal: AbortSignal,
 ): Promise<Exported> {
   const hours = Math.round((plan.until.getTime() - plan.from.getTime()) / HOUR_MS);
-  const { settleMs } = cast.definition;
+  const { settleMs } = simulation.definition;
   let exported = NOTHING;
   for (let hour = 1; hour <= hours; hour += 1) {
-    const look = new Date(plan.from.getTime() + hour * HOUR_MS + settleMs + LOOK_MS);
-    cast.clock.set(look);
-    await cast.world.arrive(look, signal);
-    if (hour === Math.ceil(hours / 2)) await cast.world.mergeAndStop(signal);
-    exported = sum(exported, await exportDue(cast, () => undefined, signal));
+    const time = new Date(plan.from.getTime() + hour * HOUR_MS + settleMs + RUN_AFTER_MS);
+    simulation.clock.set(time);
+    await simulation.arrivals.arrive(time, signal);
+    if (hour === Math.ceil(hours / 2)) await simulation.arrivals.mergeAndStop(signal);
+    exported = sum(exported, await exportDue(simulation, () => undefined, signal));
     onHour(hour, hours);
   }
   return exported;
 }
 
-/** The day after: everything has arrived, nothing was exported since. */
-export async function letTheRestArrive(cast: Cast, plan: SessionPlan, signal: AbortSignal): Promise<void> {
-  const look = new Date(plan.until.getTime() + AFTERWARDS_MS + cast.definition.settleMs + LOOK_MS);
-  cast.clock.set(look);
-  await cast.world.arrive(look, signal);
+/** A day later: everything has arrived, and nothing has been exported since. */
+export async function letAllArrive(simulation: Simulation, plan: SessionPlan, signal: AbortSignal): Promise<void> {
+  const time = new Date(plan.until.getTime() + AFTERWARDS_MS + simulation.definition.settleMs + RUN_AFTER_MS);
+  simulation.clock.set(time);
+  await simulation.arrivals.arrive(time, signal);
 }
 
-export async function catchUp(cast: Cast, onBatch: OnProgress, signal: AbortSignal): Promise<Exported> {
-  return sum(NOTHING, await exportDue(cast, onBatch, signal));
+export async function catchUp(simulation: Simulation, onBatch: OnProgress, signal: AbortSignal): Promise<Exported> {
+  return sum(NOTHING, await exportDue(simulation, onBatch, signal));
 }

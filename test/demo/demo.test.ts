@@ -10,7 +10,7 @@ import { createProgram } from "../../src/cli/program.ts";
 import { type EngineSql, engineSql } from "../../src/demo/engine_sql.ts";
 import { LAKE_VIEW } from "../../src/demo/lake_view.ts";
 import { type Proof, holds, prove } from "../../src/demo/proof.ts";
-import type { Answers } from "../../src/demo/questions.ts";
+import type { SampleResults } from "../../src/demo/sample_queries.ts";
 import { ReplayportError } from "../../src/errors.ts";
 import { type Embedded, startEmbedded } from "../../src/clickhouse_server/start.ts";
 import { embeddedSkip } from "../support/embedded.ts";
@@ -23,7 +23,7 @@ interface Told {
   readonly live: { readonly batches: number; readonly sweeps: number };
   readonly behind: Proof;
   readonly caughtUp: { readonly batches: number; readonly sweeps: number };
-  readonly answers: Answers;
+  readonly answers: SampleResults;
   readonly proof: Proof;
 }
 
@@ -113,7 +113,7 @@ describe("the demo", { skip: embeddedSkip }, () => {
     await writeFile(join(other, "thesis.txt"), "years of work");
     await assert.rejects(
       replayport("demo", "--dir", other),
-      (error) => error instanceof ReplayportError && error.code === "usage.demo_folder",
+      (error) => error instanceof ReplayportError && error.code === "demo.folder_in_use",
     );
     assert.deepEqual(await readdir(other), ["thesis.txt"]);
     assert.equal(await readFile(join(other, "thesis.txt"), "utf8"), "years of work");

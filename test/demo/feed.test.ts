@@ -66,7 +66,7 @@ describe("the feed", { skip: embeddedSkip }, () => {
   test("writes to no table that somebody else has made", async () => {
     for (const statement of createReplayTables("posthog")) await sql.run(statement, never);
     await assert.rejects(openFeed(sql, { ...plan, database: "posthog" }, never), (error) => {
-      return error instanceof ReplayportError && error.code === "demo.not_ours";
+      return error instanceof ReplayportError && error.code === "demo.foreign_table";
     });
     const [tables] = await sql.rows<{ n: number }>(
       "SELECT count() AS n FROM system.tables WHERE database = 'posthog'",

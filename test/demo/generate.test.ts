@@ -85,7 +85,7 @@ describe("the generator", { skip: embeddedSkip }, () => {
   });
 
   test("has every column that the model reads", () => {
-    const names = new Set(REPLAY_COLUMNS.map(([name]) => name));
+    const names = new Set<string>(REPLAY_COLUMNS.map(([name]) => name));
     const read = [...REQUIRED_SOURCES, ...Object.values(READS).map(({ source }) => source)];
     assert.deepEqual(
       read.filter((name) => !names.has(name)),

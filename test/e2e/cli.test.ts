@@ -125,7 +125,7 @@ hash_salt: "\${SALT}"
     assert.match(await readFile(join(folder, "new.yaml"), "utf8"), /^# yaml-language-server/);
     const again = await run("init", "-c", "new.yaml");
     assert.equal(again.code, 2);
-    assert.match(again.err, /new.yaml is there already/);
+    assert.match(again.err, /new.yaml already exists/);
     const check = await run("check", "-c", "new.yaml");
     assert.equal(check.code, 2);
     assert.match(check.err, /LAKE_BUCKET/);
@@ -275,7 +275,7 @@ hash_salt: "\${SALT}"
     child.kill("SIGINT");
     const { code, err } = await ended;
     assert.equal(code, 130);
-    assert.match(err, /what was not loaded is due again/);
+    assert.match(err, /anything not loaded is still due/);
     assert.deepEqual(await readdir(join(folder, "stage")), []);
     const [status] = JSON.parse((await run("status", "--json")).out) as { rows: number }[];
     assert.equal(status?.rows, 60);

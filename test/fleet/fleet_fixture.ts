@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { newAttempt } from "../../src/cli/context.ts";
+import { newAttempt } from "../../src/export/attempt.ts";
 import type { ExportDefinition } from "../../src/export/definition.ts";
 import { planBackfill } from "../../src/intervals/backfill.ts";
 import { intervalName } from "../../src/intervals/interval.ts";

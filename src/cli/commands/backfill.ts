@@ -7,11 +7,11 @@ import { BATCH_RETRY } from "../../retry.ts";
 import { type Density, expectedRows, planBackfill } from "../../intervals/backfill.ts";
 import { type Interval, interval } from "../../intervals/interval.ts";
 import { JOIN_UNITS, type JoinUnit } from "../../intervals/schedule.ts";
-import { moment, wholeNumber } from "../arguments.ts";
+import { parseTimeOption, wholeNumber } from "../arguments.ts";
 import { Context } from "../context.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
 import { backfillLine, openFleetHost } from "../fleet_host.ts";
-import { reportLoading, sumUp } from "../load_report.ts";
+import { reportLoading, printSummary } from "../load_report.ts";
 import { bytes, plural, printJson, printLine, printTable, time } from "../output.ts";
 import { joinOf, readDensity } from "../plan_backfill.ts";
 
@@ -69,7 +69,10 @@ async function backfill(cli: CliEnvironment, name: string, options: BackfillOpti
   if (!definition) return;
   const began = performance.now();
   const { timezone } = definition.schedule;
-  const range = interval(moment(options.from, timezone, "--from"), moment(options.to, timezone, "--to"));
+  const range = interval(
+    parseTimeOption(options.from, timezone, "--from"),
+    parseTimeOption(options.to, timezone, "--to"),
+  );
   if (options.enqueue === true && options.plan !== true) {
     await enqueue(cli, name, range, options);
     return;
@@ -107,7 +110,7 @@ async function backfill(cli: CliEnvironment, name: string, options: BackfillOpti
     report.onEvent,
     cli.signal,
   );
-  sumUp(
+  printSummary(
     context,
     [{ export: name, ...result, seconds: (performance.now() - began) / 1000 }],
     NOTHING_OPEN,

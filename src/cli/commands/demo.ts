@@ -11,19 +11,20 @@ import { type DemoFolder, claimFolder, clearFolder } from "../../demo/folder.ts"
 import type { SessionPlan } from "../../demo/generate.ts";
 import { createLakeView, LAKE_VIEW } from "../../demo/lake_view.ts";
 import { holds, prove } from "../../demo/proof.ts";
-import { askLake } from "../../demo/questions.ts";
+import { runSampleQueries } from "../../demo/sample_queries.ts";
 import { REPLAY_TABLE } from "../../demo/replay_table.ts";
 import {
-  type Cast,
+  type Simulation,
   catchUp,
   Clock,
   type Exported,
-  letTheRestArrive,
-  liveThrough,
+  letAllArrive,
+  exportHourByHour,
   type OnProgress,
 } from "../../demo/story.ts";
-import { World } from "../../demo/world.ts";
-import { ReplayportError } from "../../errors.ts";
+import { Arrivals } from "../../demo/arrivals.ts";
+import { giveUp, ReplayportError } from "../../errors.ts";
+import { newAttempt } from "../../export/attempt.ts";
 import { type ExportDefinition, fileExtension } from "../../export/definition.ts";
 import { SESSION_REPLAYS_KEY } from "../../models/session_replays.ts";
 import { exportedColumns } from "../../models/session_replays_query.ts";
@@ -31,11 +32,11 @@ import { openClickHouse } from "../../clickhouse/clickhouse.ts";
 import { startEmbedded } from "../../clickhouse_server/start.ts";
 import { VERSION } from "../../version.ts";
 import { wholeNumber } from "../arguments.ts";
-import { loggerFor, newAttempt } from "../context.ts";
+import { loggerFor } from "../context.ts";
 import { DemoReport } from "../demo_report.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
 import { EXIT } from "../exit_codes.ts";
-import { count, plural, printJson, span } from "../output.ts";
+import { count, plural, printJson, formatDuration } from "../output.ts";
 
 interface DemoOptions extends GlobalOptions {
   readonly sessions: number;
@@ -80,8 +81,8 @@ async function demo(cli: CliEnvironment, options: DemoOptions): Promise<void> {
   await using engine = await startEmbedded({ path: folder.engine, signal });
   await clearFolder(folder);
   const sql = engineSql(engine.url);
-  const world = new World(sql, DEMO_DATABASE);
-  const facts = await world.create(plan, signal);
+  const arrivals = new Arrivals(sql, DEMO_DATABASE);
+  const facts = await arrivals.create(plan, signal);
   made(`${plural(facts.rows, "partial row")} of ${plural(facts.sessions, "session")} are on their way:`);
   report.line(
     `   ${count(facts.mobile)} sessions are mobile, ${count(facts.acrossMidnight)} cross midnight; a day later`,
@@ -107,27 +108,35 @@ async function demo(cli: CliEnvironment, options: DemoOptions): Promise<void> {
     { export: definition.name, path: definition.path },
     { now: clock.now, version: VERSION, onWarning: (message, detail) => log.warn(detail, message) },
   );
-  const cast: Cast = { clock, world, definition, source, destination, stageRoot: folder.stage, newAttempt };
+  const simulation: Simulation = {
+    clock,
+    arrivals,
+    definition,
+    source,
+    destination,
+    stageRoot: folder.stage,
+    newAttempt,
+  };
 
   const lived = report.step("Hour by hour, as it would be live (the clock is simulated)");
-  const live = await withProgress(report, (tick) => liveThrough(cast, plan, tick, signal));
+  const live = await withProgress(report, (tick) => exportHourByHour(simulation, plan, tick, signal));
   lived(report.exported(live));
-  const parts = await world.parts(signal);
+  const parts = await arrivals.parts(signal);
   report.line(`   the table has ${plural(parts.parts, "part")} now, ${parts.merged} of them merged`);
 
   const arrived = report.step("A day later: late rows, tags and deletions have come, the worker was away");
-  await letTheRestArrive(cast, plan, signal);
+  await letAllArrive(simulation, plan, signal);
   await createLakeView(sql, lakeSelect(folder, definition), signal);
   const table = `${DEMO_DATABASE}.${REPLAY_TABLE}`;
   const behind = await prove(sql, table, LAKE_VIEW, signal);
   report.line(
     `   the lake is behind: ${count(behind.missing)} sessions missing, ${count(behind.different)} out of date`,
   );
-  const caughtUp = await withProgress(report, (tick) => catchUp(cast, tick, signal));
+  const caughtUp = await withProgress(report, (tick) => catchUp(simulation, tick, signal));
   arrived(report.exported(caughtUp));
 
   const asked = report.step("Questions to the lake, in SQL over its Parquet files");
-  const answers = await askLake(sql, LAKE_VIEW, signal);
+  const answers = await runSampleQueries(sql, LAKE_VIEW, signal);
   asked("three SELECTs, each over all files");
   report.answers(answers);
 
@@ -135,7 +144,7 @@ async function demo(cli: CliEnvironment, options: DemoOptions): Promise<void> {
   const proof = await prove(sql, table, LAKE_VIEW, signal);
   proved("one GROUP BY over the whole table, FULL OUTER JOIN the lake");
   report.proof(proof);
-  await world.end(signal);
+  await arrivals.end(signal);
 
   const seconds = (performance.now() - began) / 1000;
   if (holds(proof)) next(report, folder, seconds);
@@ -164,7 +173,10 @@ async function writeConfig(folder: DemoFolder, start: Date, cli: CliEnvironment)
   await writeFile(folder.config, demoConfig(folder, start));
   const [definition] = (await loadConfig(folder.config, cli.env)).exports;
   if (definition) return definition;
-  throw new ReplayportError(`${folder.config} has no export`, { code: "demo.config", remedy: "give-up" });
+  throw new ReplayportError(
+    `${folder.config} has no export`,
+    giveUp("demo.no_export", "This is a bug in Replayport. Please report it."),
+  );
 }
 
 /** What `replayport sql` prints for this lake. */
@@ -185,7 +197,7 @@ function lakeSelect(folder: DemoFolder, definition: ExportDefinition): string {
 function next(report: DemoReport, folder: DemoFolder, seconds: number): void {
   const config = `--config ${shown(folder.config)}`;
   report.line();
-  report.title(`Done in ${span(seconds)}. What to do next`);
+  report.title(`Done in ${formatDuration(seconds)}. What to do next`);
   report.line(`   The lake is in ${shown(folder.lake)}: Parquet files and, in _replayport, the receipts.`);
   report.line("   Look around in it:");
   report.line(`     replayport status ${config}`);

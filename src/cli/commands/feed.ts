@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { loadConfig } from "../../config/load.ts";
 import { engineSql } from "../../demo/engine_sql.ts";
 import { openFeed } from "../../demo/feed.ts";
-import { wholeNumber, wrongUse } from "../arguments.ts";
+import { wholeNumber, usageError } from "../arguments.ts";
 import { loggerFor } from "../context.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
 
@@ -33,7 +33,7 @@ async function feed(cli: CliEnvironment, options: FeedOptions): Promise<void> {
   const { source, secrets } = await loadConfig(options.config, cli.env);
   cli.redactor.add(secrets);
   if (source.kind !== "clickhouse") {
-    throw wrongUse(
+    throw usageError(
       "the config's source is no server",
       "Name one in source.clickhouse; for the rest there is: replayport demo",
     );

@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { initTemplate } from "../../config/template.ts";
-import { ReplayportError } from "../../errors.ts";
+import { giveUp, ReplayportError } from "../../errors.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
 import { printLine } from "../output.ts";
 
@@ -9,7 +9,7 @@ export function addInit(program: Command, cli: CliEnvironment): void {
   program
     .command("init")
     .description("write a commented schedules.yaml to start from")
-    .option("--force", "write over a file that is there")
+    .option("--force", "overwrite an existing file")
     .addHelpText("after", "\nExample:\n  replayport init && $EDITOR schedules.yaml && replayport check")
     .action(async (_options, command: Command) => {
       await init(cli, command.optsWithGlobals());
@@ -22,10 +22,8 @@ async function init(cli: CliEnvironment, options: GlobalOptions & { force?: bool
     await writeFile(file, initTemplate(cli.now()), { flag: options.force === true ? "w" : "wx" });
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
-    throw new ReplayportError(`${file} is there already`, {
-      code: "usage.exists",
-      remedy: "give-up",
-      hint: "Name another file with --config, or write over it with --force.",
+    throw new ReplayportError(`${file} already exists`, {
+      ...giveUp("cli.file_exists", "Name another file with --config, or overwrite this one with --force."),
       cause,
     });
   }

@@ -5,10 +5,10 @@ import { runIntervals } from "../../export/run_intervals.ts";
 import { BATCH_RETRY } from "../../retry.ts";
 import { planBackfill } from "../../intervals/backfill.ts";
 import type { Interval } from "../../intervals/interval.ts";
-import { moment, wholeNumber, wrongUse } from "../arguments.ts";
+import { parseTimeOption, wholeNumber, usageError } from "../arguments.ts";
 import { Context } from "../context.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
-import { type ExportResult, reportLoading, sumUp } from "../load_report.ts";
+import { type ExportResult, reportLoading, printSummary } from "../load_report.ts";
 
 interface RunCommandOptions extends GlobalOptions {
   readonly due?: boolean;
@@ -40,10 +40,10 @@ export function addRun(program: Command, cli: CliEnvironment): void {
 
 async function run(cli: CliEnvironment, name: string | undefined, options: RunCommandOptions): Promise<void> {
   if ((options.due === true) === (options.interval !== undefined)) {
-    throw wrongUse("run takes either --due or --interval START", "For the usual case: replayport run --due");
+    throw usageError("run takes either --due or --interval START", "For the usual case: replayport run --due");
   }
   if (options.interval !== undefined && name === undefined) {
-    throw wrongUse(
+    throw usageError(
       "--interval needs the name of an export",
       "For example: replayport run replays --interval 2026-10-01",
     );
@@ -84,12 +84,12 @@ async function run(cli: CliEnvironment, name: string | undefined, options: RunCo
     );
     results.push({ export: definition.name, ...result, seconds: (performance.now() - began) / 1000 });
   }
-  sumUp(context, results, "nothing is due", options.json === true);
+  printSummary(context, results, "nothing is due", options.json === true);
 }
 
 /** The turn of the schedule that starts there, widened to the receipts that it would replace. */
 function oneInterval(definition: ExportDefinition, text: string, covered: readonly Interval[], now: Date): Interval[] {
-  const start = moment(text, definition.schedule.timezone, "--interval");
+  const start = parseTimeOption(text, definition.schedule.timezone, "--interval");
   const end = definition.schedule.next(start);
   const { schedule, settleMs } = definition;
   const planned =
@@ -104,7 +104,7 @@ function oneInterval(definition: ExportDefinition, text: string, covered: readon
       join: { kind: "fixed", schedule },
     });
   if (planned && planned.length > 0) return planned;
-  throw wrongUse(
+  throw usageError(
     `the interval from ${start.toISOString()} has not ended, or not settled`,
     "Wait until its end plus the export's settle has passed.",
   );

@@ -4,7 +4,7 @@ import { type ExportDefinition, fileExtension } from "../../export/definition.ts
 import type { Column } from "../../models/column.ts";
 import { SESSION_REPLAYS_KEY } from "../../models/session_replays.ts";
 import { exportedColumns } from "../../models/session_replays_query.ts";
-import { wrongUse } from "../arguments.ts";
+import { usageError } from "../arguments.ts";
 import { Context } from "../context.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
 import { printLine } from "../output.ts";
@@ -49,7 +49,7 @@ async function sql(cli: CliEnvironment, name: string | undefined, options: SqlOp
   const [definition, ...others] = context.exports(name);
   if (!definition || others.length > 0) {
     const names = context.exports().map((one) => one.name);
-    throw wrongUse(
+    throw usageError(
       "sql needs the name of an export",
       `For example: replayport sql ${names[0]} (there are: ${names.join(", ")})`,
     );

@@ -6,7 +6,7 @@ import type { Interval } from "../../intervals/interval.ts";
 import { exportedColumns } from "../../models/session_replays_query.ts";
 import { Context } from "../context.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
-import { bytes, count, plural, printJson, printLine, printTable, span, time } from "../output.ts";
+import { bytes, count, plural, printJson, printLine, printTable, formatDuration, time } from "../output.ts";
 
 interface Status {
   readonly export: string;
@@ -56,7 +56,7 @@ async function status(
     all.map((one) => [
       one.export,
       one.loadedUntil ? time(one.loadedUntil) : "nothing yet",
-      span(one.lagSeconds),
+      formatDuration(one.lagSeconds),
       one.due,
       one.intervals,
       one.rows,

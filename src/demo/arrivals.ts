@@ -1,6 +1,6 @@
 /**
- * The world that the demo exports from: rows that become visible in PostHog's table as a clock goes on. They wait in a
- * table of their own, with the moment at which each can be seen.
+ * The demo's source: rows that become visible in PostHog's table as a clock advances. Until then they are in a second table,
+ * with the time at which each becomes visible.
  */
 import { identifier, secondParameter } from "../models/sql.ts";
 import type { EngineSql } from "./engine_sql.ts";
@@ -10,7 +10,7 @@ import { REPLAY_COLUMN_LIST, REPLAY_COLUMNS, REPLAY_TABLE, createReplayTables } 
 const WAITING = "replayport_demo_arrivals";
 const NAMES = REPLAY_COLUMNS.map(([name]) => name).join(", ");
 
-export interface WorldFacts {
+export interface ArrivalCounts {
   readonly sessions: number;
   readonly rows: number;
   readonly acrossMidnight: number;
@@ -26,7 +26,7 @@ export interface Parts {
   readonly merged: number;
 }
 
-export class World {
+export class Arrivals {
   readonly #sql: EngineSql;
   readonly #database: string;
   readonly #table: string;
@@ -40,8 +40,8 @@ export class World {
     this.#waiting = `${identifier(database)}.${WAITING}`;
   }
 
-  /** Makes the tables anew, and every row that will ever arrive. */
-  async create(plan: SessionPlan, signal: AbortSignal): Promise<WorldFacts> {
+  /** Creates the tables, and every row that will ever arrive. Drops what an earlier demo made. */
+  async create(plan: SessionPlan, signal: AbortSignal): Promise<ArrivalCounts> {
     const statements = [
       `DROP DATABASE IF EXISTS ${identifier(this.#database)} SYNC`,
       ...createReplayTables(this.#database),
@@ -50,7 +50,7 @@ ENGINE = MergeTree ORDER BY visible_at`,
       ...insertArrivals(plan, this.#database, WAITING),
     ];
     for (const statement of statements) await this.#sql.run(statement, signal);
-    const [facts] = await this.#sql.rows<WorldFacts>(
+    const [facts] = await this.#sql.rows<ArrivalCounts>(
       `SELECT count() AS sessions, sum(n) AS rows, countIf(days > 1) AS acrossMidnight, countIf(origin = 'mobile') AS mobile,
          sum(lag) AS late, countIf(tags) AS tagged, countIf(gone) AS deleted
        FROM (SELECT count() AS n, uniqExact(toDate(min_first_timestamp)) AS days, argMinMerge(snapshot_source) AS origin,
@@ -62,7 +62,7 @@ ENGINE = MergeTree ORDER BY visible_at`,
     return facts;
   }
 
-  /** Lets every row arrive that can be seen by then. */
+  /** Inserts every row that is visible by then. */
   async arrive(until: Date, signal: AbortSignal): Promise<void> {
     await this.#sql.run(
       `INSERT INTO ${this.#table} (${NAMES}) ${KEEP_PARTIAL_ROWS}
@@ -73,7 +73,7 @@ ENGINE = MergeTree ORDER BY visible_at`,
     this.#seen = until;
   }
 
-  /** Merges what is there into one part for each month; what comes later stays as it comes. */
+  /** Merges all parts into one per month, then stops merges: later rows stay in the parts they arrive in. */
   async mergeAndStop(signal: AbortSignal): Promise<void> {
     await this.#sql.run(`OPTIMIZE TABLE ${this.#table} FINAL`, signal);
     await this.#sql.run(`SYSTEM STOP MERGES ${this.#table}`, signal);
@@ -88,7 +88,7 @@ ENGINE = MergeTree ORDER BY visible_at`,
     return parts ?? { parts: 0, merged: 0 };
   }
 
-  /** Drops the rows that wait: all have arrived. */
+  /** Drops the second table: every row has arrived. */
   async end(signal: AbortSignal): Promise<void> {
     await this.#sql.run(`DROP TABLE ${this.#waiting} SYNC`, signal);
   }

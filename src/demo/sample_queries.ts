@@ -1,4 +1,4 @@
-/** What a BI tool would ask of the lake. Each question is one SELECT over `{lake}`, the current rows. */
+/** Queries that a BI tool might run. Each is one SELECT over `{lake}`, the current rows. */
 import type { EngineSql } from "./engine_sql.ts";
 
 export interface Day {
@@ -15,7 +15,7 @@ export interface Page {
   readonly failed: number;
 }
 
-export interface Worth {
+export interface ReplayToWatch {
   readonly session: string;
   readonly page: string;
   readonly minutes: number;
@@ -24,7 +24,7 @@ export interface Worth {
   readonly tags: string;
 }
 
-export const QUESTIONS = {
+export const SAMPLE_QUERIES = {
   days: `SELECT toString(toDate(start_time)) AS day, count() AS replays, countIf(snapshot_source = 'mobile') AS mobile,
   arrayMap(hour -> countEqual(groupArray(toHour(start_time)), hour), range(24)) AS hours
 FROM {lake}
@@ -44,17 +44,17 @@ ORDER BY surfacing_score DESC NULLS LAST, console_error_count DESC, session_id
 LIMIT 10`,
 } as const;
 
-export interface Answers {
+export interface SampleResults {
   readonly days: readonly Day[];
   readonly pages: readonly Page[];
-  readonly worth: readonly Worth[];
+  readonly worth: readonly ReplayToWatch[];
 }
 
-export async function askLake(sql: EngineSql, lake: string, signal: AbortSignal): Promise<Answers> {
+export async function runSampleQueries(sql: EngineSql, lake: string, signal: AbortSignal): Promise<SampleResults> {
   const ask = <Row>(question: string): Promise<Row[]> => sql.rows<Row>(question.replace("{lake}", lake), signal);
   return {
-    days: await ask<Day>(QUESTIONS.days),
-    pages: await ask<Page>(QUESTIONS.pages),
-    worth: await ask<Worth>(QUESTIONS.worth),
+    days: await ask<Day>(SAMPLE_QUERIES.days),
+    pages: await ask<Page>(SAMPLE_QUERIES.pages),
+    worth: await ask<ReplayToWatch>(SAMPLE_QUERIES.worth),
   };
 }
