@@ -1,25 +1,33 @@
 /**
- * Writes the pages that are generated from the sources: docs/error-codes.md and docs/glossary.md.
+ * Writes what is generated from the sources: docs/error-codes.md, docs/glossary.md, and what each room may import in
+ * ARCHITECTURE.md.
  *
  * `node scripts/write-docs.ts` writes them; with `--check` it only says what is out of date, and exits 1 if anything is. Both
- * report codes with the wrong prefix, codes that only the docs know, and words that are defined twice.
+ * report codes with the wrong prefix, codes that only the docs know, words that are defined twice, and rooms that the table
+ * lacks.
  */
 import { existsSync, globSync, readFileSync, writeFileSync } from "node:fs";
 import { configJsonSchema } from "../src/config/problems/json_schema.ts";
 import { codeProblems, codeSites, errorCodesPage } from "./error_codes.ts";
 import { definedTwice, glossaryPage, terms } from "./glossary.ts";
+import { roomProblems, withImports } from "./rooms_table.ts";
 
 const sites = codeSites();
 const words = terms();
+const architecture = readFileSync("ARCHITECTURE.md", "utf8");
 const generated = new Map([
+  ["ARCHITECTURE.md", withImports(architecture)],
   ["docs/error-codes.md", errorCodesPage(sites)],
   ["docs/glossary.md", glossaryPage(words)],
 ]);
-const pages = globSync("{*.md,docs/**/*.md}").filter((page) => page !== "CHANGELOG.md" && !generated.has(page));
+const pages = globSync("{*.md,docs/**/*.md}").filter(
+  (page) => page !== "CHANGELOG.md" && !page.startsWith("docs/error-codes"),
+);
 const configKeys = new Set([...JSON.stringify(configJsonSchema()).matchAll(/"(\w+)":\{/g)].map(([, key = ""]) => key));
 const problems = [
   ...codeProblems(sites, new Map(pages.map((page) => [page, readFileSync(page, "utf8")])), configKeys),
   ...definedTwice(words),
+  ...roomProblems(architecture),
 ];
 for (const [page, wanted] of generated) {
   if (!process.argv.includes("--check")) writeFileSync(page, wanted);

@@ -29,6 +29,11 @@ suite("the house", () => {
     assert.deepEqual(loose, []);
   });
 
+  test(".nvmrc names the Node.js that the project is developed with", () => {
+    const { devDependencies } = JSON.parse(read("package.json")) as { devDependencies: Record<string, string> };
+    assert.equal(read(".nvmrc").trim(), devDependencies["node"]?.split(".")[0]);
+  });
+
   test("the lock file serves every platform and names no address", () => {
     assert.deepEqual(completeLock(JSON.parse(read("package-lock.json")) as Parameters<typeof completeLock>[0]), []);
   });

@@ -3,54 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { suite, test } from "node:test";
 import { circles, files, imports, isProduct, packageOf } from "./import_graph.ts";
-
-/** The room of one of our files: its folder, or its own name where it stands at the top. */
-function room(file: string): string {
-  const parts = file.split("/");
-  if (parts[0] === "destinations") return parts.length === 2 ? file : `destinations/${parts[1]}`;
-  return parts.length === 2 ? file : `src/${parts[1]}`;
-}
-
-const INNER = ["src/errors.ts", "src/retry.ts", "src/intervals", "src/models"];
-/** What every destination shares. */
-const SHARED = ["check", "cleanup", "commit_outcome", "races", "receipts"].map((name) => `destinations/${name}.ts`);
-const DESTINATION = [...INNER, ...SHARED, "destinations/destination.ts", "destinations/files"];
-const CORE = [...INNER, "destinations/destination.ts", "src/export", "src/stage"];
-/** The options of each destination. The config resolves to them, so it imports their types. */
-const OPTIONS = files.filter((file) => /^destinations\/(?:.+\/)?\w*options\.ts$/.test(file));
-
-/** What each room may import of ours, besides itself. A room that is not named here fails the test. */
-const MAY: Readonly<Record<string, readonly string[]>> = {
-  "src/errors.ts": [],
-  "src/retry.ts": ["src/errors.ts"],
-  "src/version.ts": [],
-  "src/intervals": ["src/errors.ts"],
-  "src/models": ["src/errors.ts", "src/intervals"],
-  "destinations/destination.ts": ["src/intervals", "src/models"],
-  "destinations/options.ts": OPTIONS,
-  "destinations/check.ts": ["src/errors.ts"],
-  "destinations/cleanup.ts": [],
-  "destinations/commit_outcome.ts": [...INNER, "destinations/destination.ts", ...SHARED],
-  "destinations/races.ts": [...INNER, "destinations/destination.ts"],
-  "destinations/receipts.ts": [...INNER, "destinations/destination.ts"],
-  "src/stage": ["src/errors.ts", "destinations/destination.ts"],
-  "src/export": [...INNER, "destinations/destination.ts", "src/stage"],
-  "src/clickhouse_server": ["src/errors.ts"],
-  "src/clickhouse": [...CORE, "src/clickhouse_server"],
-  "src/config": [...CORE, ...OPTIONS],
-  "src/fleet": [...CORE, "src/version.ts"],
-  "src/web": [...CORE, "src/fleet/fleet.ts", "src/version.ts"],
-  "src/alerts": [...CORE, "src/fleet/fleet.ts"],
-  "src/telemetry": [...CORE, "src/fleet/fleet.ts", "src/version.ts"],
-  "destinations/files": ["src/errors.ts", "destinations/destination.ts"],
-  "destinations/store": ["src/errors.ts", "destinations/files"],
-  "destinations/warehouse": [...INNER, ...SHARED, "destinations/destination.ts"],
-  "destinations/lake": [...DESTINATION, "destinations/store"],
-  "destinations/bigquery": [...DESTINATION, "destinations/warehouse"],
-  "destinations/snowflake": [...DESTINATION, "destinations/warehouse", "destinations/store"],
-};
-/** The commands compose the rooms; the demo is a command with its own data. */
-const COMPOSE = ["src/cli", "src/demo", "destinations/registry.ts"];
+import { COMPOSE, MAY, room } from "./rooms.ts";
 
 /** The one room that imports each package. A name that ends in `/` stands for a scope. */
 const HOMES: Readonly<Record<string, string>> = {
@@ -92,7 +45,22 @@ const UNTIL_FIXED = {
     "destinations/bigquery/client.ts, destinations/bigquery/upload.ts",
   ],
   packages: ["src/export/run_intervals.ts imports p-retry"],
+  tests: [
+    "test/chaos/source_rows.ts",
+    "test/chaos/target.ts",
+    "test/destinations/lake/chaos_target.ts",
+    "test/destinations/lake/lake_rows.ts",
+    "test/export/fake_source.ts",
+    "test/fleet/fakes.ts",
+    "test/fleet/fleet_fixture.ts",
+    "test/web/fake_fleet.ts",
+  ],
 };
+
+/** What every test may import, besides its own folder. */
+const SHARED_TESTS = new Set(["support", "conformance"]);
+/** Tests that another folder is made for: those that run the same story or suite over every destination. */
+const OVER_DESTINATIONS = ["test/conformance/harnesses.ts", "test/chaos/"];
 
 const homeOf = (name: string): string | undefined =>
   HOMES[name] ?? Object.entries(HOMES).find(([scope]) => scope.endsWith("/") && name.startsWith(scope))?.[1];
@@ -196,5 +164,22 @@ suite("the import graph", () => {
       return /(?:^|\n)import (?!type )[^;]*?from "[./]+\/destinations\/[^"]*options\.ts"/.test(text);
     });
     assert.deepEqual(wrong, []);
+  });
+
+  test("the folders of test import only each other's support and conformance", () => {
+    const folder = (file: string): string => {
+      const [, first = "", second = "", ...rest] = file.split("/");
+      return first === "destinations" && rest.length > 0 ? `${first}/${second}` : first;
+    };
+    const strangers = imports
+      .filter(({ file, target }) => /^test\/.+\//.test(file) && /^test\/.+\//.test(target))
+      .filter(({ file, target }) => folder(file) !== folder(target) && !SHARED_TESTS.has(folder(target)))
+      // Files of test/destinations itself are for the folders in it.
+      .filter(({ file, target }) => !folder(file).startsWith(`${folder(target)}/`))
+      .filter(({ file }) => !OVER_DESTINATIONS.some((one) => file.startsWith(one)));
+    assert.deepEqual(
+      strangers.filter(({ target }) => !UNTIL_FIXED.tests.includes(target)),
+      [],
+    );
   });
 });
