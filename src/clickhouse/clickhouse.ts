@@ -8,7 +8,7 @@ import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { type ClickHouseClient, ClickHouseLogLevel, createClient } from "@clickhouse/client";
 import type { FileFormat } from "../../destinations/destination.ts";
-import { ReplayportError } from "../errors.ts";
+import { ReplayportError, giveUp } from "../errors.ts";
 import type { Compression, ExportDefinition } from "../export/definition.ts";
 import type { Extract, QueryPurpose, Source, SourceInfo } from "../export/source.ts";
 import { describeInterval } from "../intervals/interval.ts";
@@ -31,10 +31,10 @@ export interface ClickHouseOptions {
   readonly caFile?: string | undefined;
 }
 
-/** Milliseconds that a KILL QUERY may take when a run is aborted. */
+/** The most that a KILL QUERY may take when a run is aborted, in milliseconds. */
 const KILL_TIMEOUT_MS = 5_000;
 
-/** Responses carry a progress header a minute, for hours if need be. */
+/** A response carries one progress header a minute, possibly for hours. */
 const MAX_HEADER_BYTES = 1024 * 1024;
 
 function logComment(purpose: QueryPurpose): string {
@@ -53,7 +53,7 @@ function newQueryId(): string {
   return `replayport-${randomUUID()}`;
 }
 
-/** The address as people may see it. */
+/** The URL without credentials. */
 function publicAddress(url: string): string {
   const address = new URL(url);
   return `${address.protocol}//${address.host}`;
@@ -69,8 +69,8 @@ export async function openClickHouse(options: ClickHouseOptions): Promise<Source
     request_timeout: options.requestTimeoutMs,
     application: "replayport",
     compression: { response: false, request: false },
-    // Node.js' own agent closes idle connections by the server's Keep-Alive header. The client's timer does it too, but it
-    // is lost sight of where a request is aborted before it has its connection, and then ends a connection in use.
+    // Node.js' own agent closes idle connections by the server's Keep-Alive header. The client's timer does
+    // too, but loses track of a request that is aborted before it has its connection, and then ends one that is in use.
     keep_alive: { enabled: true, idle_socket_ttl: 0 },
     max_response_headers_size: MAX_HEADER_BYTES,
     // Its errors reach the caller; a second copy on stderr would carry the query's parameters.
@@ -133,7 +133,7 @@ class ClickHouseSource implements Source {
     purpose: QueryPurpose,
     signal: AbortSignal,
   ): Promise<Extract> {
-    // The client hears of an abort only while it runs.
+    // The client notices an abort only during the request.
     signal.throwIfAborted();
     const queryId = newQueryId();
     try {
@@ -154,7 +154,7 @@ class ClickHouseSource implements Source {
       const abort = (): void => {
         stream.destroy(signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason)));
       };
-      // Whoever reads the stream is told; until somebody does, an error must not be one that nobody handles.
+      // The reader sees the error too. Until there is one, it must not count as unhandled.
       stream.on("error", () => undefined);
       signal.addEventListener("abort", abort, { once: true });
       stream.once("close", () => signal.removeEventListener("abort", abort));
@@ -162,11 +162,13 @@ class ClickHouseSource implements Source {
       const rows = Number(result.summary?.result_rows);
       if (!Number.isSafeInteger(rows)) {
         stream.destroy();
-        throw new ReplayportError(`the answer of ${this.#name} lacks the row count (X-ClickHouse-Summary)`, {
-          code: "source.no_summary",
-          remedy: "give-up",
-          hint: "A proxy between here and ClickHouse may take headers away; let X-ClickHouse-Summary through.",
-        });
+        throw new ReplayportError(
+          `the answer of ${this.#name} lacks the row count (X-ClickHouse-Summary)`,
+          giveUp(
+            "source.no_summary",
+            "A proxy in front of ClickHouse may be removing headers. Let X-ClickHouse-Summary through.",
+          ),
+        );
       }
       return { stream, rows };
     } catch (error) {
@@ -179,7 +181,7 @@ class ClickHouseSource implements Source {
     await this.#client.close();
   }
 
-  /** What has to be known of an interval before its rows are read. */
+  /** Runs a query that sizes an interval before its rows are read. */
   async #measure<Value>(query: Query, purpose: QueryPurpose, signal: AbortSignal): Promise<Record<string, Value>[]> {
     try {
       return await this.#ask<Record<string, Value>>(query, this.#settings(purpose), signal);
@@ -211,7 +213,7 @@ class ClickHouseSource implements Source {
     }
   }
 
-  /** Closing the line is not enough for a query that has not begun to answer, nor for its parts on other shards. */
+  /** Closing the connection doesn't end a query that hasn't begun to answer, nor its parts on other shards. */
   async #kill(queryId: string): Promise<void> {
     await this.#client
       .command({

@@ -1,5 +1,5 @@
 /** Learns what a cluster has: the columns of its replay table, or of a user's own SELECT. */
-import { ReplayportError } from "../errors.ts";
+import { ReplayportError, giveUp } from "../errors.ts";
 import type { ModelChoice } from "../export/definition.ts";
 import type { Query, Selection } from "../models/model.ts";
 import { REQUIRED_SOURCES } from "../models/session_replays_reads.ts";
@@ -16,19 +16,20 @@ export async function describeTable(ask: Ask, database: string, table: string): 
   });
   const columns = new Map(rows.map(({ name, type }) => [name, type]));
   if (columns.size === 0) {
-    throw new ReplayportError(`there is no table ${database}.${table}, or this user may not see it`, {
-      code: "source.no_table",
-      remedy: "give-up",
-      hint: `Check source.clickhouse.database and table; if both are right: GRANT SELECT ON ${database}.${table} TO the user.`,
-    });
+    throw new ReplayportError(
+      `table ${database}.${table} doesn't exist, or this user can't see it`,
+      giveUp(
+        "source.no_table",
+        `Check source.clickhouse.database and table. If both are right: GRANT SELECT ON ${database}.${table} TO the user.`,
+      ),
+    );
   }
   const missing = REQUIRED_SOURCES.filter((name) => !columns.has(name));
   if (missing.length > 0) {
-    throw new ReplayportError(`${database}.${table} lacks the columns ${missing.join(", ")}`, {
-      code: "source.wrong_table",
-      remedy: "give-up",
-      hint: "Point source.clickhouse.table at PostHog's session_replay_events.",
-    });
+    throw new ReplayportError(
+      `${database}.${table} lacks the columns ${missing.join(", ")}`,
+      giveUp("source.wrong_table", "Point source.clickhouse.table at PostHog's session_replay_events."),
+    );
   }
   const engines = await ask<{ engine: string }>({
     sql: "SELECT engine FROM system.tables WHERE database = {database:String} AND name = {table:String}",

@@ -1,50 +1,37 @@
-/** What ClickHouse and the way to it can answer, in the operator's words. */
+/** Turns errors of ClickHouse and of the connection to it into ours. */
 import { ClickHouseError } from "@clickhouse/client";
-import { ReplayportError, type Remedy, messageOf } from "../errors.ts";
+import { type Classification, ReplayportError, giveUp, messageOf, retry } from "../errors.ts";
 
-interface Advice {
-  readonly code: string;
-  readonly remedy: Remedy;
-  readonly hint: string;
-}
+const GRANT = "Grant what is missing, for example: GRANT SELECT ON posthog.* TO the user of source.clickhouse.";
+const WRONG_LOGIN = giveUp("source.auth", "Check source.clickhouse.username and password.");
 
-const grant = "Grant what is missing, for example: GRANT SELECT ON posthog.* TO the user of source.clickhouse.";
-
-/** By ClickHouse's error codes (src/Common/ErrorCodes.cpp of ClickHouse). What is not here is a mistake to be shown. */
-const ADVICE: Readonly<Record<string, Advice>> = {
-  "60": {
-    code: "source.no_table",
-    remedy: "give-up",
-    hint: "Check source.clickhouse.database and table. PostHog's table is session_replay_events.",
-  },
-  "81": { code: "source.no_database", remedy: "give-up", hint: "Check source.clickhouse.database." },
-  "115": {
-    code: "source.too_old",
-    remedy: "give-up",
-    hint: "This ClickHouse is too old for a setting that Replayport needs, which the message names. Replayport is tested with 26.7.",
-  },
-  "164": {
-    code: "source.readonly",
-    remedy: "give-up",
-    hint: "The user's profile has readonly = 1, which forbids settings. Give it readonly = 2.",
-  },
-  "193": { code: "source.auth", remedy: "give-up", hint: "Check source.clickhouse.username and password." },
-  "194": { code: "source.auth", remedy: "give-up", hint: "Check source.clickhouse.username and password." },
-  "497": { code: "source.denied", remedy: "give-up", hint: grant },
-  "516": { code: "source.auth", remedy: "give-up", hint: "Check source.clickhouse.username and password." },
-  "159": {
-    code: "source.timeout",
-    remedy: "retry",
-    hint: "The query took longer than limits.time. Raise it, or load smaller intervals.",
-  },
-  "241": {
-    code: "source.memory",
-    remedy: "retry",
-    hint: "ClickHouse ran out of memory for the query. Raise limits.memory, or lower rows_per_file or limits.threads.",
-  },
-  "202": { code: "source.busy", remedy: "retry", hint: "ClickHouse has too many queries at the moment." },
-  "394": { code: "source.killed", remedy: "retry", hint: "Somebody or something killed the query; it is tried again." },
-  "735": { code: "source.killed", remedy: "retry", hint: "The query was cancelled; it is tried again." },
+/**
+ * By ClickHouse's error codes (src/Common/ErrorCodes.cpp of ClickHouse). A code that is neither here nor in TRANSIENT is
+ * most often a mistake in the query, and is shown as it is.
+ */
+const BY_CODE: Readonly<Record<string, Classification>> = {
+  "60": giveUp(
+    "source.no_table",
+    "Check source.clickhouse.database and table. PostHog's table is session_replay_events.",
+  ),
+  "81": giveUp("source.no_database", "Check source.clickhouse.database."),
+  "115": giveUp(
+    "source.too_old",
+    "This ClickHouse is too old for a setting that Replayport needs; the message names it. Replayport is tested with 26.7.",
+  ),
+  "164": giveUp("source.readonly", "The user's profile has readonly = 1, which forbids settings. Set readonly = 2."),
+  "193": WRONG_LOGIN,
+  "194": WRONG_LOGIN,
+  "497": giveUp("source.denied", GRANT),
+  "516": WRONG_LOGIN,
+  "159": retry("source.timeout", "The query took longer than limits.time. Raise it, or load smaller intervals."),
+  "241": retry(
+    "source.memory",
+    "ClickHouse ran out of memory for the query. Raise limits.memory, or lower rows_per_file or limits.threads.",
+  ),
+  "202": retry("source.busy", "ClickHouse is running too many queries. Replayport retries."),
+  "394": retry("source.killed", "Somebody or something killed the query. Replayport retries."),
+  "735": retry("source.killed", "The query was cancelled. Replayport retries."),
 };
 
 const TRANSIENT = new Set(
@@ -71,40 +58,43 @@ const TRANSIENT = new Set(
   ],
 );
 
-/** The codes of Node.js where a server is not there, goes away or does not answer. */
+/** Node.js' codes for a server that isn't there, goes away or doesn't answer. */
 const NETWORK = /ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EPIPE|EHOSTUNREACH|socket hang up|Timeout error/;
 
 /** @param doing what failed, as a sentence without its full stop: `cannot read the model of export replays` */
 export function sourceError(doing: string, where: string, cause: unknown): ReplayportError {
   if (cause instanceof ReplayportError) return cause;
   if (cause instanceof ClickHouseError) {
-    const advice: Advice = ADVICE[cause.code] ?? {
-      code: "source.query",
-      remedy: TRANSIENT.has(cause.code) ? "retry" : "give-up",
-      hint: TRANSIENT.has(cause.code)
-        ? "ClickHouse could not answer now; it is tried again."
-        : "ClickHouse refused the query. Its message names the reason; report it if the config is not the cause.",
-    };
+    const classification =
+      BY_CODE[cause.code] ??
+      (TRANSIENT.has(cause.code)
+        ? retry("source.query", "ClickHouse couldn't answer just now. Replayport retries.")
+        : giveUp(
+            "source.query",
+            "ClickHouse refused the query; its message says why. If your config isn't the cause, please report it.",
+          ));
     const message = cause.message.replace(/\s*\(version [^)]*\)\s*$/, "").slice(0, 1000);
-    return new ReplayportError(`${doing}: ${where} answered code ${cause.code}: ${message}`, { ...advice, cause });
+    return new ReplayportError(`${doing}: ${where} answered code ${cause.code}: ${message}`, {
+      ...classification,
+      cause,
+    });
   }
   const message = messageOf(cause);
   const { code = "" } = (cause ?? {}) as { code?: string };
   if (/CERT|SSL|TLS|self.signed/i.test(code) || /certificate/i.test(message)) {
     return new ReplayportError(`${doing}: no trusted connection to ${where}: ${message}`, {
-      code: "source.tls",
-      remedy: "give-up",
-      hint: "Check the scheme of source.clickhouse.url, and name the authority's certificate as ca_file.",
+      ...giveUp(
+        "source.tls",
+        "Check the scheme of source.clickhouse.url, and set ca_file to the authority's certificate.",
+      ),
       cause,
     });
   }
-  const network = NETWORK.test(`${code} ${message}`);
-  return new ReplayportError(`${doing}: ${where}: ${message === "" ? code : message}`, {
-    code: network ? "source.unreachable" : "source.failed",
-    remedy: "retry",
-    hint: network
-      ? "Check that ClickHouse runs there and answers: source.clickhouse.url with /ping should say Ok."
-      : "It is tried again; if it goes on, the message names what to look at.",
-    cause,
-  });
+  const classification = NETWORK.test(`${code} ${message}`)
+    ? retry(
+        "source.unreachable",
+        "Check that ClickHouse is running and answers: source.clickhouse.url with /ping should say Ok.",
+      )
+    : retry("source.failed", "Replayport retries. If it keeps failing, the message says what to check.");
+  return new ReplayportError(`${doing}: ${where}: ${message === "" ? code : message}`, { ...classification, cause });
 }

@@ -4,8 +4,8 @@ import type { FileFormat } from "../../destinations/destination.ts";
 import type { Compression, QueryLimits } from "../export/definition.ts";
 
 /**
- * A profile of a user may tell ClickHouse to cut a result short in silence. Here a limit that is reached is an error,
- * always: a row that is missing without a word is the one thing that must not happen.
+ * A user's profile may let ClickHouse truncate a result silently. Here a limit that is reached is always an error: the one
+ * thing that must not happen is a row that is missing without a word.
  */
 const NOTHING_LEFT_OUT: ClickHouseSettings = {
   result_overflow_mode: "throw",
@@ -18,12 +18,12 @@ const NOTHING_LEFT_OUT: ClickHouseSettings = {
   limit: "0",
   offset: "0",
   skip_unavailable_shards: 0,
-  // Seconds. A replica that lags more is not asked; where all lag, the query fails and is tried again.
+  // Seconds. A replica that lags more isn't used; if all lag, the query fails and is retried.
   max_replica_delay_for_distributed_queries: "120",
   fallback_to_stale_replicas_for_distributed_queries: 0,
 };
 
-/** Times mean UTC, whatever the server's zone is. */
+/** Times are UTC, whatever the server's zone. */
 const UTC: ClickHouseSettings = { session_timezone: "UTC" };
 
 export function limitSettings(limits: QueryLimits): ClickHouseSettings {
@@ -41,7 +41,7 @@ export function limitSettings(limits: QueryLimits): ClickHouseSettings {
 /** Nothing is sent until the query has ended: a true status and a final row count, instead of an error after HTTP 200. */
 export const WAIT_FOR_END: ClickHouseSettings = {
   wait_end_of_query: 1,
-  // Keeps load balancers from cutting a line on which nothing flows. A minute: each header stays until the answer ends.
+  // Keeps load balancers from closing an idle connection. Once a minute, since headers add up until the answer ends.
   send_progress_in_http_headers: 1,
   http_headers_progress_interval_ms: "60000",
   cancel_http_readonly_queries_on_client_close: 1,

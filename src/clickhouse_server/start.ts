@@ -5,7 +5,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { ReplayportError } from "../errors.ts";
+import { ReplayportError, giveUp, retry } from "../errors.ts";
 import type { Credentials } from "./credentials.ts";
 import { THREAD_POOL } from "./engine.ts";
 import type { AnswerMessage, FailureReason, StartMessage } from "./messages.ts";
@@ -44,14 +44,14 @@ export interface Exit {
   readonly stderr: string;
 }
 
-/** From SIGTERM to SIGKILL. The engine ends within five seconds by itself, unless it hangs. */
+/** From SIGTERM to SIGKILL. The engine ends within five seconds unless it hangs. */
 const DISPOSE_MS = 10_000;
 
 /**
- * Starts ClickHouse as a library in a process of its own, which answers on loopback as a ClickHouse server does over
- * HTTP. It ends when it is disposed of, and with this process in every ending, also a kill -9.
+ * Starts ClickHouse as a library in a child process that answers HTTP on loopback as a ClickHouse server does. The process
+ * ends when it is disposed of, and always with this one, even on kill -9.
  *
- * @throws ReplayportError `source.embedded.missing`, `.in-use`, `.port-taken`, `.failed`; `signal.reason` on abort
+ * @throws ReplayportError `engine.missing`, `.in_use`, `.port_taken`, `.failed`; `signal.reason` on abort
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   options.signal.throwIfAborted();
@@ -93,7 +93,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
  * `replayport clickhouse`: runs the engine until the signal is aborted.
  *
  * @param onReady called once, when it answers
- * @throws as startEmbedded does, and `source.embedded.exited` where the engine ends by itself
+ * @throws as startEmbedded does, and `engine.exited` if the engine ends by itself
  */
 export async function serveEmbedded(options: EmbeddedOptions, onReady: (engine: Embedded) => void): Promise<void> {
   await using engine = await startEmbedded(options);
@@ -109,7 +109,7 @@ function forkEngine(): ChildProcess {
   const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
   const entry = fileURLToPath(new URL(`./process${extension}`, import.meta.url));
   return fork(entry, [], {
-    // The parent's own flags (--test, --watch, --inspect) are not for the engine.
+    // The parent's flags (--test, --watch, --inspect) aren't for the engine.
     execArgv: [],
     env: { ...process.env, UV_THREADPOOL_SIZE: String(THREAD_POOL) },
     stdio: ["ignore", "ignore", "pipe", "ipc"],
@@ -159,51 +159,49 @@ async function failure(
 ): Promise<ReplayportError> {
   switch (reason) {
     case "missing":
-      return new ReplayportError(`the embedded ClickHouse cannot be loaded: ${message}`, {
-        code: "source.embedded.missing",
-        remedy: "give-up",
-        hint: "Run `npm install chdb` (Linux with glibc or macOS), or point source.clickhouse.url to a server.",
-      });
+      return new ReplayportError(
+        `can't load the embedded ClickHouse: ${message}`,
+        giveUp(
+          "engine.missing",
+          "Run `npm install chdb` (Linux with glibc or macOS), or point source.clickhouse.url at a server.",
+        ),
+      );
     case "port":
-      return new ReplayportError(`cannot listen on ${asked.host}:${asked.port}: ${message}`, {
-        code: "source.embedded.port-taken",
-        remedy: "give-up",
-        hint: "Choose another port, or 0 for a free one.",
-      });
+      return new ReplayportError(
+        `cannot listen on ${asked.host}:${asked.port}: ${message}`,
+        giveUp("engine.port_taken", "Choose another port, or 0 for a free one."),
+      );
     case "engine":
-      // The library tells standard error alone why it does not open a directory.
+      // The library says only on standard error why it can't open a directory.
       if (stderr.includes("Cannot lock file")) return await inUse(asked.path);
       return new ReplayportError(
         `the embedded ClickHouse did not start on ${asked.path}: ${[message, stderr.trim()].filter(Boolean).join(": ")}`,
-        {
-          code: "source.embedded.failed",
-          remedy: "retry",
-          hint: "Look whether the directory is writable and was written by this or an older version of chdb.",
-        },
+        retry(
+          "engine.failed",
+          "Check that the directory is writable and was written by this or an older version of chdb.",
+        ),
       );
     default:
       return reason satisfies never;
   }
 }
 
-/** The engine keeps its number in the file that it locks; the lock goes with the process, so none is ever stale. */
+/** The engine writes its process id to the file that it locks. The lock ends with the process, so it is never stale. */
 async function inUse(path: string): Promise<ReplayportError> {
   const status = await readFile(resolve(path, "status"), "utf8").catch(() => "");
   const pid = /^PID: (\d+)$/m.exec(status)?.[1];
   const holder = pid === undefined ? "another process" : `process ${pid}`;
-  return new ReplayportError(`the data directory ${path} is in use by ${holder}`, {
-    code: "source.embedded.in-use",
-    remedy: "retry",
-    hint: "A data directory has one engine at a time: end that process, or query it over HTTP.",
-  });
+  return new ReplayportError(
+    `the data directory ${path} is in use by ${holder}`,
+    retry("engine.in_use", "Only one engine can open a data directory. Stop that process, or query it over HTTP."),
+  );
 }
 
 function exitError(exit: Exit, path: string): ReplayportError {
-  return new ReplayportError(`the embedded ClickHouse on ${path} ${describeExit(exit)}`, {
-    code: "source.embedded.exited",
-    remedy: "retry",
-    hint: "Start it again: what was written before is on disk.",
-  });
+  return new ReplayportError(
+    `the embedded ClickHouse on ${path} ${describeExit(exit)}`,
+    retry("engine.exited", "Start it again. What was written before is on disk."),
+  );
 }
 
 function describeExit({ code, signal, stderr }: Exit): string {

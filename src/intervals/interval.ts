@@ -1,4 +1,4 @@
-import { ReplayportError } from "../errors.ts";
+import { ReplayportError, giveUp } from "../errors.ts";
 
 /** Half-open `[start, end)`, UTC, whole seconds: the resolution of ClickHouse's `_timestamp`. */
 export interface Interval {
@@ -12,11 +12,10 @@ export function interval(start: Date | number | string, end: Date | number | str
   const startMs = made.start.getTime();
   const endMs = made.end.getTime();
   if (!(startMs < endMs) || startMs % 1000 !== 0 || endMs % 1000 !== 0) {
-    throw new ReplayportError(`not a data interval: [${String(start)}, ${String(end)})`, {
-      code: "interval.invalid",
-      remedy: "give-up",
-      hint: "An interval starts before it ends, and both are whole seconds in UTC.",
-    });
+    throw new ReplayportError(
+      `not a data interval: [${String(start)}, ${String(end)})`,
+      giveUp("interval.invalid", "An interval starts before it ends, and both are whole seconds in UTC."),
+    );
   }
   return made;
 }

@@ -3,7 +3,7 @@
  * ran not; that is what receipts are for.
  */
 import { Cron } from "croner";
-import { ReplayportError, messageOf } from "../errors.ts";
+import { ReplayportError, giveUp, messageOf } from "../errors.ts";
 
 export interface Schedule {
   /** As it stands in the config. */
@@ -34,9 +34,7 @@ function fixed(text: string, timezone: string, stepMs: number): Schedule {
 function invalid(text: string, cause?: unknown): ReplayportError {
   const reason = cause === undefined ? "" : ` (${messageOf(cause).replace(/^CronPattern:\s*/, "")})`;
   return new ReplayportError(`not a schedule: "${text}"${reason}`, {
-    code: "schedule.invalid",
-    remedy: "give-up",
-    hint: `Write ${SCHEDULE_FORMS}.`,
+    ...giveUp("schedule.invalid", `Write ${SCHEDULE_FORMS}.`),
     cause,
   });
 }

@@ -2,7 +2,7 @@
  * A user's own SELECT as a model. `{interval_start}`, `{interval_end}` and `{team_id}` in it are bound parameters: they are
  * given their types here and reach ClickHouse beside the SQL, never inside it.
  */
-import { ReplayportError } from "../errors.ts";
+import { ReplayportError, giveUp } from "../errors.ts";
 import type { Column, ColumnType } from "./column.ts";
 import type { Condition, Model, Parameter, Query, Read, Selection, TextShape } from "./model.ts";
 import {
@@ -31,8 +31,8 @@ export interface DescribedColumn {
 /** The columns that every row has, whatever the SELECT says; `_version` only where the SELECT has none. */
 const OWN = ["_exported_at", "_interval_start"] as const;
 
-function giveUp(message: string, hint: string): ReplayportError {
-  return new ReplayportError(message, { code: "model.sql", remedy: "give-up", hint });
+function wrongSelect(message: string, hint: string): ReplayportError {
+  return new ReplayportError(message, giveUp("model.sql", hint));
 }
 
 /** The SELECT with typed parameters, and their values but for the interval. */
@@ -47,7 +47,7 @@ function bound(model: SqlChoice, selection: Selection): { sql: string; parameter
     .replaceAll("{team_id}", `{team_id:${teamType}}`);
   const usesTeam = sql.includes(`{team_id:${teamType}}`);
   if (usesTeam && teams === "all") {
-    throw giveUp(
+    throw wrongSelect(
       `${model.file} uses {team_id}, but the export has team_id: all`,
       "Name the teams in team_id, or take {team_id} out of the SELECT.",
     );
@@ -93,7 +93,7 @@ export function sqlModel(model: SqlChoice, selection: Selection, described: read
   const names = described.map(({ name }) => name);
   for (const key of model.key) {
     if (!names.includes(key)) {
-      throw giveUp(`${model.file} has no column ${key}, which is part of its key`, `It has: ${names.join(", ")}.`);
+      throw wrongSelect(`${model.file} has no column ${key}, which is part of its key`, `It has: ${names.join(", ")}.`);
     }
   }
   const all = described
@@ -101,7 +101,7 @@ export function sqlModel(model: SqlChoice, selection: Selection, described: read
     .map(({ name, type }) => Object.assign({ name, stored: type }, columnType(type)));
   const known = new Set(all.map(({ name }) => name));
   for (const name of mentioned(selection)) {
-    if (!known.has(name)) throw giveUp(`${model.file} has no column ${name}`, `It has: ${names.join(", ")}.`);
+    if (!known.has(name)) throw wrongSelect(`${model.file} has no column ${name}`, `It has: ${names.join(", ")}.`);
   }
   const { sql, parameters } = bound(model, selection);
   const where = conditions(selection.where, new Map(all.map(({ name, type }) => [name, type])), "replay");

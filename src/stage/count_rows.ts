@@ -1,4 +1,4 @@
-/** Counts the rows of a staged file in the file itself, so that a cut answer is found before a destination sees it. */
+/** Counts the rows of a staged file in the file itself, so a truncated answer is found before a destination sees it. */
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import { type Transform, Writable } from "node:stream";
@@ -9,13 +9,13 @@ import type { FileFormat } from "../../destinations/destination.ts";
 import { messageOf } from "../errors.ts";
 import { isWholeLz4 } from "./lz4_frame.ts";
 
-/** The file ends before its format says so. */
+/** The file ends earlier than its format says. */
 export class NotWhole extends Error {}
 
 /**
- * @returns undefined where no reader for the compression is at hand: LZ4, of which only the frames are checked, and
- *   Zstandard before Node.js 22.15
- * @throws NotWhole where the file is cut short
+ * @returns undefined if Node.js can't read the compression: LZ4, whose frames are checked instead, and Zstandard before
+ *   Node.js 22.15
+ * @throws NotWhole if the file is truncated
  */
 export async function countRows(path: string, format: FileFormat, signal: AbortSignal): Promise<number | undefined> {
   if (format === "parquet") return await parquetRows(path);
@@ -38,7 +38,7 @@ export async function countRows(path: string, format: FileFormat, signal: AbortS
 function decompressor(path: string): Transform | "none" | undefined {
   if (path.endsWith(".gz")) return zlib.createGunzip();
   if (path.endsWith(".br")) return zlib.createBrotliDecompress();
-  // Added in Node.js 22.15, while 22.12 is enough for all else.
+  // Added in Node.js 22.15; everything else works from 22.12.
   if (path.endsWith(".zst")) return "createZstdDecompress" in zlib ? zlib.createZstdDecompress() : undefined;
   if (path.endsWith(".lz4")) return undefined;
   return "none";
@@ -66,7 +66,7 @@ async function parquetRows(path: string): Promise<number> {
 const NEWLINE = 0x0a;
 const QUOTE = 0x22;
 
-/** Rows of JSON Lines are lines. A row of CSV may hold line ends within quotes, and doubles a quote that it quotes. */
+/** A row of JSON Lines is a line. A row of CSV may have line ends inside quotes; a quote inside quotes is doubled. */
 class RowCounter extends Writable {
   rows = 0;
   endsWell = true;

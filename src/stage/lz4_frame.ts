@@ -1,4 +1,4 @@
-/** Whether a file is whole LZ4 frames: Node.js has no LZ4, but the frame's own lengths tell a cut one (LZ4 frame format 1.6). */
+/** Whether a file is made of complete LZ4 frames. Node.js has no LZ4, but the lengths in a frame show a truncated one (LZ4 frame format 1.6). */
 import { open } from "node:fs/promises";
 
 const MAGIC = 0x184d2204;
@@ -6,7 +6,7 @@ const BLOCK_CHECKSUM = 0x10;
 const CONTENT_SIZE = 0x08;
 const CONTENT_CHECKSUM = 0x04;
 const DICTIONARY_ID = 0x01;
-/** The highest bit of a block's length says that the block is stored as it is. */
+/** The highest bit of a block's length means that the block is stored uncompressed. */
 const LENGTH_MASK = 0x7fffffff;
 
 export async function isWholeLz4(path: string): Promise<boolean> {

@@ -1,6 +1,6 @@
 /**
- * The staging folder of one run: files are written here complete, counted and hashed, before any destination sees one,
- * and removed in every ending. A process that is killed cannot remove its folder; the next run that stages there does.
+ * The staging folder of one run. Each file is written here in full, counted and hashed before the destination sees it, and
+ * removed however the run ends. If the process is killed, the next run that stages under the same root removes its folder.
  */
 import { createHash } from "node:crypto";
 import { mkdir, open, readdir, rm, stat, statfs } from "node:fs/promises";
@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import prettyBytes from "pretty-bytes";
 import type { FileFormat, StagedFile } from "../../destinations/destination.ts";
-import { ReplayportError, messageOf } from "../errors.ts";
+import { ReplayportError, giveUp, messageOf, retry } from "../errors.ts";
 import { NotWhole, countRows } from "./count_rows.ts";
 
 export interface Incoming {
@@ -22,7 +22,7 @@ export interface Incoming {
 
 export interface Stage extends AsyncDisposable {
   readonly folder: string;
-  /** @throws ReplayportError where the stream is not whole, or the disk is full; nothing of the file is left then */
+  /** @throws ReplayportError if the stream is truncated or the disk is full; nothing of the file is left then */
   add(incoming: Incoming, signal: AbortSignal): Promise<StagedFile>;
 }
 
@@ -37,7 +37,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** In a container every life of the worker has the same pid: a folder from before this process began is a dead one's. */
+/** In a container a restarted worker gets the same pid, so a folder of our pid that is older than this process is left over. */
 async function isLeftOver(root: string, name: string): Promise<boolean> {
   const pid = Number(RUN_FOLDER.exec(name)?.[1] ?? Number.NaN);
   if (Number.isNaN(pid)) return false;
@@ -46,7 +46,7 @@ async function isLeftOver(root: string, name: string): Promise<boolean> {
   return birthtimeMs < Date.now() - process.uptime() * 1000;
 }
 
-/** @param root made where it does not exist; belongs to this machine alone */
+/** @param root created if missing; not shared between machines */
 export async function openStage(root: string, attempt: string): Promise<Stage> {
   const folder = join(root, `run-${process.pid}-${attempt}`);
   try {
@@ -57,9 +57,7 @@ export async function openStage(root: string, attempt: string): Promise<Stage> {
     await mkdir(folder);
   } catch (cause) {
     throw new ReplayportError(`cannot stage files in ${root}: ${messageOf(cause)}`, {
-      code: "stage.folder",
-      remedy: "give-up",
-      hint: "Give --stage-dir (or REPLAYPORT_STAGE_DIR) a folder that this user may write to.",
+      ...giveUp("stage.folder", "Set --stage-dir (or REPLAYPORT_STAGE_DIR) to a folder that this user can write to."),
       cause,
     });
   }
@@ -84,9 +82,7 @@ async function addFile(root: string, folder: string, incoming: Incoming, signal:
     if (error instanceof ReplayportError) throw error;
     if (error instanceof NotWhole) throw truncated(incoming, error.message);
     throw new ReplayportError(`file ${incoming.index} broke off: ${messageOf(error)}`, {
-      code: "stage.broken",
-      remedy: "retry",
-      hint: "The line to ClickHouse broke; the file is read again.",
+      ...retry("stage.broken", "The connection to ClickHouse broke. Replayport reads the file again."),
       cause: error,
     });
   } finally {
@@ -96,7 +92,7 @@ async function addFile(root: string, folder: string, incoming: Incoming, signal:
 
 const FULL = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 
-/** Writes a stream to a file. On a full disk it goes on counting, so that the error can say how much was missing. */
+/** Writes a stream to a file. On a full disk it keeps counting, so the error can say how much space was missing. */
 async function receive(
   stream: Readable,
   path: string,
@@ -107,7 +103,7 @@ async function receive(
   let bytes = 0;
   let written = 0;
   let full: unknown;
-  // An error may come before the loop below listens; it comes again there.
+  // An error may come before the loop below listens. The loop gets it again.
   stream.on("error", () => undefined);
   const abort = (): unknown => stream.destroy(new Error("aborted"));
   signal.addEventListener("abort", abort, { once: true });
@@ -141,11 +137,12 @@ async function diskFull(root: string, bytes: number, written: number, cause: unk
   const free = prettyBytes(bavail * bsize + written);
   const missing = prettyBytes(bytes - written);
   return new ReplayportError(
-    `the disk under ${root} is full: a file of ${prettyBytes(bytes)} lacked ${missing} of room (${free} were free for it)`,
+    `the disk under ${root} is full: a file of ${prettyBytes(bytes)} needs ${missing} more (${free} were free for it)`,
     {
-      code: "stage.disk_full",
-      remedy: "retry",
-      hint: "Free room there, name another folder with --stage-dir, or lower rows_per_file: two to six files are staged at once.",
+      ...retry(
+        "stage.disk_full",
+        "Free some space, set --stage-dir to another folder, or lower rows_per_file: two to six files are staged at once.",
+      ),
       cause,
     },
   );
@@ -154,10 +151,6 @@ async function diskFull(root: string, bytes: number, written: number, cause: unk
 function truncated(incoming: Incoming, found: string): ReplayportError {
   return new ReplayportError(
     `file ${incoming.index} is not whole: ClickHouse said ${incoming.rows} rows, it holds ${found}`,
-    {
-      code: "stage.truncated",
-      remedy: "retry",
-      hint: "Something between here and ClickHouse cut the answer short; it is read again.",
-    },
+    retry("stage.truncated", "Something between here and ClickHouse truncated the answer. Replayport reads it again."),
   );
 }

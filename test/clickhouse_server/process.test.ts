@@ -124,7 +124,7 @@ suite("embedded: the process", { skip: embeddedSkip }, () => {
   test("a data directory has one engine: the second names the first", async () => {
     await using harness = await embedded();
     await assert.rejects(startEmbedded({ path: harness.path, signal: patience() }), (error) => {
-      assert.ok(hasCode("source.embedded.in-use")(error));
+      assert.ok(hasCode("engine.in_use")(error));
       assert.match((error as Error).message, new RegExp(`in use by process ${harness.engine.pid}$`));
       return true;
     });
@@ -138,7 +138,7 @@ suite("embedded: the process", { skip: embeddedSkip }, () => {
     const { port } = server.address() as AddressInfo;
     try {
       const starting = startEmbedded({ path: directory.path, port, signal: patience() });
-      await assert.rejects(starting, hasCode("source.embedded.port-taken"));
+      await assert.rejects(starting, hasCode("engine.port_taken"));
     } finally {
       server.close();
     }
@@ -156,7 +156,7 @@ suite("embedded: the process", { skip: embeddedSkip }, () => {
     process.env["NODE_OPTIONS"] = `--import ${hook}`;
     try {
       await assert.rejects(startEmbedded({ path: join(directory.path, "data"), signal: patience() }), (error) => {
-        assert.ok(hasCode("source.embedded.missing")(error));
+        assert.ok(hasCode("engine.missing")(error));
         assert.match((error as ReplayportError).hint ?? "", /npm install chdb/);
         return true;
       });
@@ -256,7 +256,7 @@ suite("embedded: the process", { skip: embeddedSkip }, () => {
     const serving = serveEmbedded({ path: directory.path, signal: new AbortController().signal }, (engine) => {
       process.kill(engine.pid, "SIGKILL");
     });
-    await assert.rejects(serving, hasCode("source.embedded.exited"));
+    await assert.rejects(serving, hasCode("engine.exited"));
   });
 });
 

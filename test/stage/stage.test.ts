@@ -113,7 +113,7 @@ suite("staging", () => {
       const stream = Readable.from([Buffer.alloc(1_000_000), Buffer.alloc(2_000_000)]);
       await assert.rejects(
         stage.add(incoming("", { stream }), signal),
-        fails("stage.disk_full", /a file of 3 MB lacked 3 MB of room/),
+        fails("stage.disk_full", /a file of 3 MB needs 3 MB more/),
       );
     },
   );
