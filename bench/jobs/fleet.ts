@@ -17,8 +17,9 @@ import { BackfillStore } from "../../src/fleet/backfills/backfill_store.ts";
 import { BatchQueue } from "../../src/fleet/redis/batch_queue.ts";
 import { createEvents } from "../../src/fleet/events.ts";
 import { keysOf } from "../../src/fleet/redis/keys.ts";
-import { openFleet } from "../../src/fleet/redis_fleet.ts";
-import { type RedisOptionsOfFleet, connect, leave } from "../../src/fleet/redis/client.ts";
+import { connectFleet } from "../../src/fleet/redis_fleet.ts";
+import type { FleetRedisOptions } from "../../src/fleet/fleet.ts";
+import { connect, disconnect } from "../../src/fleet/redis/client.ts";
 import { Scheduler } from "../../src/fleet/scheduler/scheduler.ts";
 import { FleetState } from "../../src/fleet/redis/state.ts";
 import { REPLAYS } from "../../test/support/definitions.ts";
@@ -58,7 +59,7 @@ const HOUR = 3_600_000;
 const NOON = Date.UTC(2026, 9, 1, 12);
 const never = new AbortController().signal;
 
-function redisOf(url: string): RedisOptionsOfFleet {
+function redisOf(url: string): FleetRedisOptions {
   const parsed = parseRedisUrl(url);
   if (!("value" in parsed)) throw new Error(`not an address of Redis: ${url}`);
   return { ...parsed.value, prefix: `{bench-${randomBytes(6).toString("hex")}}` };
@@ -74,11 +75,11 @@ function definitions(count: number, start: number): ExportDefinition[] {
   }));
 }
 
-async function forget(redis: RedisOptionsOfFleet): Promise<void> {
-  const client = connect(redis, "ask", () => undefined);
+async function forget(redis: FleetRedisOptions): Promise<void> {
+  const client = connect(redis, "bounded", () => undefined);
   const keys = await client.keys(`${redis.prefix}:*`);
   for (let at = 0; at < keys.length; at += 1000) await client.unlink(...keys.slice(at, at + 1000));
-  await leave(client);
+  await disconnect(client);
 }
 
 /** Takes batches without files. Answers for one hour without looking at the others, as a lake on S3 does. */
@@ -119,13 +120,13 @@ async function jobs({ redisUrl, exports, hours, concurrency }: FleetJob): Promis
   const ledgers = new Map<string, Destination>();
   const { source } = fakeSource();
   const chosen = definitions(exports, NOON - (hours + 1) * HOUR).map((one) => ({ ...one, sweep: undefined }));
-  const fleet = await openFleet(
+  const fleet = await connectFleet(
     {
       redis,
       settings: resolveFleet(undefined),
       exports: chosen,
       destination: ({ name }) => ledgers.get(name) ?? empty,
-      loading: ({ name }, onProgress) =>
+      loadDependencies: ({ name }, onProgress) =>
         Promise.resolve({ source, destination: ledgers.get(name) ?? empty, stageRoot, now, newAttempt, onProgress }),
       plan: () => Promise.resolve([]),
       version: "bench",
@@ -179,7 +180,7 @@ function covered(now: number): Coverage[] {
 async function tick({ redisUrl, exports }: FleetJob): Promise<TickAnswer> {
   const redis = redisOf(redisUrl);
   const chosen = definitions(exports, NOON - 60 * 24 * HOUR);
-  const client = connect(redis, "stay", () => undefined);
+  const client = connect(redis, "forever", () => undefined);
   const keys = keysOf(redis.prefix);
   const state = new FleetState(client, keys);
   const store = new BackfillStore(client, keys);
@@ -208,7 +209,7 @@ async function tick({ redisUrl, exports }: FleetJob): Promise<TickAnswer> {
   const timed = async (at: number): Promise<number> => {
     const began = performance.now();
     await scheduler.tick(new Date(at), never);
-    await scheduler.tendBackfills(new Date(at));
+    await scheduler.tickBackfills(new Date(at));
     return (performance.now() - began) / 1000;
   };
   const first = await timed(NOON);
@@ -217,7 +218,7 @@ async function tick({ redisUrl, exports }: FleetJob): Promise<TickAnswer> {
   const busy = await timed(NOON + 6 * 60_000);
   const after = memory();
   await forget(redis);
-  await leave(client);
+  await disconnect(client);
   const grown = { grown: after.rss - before.rss, heap: after.heapUsed - before.heapUsed };
   return { kind: "tick", exports, first, idle: idle.toSorted((a, b) => a - b)[1] ?? 0, busy, ...grown };
 }

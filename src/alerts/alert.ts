@@ -43,11 +43,11 @@ export interface Alert extends Condition {
   readonly repeated: boolean;
 }
 
-export interface Told {
+export interface Notification {
   readonly condition: Condition;
   readonly since: Date;
   /** Undefined: seen, but not for long enough to be told. */
-  readonly toldAt: Date | undefined;
+  readonly notifiedAt: Date | undefined;
 }
 
 export interface FleetView {
@@ -64,37 +64,46 @@ export interface Limits {
 export interface Decision {
   readonly alerts: readonly Alert[];
   /** What holds from then on, once the alerts have been sent. */
-  readonly told: ReadonlyMap<string, Told>;
+  readonly notified: ReadonlyMap<string, Notification>;
 }
 
 /** A scheduler asks each minute: what fails once is an outage that is over before anybody has looked. */
 const LEDGER_MS = 5 * 60_000;
 
-export function decide(view: FleetView, limits: Limits, told: ReadonlyMap<string, Told>, now: Date): Decision {
-  const conditions = conditionsOf(view, limits, told);
+export function nextAlerts(
+  view: FleetView,
+  limits: Limits,
+  notified: ReadonlyMap<string, Notification>,
+  now: Date,
+): Decision {
+  const conditions = conditionsOf(view, limits, notified);
   const going = new Set(conditions.map(({ id }) => id));
   const alerts: Alert[] = [];
-  const next = new Map<string, Told>();
+  const next = new Map<string, Notification>();
   for (const condition of conditions) {
-    const before = told.get(condition.id);
+    const before = notified.get(condition.id);
     const since = before?.since ?? now;
-    const toldAt = before?.toldAt;
-    const again = toldAt !== undefined && now.getTime() - toldAt.getTime() >= limits.repeatAfterMs;
-    const first = toldAt === undefined && now.getTime() - since.getTime() >= (condition.afterMs ?? 0);
+    const notifiedAt = before?.notifiedAt;
+    const again = notifiedAt !== undefined && now.getTime() - notifiedAt.getTime() >= limits.repeatAfterMs;
+    const first = notifiedAt === undefined && now.getTime() - since.getTime() >= (condition.afterMs ?? 0);
     if (first || again) alerts.push({ ...condition, status: "firing", since, repeated: again });
     next.set(
       condition.id,
-      first || again ? { condition, since, toldAt: now } : (before ?? { condition, since, toldAt }),
+      first || again ? { condition, since, notifiedAt: now } : (before ?? { condition, since, notifiedAt }),
     );
   }
-  for (const { condition, since, toldAt } of told.values()) {
-    if (toldAt !== undefined && !going.has(condition.id))
+  for (const { condition, since, notifiedAt } of notified.values()) {
+    if (notifiedAt !== undefined && !going.has(condition.id))
       alerts.push({ ...condition, status: "resolved", since, repeated: false });
   }
-  return { alerts, told: next };
+  return { alerts, notified: next };
 }
 
-function conditionsOf({ exports, backfills }: FleetView, limits: Limits, told: ReadonlyMap<string, Told>): Condition[] {
+function conditionsOf(
+  { exports, backfills }: FleetView,
+  limits: Limits,
+  notified: ReadonlyMap<string, Notification>,
+): Condition[] {
   const found: Condition[] = [];
   for (const one of exports) {
     const failed = failedOf(one);
@@ -119,7 +128,7 @@ function conditionsOf({ exports, backfills }: FleetView, limits: Limits, told: R
         code: one.lastError?.code,
       });
     }
-    const lag = lagOf(one, limits.lagAboveMs, told);
+    const lag = lagOf(one, limits.lagAboveMs, notified);
     if (lag) found.push(lag);
   }
   for (const one of backfills) {
@@ -146,9 +155,9 @@ function named(
 const because = (error: FleetError | undefined): string => (error === undefined ? "" : `: ${error.message}`);
 
 function failedOf(one: ExportStatus): Condition | undefined {
-  if (one.held.length === 0 && one.failuresInRow === 0) return undefined;
-  const error = one.held[0]?.error ?? one.lastError;
-  const count = Math.max(one.held.length, one.failuresInRow);
+  if (one.failedIntervals.length === 0 && one.failuresInRow === 0) return undefined;
+  const error = one.failedIntervals[0]?.error ?? one.lastError;
+  const count = Math.max(one.failedIntervals.length, one.failuresInRow);
   return {
     ...named("failed", one.export),
     message: `The export ${one.export} failed for good (${count === 1 ? "1 interval" : `${count} intervals`})${because(error)}`,
@@ -157,11 +166,15 @@ function failedOf(one: ExportStatus): Condition | undefined {
   };
 }
 
-function lagOf(one: ExportStatus, limitMs: number | undefined, told: ReadonlyMap<string, Told>): Condition | undefined {
+function lagOf(
+  one: ExportStatus,
+  limitMs: number | undefined,
+  notified: ReadonlyMap<string, Notification>,
+): Condition | undefined {
   if (limitMs === undefined) return undefined;
   const name = named("lag", one.export);
   // Paused, or not known after a flush of Redis: nothing has become better, so what was told stays as it is.
-  if (one.paused || one.lagSeconds === undefined) return told.get(name.id)?.condition;
+  if (one.paused || one.lagSeconds === undefined) return notified.get(name.id)?.condition;
   if (one.lagSeconds * 1000 <= limitMs) return undefined;
   const until =
     one.loadedUntil === undefined ? "nothing is loaded yet" : `loaded until ${one.loadedUntil.toISOString()}`;

@@ -20,19 +20,19 @@ const REDIS_MS = 5_000;
  * What holds once the alerts were decided on: those that another process tells are looked at again when it should have done
  * so, since it may have died over it.
  */
-export function toldByOthers(
+export function notifiedByOthers(
   decision: Decision,
   mine: readonly Alert[],
   repeatAfterMs: number,
   now: Date,
-): Decision["told"] {
-  const told = new Map(decision.told);
-  const toldAt = new Date(Math.min(now.getTime(), now.getTime() - repeatAfterMs + SENDING_MS));
+): Decision["notified"] {
+  const notified = new Map(decision.notified);
+  const notifiedAt = new Date(Math.min(now.getTime(), now.getTime() - repeatAfterMs + SENDING_MS));
   for (const alert of decision.alerts) {
-    const known = told.get(alert.id);
-    if (known && !mine.includes(alert)) told.set(alert.id, { ...known, toldAt });
+    const known = notified.get(alert.id);
+    if (known && !mine.includes(alert)) notified.set(alert.id, { ...known, notifiedAt });
   }
-  return told;
+  return notified;
 }
 
 const keyOf = (alert: Alert, status = alert.status): string => `alert/${status}/${alert.id}`;

@@ -1,8 +1,8 @@
 /** Looks at the fleet now and then, and at once when something happened in this process; tells what is new. */
 import type { Fleet, FleetEvent } from "../fleet/fleet.ts";
-import { decide, type FleetView, type Limits, type Told } from "./alert.ts";
+import { nextAlerts, type FleetView, type Limits, type Notification } from "./alert.ts";
 import { type MessageFormat, messageOfAlerts } from "./message.ts";
-import { claimAlerts, toldByOthers } from "./dedupe.ts";
+import { claimAlerts, notifiedByOthers } from "./dedupe.ts";
 import { post } from "./post.ts";
 import { type Wait, wait } from "../retry.ts";
 
@@ -44,31 +44,31 @@ export function startAlerts(fleet: Fleet, options: AlertOptions, dependencies: A
     if (TELLING.has(event.kind)) wake.abort();
   });
 
-  const look = async (told: ReadonlyMap<string, Told>): Promise<ReadonlyMap<string, Told>> => {
+  const look = async (notified: ReadonlyMap<string, Notification>): Promise<ReadonlyMap<string, Notification>> => {
     const asking = AbortSignal.any([stop.signal, AbortSignal.timeout(ASK_MS)]);
     const [exports, backfills] = await Promise.all([fleet.exports(asking), fleet.backfills(asking)]);
     const view: FleetView = { exports, backfills };
     const now = dependencies.now();
-    const decision = decide(view, options, told, now);
+    const decision = nextAlerts(view, options, notified, now);
     await using claims = await claimAlerts(fleet, decision.alerts, options.repeatAfterMs, asking);
     const { alerts } = claims;
-    const known = toldByOthers(decision, alerts, options.repeatAfterMs, now);
+    const known = notifiedByOthers(decision, alerts, options.repeatAfterMs, now);
     if (alerts.length === 0) return known;
     const message = messageOfAlerts(alerts, options.format, now);
     await post(options.webhook, redacted(message, dependencies.redact), { wait: pause, random }, stop.signal);
     dependencies.onSent(alerts.length);
-    // Where this fails, Redis is away: at worst another process tells it once more.
+    // Where this fails, Redis is down: at worst another process tells it once more.
     await quiet(claims.keep());
     return known;
   };
 
   const run = async (): Promise<void> => {
-    let told: ReadonlyMap<string, Told> = new Map();
+    let notified: ReadonlyMap<string, Notification> = new Map();
     let failing = false;
     while (!stop.signal.aborted) {
       wake = new AbortController();
       try {
-        told = await look(told);
+        notified = await look(notified);
         failing = false;
       } catch (error) {
         // What was not sent was not told: the next look decides again.

@@ -1,9 +1,7 @@
 /** Opens the fleet for a command: the config's Redis, and the context's source and destinations. */
 import { readFile } from "node:fs/promises";
 import { giveUp, ReplayportError } from "../errors.ts";
-import type { Backfill, FleetEvent } from "../fleet/fleet.ts";
-import type { OpenFleet } from "../fleet/redis_fleet.ts";
-import type { RedisOptionsOfFleet } from "../fleet/redis/client.ts";
+import type { Backfill, FleetEvent, FleetHandle, FleetRedisOptions } from "../fleet/fleet.ts";
 import { VERSION } from "../version.ts";
 import { Context } from "./context.ts";
 import type { CliEnvironment, GlobalOptions } from "./environment.ts";
@@ -13,13 +11,13 @@ import { planFor } from "./plan_backfill.ts";
 
 export interface FleetHost extends AsyncDisposable {
   readonly context: Context;
-  readonly fleet: OpenFleet;
+  readonly fleet: FleetHandle;
 }
 
 /** Something else that runs in the process of scheduler or worker, such as the HTTP server. Disposed of last. */
 export type FleetPart = (host: FleetHost) => Promise<AsyncDisposable>;
 
-async function redisOf(context: Context): Promise<RedisOptionsOfFleet> {
+async function redisOf(context: Context): Promise<FleetRedisOptions> {
   const { redis, file } = context.config;
   if (!redis) {
     const hint = 'Add redis: { url: "${REDIS_URL}" } to it. Without Redis, use: replayport run --due';
@@ -38,14 +36,14 @@ export async function openFleetHost(cli: CliEnvironment, options: GlobalOptions)
   const { log, config } = context;
   try {
     // Only the commands of the fleet wait for the queue's packages to be loaded.
-    const { openFleet } = await import("../fleet/redis_fleet.ts");
-    const fleet = await openFleet(
+    const { connectFleet } = await import("../fleet/redis_fleet.ts");
+    const fleet = await connectFleet(
       {
         redis: await redisOf(context),
         settings: config.fleet,
         exports: config.exports,
         destination: (definition) => context.destination(definition),
-        loading: (definition, onProgress) => context.loading(definition, onProgress),
+        loadDependencies: (definition, onProgress) => context.loading(definition, onProgress),
         plan: (definition, request, signal) => planFor(context, definition, request, signal),
         version: VERSION,
         now: cli.now,
@@ -108,7 +106,7 @@ export function logEvent(log: Logger, event: FleetEvent): void {
     case "run.covered":
       log.info(fieldsOf(event), "loaded already");
       return;
-    case "run.handed_back":
+    case "run.released":
       log.info(fieldsOf(event), "handed back");
       return;
     case "run.cancelled":

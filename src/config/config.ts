@@ -9,7 +9,8 @@ import { checkForDestination, destinationSchema, resolveDestination } from "./de
 import { type Environment, substituteTree, type SubstitutedTree } from "./values/env.ts";
 import { resolveExport, type Shared } from "./exports.ts";
 import { NAME } from "./values/fields.ts";
-import { type FleetConfig, type RedisConfig, resolveFleet, resolveRedis } from "./fleet.ts";
+import type { FleetSettings } from "../fleet/fleet.ts";
+import { type RedisConfig, resolveFleet, resolveRedis } from "./fleet.ts";
 import { type HttpConfig, resolveHttp } from "./http.ts";
 import { coerce, reportIssues } from "./problems/zod_issues.ts";
 import { configJsonSchema } from "./problems/json_schema.ts";
@@ -31,7 +32,7 @@ export interface Config {
   readonly exports: readonly ExportDefinition[];
   /** Undefined where the file has no `redis`. */
   readonly redis: RedisConfig | undefined;
-  readonly fleet: FleetConfig;
+  readonly fleet: FleetSettings;
   readonly http: HttpConfig;
   /** Undefined where the file has no `alerts`. */
   readonly alerts: AlertsConfig | undefined;

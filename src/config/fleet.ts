@@ -1,6 +1,7 @@
 /** Redis, and how the fleet works: needed by `scheduler`, `worker` and `serve` only. */
 import { resolve } from "node:path";
 import * as z from "zod";
+import type { FleetSettings } from "../fleet/fleet.ts";
 import { duration, parsed, text } from "./values/fields.ts";
 import { type RedisAddress, parseRedisUrl, REDIS_URL_PATTERN } from "./values/redis_url.ts";
 
@@ -9,21 +10,6 @@ export interface RedisConfig extends RedisAddress {
   readonly prefix: string;
   /** Absolute: certificates in PEM that are trusted for this server. */
   readonly caFile?: string;
-}
-
-export interface FleetConfig {
-  /** Live intervals of one export in the queue at once. */
-  readonly inFlight: number;
-  /** Intervals of one backfill in the queue at once, unless the backfill says otherwise. */
-  readonly backfillInFlight: number;
-  /** Attempts of one run in all. */
-  readonly attempts: number;
-  /** Failed runs in a row after which an export is paused. */
-  readonly pauseAfter: number;
-  /** Milliseconds after which what failed for a passing reason is tried again by itself. */
-  readonly retryAfterMs: number;
-  /** Milliseconds without a sign of life after which a worker's batches go to another. */
-  readonly takeoverMs: number;
 }
 
 const MINUTE_MS = 60_000;
@@ -80,7 +66,7 @@ export function resolveRedis(input: RedisInput, folder: string): RedisConfig {
 }
 
 /** @param input undefined where the file says nothing: then every default */
-export function resolveFleet(input: FleetInput | undefined): FleetConfig {
+export function resolveFleet(input: FleetInput | undefined): FleetSettings {
   const given = input ?? fleetSchema.parse({});
   return {
     inFlight: given.in_flight,

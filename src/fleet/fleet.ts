@@ -1,18 +1,20 @@
 /**
  * What the fleet tells and what it can be asked to do. The commands, the HTTP side, metrics, alerts and traces work with
- * this alone; `openFleet` in open_fleet.ts answers it. Nothing here names BullMQ or Redis' keys.
+ * this alone; `connectFleet` in open_fleet.ts answers it. Nothing here names BullMQ or Redis' keys.
  *
  * Terminology
  * - live: an interval that the schedule made due. The scheduler enqueues it; nobody has to ask.
  * - backfill: a range that somebody asked for, as intervals with a progress of their own.
  * - run: the way of one batch through the queue, from being enqueued to its end, with all of its attempts.
  * - held: a live interval whose run failed for good. It stays due in the ledger, but is not enqueued again before
- *   `Held.until`, or before somebody says `retry` or `resume` where `until` is undefined.
+ *   `FailedInterval.until`, or before somebody says `retry` or `resume` where `until` is undefined.
  *
  * Every text that comes out of here was redacted before it was stored. Every method rejects with ReplayportError, whose
  * code is one of those named beside it, `fleet.unknown_export` or `redis.…`, or with `signal.reason`.
  */
 import type { Interval } from "../intervals/interval.ts";
+
+export type { FleetRedisOptions, FleetSettings } from "./settings.ts";
 
 /** An error as it is kept and shown: redacted, without a stack. */
 export interface FleetError {
@@ -39,11 +41,11 @@ export interface Pause {
 }
 
 /** A live interval that failed for good. */
-export interface Held {
+export interface FailedInterval {
   readonly interval: Interval;
   readonly error: FleetError;
-  /** Enqueued again by itself from then on; undefined: only after `retry` or `resume`. */
-  readonly until: Date | undefined;
+  /** When it is enqueued again; undefined: only after `retry` or `resume`. */
+  readonly retryAt: Date | undefined;
 }
 
 /** The last batch that was loaded by the fleet. */
@@ -75,7 +77,7 @@ export interface ExportStatus {
   readonly running: number;
   /** Runs that failed for good since the last one that was loaded. */
   readonly failuresInRow: number;
-  readonly held: readonly Held[];
+  readonly failedIntervals: readonly FailedInterval[];
   /** Up to here everything since the export's start is loaded; undefined also where nothing is loaded yet. */
   readonly loadedUntil: Date | undefined;
   /** Seconds from `loadedUntil` (the export's start where nothing is loaded) to now; undefined before a scheduler has run. */
@@ -207,7 +209,7 @@ export interface Backfill {
 }
 
 /** A process of the fleet that was seen within the last 30 seconds. */
-export interface Member {
+export interface FleetProcess {
   readonly kind: "scheduler" | "worker";
   /** `host.pid.xxxx` */
   readonly name: string;
@@ -225,7 +227,7 @@ export interface FleetHealth {
   readonly redisMs: number | undefined;
   /** Sentences such as "maxmemory-policy is allkeys-lru …"; none where all is well. */
   readonly warnings: readonly string[];
-  readonly members: readonly Member[];
+  readonly processes: readonly FleetProcess[];
 }
 
 interface EventBase {
@@ -281,7 +283,7 @@ export type FleetEvent =
   /** Nothing to do: the ledger had a receipt. */
   | (RunEventBase & { readonly kind: "run.covered"; readonly seconds: number })
   /** Given back at shutdown, or cancelled with its backfill; no failure. */
-  | (RunEventBase & { readonly kind: "run.handed_back" | "run.cancelled"; readonly seconds: number })
+  | (RunEventBase & { readonly kind: "run.released" | "run.cancelled"; readonly seconds: number })
   | (RunEventBase & {
       readonly kind: "run.retrying";
       readonly error: FleetError;
@@ -359,4 +361,17 @@ export interface Fleet extends AsyncDisposable {
   health(signal: AbortSignal): Promise<FleetHealth>;
   /** Calls the listener for each event of this process, synchronously; what it throws is logged. Dispose to stop. */
   onEvent(listener: FleetListener): Disposable;
+}
+
+export interface RunningWorker {
+  readonly name: string;
+  /** Takes no more jobs, waits up to `graceMs`, then aborts and releases what runs. Resolves within seconds after that. */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** A fleet that this process can also work for, as `connectFleet` returns it. */
+export interface FleetHandle extends Fleet {
+  /** Ticks until it is disposed of. */
+  startScheduler(signal: AbortSignal): Promise<AsyncDisposable>;
+  startWorker(concurrency: number): Promise<RunningWorker>;
 }

@@ -1,36 +1,37 @@
 /** Shows that a process of the fleet is alive. */
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
-import type { Member } from "./fleet.ts";
-import { farewell } from "./redis/client.ts";
+import type { FleetProcess } from "./fleet.ts";
+import { finishWithin } from "./redis/client.ts";
 import type { FleetState } from "./redis/state.ts";
 
-const BEAT_MS = 10_000;
+const HEARTBEAT_MS = 10_000;
 
 /** `host.pid.xxxx` */
-export function memberName(): string {
+export function processName(): string {
   return `${hostname()}.${process.pid}.${randomBytes(2).toString("hex")}`;
 }
 
-export function beat(
-  member: Omit<Member, "startedAt" | "seenAt">,
+/** Disposing it removes the process from the list. */
+export function startHeartbeat(
+  self: Omit<FleetProcess, "startedAt" | "seenAt">,
   state: FleetState,
   now: () => Date,
 ): AsyncDisposable {
   const startedAt = now();
   let writing = Promise.resolve();
   const write = (): void => {
-    // One at a time, and none of it matters: without Redis nobody could read it either.
-    writing = writing.then(() => state.seeMember({ ...member, startedAt, seenAt: now() })).catch(() => undefined);
+    // Best effort: if Redis is down, nobody can read heartbeats anyway.
+    writing = writing.then(() => state.recordHeartbeat({ ...self, startedAt, seenAt: now() })).catch(() => undefined);
   };
   write();
-  const timer = setInterval(write, BEAT_MS);
+  const timer = setInterval(write, HEARTBEAT_MS);
   return {
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);
-      await farewell(
+      await finishWithin(
         state.client,
-        writing.then(() => state.forgetMember(member.name)),
+        writing.then(() => state.removeHeartbeat(self.name)),
       );
     },
   };

@@ -31,7 +31,7 @@ export function statusOf(
     queued: count("queued"),
     running: count("running"),
     failuresInRow: state?.failuresInRow ?? 0,
-    held: state?.held ?? [],
+    failedIntervals: state?.failedIntervals ?? [],
     loadedUntil: ledger?.loadedUntil,
     lagSeconds: ledger && Math.max(0, (now.getTime() - from.getTime()) / 1000),
     gaps: ledger?.gaps ?? [],

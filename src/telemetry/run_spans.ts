@@ -127,7 +127,7 @@ function finish(
       break;
     }
     case "run.covered":
-    case "run.handed_back":
+    case "run.released":
     case "run.cancelled":
       break;
   }

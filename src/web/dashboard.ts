@@ -53,7 +53,7 @@ async function look(fleet: Fleet, at: Date, redact: (text: string) => string, si
   const problems = new Set<string>();
   const health = await fleet.health(signal);
   const or = async <T>(asked: () => Promise<T>, nothing: T): Promise<T> => {
-    // Where Redis is away, its one sentence says all that the others would, and is there at once.
+    // Where Redis is down, its one sentence says all that the others would, and is there at once.
     if (!health.redis) return nothing;
     try {
       return await asked();

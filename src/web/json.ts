@@ -1,17 +1,17 @@
 /** Values as JSON has them: a moment is a text, what is undefined is null, so that every field is always there. */
 
-export type Wire<T> = T extends undefined
+export type Json<T> = T extends undefined
   ? null
   : T extends Date
     ? string
     : T extends readonly (infer Item)[]
-      ? Wire<Item>[]
+      ? Json<Item>[]
       : T extends object
-        ? { -readonly [Key in keyof T]: Wire<T[Key]> }
+        ? { -readonly [Key in keyof T]: Json<T[Key]> }
         : T;
 
-export function toWire<T>(value: T): Wire<T> {
-  return convert(value) as Wire<T>;
+export function toJson<T>(value: T): Json<T> {
+  return convert(value) as Json<T>;
 }
 
 function convert(value: unknown): unknown {

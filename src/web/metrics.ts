@@ -12,7 +12,7 @@ const TICK_BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30];
 
 export interface Metrics extends Disposable {
   readonly contentType: string;
-  /** Never rejects: where Redis is away, what it knows is left out and `replayport_redis_up` is 0. */
+  /** Never rejects: where Redis is down, what it knows is left out and `replayport_redis_up` is 0. */
   text(signal: AbortSignal): Promise<string>;
   onRequest(method: string, route: string, status: number, seconds: number): void;
 }
@@ -132,8 +132,8 @@ function countEvents(registers: Registry[]): (event: FleetEvent) => void {
       case "run.covered":
         end(name, "covered");
         break;
-      case "run.handed_back":
-        end(name, "handed_back");
+      case "run.released":
+        end(name, "released");
         break;
       case "run.cancelled":
         end(name, "cancelled");
@@ -173,7 +173,7 @@ function fleetGauges(registers: Registry[]): (fleet: Fleet, signal: AbortSignal)
       one.ledgerError ? 1 : 0,
     ),
     perExport("replayport_paused", "1 where the export is paused", (one) => (one.paused ? 1 : 0)),
-    perExport("replayport_held_intervals", "Intervals that failed for good", (one) => one.held.length),
+    perExport("replayport_failed_intervals", "Intervals that failed for good", (one) => one.failedIntervals.length),
     perExport(
       "replayport_failures_in_row",
       "Failed runs since the last one that was loaded",
@@ -187,8 +187,8 @@ function fleetGauges(registers: Registry[]): (fleet: Fleet, signal: AbortSignal)
     registers,
   });
   const backfills = new Gauge({ name: "replayport_backfills_running", help: "Backfills that run", registers });
-  const members = new Gauge({
-    name: "replayport_members",
+  const processes = new Gauge({
+    name: "replayport_processes",
     help: "Processes seen within the last 30 seconds",
     labelNames: ["kind"],
     registers,
@@ -197,7 +197,7 @@ function fleetGauges(registers: Registry[]): (fleet: Fleet, signal: AbortSignal)
   const trip = new Gauge({ name: "replayport_redis_round_trip_seconds", help: "One round trip to Redis", registers });
 
   return async (fleet, signal) => {
-    // First alone: where Redis is away the others would only wait for longer than a scrape does.
+    // First alone: where Redis is down the others would only wait for longer than a scrape does.
     const health = await fleet.health(signal);
     const ask = async <T>(asked: () => Promise<T>): Promise<T | undefined> =>
       health.redis ? await asked().catch(() => undefined) : undefined;
@@ -209,11 +209,11 @@ function fleetGauges(registers: Registry[]): (fleet: Fleet, signal: AbortSignal)
     up.set(health.redis ? 1 : 0);
     // A value that nobody has read now would look like one that holds.
     for (const { gauge } of exports) gauge.reset();
-    for (const gauge of [queue, members]) gauge.reset();
+    for (const gauge of [queue, processes]) gauge.reset();
     if (health.redisMs === undefined) trip.remove();
     else trip.set(health.redisMs / 1000);
     for (const kind of ["scheduler", "worker"] as const) {
-      if (health.redis) members.set({ kind }, health.members.filter((one) => one.kind === kind).length);
+      if (health.redis) processes.set({ kind }, health.processes.filter((one) => one.kind === kind).length);
     }
     for (const status of statuses ?? []) {
       for (const { gauge, value } of exports) {

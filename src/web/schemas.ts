@@ -45,12 +45,12 @@ export const exportSchema = z
     queued: whole,
     running: whole,
     failuresInRow: whole,
-    held: z
+    failedIntervals: z
       .array(
         z.strictObject({
           interval: intervalSchema,
           error: fleetErrorSchema,
-          until: moment.nullable().describe("Tried again by itself from then on; null: only after retry or resume"),
+          retryAt: moment.nullable().describe("Tried again by itself from then on; null: only after retry or resume"),
         }),
       )
       .describe("Intervals that failed for good"),
@@ -125,7 +125,7 @@ export const healthSchema = z
     problem: z.string().nullable(),
     redisMs: z.number().min(0).nullable(),
     warnings: z.array(z.string()),
-    members: z
+    processes: z
       .array(
         z.strictObject({
           kind: z.enum(["scheduler", "worker"]),

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
-import { type Alert, decide, type FleetView, type Limits, type Told } from "../../src/alerts/alert.ts";
+import { type Alert, nextAlerts, type FleetView, type Limits, type Notification } from "../../src/alerts/alert.ts";
 import { messageOfAlerts } from "../../src/alerts/message.ts";
 import type { ExportStatus } from "../../src/fleet/fleet.ts";
 import { backfill, ERROR, exportStatus, hours, NOW, PAUSE } from "../web/fake_fleet.ts";
@@ -13,16 +13,16 @@ const WELL = exportStatus("replays");
 const FAILED: Partial<ExportStatus> = {
   failuresInRow: 1,
   lastError: ERROR,
-  held: [{ interval: hours(3), error: ERROR, until: undefined }],
+  failedIntervals: [{ interval: hours(3), error: ERROR, retryAt: undefined }],
 };
 
 /** Plays views at moments, in hours from now on, and gives what is told at each: `firing failed/replays`. */
 function play(...turns: readonly (readonly [hour: number, view: Partial<FleetView>])[]): string[][] {
-  let told: ReadonlyMap<string, Told> = new Map();
+  let notified: ReadonlyMap<string, Notification> = new Map();
   return turns.map(([hour, view]) => {
     const now = new Date(NOW.getTime() + hour * HOUR_MS);
-    const decision = decide({ exports: [WELL], backfills: [], ...view }, LIMITS, told, now);
-    told = decision.told;
+    const decision = nextAlerts({ exports: [WELL], backfills: [], ...view }, LIMITS, notified, now);
+    notified = decision.notified;
     return decision.alerts.map(({ status, id, repeated }) => `${status} ${id}${repeated ? " again" : ""}`);
   });
 }
@@ -43,15 +43,15 @@ suite("an alert", () => {
   test("is told again each time that the hours have passed", () => {
     const turns = [0, 11.9, 12, 12.1, 23.9, 24].map((hour) => [hour, view(FAILED)] as const);
     assert.deepEqual(
-      play(...turns).map((told) => told.length),
+      play(...turns).map((notified) => notified.length),
       [1, 0, 1, 0, 0, 1],
     );
     assert.deepEqual(play(...turns)[2], ["firing failed/replays again"]);
   });
 
   test("begins anew after it was over", () => {
-    const told = play([0, view(FAILED)], [1, {}], [1.1, view(FAILED)]);
-    assert.deepEqual(told, [["firing failed/replays"], ["resolved failed/replays"], ["firing failed/replays"]]);
+    const notified = play([0, view(FAILED)], [1, {}], [1.1, view(FAILED)]);
+    assert.deepEqual(notified, [["firing failed/replays"], ["resolved failed/replays"], ["firing failed/replays"]]);
   });
 
   test("goes on while an interval is held, though others were loaded", () => {
@@ -131,7 +131,7 @@ suite("lag", () => {
   });
 
   test("is no reason where no limit is set", () => {
-    const { alerts } = decide(
+    const { alerts } = nextAlerts(
       { exports: [exportStatus("a", { lagSeconds: 1e9 })], backfills: [] },
       { ...LIMITS, lagAboveMs: undefined },
       new Map(),
@@ -163,7 +163,7 @@ test("whatever happens: firing and resolved take turns, and a firing is repeated
   });
   fc.assert(
     fc.property(fc.array(state, { maxLength: 30 }), (turns) => {
-      let told: ReadonlyMap<string, Told> = new Map();
+      let notified: ReadonlyMap<string, Notification> = new Map();
       let now = NOW;
       const open = new Map<string, Date>();
       for (const { failed, paused, lag, hours: passed } of turns) {
@@ -173,8 +173,8 @@ test("whatever happens: firing and resolved take turns, and a firing is repeated
           ...(failed ? FAILED : {}),
           ...(paused ? { paused: PAUSE } : {}),
         });
-        const decision = decide({ exports: [one], backfills: [] }, LIMITS, told, now);
-        told = decision.told;
+        const decision = nextAlerts({ exports: [one], backfills: [] }, LIMITS, notified, now);
+        notified = decision.notified;
         for (const alert of decision.alerts) {
           const before = open.get(alert.id);
           if (alert.status === "resolved") {
@@ -186,7 +186,7 @@ test("whatever happens: firing and resolved take turns, and a firing is repeated
           if (before) assert.ok(now.getTime() - before.getTime() >= LIMITS.repeatAfterMs);
           open.set(alert.id, now);
         }
-        assert.deepEqual([...told.keys()].sort(), [...open.keys()].sort());
+        assert.deepEqual([...notified.keys()].sort(), [...open.keys()].sort());
         assert.equal(open.has("failed/a"), failed);
         assert.equal(open.has("paused/a"), paused);
       }
@@ -259,12 +259,12 @@ suite("messages", () => {
   });
 
   test("say what to do", () => {
-    const held = [{ interval: hours(3), error: ERROR, until: undefined }];
+    const failedIntervals = [{ interval: hours(3), error: ERROR, retryAt: undefined }];
     const exports = [
-      exportStatus("a", { paused: PAUSE, held, lagSeconds: 1e6 }),
+      exportStatus("a", { paused: PAUSE, failedIntervals, lagSeconds: 1e6 }),
       exportStatus("b", { lagSeconds: 1e6 }),
     ];
-    const { alerts } = decide({ exports, backfills: [] }, LIMITS, new Map(), NOW);
+    const { alerts } = nextAlerts({ exports, backfills: [] }, LIMITS, new Map(), NOW);
     assert.deepEqual(
       alerts.map(({ message }) => message),
       [

@@ -58,7 +58,7 @@ class Webhook implements AsyncDisposable {
     while (this.received.length < count) await once(this.#arrivals, "arrival");
   }
 
-  told(): string[] {
+  notified(): string[] {
     return this.received.flatMap(({ body }) => body.alerts.map(({ status, id }) => `${status} ${id}`));
   }
 
@@ -117,7 +117,7 @@ function start(webhook: string, given: Partial<AlertOptions> = {}, beside?: Pick
 
 const failed = (name: string, message = ERROR.message) =>
   exportStatus(name, {
-    held: [{ interval: hours(3), error: { ...ERROR, message }, until: undefined }],
+    failedIntervals: [{ interval: hours(3), error: { ...ERROR, message }, retryAt: undefined }],
     failuresInRow: 1,
   });
 
@@ -148,7 +148,7 @@ suite("alerts", () => {
     fleet.state.exports = [exportStatus("replays"), exportStatus("replays_eu")];
     waits.end();
     await waits.begun(5);
-    assert.deepEqual(webhook.told(), [
+    assert.deepEqual(webhook.notified(), [
       "firing failed/replays",
       "firing failed/replays_eu",
       "firing failed/replays",
@@ -171,7 +171,7 @@ suite("alerts", () => {
     assert.deepEqual(waits.asked, [30_000, 2_000]);
     waits.end();
     await webhook.until(1);
-    assert.deepEqual(webhook.told(), ["firing paused/replays"]);
+    assert.deepEqual(webhook.notified(), ["firing paused/replays"]);
   });
 
   test("are tried again with growing pauses", async () => {
@@ -188,11 +188,11 @@ suite("alerts", () => {
     waits.end();
     await waits.begun(4);
     assert.deepEqual(waits.asked, [30_000, 500, 1_000, 30_000]);
-    assert.deepEqual(webhook.told(), ["firing failed/replays", "firing failed/replays", "firing failed/replays"]);
+    assert.deepEqual(webhook.notified(), ["firing failed/replays", "firing failed/replays", "firing failed/replays"]);
     assert.deepEqual(failures, []);
   });
 
-  test("leave the webhook alone for as long as it asks, within reason", async () => {
+  test("disconnect the webhook alone for as long as it asks, within reason", async () => {
     await using webhook = await Webhook.open();
     webhook.statuses = [429, 200];
     webhook.headers = { "retry-after": "7" };
@@ -292,7 +292,7 @@ suite("alerts", () => {
       waits.end();
       await waits.begun(2);
     }
-    assert.deepEqual(webhook.told(), ["firing failed/replays"]);
+    assert.deepEqual(webhook.notified(), ["firing failed/replays"]);
     fleet.state.exports = [exportStatus("replays")];
     for (const { waits } of [two, one]) {
       waits.end();
@@ -305,7 +305,7 @@ suite("alerts", () => {
     clock.now = new Date(NOW.getTime() + 3_600_000);
     two.waits.end();
     await two.waits.begun(5);
-    assert.deepEqual(webhook.told(), [
+    assert.deepEqual(webhook.notified(), [
       "firing failed/replays",
       "resolved failed/replays",
       "firing failed/replays",
@@ -325,11 +325,11 @@ suite("alerts", () => {
     after.fleet.state.exports = [failed("replays"), failed("replays_eu")];
     after.waits.end();
     await after.waits.begun(2);
-    assert.deepEqual(webhook.told(), ["firing failed/replays", "firing failed/replays_eu"]);
+    assert.deepEqual(webhook.notified(), ["firing failed/replays", "firing failed/replays_eu"]);
     after.clock.now = new Date(NOW.getTime() + 3_600_000);
     after.waits.end();
     await after.waits.begun(3);
-    assert.equal(webhook.told().length, 4);
+    assert.equal(webhook.notified().length, 4);
   });
 
   test("that a process took and never sent are sent by another", async () => {

@@ -5,7 +5,7 @@ import { suite, test } from "node:test";
 import { ReplayportError } from "../../src/errors.ts";
 import { interval, intervalName } from "../../src/intervals/interval.ts";
 import type { Backfill, BackfillRequest } from "../../src/fleet/fleet.ts";
-import { recover } from "../../src/fleet/backfills/backfills.ts";
+import { requeueLost } from "../../src/fleet/backfills/backfills.ts";
 import { Gate, receipt } from "./fakes.ts";
 import { SETTINGS, type WorldFleet, drained, exportOf, hours, never, openWorld, until } from "./fleet_fixture.ts";
 
@@ -367,10 +367,10 @@ suite("Redis forgets", () => {
     const jobs = (await ticker.queue.names()).map(({ name }) => name.id);
     await ticker.queue.remove(jobs.slice(0, 1));
     // Somebody may be about to add the job.
-    await recover(id, () => ticker.queue.names(), ticker.backfills);
+    await requeueLost(id, () => ticker.queue.names(), ticker.backfills);
     assert.equal((await fleet.backfill(id, never)).open, 8);
     world.clock.now = new Date(world.clock.now.getTime() + 11_000);
-    await recover(id, () => ticker.queue.names(), ticker.backfills);
+    await requeueLost(id, () => ticker.queue.names(), ticker.backfills);
     const { open, running } = await fleet.backfill(id, never);
     assert.deepEqual([open, running], [9, 1]);
     const worker = await fleet.startWorker(1);

@@ -15,10 +15,11 @@ import { BackfillStore } from "../../src/fleet/backfills/backfill_store.ts";
 import type { BackfillDependencies } from "../../src/fleet/backfills/backfills.ts";
 import { BatchQueue } from "../../src/fleet/redis/batch_queue.ts";
 import { createEvents } from "../../src/fleet/events.ts";
-import type { FleetEvent } from "../../src/fleet/fleet.ts";
+import type { FleetEvent, FleetHandle, FleetSettings } from "../../src/fleet/fleet.ts";
 import { keysOf } from "../../src/fleet/redis/keys.ts";
-import { type FleetOptions, type FleetSettings, type OpenFleet, openFleet } from "../../src/fleet/redis_fleet.ts";
-import { connect, leave } from "../../src/fleet/redis/client.ts";
+import { connectFleet } from "../../src/fleet/redis_fleet.ts";
+import type { FleetOptions } from "../../src/fleet/resources.ts";
+import { connect, disconnect } from "../../src/fleet/redis/client.ts";
 import { Scheduler } from "../../src/fleet/scheduler/scheduler.ts";
 import { FleetState } from "../../src/fleet/redis/state.ts";
 import { REPLAYS } from "../support/definitions.ts";
@@ -79,7 +80,7 @@ export interface Ticker {
 }
 
 export interface WorldFleet {
-  readonly fleet: OpenFleet;
+  readonly fleet: FleetHandle;
   readonly events: FleetEvent[];
   readonly kinds: (kind: FleetEvent["kind"]) => FleetEvent[];
 }
@@ -120,14 +121,14 @@ export async function openWorld(t: TestContext, own?: RedisServer): Promise<Worl
     keys: async () =>
       (await server.keys()).filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length + 1)),
     ticker: async (exports) => {
-      const client = connect(redis, "stay", () => undefined);
+      const client = connect(redis, "forever", () => undefined);
       const keys = keysOf(prefix);
       const state = new FleetState(client, keys);
       const store = new BackfillStore(client, keys);
       const queue = new BatchQueue(client, prefix, () => undefined);
       closing.push(async () => {
         await queue[Symbol.asyncDispose]();
-        await leave(client);
+        await disconnect(client);
       });
       const events = createEvents((error) => logged.push(String(error)));
       const seen: FleetEvent[] = [];
@@ -155,19 +156,19 @@ export async function openWorld(t: TestContext, own?: RedisServer): Promise<Worl
       const tick = async (at?: Date): Promise<string[]> => {
         if (at) clock.now = at;
         await scheduler.tick(clock.now, never);
-        await scheduler.tendBackfills(clock.now);
+        await scheduler.tickBackfills(clock.now);
         return await waiting();
       };
       return { scheduler, queue, state, store, backfills, events: seen, failed, tick };
     },
     open: async (exports, rest = {}) => {
-      const fleet = await openFleet(
+      const fleet = await connectFleet(
         {
           redis,
           settings: SETTINGS,
           exports,
           destination: ({ name }) => ledger.destination(name),
-          loading: async ({ name }, onProgress) => {
+          loadDependencies: async ({ name }, onProgress) => {
             const destination = ledger.destination(name);
             return { source, destination, stageRoot, now, newAttempt, onProgress };
           },
@@ -242,7 +243,7 @@ export const runKinds = (events: readonly FleetEvent[]): string[] =>
   events.map(({ kind }) => kind).filter((kind) => kind.startsWith("run"));
 
 /** Resolves when no job waits for a worker or has one. */
-export async function drained(fleet: OpenFleet): Promise<void> {
+export async function drained(fleet: FleetHandle): Promise<void> {
   await until(
     "an empty queue",
     () => fleet.queue(never),

@@ -58,7 +58,7 @@ suite("kill -9 of Redis", { skip: clickhouseSkip }, () => {
       const worker = site.run(["worker"]);
       await begun(site, 4);
       await site.redis.kill();
-      await Promise.all([scheduler.says(/^Redis is away/), worker.says(/^Redis is away/)]);
+      await Promise.all([scheduler.says(/^Redis is down/), worker.says(/^Redis is down/)]);
       await site.redis.restart();
       await site.complete();
       await Promise.all([scheduler.says(/^Redis is back/), worker.says(/^Redis is back/)]);
@@ -81,7 +81,7 @@ suite("Redis that does not answer", { skip: clickhouseSkip }, () => {
     const redis = await site.redis.pid();
     process.kill(redis, "SIGSTOP");
     try {
-      await Promise.all([scheduler.says(/^Redis is away/), worker.says(/^Redis is away/)]);
+      await Promise.all([scheduler.says(/^Redis is down/), worker.says(/^Redis is down/)]);
     } finally {
       process.kill(redis, "SIGCONT");
     }

@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { ReplayportError } from "../../src/errors.ts";
-import { checkRedis, type RedisOptionsOfFleet, redisName, warningsFrom } from "../../src/fleet/redis/client.ts";
+import { checkRedis, redisName, warningsFrom } from "../../src/fleet/redis/client.ts";
+import type { FleetRedisOptions } from "../../src/fleet/fleet.ts";
 import { ownRedisFor } from "../support/redis.ts";
 import { SETTINGS, drained, exportOf, never, openWorld, until } from "./fleet_fixture.ts";
 
-const single = (port: number, rest: Partial<RedisOptionsOfFleet> = {}): RedisOptionsOfFleet => ({
+const single = (port: number, rest: Partial<FleetRedisOptions> = {}): FleetRedisOptions => ({
   kind: "single",
   hosts: [{ host: "127.0.0.1", port }],
   tls: false,
@@ -113,7 +114,7 @@ suite("keys", () => {
   });
 });
 
-suite("Redis is away", () => {
+suite("Redis is down", () => {
   test("workers and scheduler wait, and go on when it is back, empty", async (t) => {
     await using server = await ownRedisFor(t);
     if (!server) return;
@@ -129,7 +130,7 @@ suite("Redis is away", () => {
     await until(
       "away",
       () => world.warned,
-      (lines) => lines.some((line) => line.includes("Redis is away")),
+      (lines) => lines.some((line) => line.includes("Redis is down")),
     );
     const health = await fleet.health(never);
     assert.equal(health.redis, false);

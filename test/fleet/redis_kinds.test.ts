@@ -23,11 +23,11 @@ async function work(world: World, meanwhile: () => Promise<void> = async () => u
   await drained(fleet);
   assert.equal(new Set(world.ledger.loads).size, 17);
   const health = await fleet.health(never);
-  assert.deepEqual([health.redis, health.warnings, health.members.length], [true, [], 2]);
+  assert.deepEqual([health.redis, health.warnings, health.processes.length], [true, [], 2]);
   assert.ok(["done", "running"].includes((await fleet.backfill(id, never)).state));
   await worker.stop(1_000);
   await scheduler[Symbol.asyncDispose]();
-  assert.deepEqual((await fleet.health(never)).members, []);
+  assert.deepEqual((await fleet.health(never)).processes, []);
 }
 
 async function onlyOurs(world: World, server: RedisServer): Promise<void> {
@@ -69,7 +69,7 @@ suite("Redis with sentinels", () => {
       await until(
         "back",
         () => world.warned,
-        (lines) => lines.some((line) => line.startsWith("Redis is away")),
+        (lines) => lines.some((line) => line.startsWith("Redis is down")),
       );
     });
     await onlyOurs(world, server);

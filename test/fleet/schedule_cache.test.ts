@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
 import { parseSchedule } from "../../src/intervals/schedule.ts";
-import { Ticks } from "../../src/fleet/scheduler/schedule_cache.ts";
+import { ScheduleCache } from "../../src/fleet/scheduler/schedule_cache.ts";
 import { REPLAYS } from "../support/definitions.ts";
 
 const aRule = fc.constantFrom("@hourly", "@daily", "every 15 minutes", "30 2 * * *", "0 0 31 * *");
@@ -14,16 +14,16 @@ suite("a schedule that remembers", () => {
   test("ticks as the rule does, however often it is asked", () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(aRule, aZone)), fc.array(aMoment, { maxLength: 5 }), (rules, moments) => {
-        const ticks = new Ticks();
+        const cache = new ScheduleCache();
         for (const [text, zone] of [...rules, ...rules]) {
           const plain = parseSchedule(text, zone);
           const sweep = { schedule: plain, afterMs: 0 };
-          const { schedule, sweep: remembered } = ticks.remember({ ...REPLAYS, schedule: plain, sweep });
+          const { schedule, sweep: cachedSweep } = cache.wrap({ ...REPLAYS, schedule: plain, sweep });
           assert.deepEqual([schedule.text, schedule.timezone], [text, zone]);
           for (const at of moments) {
             const expected = plain.next(new Date(at));
             assert.deepEqual(schedule.next(new Date(at)), expected);
-            assert.deepEqual(remembered?.schedule.next(new Date(at)), expected);
+            assert.deepEqual(cachedSweep?.schedule.next(new Date(at)), expected);
           }
         }
       }),

@@ -209,10 +209,14 @@ suite("what is left alone", () => {
     if (!world) return;
     const ticker = await world.ticker([exportOf("replays")]);
     const [first = "", ...others] = hours(DAY, 5);
-    const held = parseIntervalName(first);
-    assert.ok(held);
+    const failedIntervals = parseIntervalName(first);
+    assert.ok(failedIntervals);
     const error = { code: "x", message: "x", hint: undefined, remedy: "retry", at: world.clock.now } as const;
-    await ticker.state.failed("replays", error, { interval: held, error, until: at("2026-10-01T12:10:00Z") });
+    await ticker.state.failed("replays", error, {
+      interval: failedIntervals,
+      error,
+      retryAt: at("2026-10-01T12:10:00Z"),
+    });
     assert.deepEqual(
       await ticker.tick(at("2026-10-01T12:00:00Z")),
       others.slice(0, 1),

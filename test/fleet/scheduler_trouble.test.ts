@@ -91,16 +91,16 @@ suite("an export whose last run failed", () => {
     await using world = await openWorld(t);
     if (!world) return;
     const ticker = await world.ticker([exportOf("replays")]);
-    const held = interval(DAY, "2026-10-01T01:00:00Z");
+    const failedIntervals = interval(DAY, "2026-10-01T01:00:00Z");
     const other = interval("2026-10-01T05:00:00Z", "2026-10-01T06:00:00Z");
-    for (const one of [held, other]) {
-      await ticker.state.failed("replays", ERROR, { interval: one, error: ERROR, until: undefined });
+    for (const one of [failedIntervals, other]) {
+      await ticker.state.failed("replays", ERROR, { interval: one, error: ERROR, retryAt: undefined });
     }
-    world.ledger.receipts.push(receipt("replays", held, world.clock.now));
+    world.ledger.receipts.push(receipt("replays", failedIntervals, world.clock.now));
     await ticker.tick();
     const { fleet } = await world.open([exportOf("replays")]);
     assert.deepEqual(
-      (await fleet.export("replays", never)).held.map((one) => one.interval),
+      (await fleet.export("replays", never)).failedIntervals.map((one) => one.interval),
       [other],
     );
   });

@@ -35,7 +35,7 @@ suite("SIGTERM", { skip: clickhouseSkip }, () => {
     for (const one of idle) assert.deepEqual((await one.ended()).code, 0);
     assert.ok(performance.now() - began < 10_000);
     await site.close();
-    assert.deepEqual(await site.redis.client.hgetall("{replayport}:members"), {});
+    assert.deepEqual(await site.redis.client.hgetall("{replayport}:processes"), {});
   });
 
   test("lets a batch run for the grace, then hands it back: another worker has it at once", async (t) => {
@@ -91,13 +91,13 @@ suite("SIGTERM", { skip: clickhouseSkip }, () => {
     await site.close();
   });
 
-  test("ends scheduler and worker while Redis is away", async (t) => {
+  test("ends scheduler and worker while Redis is down", async (t) => {
     await using site = await openSite(t, { hours: 0 });
     if (!site) return;
     const both = [site.run(["scheduler"]), site.run(["worker"])];
     await Promise.all(both.map((one) => one.says(/ runs/)));
     await site.redis.kill();
-    await Promise.all(both.map((one) => one.says(/^Redis is away/)));
+    await Promise.all(both.map((one) => one.says(/^Redis is down/)));
     const began = performance.now();
     for (const one of both) one.kill("SIGTERM");
     for (const one of both) assert.equal((await one.ended()).code, 0);
@@ -126,7 +126,7 @@ suite("two live attempts of one batch", { skip: clickhouseSkip }, () => {
     const before = await filesBelow(`${site.folder}/lake`);
     await site.go();
     sleeper.kill("SIGCONT");
-    await sleeper.says(/its job is gone/);
+    await sleeper.says(/lost the job/);
     await sleeper.says(/^loaded already|^will try again/);
     sleeper.kill("SIGTERM");
     assert.equal((await sleeper.ended()).code, 0);

@@ -30,8 +30,8 @@ suite("a run during which Redis", () => {
       (names) => names.length === 1,
     );
     await drained(fleet);
-    const { failuresInRow, held, paused } = await fleet.export("replays", never);
-    assert.deepEqual([failuresInRow, held, paused, world.ledger.loads.length], [0, [], undefined, 1]);
+    const { failuresInRow, failedIntervals, paused } = await fleet.export("replays", never);
+    assert.deepEqual([failuresInRow, failedIntervals, paused, world.ledger.loads.length], [0, [], undefined, 1]);
     await worker.stop(1_000);
   });
 

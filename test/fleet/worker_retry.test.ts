@@ -37,7 +37,7 @@ suite("an attempt that fails", () => {
     );
     assert.ok((times[1] ?? 0) - (times[0] ?? 0) >= 890);
     const status = await fleet.export("replays", never);
-    assert.deepEqual([status.failuresInRow, status.held], [0, []]);
+    assert.deepEqual([status.failuresInRow, status.failedIntervals], [0, []]);
     await worker.stop(1_000);
   });
 
@@ -77,9 +77,9 @@ suite("an attempt that fails", () => {
     const status = await until(
       "held",
       () => fleet.export("replays", never),
-      ({ held }) => held.length === 1,
+      ({ failedIntervals }) => failedIntervals.length === 1,
     );
-    assert.deepEqual(status.held[0]?.until, new Date(world.clock.now.getTime() + SETTINGS.retryAfterMs));
+    assert.deepEqual(status.failedIntervals[0]?.retryAt, new Date(world.clock.now.getTime() + SETTINGS.retryAfterMs));
     assert.equal(kinds("run.retrying").length, 1);
     world.source.beforeCount = async () => undefined;
     assert.equal(await fleet.retry("replays", never), 1);
@@ -102,12 +102,12 @@ suite("an attempt that fails", () => {
       const { fleet, kinds } = await world.open([definition], { settings: { ...SETTINGS, attempts: workers } });
       await using _scheduler = await enqueuer.fleet.startScheduler(never);
       const worker = await fleet.startWorker(1);
-      const { failuresInRow, held } = await until(
+      const { failuresInRow, failedIntervals } = await until(
         "recorded",
         () => fleet.export("replays", never),
-        (status) => status.held.length === 1,
+        (status) => status.failedIntervals.length === 1,
       );
-      assert.deepEqual([failuresInRow, held[0]?.error.code], [1, "source.down"]);
+      assert.deepEqual([failuresInRow, failedIntervals[0]?.error.code], [1, "source.down"]);
       assert.deepEqual([kinds("run.started").length, kinds("run.retrying").length], [workers, workers - 1]);
       const [run] = await fleet.runs({ limit: 1, states: ["failed"] }, never);
       assert.equal(run?.attempt, workers);
@@ -127,10 +127,10 @@ suite("an attempt that fails", () => {
     await until(
       "held",
       () => fleet.export("replays", never),
-      ({ held }) => held.length === 1,
+      ({ failedIntervals }) => failedIntervals.length === 1,
     );
     assert.deepEqual([kinds("run.started").length, kinds("run.retrying").length], [1, 0]);
-    assert.equal((await fleet.export("replays", never)).held[0]?.until, undefined);
+    assert.equal((await fleet.export("replays", never)).failedIntervals[0]?.retryAt, undefined);
     const texts = await Promise.all(
       (await world.keys()).map(async (key) => {
         const name = `${world.prefix}:${key}`;
@@ -168,7 +168,7 @@ suite("an attempt that fails", () => {
     const status = await until(
       "held",
       () => fleet.export("replays", never),
-      ({ held }) => held.length === 1,
+      ({ failedIntervals }) => failedIntervals.length === 1,
     );
     assert.equal(status.lastError?.code, "load.fewer_rows");
     assert.deepEqual(world.ledger.loads, []);

@@ -49,7 +49,7 @@ suite("a worker that stops", () => {
     const began = performance.now();
     await worker.stop(200);
     assert.ok(performance.now() - began < 3_000);
-    assert.ok(runKinds(events).includes("run.handed_back"));
+    assert.ok(runKinds(events).includes("run.released"));
     const second = await other.fleet.startWorker(1);
     await world.loaded(1);
     await until(
@@ -162,8 +162,8 @@ suite("two live attempts of one batch", () => {
       (events) => events.length === 1,
     );
     assert.equal(failed?.kind === "run.failed" && failed.error.code, "fleet.stalled");
-    const { held } = await other.fleet.export("replays", never);
-    assert.deepEqual(held[0]?.until, new Date(world.clock.now.getTime() + SETTINGS.retryAfterMs));
+    const { failedIntervals } = await other.fleet.export("replays", never);
+    assert.deepEqual(failedIntervals[0]?.retryAt, new Date(world.clock.now.getTime() + SETTINGS.retryAfterMs));
     assert.equal(gate.came, 1, "nobody tried it again");
     gate.open();
     await victim.stop(1_000);

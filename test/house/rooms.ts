@@ -36,7 +36,7 @@ export const MAY: Readonly<Record<string, readonly string[]>> = {
   "src/export": [...INNER, "destinations/destination.ts", "src/stage"],
   "src/clickhouse_server": ["src/errors.ts"],
   "src/clickhouse": [...CORE, "src/clickhouse_server"],
-  "src/config": [...CORE, ...OPTIONS],
+  "src/config": [...CORE, ...OPTIONS, "src/fleet/fleet.ts"],
   "src/fleet": [...CORE, "src/version.ts"],
   "src/web": [...CORE, "src/fleet/fleet.ts", "src/version.ts"],
   "src/alerts": [...CORE, "src/fleet/fleet.ts"],

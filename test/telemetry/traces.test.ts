@@ -186,7 +186,7 @@ suite("traces", () => {
         { ...other, at: after(1), kind: "run.started", waitedSeconds: 0 },
         { ...other, at: after(2), kind: "run.covered", seconds: 1 },
         { kind: "tick", at: NOW, export: "", seconds: 0, enqueued: 0 },
-        { ...base, run: "replays/z", at: NOW, kind: "run.handed_back", seconds: 1 },
+        { ...base, run: "replays/z", at: NOW, kind: "run.released", seconds: 1 },
       ],
       collector,
     );

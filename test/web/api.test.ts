@@ -23,7 +23,10 @@ suite("exports", () => {
     using client = await openApp({
       state: {
         exports: [
-          exportStatus("a", { paused: PAUSE, held: [{ interval: hours(3), error: ERROR, until: undefined }] }),
+          exportStatus("a", {
+            paused: PAUSE,
+            failedIntervals: [{ interval: hours(3), error: ERROR, retryAt: undefined }],
+          }),
           exportStatus("b", { due: undefined, lagSeconds: undefined, loadedUntil: undefined, lastReceipt: undefined }),
         ],
       },
@@ -104,10 +107,10 @@ suite("runs, queue and health", () => {
     assert.deepEqual(answer.json, { waiting: 3, backfill: 2, delayed: 1, active: 4 });
   });
 
-  test("health names the members", async () => {
+  test("health names the processes", async () => {
     using client = await openApp();
-    const { members } = (await client.ask("GET", "/api/health")).json as { members: unknown[] };
-    assert.equal(members.length, 3);
+    const { processes } = (await client.ask("GET", "/api/health")).json as { processes: unknown[] };
+    assert.equal(processes.length, 3);
   });
 });
 

@@ -32,12 +32,12 @@ const words = (page: string): string =>
 
 suite("the dashboard shows", () => {
   test("exports, those in need first, with the reason and the command that helps", async () => {
-    const held = [{ interval: hours(3), error: ERROR, until: at("2026-10-05T12:04:00Z") }];
+    const failedIntervals = [{ interval: hours(3), error: ERROR, retryAt: at("2026-10-05T12:04:00Z") }];
     const page = words(
       await render({
         exports: [
           exportStatus("well"),
-          exportStatus("ill", { failuresInRow: 1, held, due: 3, gaps: [hours(1)], gapCount: 4 }),
+          exportStatus("ill", { failuresInRow: 1, failedIntervals, due: 3, gaps: [hours(1)], gapCount: 4 }),
           exportStatus("paused", { paused: PAUSE, failuresInRow: 10, lagSeconds: 55_000 }),
           exportStatus("by_hand", { paused: { ...PAUSE, by: "jane" } }),
           exportStatus("new", { ledgerAt: undefined, lagSeconds: undefined, due: undefined, loadedUntil: undefined }),
@@ -52,7 +52,7 @@ suite("the dashboard shows", () => {
       "2 paused",
       "Paused by replayport 2 h ago: 10 intervals failed in a row To end it: replayport resume paused",
       "One interval is tried in 10 min",
-      "1 interval failed, 2026-10-05 03:00 – 04:00: ClickHouse at clickhouse:8123 does not answer Look whether it runs: replayport check. Tried again in 4 min.",
+      "1 interval failed, 2026-10-05 03:00 – 04:00: ClickHouse at clickhouse:8123 does not answer Look whether it runs: replayport check. Retried in 4 min.",
       "4 gaps, the oldest 2026-10-05 01:00 – 02:00",
       "15 h 16 min until 2026-10-05 11:00",
       "Furthest behind 15 h 16 min paused",
@@ -68,9 +68,9 @@ suite("the dashboard shows", () => {
     const of = (hour: number, message: string) => ({
       interval: hours(hour),
       error: { ...ERROR, message },
-      until: undefined,
+      retryAt: undefined,
     });
-    const one = exportStatus("ill", { held: [of(3, "no table"), of(7, "no table"), of(5, "no disk")] });
+    const one = exportStatus("ill", { failedIntervals: [of(3, "no table"), of(7, "no table"), of(5, "no disk")] });
     const page = words(await render({ exports: [one] }));
     assert.match(page, /2 intervals failed, 2026-10-05 03:00 – 08:00: no table /);
     assert.match(page, /1 interval failed, 2026-10-05 05:00 – 06:00: no disk /);
@@ -92,22 +92,22 @@ suite("the dashboard shows", () => {
     });
     const page = words(await render({ exports: [exportStatus("well"), away] }));
     assert.match(page, /1 failing/);
-    assert.match(page, /The scheduler cannot ask what is loaded: ClickHouse at/);
+    assert.match(page, /Can't read the load history: ClickHouse at/);
     assert.ok(page.indexOf(" away @hourly") < page.indexOf(" well @hourly"));
   });
 
   test("that no scheduler or no worker runs", async () => {
-    const alone = { ...state.health, members: state.health.members.filter(({ kind }) => kind === "scheduler") };
+    const alone = { ...state.health, processes: state.health.processes.filter(({ kind }) => kind === "scheduler") };
     const page = words(await render({ health: alone }));
     assert.match(page, /No worker runs, so nothing is loaded\. To start one: replayport worker/);
     assert.doesNotMatch(page, /No scheduler|all is well/);
-    const nobody = words(await render({ health: { ...state.health, members: [] } }));
+    const nobody = words(await render({ health: { ...state.health, processes: [] } }));
     assert.match(nobody, /No scheduler runs/);
-    const away = { redis: false, problem: "gone", redisMs: undefined, warnings: [], members: [] };
+    const away = { redis: false, problem: "gone", redisMs: undefined, warnings: [], processes: [] };
     assert.doesNotMatch(words(await render({ health: away })), /No scheduler|No worker/);
   });
 
-  test("queue, members, backfills with progress, failures with hints, what runs", async () => {
+  test("queue, processes, backfills with progress, failures with hints, what runs", async () => {
     const page = words(
       await render({
         backfills: [backfill({ failed: 1, done: 17, failures: [{ interval: hours(1), error: ERROR }] })],
@@ -132,7 +132,7 @@ suite("the dashboard shows", () => {
     assert.match(page, /all is well/);
   });
 
-  test("why there is nothing, where Redis is away", async () => {
+  test("why there is nothing, where Redis is down", async () => {
     using client = await openApp();
     client.fleet.fail(new ReplayportError("gone, hunter2", { code: "redis.unreachable", remedy: "retry" }));
     client.fleet.state.health = {
@@ -140,11 +140,11 @@ suite("the dashboard shows", () => {
       problem: "Redis is gone.",
       redisMs: undefined,
       warnings: [],
-      members: [],
+      processes: [],
     };
     const gone = await client.ask("GET", "/");
     assert.equal(gone.status, 200);
-    assert.match(words(gone.text), /Redis is away .* Redis is gone\./);
+    assert.match(words(gone.text), /Redis is down .* Redis is gone\./);
     client.fleet.state.health = { ...client.fleet.state.health, redis: true, problem: undefined };
     const part = await client.ask("GET", "/");
     assert.match(words(part.text), /not all could be read .* gone, \[redacted\]/);
@@ -207,7 +207,7 @@ suite("nothing on the page is more than text", () => {
               schedule: message,
               destination: other,
               paused: { ...PAUSE, reason: message, by: other },
-              held: [{ interval: hours(1), error, until: undefined }],
+              failedIntervals: [{ interval: hours(1), error, retryAt: undefined }],
             }),
             exportStatus(other, { failuresInRow: 1, lastError: error }),
           ],

@@ -49,7 +49,7 @@ export const exportStatus = (name: string, given: Partial<ExportStatus> = {}): E
   queued: 0,
   running: 0,
   failuresInRow: 0,
-  held: [],
+  failedIntervals: [],
   loadedUntil: at("2026-10-05T11:00:00Z"),
   lagSeconds: 3600,
   gaps: [],
@@ -147,7 +147,7 @@ export function fakeFleet(given: Partial<FakeState> = {}): FakeFleet {
       problem: undefined,
       redisMs: 0.4,
       warnings: [],
-      members: [
+      processes: [
         { kind: "scheduler", name: "a.1.x", version: "0.1.0", startedAt: NOW, seenAt: NOW },
         { kind: "worker", name: "b.1.y", version: "0.1.0", startedAt: NOW, seenAt: NOW },
         { kind: "worker", name: "c.1.z", version: "0.1.0", startedAt: NOW, seenAt: NOW },
@@ -232,9 +232,9 @@ export function fakeFleet(given: Partial<FakeState> = {}): FakeFleet {
     resume: async (name, by) =>
       await answer(() => {
         calls.push(`resume ${name} ${by}`);
-        return change(name, { paused: undefined, failuresInRow: 0, held: [] });
+        return change(name, { paused: undefined, failuresInRow: 0, failedIntervals: [] });
       }),
-    retry: async (name) => await answer(() => find(name).held.length),
+    retry: async (name) => await answer(() => find(name).failedIntervals.length),
     claim: async (what, ms) =>
       await answer(() => {
         const now = state.now().getTime();

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { suite, test, type TestContext } from "node:test";
 import type { Destination } from "../../destinations/destination.ts";
 import { ReplayportError } from "../../src/errors.ts";
-import type { OpenFleet } from "../../src/fleet/redis_fleet.ts";
+import type { FleetHandle } from "../../src/fleet/fleet.ts";
 import { startWeb } from "../../src/web/start_web.ts";
 import { ownRedis } from "../support/redis.ts";
 import { down, wrong } from "../fleet/fakes.ts";
@@ -21,7 +21,7 @@ interface Site extends AsyncDisposable {
   readonly status: (path: string) => Promise<number>;
 }
 
-async function openSite(fleet: OpenFleet, { clock }: World): Promise<Site> {
+async function openSite(fleet: FleetHandle, { clock }: World): Promise<Site> {
   const unexpected: unknown[] = [];
   const web = await startWeb(
     fleet,
@@ -59,12 +59,12 @@ async function openSite(fleet: OpenFleet, { clock }: World): Promise<Site> {
 }
 
 /** A worker that stops with its scope, before the world ends, also where an assertion failed. */
-async function working(fleet: OpenFleet, concurrency: number): Promise<AsyncDisposable> {
+async function working(fleet: FleetHandle, concurrency: number): Promise<AsyncDisposable> {
   const worker = await fleet.startWorker(concurrency);
   return { [Symbol.asyncDispose]: async () => await worker.stop(1_000) };
 }
 
-async function open(t: TestContext): Promise<(Site & { world: World; fleet: OpenFleet }) | undefined> {
+async function open(t: TestContext): Promise<(Site & { world: World; fleet: FleetHandle }) | undefined> {
   const world = await openWorld(t);
   if (!world) return undefined;
   const { fleet } = await world.open([exportOf("replays", LATER), exportOf("other", LATER)]);
@@ -222,7 +222,7 @@ suite("over HTTP", () => {
     assert.equal(alive, 200);
     assert.equal(refused.status, 503);
     assert.ok((refused.json["error"] as JsonObject)["hint"]);
-    assert.match(page, /Redis is away/);
+    assert.match(page, /Redis is down/);
     assert.match(metrics, /replayport_redis_up 0\n/);
     await redis.restart();
     await until(

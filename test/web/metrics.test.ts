@@ -56,7 +56,7 @@ const EVENTS: readonly FleetEvent[] = [
   { ...base, kind: "run.started", waitedSeconds: 0 },
   { ...base, kind: "run.covered", seconds: 0.1 },
   { ...base, kind: "run.started", waitedSeconds: 0 },
-  { ...base, kind: "run.handed_back", seconds: 0.1 },
+  { ...base, kind: "run.released", seconds: 0.1 },
   { ...base, kind: "run.started", waitedSeconds: 0 },
   { ...base, kind: "run.cancelled", seconds: 0.1 },
   { ...base, kind: "run.started", waitedSeconds: 0 },
@@ -77,7 +77,7 @@ suite("metrics", () => {
       'replayport_runs_total{export="replays",outcome="retrying"}': 1,
       'replayport_runs_total{export="replays",outcome="failed"}': 1,
       'replayport_runs_total{export="replays",outcome="covered"}': 1,
-      'replayport_runs_total{export="replays",outcome="handed_back"}': 1,
+      'replayport_runs_total{export="replays",outcome="released"}': 1,
       'replayport_runs_total{export="replays",outcome="cancelled"}': 1,
       'replayport_retries_total{export="replays",code="source.unreachable"}': 1,
       'replayport_failures_total{export="replays",code="source.unreachable"}': 1,
@@ -133,8 +133,8 @@ suite("metrics", () => {
       'replayport_queue_jobs{state="backfill"}': 2,
       'replayport_queue_jobs{state="delayed"}': 1,
       'replayport_queue_jobs{state="active"}': 4,
-      'replayport_members{kind="worker"}': 2,
-      'replayport_members{kind="scheduler"}': 1,
+      'replayport_processes{kind="worker"}': 2,
+      'replayport_processes{kind="scheduler"}': 1,
       replayport_backfills_running: 1,
       replayport_redis_up: 1,
       replayport_redis_round_trip_seconds: 0.0004,
@@ -147,17 +147,17 @@ suite("metrics", () => {
     assert.equal(second.get('replayport_paused{export="b"}'), undefined, "an export that is gone is gone here");
   });
 
-  test("leave out what nobody knows while Redis is away, and keep the counts", async () => {
+  test("leave out what nobody knows while Redis is down, and keep the counts", async () => {
     const fleet = fakeFleet();
     using metrics = createMetrics(fleet);
     for (const event of EVENTS) fleet.tell(event);
     await metrics.text(signal);
     fleet.fail(new ReplayportError("away", { code: "redis.unreachable", remedy: "retry" }));
-    fleet.state.health = { redis: false, problem: "away", redisMs: undefined, warnings: [], members: [] };
+    fleet.state.health = { redis: false, problem: "away", redisMs: undefined, warnings: [], processes: [] };
     const samples = parse(await metrics.text(signal));
     assert.equal(samples.get("replayport_redis_up"), 0);
     for (const key of samples.keys()) {
-      assert.doesNotMatch(key, /replayport_(?:lag|paused|queue_jobs|members|backfills|redis_round)/);
+      assert.doesNotMatch(key, /replayport_(?:lag|paused|queue_jobs|processes|backfills|redis_round)/);
     }
     assert.equal(samples.get('replayport_rows_total{export="replays"}'), 5);
   });

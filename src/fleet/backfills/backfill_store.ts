@@ -13,7 +13,7 @@ import type { Backfill, BackfillState, FleetError } from "../fleet.ts";
 import type { Keys } from "../redis/keys.ts";
 import type { RedisClient } from "../redis/client.ts";
 import { results } from "../redis/state.ts";
-import { errorSchema, intervalText, read, write } from "../redis/records.ts";
+import { errorSchema, intervalText, decode, encode } from "../redis/records.ts";
 
 const recordSchema = z.object({
   id: z.string(),
@@ -58,7 +58,7 @@ export class BackfillStore {
       this.#keys.backfills,
     ];
     const named = intervals.flatMap((one) => [intervalName(one), seconds(one.start)]);
-    const values = [id, seconds(range.start), seconds(range.end), millis(record.createdAt), write(record), ...named];
+    const values = [id, seconds(range.start), seconds(range.end), millis(record.createdAt), encode(record), ...named];
     this.#refuse(record.export, range, await this.#client.eval(CREATE, keys.length, ...keys, ...values));
   }
 
@@ -70,7 +70,7 @@ export class BackfillStore {
     const failed = Object.entries(await this.#client.hgetall(this.#keys.failed(record.id)));
     const named = failed.flatMap(([name, text]) => {
       const interval = parseIntervalName(name);
-      const error = read(errorSchema, text);
+      const error = decode(errorSchema, text);
       const chosen = which === undefined || (error !== undefined && which(error));
       return interval && chosen ? [name, seconds(interval.start)] : [];
     });
@@ -92,7 +92,7 @@ export class BackfillStore {
   /** @throws ReplayportError `backfill.unknown` */
   async record(id: string): Promise<BackfillRecord & { readonly state: BackfillState }> {
     const [text, state] = await this.#client.hmget(this.#keys.backfill(id), "record", "state");
-    const record = read(recordSchema, text);
+    const record = decode(recordSchema, text);
     if (!record) throw unknown(id);
     return { ...record, state: stateOf(state) };
   }
@@ -117,7 +117,7 @@ export class BackfillStore {
 
   async finish(id: string, exportName: string, interval: Interval, how: Finish, now: Date): Promise<void> {
     const { rows, bytes } = how.kind === "done" ? how : { rows: 0, bytes: 0 };
-    const error = how.kind === "failed" ? write(how.error) : "";
+    const error = how.kind === "failed" ? encode(how.error) : "";
     const keys = this.#five(id, exportName);
     const values = [
       id,
@@ -165,7 +165,7 @@ export class BackfillStore {
         .zcard(this.#keys.running(id))
         .hgetall(this.#keys.failed(id)),
     )) as [Record<string, string>, number, number, Record<string, string>];
-    const record = read(recordSchema, fields["record"]);
+    const record = decode(recordSchema, fields["record"]);
     if (!record) throw unknown(id);
     const { inFlight: _, ...shown } = record;
     const count = (name: string): number => Number(fields[name] ?? 0);
@@ -224,7 +224,7 @@ function failuresOf(failed: Record<string, string>): Backfill["failures"] {
   return Object.entries(failed)
     .flatMap(([name, text]) => {
       const interval = parseIntervalName(name);
-      const error = read(errorSchema, text);
+      const error = decode(errorSchema, text);
       return interval && error ? [{ interval, error }] : [];
     })
     .sort((a, b) => a.interval.start.getTime() - b.interval.start.getTime())

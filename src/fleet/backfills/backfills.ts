@@ -78,17 +78,17 @@ export async function startBackfill(
     inFlight: request.inFlight ?? dependencies.inFlight,
   };
   await store.create(record, intervals);
-  await feed(record.id, dependencies, false);
+  await enqueueNext(record.id, dependencies, false);
   return await store.get(record.id, now());
 }
 
 /**
  * Puts the next intervals into the queue, up to the backfill's limit. Harmless to call at any time and by anyone: an
- * interval is taken by one. Whoever dies between taking it and adding its job leaves it to `recover`.
+ * interval is taken by one. Whoever dies between taking it and adding its job leaves it to `requeueLost`.
  * @param probe one interval, although the export is paused
  * @returns how many jobs it asked for
  */
-export async function feed(id: string, dependencies: BackfillDependencies, probe: boolean): Promise<number> {
+export async function enqueueNext(id: string, dependencies: BackfillDependencies, probe: boolean): Promise<number> {
   const { store, state, queue, now } = dependencies;
   const record = await store.record(id);
   if (record.state !== "running") return 0;
@@ -100,7 +100,7 @@ export async function feed(id: string, dependencies: BackfillDependencies, probe
 }
 
 /** Opens intervals again whose job is gone: lost with Redis' data, or with a process that died at the wrong moment. */
-export async function recover(
+export async function requeueLost(
   id: string,
   inQueue: () => Promise<readonly { readonly name: JobName }[]>,
   dependencies: BackfillDependencies,
@@ -138,7 +138,7 @@ export async function retryBackfill(id: string, dependencies: BackfillDependenci
     });
   }
   await store.retry(record);
-  await feed(id, dependencies, false);
+  await enqueueNext(id, dependencies, false);
   return await store.get(id, now());
 }
 
@@ -146,7 +146,7 @@ export async function retryBackfill(id: string, dependencies: BackfillDependenci
  * Opens again what failed for a passing reason, once its time has come: an outage ends some day, and nobody has to be there.
  * What failed for good waits for `retry`.
  */
-export async function heal(
+export async function reopenFailed(
   exportNames: ReadonlySet<string>,
   retryAfterMs: number,
   { store, now }: BackfillDependencies,

@@ -2,21 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Cluster, Redis } from "ioredis";
 import { type Classification, giveUp, messageOf, ReplayportError, retry } from "../../errors.ts";
-
-export interface RedisOptionsOfFleet {
-  readonly kind: "single" | "sentinel" | "cluster";
-  readonly hosts: readonly { readonly host: string; readonly port: number }[];
-  readonly tls: boolean;
-  /** PEM: certificates to trust. */
-  readonly ca?: string;
-  readonly username?: string;
-  readonly password?: string;
-  readonly db: number;
-  /** The name under which sentinels know the server. */
-  readonly master?: string;
-  /** What every key begins with; with a hash tag, so that a cluster keeps all keys on one node. */
-  readonly prefix: string;
-}
+import type { FleetRedisOptions } from "../fleet.ts";
 
 export type RedisClient = Redis | Cluster;
 
@@ -25,7 +11,7 @@ export type RedisClient = Redis | Cluster;
  * - `ask`: fails within seconds; for commands and HTTP calls
  * - `stay`: waits for Redis however long it is away; for schedulers and workers, as BullMQ wants it
  */
-export type Patience = "once" | "ask" | "stay";
+export type RetryMode = "failFast" | "bounded" | "forever";
 
 const CONNECT_MS = 5_000;
 const ASK_MS = 5_000;
@@ -49,37 +35,33 @@ interface Waiting {
   readonly socketTimeout?: number;
 }
 
-function waitingOf(patience: Patience): Waiting {
+function connectionOptions(mode: RetryMode): Waiting {
   const pause =
     (longest: number) =>
     (times: number): number =>
       Math.min(50 * 2 ** Math.min(times, 10), longest);
-  switch (patience) {
-    case "once":
+  switch (mode) {
+    case "failFast":
       return { maxRetriesPerRequest: 0, retryStrategy: () => null, commandTimeout: CONNECT_MS };
-    case "ask":
+    case "bounded":
       return { maxRetriesPerRequest: 5, retryStrategy: pause(ASK_PAUSE_MS), commandTimeout: ASK_MS };
-    case "stay":
+    case "forever":
       return { maxRetriesPerRequest: null, retryStrategy: pause(STAY_PAUSE_MS), socketTimeout: SILENCE_MS };
   }
 }
 
 /** For people; no password. */
-export function redisName({ hosts, tls, kind, db, master }: RedisOptionsOfFleet): string {
+export function redisName({ hosts, tls, kind, db, master }: FleetRedisOptions): string {
   const scheme = `redis${tls ? "s" : ""}${kind === "single" ? "" : `+${kind}`}`;
   const where = hosts.map(({ host, port }) => `${host}:${port}`).join(",");
   return `${scheme}://${where}${master === undefined ? "" : `/${master}`}${kind === "cluster" ? "" : `/${db}`}`;
 }
 
 /** Connects when it is first used. Errors between commands go to `onError`, never to the process. */
-export function connect(
-  options: RedisOptionsOfFleet,
-  patience: Patience,
-  onError: (error: Error) => void,
-): RedisClient {
+export function connect(options: FleetRedisOptions, mode: RetryMode, onError: (error: Error) => void): RedisClient {
   const { hosts, db, username, password, master } = options;
   const tls = options.tls ? { tls: options.ca === undefined ? {} : { ca: options.ca } } : {};
-  const { retryStrategy, ...limits } = waitingOf(patience);
+  const { retryStrategy, ...limits } = connectionOptions(mode);
   const common = {
     ...limits,
     connectTimeout: CONNECT_MS,
@@ -104,7 +86,7 @@ export function connect(
     });
   } else if (options.kind === "sentinel") {
     const sentinelTls = options.tls ? { enableTLSForSentinelMode: true, sentinelTLS: tls.tls ?? {} } : {};
-    const sentinelRetryStrategy = patience === "once" ? { sentinelRetryStrategy: () => null } : {};
+    const sentinelRetryStrategy = mode === "failFast" ? { sentinelRetryStrategy: () => null } : {};
     const sentinels = { sentinels: [...hosts], name: master ?? "", ...sentinelTls, ...sentinelRetryStrategy };
     client = new Redis({ ...common, ...sentinels, retryStrategy, db });
   } else {
@@ -116,7 +98,7 @@ export function connect(
 }
 
 /** What Redis or the way to it refused, as something that an operator can act on. */
-export function redisError(cause: unknown, options: RedisOptionsOfFleet): ReplayportError {
+export function redisError(cause: unknown, options: FleetRedisOptions): ReplayportError {
   if (cause instanceof ReplayportError) return cause;
   const text = messageOf(cause);
   const name = redisName(options);
@@ -164,9 +146,9 @@ export function redisError(cause: unknown, options: RedisOptionsOfFleet): Replay
  * @returns what an operator should know, in sentences
  * @throws ReplayportError `redis.…`
  */
-export async function checkRedis(options: RedisOptionsOfFleet): Promise<string[]> {
+export async function checkRedis(options: FleetRedisOptions): Promise<string[]> {
   let met: Error | undefined;
-  const client = connect(options, "once", (error) => {
+  const client = connect(options, "failFast", (error) => {
     met ??= error;
   });
   try {
@@ -204,7 +186,7 @@ export function warningsFrom(policy: string | undefined): string[] {
 /** Milliseconds of one round trip, and the warnings. @throws ReplayportError `redis.…` */
 export async function pingRedis(
   client: RedisClient,
-  options: RedisOptionsOfFleet,
+  options: FleetRedisOptions,
 ): Promise<{ readonly ms: number; readonly warnings: string[] }> {
   try {
     const began = performance.now();
@@ -222,7 +204,7 @@ export function isLive({ status }: RedisClient): boolean {
 }
 
 /** Waits for a last word to Redis; not for long where Redis is away, since that would be waiting for Redis. */
-export async function farewell(client: RedisClient, word: Promise<unknown>): Promise<void> {
+export async function finishWithin(client: RedisClient, word: Promise<unknown>): Promise<void> {
   const said = new AbortController();
   const late = sleep(isLive(client) ? FAREWELL_MS : AWAY_MS, undefined, { signal: said.signal });
   await Promise.race([word, late].map((one) => one.catch(() => undefined)));
@@ -230,7 +212,12 @@ export async function farewell(client: RedisClient, word: Promise<unknown>): Pro
 }
 
 /** Lets go without waiting for a Redis that may be away. */
-export async function leave(client: RedisClient): Promise<void> {
-  if (isLive(client)) await farewell(client, client.quit());
+export async function disconnect(client: RedisClient): Promise<void> {
+  if (isLive(client)) await finishWithin(client, client.quit());
   client.disconnect();
+}
+
+/** Whether it's Redis that refused, rather than the connection that broke. */
+export function isReply(error: unknown): boolean {
+  return error instanceof Error && error.name === "ReplyError";
 }

@@ -108,6 +108,6 @@ export function jobOf(request: JobRequest): { name: string; data: Payload; opts:
 /** What a job leaves behind for the scheduler, in BullMQ's event. Dates as epoch milliseconds. */
 export const outcomeSchema = z.union([
   z.object({ kind: z.literal("loaded"), start: z.number(), end: z.number(), committedAt: z.number() }),
-  z.object({ kind: z.literal(["covered", "put_back", "cancelled"]) }),
+  z.object({ kind: z.literal(["covered", "requeued", "cancelled"]) }),
 ]);
 export type Outcome = z.output<typeof outcomeSchema>;

@@ -6,16 +6,16 @@ export interface Keys {
   readonly prefix: string;
   /** Hash: failures, paused, receipt, error, ledger, ledgerError. */
   readonly export: (name: string) => string;
-  /** Hash: interval → Held, as JSON. */
-  readonly held: (name: string) => string;
+  /** Hash: interval → FailedInterval, as JSON. */
+  readonly failedIntervals: (name: string) => string;
   /** Hash: interval → the most rows that an attempt without a receipt has staged. */
   readonly seen: (name: string) => string;
   /** Empty: there while somebody claims it. */
   readonly claim: (what: string) => string;
   /** Lists of runs that ended, newest first, as JSON: those that failed apart, since the others would push them out. */
   readonly runs: (outcome: "failed" | "other") => string;
-  /** Hash: name → Member, as JSON. */
-  readonly members: string;
+  /** Hash: name → FleetProcess, as JSON. */
+  readonly processes: string;
   /** Sorted set of backfill ids by the time they were made. */
   readonly backfills: string;
   /** Hash: id → `<start>_<end>` of the export's running backfills. */
@@ -35,11 +35,11 @@ export function keysOf(prefix: string): Keys {
   return {
     prefix,
     export: of("export"),
-    held: of("held"),
+    failedIntervals: of("failed_intervals"),
     seen: of("seen"),
     claim: of("claim"),
     runs: of("runs"),
-    members: `${prefix}:members`,
+    processes: `${prefix}:processes`,
     backfills: `${prefix}:backfills`,
     backfilling: of("backfilling"),
     backfill: of("backfill"),

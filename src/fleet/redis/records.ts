@@ -6,7 +6,7 @@ const date = z.iso.datetime().transform((text) => new Date(text));
 const optional = <T extends z.ZodType>(type: T) => type.optional().transform((value) => value);
 
 /** With every key there, as the interfaces have them: zod leaves out those that were not in the text. */
-function whole<Shape extends z.core.$ZodShape>(shape: Shape) {
+function withAllKeys<Shape extends z.core.$ZodShape>(shape: Shape) {
   const keys = Object.keys(shape);
   return z.object(shape).transform((value) => {
     const found: Record<string, unknown> = value;
@@ -22,7 +22,7 @@ export const intervalText = z.string().transform((text, context): Interval => {
   return z.NEVER;
 });
 
-export const errorSchema = whole({
+export const errorSchema = withAllKeys({
   code: z.string(),
   message: z.string(),
   hint: optional(z.string()),
@@ -30,16 +30,20 @@ export const errorSchema = whole({
   at: date,
 });
 
-export const pauseSchema = whole({
+export const pauseSchema = withAllKeys({
   reason: z.string(),
   since: date,
   by: z.string(),
   probeAt: optional(date),
 });
 
-export const heldSchema = whole({ interval: intervalText, error: errorSchema, until: optional(date) });
+export const failedIntervalSchema = withAllKeys({
+  interval: intervalText,
+  error: errorSchema,
+  retryAt: optional(date),
+});
 
-export const receiptSchema = whole({
+export const receiptSchema = withAllKeys({
   interval: intervalText,
   rows: z.number(),
   bytes: z.number(),
@@ -48,7 +52,7 @@ export const receiptSchema = whole({
 });
 
 /** The ledger as a scheduler last saw it. */
-export const ledgerSchema = whole({
+export const ledgerSchema = withAllKeys({
   due: z.number(),
   loadedUntil: optional(date),
   gaps: z.array(intervalText),
@@ -57,7 +61,7 @@ export const ledgerSchema = whole({
 });
 export type LedgerSnapshot = z.output<typeof ledgerSchema>;
 
-export const runSchema = whole({
+export const runSchema = withAllKeys({
   id: z.string(),
   export: z.string(),
   interval: intervalText,
@@ -77,7 +81,7 @@ export const runSchema = whole({
 });
 
 /** What a running job tells of itself, as BullMQ's progress. */
-export const progressSchema = whole({
+export const progressSchema = withAllKeys({
   stage: z.enum(["ledger", "counting", "staging", "loaded"]),
   rows: z.number(),
   bytes: z.number(),
@@ -86,7 +90,7 @@ export const progressSchema = whole({
 });
 export type JobProgress = z.output<typeof progressSchema>;
 
-export const memberSchema = whole({
+export const processSchema = withAllKeys({
   kind: z.enum(["scheduler", "worker"]),
   name: z.string(),
   version: z.string(),
@@ -99,14 +103,14 @@ function isInterval(value: object): value is Interval {
 }
 
 /** JSON, with intervals by their names. */
-export function write(record: object): string {
+export function encode(record: object): string {
   return JSON.stringify(record, (_key, value: unknown) =>
     typeof value === "object" && value !== null && isInterval(value) ? intervalName(value) : value,
   );
 }
 
 /** Undefined where there is nothing, or nothing that this version understands. */
-export function read<T extends z.ZodType>(schema: T, text: string | null | undefined): z.output<T> | undefined {
+export function decode<T extends z.ZodType>(schema: T, text: string | null | undefined): z.output<T> | undefined {
   if (text === null || text === undefined) return undefined;
   try {
     const result = schema.safeParse(JSON.parse(text));

@@ -4,20 +4,20 @@
  */
 import type { ChainableCommander } from "ioredis";
 import { type Interval, contains, intervalName, parseIntervalName } from "../../intervals/interval.ts";
-import type { FleetError, Held, LastReceipt, Member, Pause, Run } from "../fleet.ts";
+import type { FleetError, FailedInterval, LastReceipt, FleetProcess, Pause, Run } from "../fleet.ts";
 import type { Keys } from "./keys.ts";
 import type { RedisClient } from "./client.ts";
 import {
   errorSchema,
-  heldSchema,
+  failedIntervalSchema,
   type LedgerSnapshot,
   ledgerSchema,
-  memberSchema,
+  processSchema,
   pauseSchema,
-  read,
+  decode,
   receiptSchema,
   runSchema,
-  write,
+  encode,
 } from "./records.ts";
 
 export interface ExportState {
@@ -28,14 +28,14 @@ export interface ExportState {
   readonly ledger: LedgerSnapshot | undefined;
   readonly ledgerError: FleetError | undefined;
   /** By start. */
-  readonly held: readonly Held[];
+  readonly failedIntervals: readonly FailedInterval[];
 }
 
 /** Of each outcome. */
 export const RUNS_KEPT = 500;
 const SEEN_SECONDS = 30 * 24 * 3600;
-const MEMBER_MS = 30_000;
-const MEMBER_FORGOTTEN_MS = 24 * 3600_000;
+const ALIVE_MS = 30_000;
+const FORGOTTEN_MS = 24 * 3600_000;
 /** Commands of one pipeline. */
 const CHUNK = 500;
 
@@ -62,7 +62,7 @@ export class FleetState {
     for (let at = 0; at < names.length; at += CHUNK) {
       const chunk = names.slice(at, at + CHUNK);
       const pipeline = this.client.pipeline();
-      for (const name of chunk) pipeline.hgetall(this.keys.export(name)).hgetall(this.keys.held(name));
+      for (const name of chunk) pipeline.hgetall(this.keys.export(name)).hgetall(this.keys.failedIntervals(name));
       const answers = (await results(pipeline)) as Record<string, string>[];
       for (const [index, name] of chunk.entries()) {
         found.set(name, stateOf(answers[index * 2] ?? {}, answers[index * 2 + 1] ?? {}));
@@ -72,7 +72,7 @@ export class FleetState {
   }
 
   async paused(name: string): Promise<Pause | undefined> {
-    return read(pauseSchema, await this.client.hget(this.keys.export(name), "paused"));
+    return decode(pauseSchema, await this.client.hget(this.keys.export(name), "paused"));
   }
 
   /** @returns whether this ended a pause that came from failures that pass */
@@ -82,16 +82,16 @@ export class FleetState {
       this.client
         .pipeline()
         .hget(key, "paused")
-        .hset(key, { failures: "0", receipt: write(receipt) }),
+        .hset(key, { failures: "0", receipt: encode(receipt) }),
     );
     await this.settled(name, interval);
-    const known = read(pauseSchema, pause as string | null);
+    const known = decode(pauseSchema, pause as string | null);
     return known?.probeAt !== undefined && (await this.client.hdel(key, "paused")) === 1;
   }
 
   /** Forgets what was held or seen of this interval and of those within it: the ledger has it. */
   async settled(name: string, interval: Interval): Promise<void> {
-    const keys = [this.keys.held(name), this.keys.seen(name)];
+    const keys = [this.keys.failedIntervals(name), this.keys.seen(name)];
     const pipeline = this.client.pipeline();
     for (const key of keys) pipeline.hkeys(key);
     const fields = (await results(pipeline)) as string[][];
@@ -102,22 +102,22 @@ export class FleetState {
   }
 
   /** @returns failures in a row, this one included */
-  async failed(name: string, error: FleetError, held: Held | undefined): Promise<number> {
+  async failed(name: string, error: FleetError, failed: FailedInterval | undefined): Promise<number> {
     const key = this.keys.export(name);
-    const pipeline = this.client.pipeline().hincrby(key, "failures", 1).hset(key, "error", write(error));
-    if (held) pipeline.hset(this.keys.held(name), intervalName(held.interval), write(held));
+    const pipeline = this.client.pipeline().hincrby(key, "failures", 1).hset(key, "error", encode(error));
+    if (failed) pipeline.hset(this.keys.failedIntervals(name), intervalName(failed.interval), encode(failed));
     return Number((await results(pipeline))[0]);
   }
 
   /** @returns false where the export is paused already, then with the pause that was there before */
   async pause(name: string, pause: Pause): Promise<boolean> {
-    return (await this.client.hsetnx(this.keys.export(name), "paused", write(pause))) === 1;
+    return (await this.client.hsetnx(this.keys.export(name), "paused", encode(pause))) === 1;
   }
 
   /** Puts one pause in the place of another, for example with a later `probeAt`; nothing where none is there. */
   async changePause(name: string, pause: Pause): Promise<void> {
     if (await this.client.hexists(this.keys.export(name), "paused")) {
-      await this.client.hset(this.keys.export(name), "paused", write(pause));
+      await this.client.hset(this.keys.export(name), "paused", encode(pause));
     }
   }
 
@@ -128,19 +128,21 @@ export class FleetState {
         .pipeline()
         .hdel(this.keys.export(name), "paused")
         .hdel(this.keys.export(name), "failures")
-        .del(this.keys.held(name)),
+        .del(this.keys.failedIntervals(name)),
     );
     return gone === 1;
   }
 
   /** @returns how many intervals were held */
-  async letGo(name: string): Promise<number> {
-    const [count] = await results(this.client.pipeline().hlen(this.keys.held(name)).del(this.keys.held(name)));
+  async retryFailed(name: string): Promise<number> {
+    const [count] = await results(
+      this.client.pipeline().hlen(this.keys.failedIntervals(name)).del(this.keys.failedIntervals(name)),
+    );
     return Number(count);
   }
 
-  async dropHeld(name: string, intervals: readonly Interval[]): Promise<void> {
-    if (intervals.length > 0) await this.client.hdel(this.keys.held(name), ...intervals.map(intervalName));
+  async clearFailed(name: string, intervals: readonly Interval[]): Promise<void> {
+    if (intervals.length > 0) await this.client.hdel(this.keys.failedIntervals(name), ...intervals.map(intervalName));
   }
 
   async writeLedgers(ledgers: readonly { readonly export: string; readonly ledger: LedgerSnapshot }[]): Promise<void> {
@@ -148,14 +150,14 @@ export class FleetState {
       const pipeline = this.client.pipeline();
       for (const one of ledgers.slice(at, at + CHUNK)) {
         const key = this.keys.export(one.export);
-        pipeline.hset(key, "ledger", write(one.ledger)).hdel(key, "ledgerError");
+        pipeline.hset(key, "ledger", encode(one.ledger)).hdel(key, "ledgerError");
       }
       await results(pipeline);
     }
   }
 
   async writeLedgerError(name: string, error: FleetError): Promise<void> {
-    await this.client.hset(this.keys.export(name), "ledgerError", write(error));
+    await this.client.hset(this.keys.export(name), "ledgerError", encode(error));
   }
 
   /** The most rows that attempts without a receipt have staged for the interval. */
@@ -173,7 +175,7 @@ export class FleetState {
     await results(
       this.client
         .pipeline()
-        .lpush(runs, write(run))
+        .lpush(runs, encode(run))
         .ltrim(runs, 0, RUNS_KEPT - 1),
     );
   }
@@ -187,7 +189,7 @@ export class FleetState {
         .lrange(this.keys.runs("other"), 0, RUNS_KEPT - 1),
     )) as [string[], string[]];
     const ended = (run: Run): number => run.finishedAt?.getTime() ?? 0;
-    return [...failed, ...other].flatMap((text) => read(runSchema, text) ?? []).sort((a, b) => ended(b) - ended(a));
+    return [...failed, ...other].flatMap((text) => decode(runSchema, text) ?? []).sort((a, b) => ended(b) - ended(a));
   }
 
   /** @returns false where it is claimed already */
@@ -200,21 +202,21 @@ export class FleetState {
     return (await this.client.del(this.keys.claim(what))) === 1;
   }
 
-  async seeMember(member: Member): Promise<void> {
-    await this.client.hset(this.keys.members, member.name, write(member));
+  async recordHeartbeat(one: FleetProcess): Promise<void> {
+    await this.client.hset(this.keys.processes, one.name, encode(one));
   }
 
-  async forgetMember(name: string): Promise<void> {
-    await this.client.hdel(this.keys.members, name);
+  async removeHeartbeat(name: string): Promise<void> {
+    await this.client.hdel(this.keys.processes, name);
   }
 
-  async members(now: Date): Promise<Member[]> {
-    const all = await this.client.hgetall(this.keys.members);
-    const members = Object.values(all).flatMap((text) => read(memberSchema, text) ?? []);
-    const age = ({ seenAt }: Member): number => now.getTime() - seenAt.getTime();
-    const gone = members.filter((member) => age(member) > MEMBER_FORGOTTEN_MS).map(({ name }) => name);
-    if (gone.length > 0) await this.client.hdel(this.keys.members, ...gone);
-    return members.filter((member) => age(member) <= MEMBER_MS);
+  async processes(now: Date): Promise<FleetProcess[]> {
+    const all = await this.client.hgetall(this.keys.processes);
+    const processes = Object.values(all).flatMap((text) => decode(processSchema, text) ?? []);
+    const age = ({ seenAt }: FleetProcess): number => now.getTime() - seenAt.getTime();
+    const gone = processes.filter((one) => age(one) > FORGOTTEN_MS).map(({ name }) => name);
+    if (gone.length > 0) await this.client.hdel(this.keys.processes, ...gone);
+    return processes.filter((one) => age(one) <= ALIVE_MS);
   }
 }
 
@@ -223,16 +225,16 @@ function isWithin(text: string, interval: Interval): boolean {
   return named !== undefined && contains(interval, named);
 }
 
-function stateOf(fields: Record<string, string>, held: Record<string, string>): ExportState {
+function stateOf(fields: Record<string, string>, failedIntervals: Record<string, string>): ExportState {
   return {
     failuresInRow: Number(fields["failures"] ?? 0),
-    paused: read(pauseSchema, fields["paused"]),
-    lastReceipt: read(receiptSchema, fields["receipt"]),
-    lastError: read(errorSchema, fields["error"]),
-    ledger: read(ledgerSchema, fields["ledger"]),
-    ledgerError: read(errorSchema, fields["ledgerError"]),
-    held: Object.values(held)
-      .flatMap((text) => read(heldSchema, text) ?? [])
+    paused: decode(pauseSchema, fields["paused"]),
+    lastReceipt: decode(receiptSchema, fields["receipt"]),
+    lastError: decode(errorSchema, fields["error"]),
+    ledger: decode(ledgerSchema, fields["ledger"]),
+    ledgerError: decode(errorSchema, fields["ledgerError"]),
+    failedIntervals: Object.values(failedIntervals)
+      .flatMap((text) => decode(failedIntervalSchema, text) ?? [])
       .sort((a, b) => a.interval.start.getTime() - b.interval.start.getTime()),
   };
 }

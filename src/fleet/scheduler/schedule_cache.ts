@@ -1,32 +1,32 @@
-/** The ticks of schedules, remembered: cron rules take their time, and a scheduler asks for the same few each minute. */
+/** Caches the ticks of schedules: evaluating cron rules is slow, and the scheduler needs the same few ticks every minute. */
 import type { ExportDefinition } from "../../export/definition.ts";
 import type { Schedule } from "../../intervals/schedule.ts";
 
-/** Of each rule. */
-const KEPT = 4_096;
+/** Per rule. A full cache is emptied. */
+const CACHED_TICKS = 4_096;
 
-export class Ticks {
-  readonly #known = new Map<string, Map<number, Date | undefined>>();
+export class ScheduleCache {
+  readonly #ticks = new Map<string, Map<number, Date | undefined>>();
 
-  /** The same export, whose schedules share what they know with those of others that have the same rule. */
-  remember(definition: ExportDefinition): ExportDefinition {
+  /** The same export with cached schedules. Exports with the same rule share their ticks. */
+  wrap(definition: ExportDefinition): ExportDefinition {
     const { schedule, sweep } = definition;
-    const known = sweep && { ...sweep, schedule: this.#remember(sweep.schedule) };
-    return { ...definition, schedule: this.#remember(schedule), sweep: known };
+    const cachedSweep = sweep && { ...sweep, schedule: this.#cached(sweep.schedule) };
+    return { ...definition, schedule: this.#cached(schedule), sweep: cachedSweep };
   }
 
-  #remember(schedule: Schedule): Schedule {
+  #cached(schedule: Schedule): Schedule {
     const rule = `${schedule.timezone} ${schedule.text}`;
-    const known = this.#known.get(rule) ?? new Map<number, Date | undefined>();
-    this.#known.set(rule, known);
+    const ticks = this.#ticks.get(rule) ?? new Map<number, Date | undefined>();
+    this.#ticks.set(rule, ticks);
     return {
       ...schedule,
       next: (after) => {
         const at = after.getTime();
-        if (known.has(at)) return known.get(at);
-        if (known.size >= KEPT) known.clear();
+        if (ticks.has(at)) return ticks.get(at);
+        if (ticks.size >= CACHED_TICKS) ticks.clear();
         const tick = schedule.next(after);
-        known.set(at, tick);
+        ticks.set(at, tick);
         return tick;
       },
     };

@@ -8,7 +8,7 @@
  * ```
  * not due ──(its end + settle passes)──► due ──(room in the queue)──► queued ──► … the worker's part …
  *                                         │ ▲                                        │
- *                    failed for good: held┘ └──(Held.until passes, `retry`, `resume`)┘
+ *                    failed for good: held┘ └──(FailedInterval.retryAt passes, `retry`, `resume`)┘
  * ```
  *
  * Left out of a tick: what is in the queue already, what is held, what a running backfill has taken for itself, and
@@ -19,15 +19,15 @@ import type { Coverage, Destination } from "../../../destinations/destination.ts
 import type { ExportDefinition } from "../../export/definition.ts";
 import { dueIntervals, loadedState } from "../../export/ledger.ts";
 import { type Interval, sameInterval } from "../../intervals/interval.ts";
-import { type BackfillDependencies, feed, heal, recover } from "../backfills/backfills.ts";
+import { type BackfillDependencies, enqueueNext, reopenFailed, requeueLost } from "../backfills/backfills.ts";
 import { hull, overlapsAny } from "../backfills/backfill_store.ts";
 import { Ledgers } from "./ledger_cache.ts";
 import type { Events } from "../events.ts";
 import { jobId, type JobName, parseJobId } from "../redis/jobs.ts";
-import { Questions } from "./ledger_reads.ts";
+import { LedgerReads } from "./ledger_reads.ts";
 import type { ExportState } from "../redis/state.ts";
-import { write } from "../redis/records.ts";
-import { Ticks } from "./schedule_cache.ts";
+import { encode } from "../redis/records.ts";
+import { ScheduleCache } from "./schedule_cache.ts";
 
 export interface SchedulerDependencies extends BackfillDependencies {
   readonly exports: readonly ExportDefinition[];
@@ -51,7 +51,7 @@ const REWRITE_MS = 10 * 60_000;
 /** Later than any clock says: time that is taken counts as loaded and swept. */
 const FAR = new Date("9999-01-01T00:00:00Z");
 /** Exports that are looked at without a break. */
-const TURN = 250;
+const YIELD_EVERY = 250;
 /** A tick waits so long for destinations. */
 const PATIENCE_MS = 2_000;
 
@@ -73,14 +73,14 @@ export class Scheduler {
   onLate: (exportName: string) => void = () => undefined;
   readonly #dependencies: SchedulerDependencies;
   readonly #ledgers = new Ledgers();
-  readonly #questions = new Questions();
+  readonly #ledgerReads = new LedgerReads();
   readonly #written = new Map<string, { readonly text: string; readonly at: Date }>();
   /** When a job was last put into the queue: a brake for the case that a worker sees the ledger or the clock otherwise. */
   readonly #recent = new Map<string, number>();
 
   constructor(dependencies: SchedulerDependencies) {
-    const ticks = new Ticks();
-    this.#dependencies = { ...dependencies, exports: dependencies.exports.map((one) => ticks.remember(one)) };
+    const schedules = new ScheduleCache();
+    this.#dependencies = { ...dependencies, exports: dependencies.exports.map((one) => schedules.wrap(one)) };
   }
 
   /**
@@ -94,7 +94,7 @@ export class Scheduler {
     const { events, exports } = this.#dependencies;
     const chosen = exports.filter(({ name }) => names === undefined || names.has(name));
     const due = new Map<ExportDefinition, number | undefined>();
-    for await (const definition of inTurns(chosen)) due.set(definition, this.#due(definition, now)?.length);
+    for await (const definition of yielding(chosen)) due.set(definition, this.#due(definition, now)?.length);
     const waiting = chosen.filter((definition) => due.get(definition) !== 0);
     const known = await this.#known(waiting);
     this.#brakeEnds(now);
@@ -132,10 +132,10 @@ export class Scheduler {
   }
 
   /** Feeds the running backfills, brings back intervals whose jobs are gone, and those whose failure may have passed. */
-  async tendBackfills(now: Date, names?: ReadonlySet<string>): Promise<void> {
+  async tickBackfills(now: Date, names?: ReadonlySet<string>): Promise<void> {
     const { store, state, queue, exports, retryAfterMs } = this.#dependencies;
     const chosen = exports.map(({ name }) => name).filter((name) => names === undefined || names.has(name));
-    if (names === undefined) await heal(new Set(chosen), retryAfterMs, this.#dependencies);
+    if (names === undefined) await reopenFailed(new Set(chosen), retryAfterMs, this.#dependencies);
     const ranges = await store.ranges(chosen);
     const busy = chosen.filter((name) => (ranges.get(name)?.length ?? 0) > 0);
     const states = await state.read(busy);
@@ -143,8 +143,8 @@ export class Scheduler {
       const paused = states.get(name)?.paused;
       const probe = paused?.probeAt !== undefined && paused.probeAt <= now;
       for (const { id } of ranges.get(name) ?? []) {
-        if (names === undefined) await recover(id, () => queue.names(), this.#dependencies);
-        if (!paused || probe) await feed(id, this.#dependencies, probe);
+        if (names === undefined) await requeueLost(id, () => queue.names(), this.#dependencies);
+        if (!paused || probe) await enqueueNext(id, this.#dependencies, probe);
       }
     }
   }
@@ -183,7 +183,7 @@ export class Scheduler {
     const failures: unknown[] = [];
     const looks = definitions.map(async (definition) => {
       try {
-        const answered = await this.#questions.ask(
+        const answered = await this.#ledgerReads.run(
           definition,
           async (either) => await look(definition, either),
           signal,
@@ -226,7 +226,7 @@ export class Scheduler {
       this.#dependencies.onError(name, either.aborted ? either.reason : error);
       return undefined;
     }
-    await state.dropHeld(name, this.#settled(definition, known.state, now));
+    await state.clearFailed(name, this.#settled(definition, known.state, now));
     if (intervals.length === 0) return 0;
     const probe = isProbe(known.state, now);
     const request = { export: name, backfill: undefined, force: false, allowFewer: false, probe };
@@ -248,11 +248,11 @@ export class Scheduler {
     const most = (state?.failuresInRow ?? 0) > 0 || isProbe(state, now) ? 1 : this.#dependencies.liveInFlight;
     const room = most - taken.live.length;
     if (room <= 0) return [];
-    const held = isProbe(state, now) ? [] : heldNow(state, now);
+    const mustWait = isProbe(state, now) ? [] : waitingToRetry(state, now);
     const more = reserved.map((interval) => ({ interval, committedAt: FAR }));
     const blocked = (one: Interval): boolean =>
       overlapsAny(one, taken.all) ||
-      held.some((other) => sameInterval(one, other)) ||
+      mustWait.some((other) => sameInterval(one, other)) ||
       this.#recent.has(jobId(name, one));
     const free: Interval[] = [];
     for (const one of this.#due(definition, now, more) ?? []) {
@@ -262,12 +262,12 @@ export class Scheduler {
     return free;
   }
 
-  /** Held intervals that are not due any more: somebody has loaded them otherwise, or the schedule has changed. */
+  /** FailedInterval intervals that are not due any more: somebody has loaded them otherwise, or the schedule has changed. */
   #settled(definition: ExportDefinition, state: ExportState | undefined, now: Date): Interval[] {
-    if (!state || state.held.length === 0) return [];
+    if (!state || state.failedIntervals.length === 0) return [];
     const due = this.#due(definition, now);
     if (!due || due.length >= DUE_COUNTED) return [];
-    return state.held.map(({ interval }) => interval).filter((one) => !overlapsAny(one, due));
+    return state.failedIntervals.map(({ interval }) => interval).filter((one) => !overlapsAny(one, due));
   }
 
   #brakeEnds(now: Date): void {
@@ -285,7 +285,7 @@ export class Scheduler {
   ): Promise<void> {
     const { events, state } = this.#dependencies;
     const changed = [];
-    for await (const [definition, count] of inTurns(due)) {
+    for await (const [definition, count] of yielding(due)) {
       const { name } = definition;
       const redis = known(name).state;
       const isPaused = redis?.paused !== undefined;
@@ -300,7 +300,7 @@ export class Scheduler {
       const { loadedUntil, lagSeconds, gaps } = loadedState(definition, covered, now);
       events.emit({ kind: "lag", export: name, at: now, lagSeconds, due: count, gaps: gaps.length, paused: isPaused });
       const snapshot = { due: count, loadedUntil, gaps: gaps.slice(0, GAPS_SHOWN), gapCount: gaps.length };
-      const text = write(snapshot);
+      const text = encode(snapshot);
       const before = this.#written.get(name);
       if (before?.text === text && now.getTime() - before.at.getTime() < REWRITE_MS) continue;
       changed.push({ export: name, ledger: { ...snapshot, at: now } });
@@ -311,11 +311,11 @@ export class Scheduler {
 }
 
 /** Lets others of this process have their turn in between: with 10,000 exports, a tick is a second of work. */
-async function* inTurns<T>(items: Iterable<T>): AsyncGenerator<T> {
+async function* yielding<T>(items: Iterable<T>): AsyncGenerator<T> {
   let count = 0;
   for (const item of items) {
     count += 1;
-    if (count % TURN === 0) await nextTime();
+    if (count % YIELD_EVERY === 0) await nextTime();
     yield item;
   }
 }
@@ -326,9 +326,11 @@ function isProbe(state: ExportState | undefined, now: Date): boolean {
   return probeAt !== undefined && probeAt <= now;
 }
 
-/** Held intervals whose time has not come; a sweep over one of them is another interval, and may run. */
-function heldNow(state: ExportState | undefined, now: Date): Interval[] {
-  return (state?.held ?? []).filter(({ until }) => until === undefined || until > now).map(({ interval }) => interval);
+/** Failed intervals that must wait. A sweep over one of them is a different interval and may run. */
+function waitingToRetry(state: ExportState | undefined, now: Date): Interval[] {
+  return (state?.failedIntervals ?? [])
+    .filter(({ retryAt }) => retryAt === undefined || retryAt > now)
+    .map(({ interval }) => interval);
 }
 
 function takenBy(names: readonly JobName[]): Map<string, Taken> {

@@ -4,7 +4,7 @@ import cron from "node-cron";
 import { interval } from "../../intervals/interval.ts";
 import { outcomeSchema, parseJobId } from "../redis/jobs.ts";
 import { QUEUE } from "../redis/keys.ts";
-import { type RedisClient, farewell } from "../redis/client.ts";
+import { type RedisClient, finishWithin } from "../redis/client.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 export interface LoopDependencies {
@@ -53,7 +53,7 @@ export function keepTicking(dependencies: LoopDependencies, signal: AbortSignal)
       wanted = new Set();
       try {
         await scheduler.tick(now(), either, names);
-        await scheduler.tendBackfills(now(), names);
+        await scheduler.tickBackfills(now(), names);
       } catch (error) {
         // The next minute asks again.
         if (!either.aborted) onError(error);
@@ -111,7 +111,7 @@ export function keepTicking(dependencies: LoopDependencies, signal: AbortSignal)
       stop.abort(new Error("the scheduler stops"));
       clearInterval(watch);
       await task.destroy();
-      await farewell(client, Promise.all([working, events.close()]));
+      await finishWithin(client, Promise.all([working, events.close()]));
     },
   };
 }

@@ -21,14 +21,14 @@ export interface AttemptDependencies {
   readonly events: Events;
   readonly now: () => Date;
   readonly exports: readonly ExportDefinition[];
-  readonly loading: (
+  readonly loadDependencies: (
     definition: ExportDefinition,
     onProgress: LoadDependencies["onProgress"],
   ) => Promise<LoadDependencies>;
 }
 
 /** What the queue says of the attempt. */
-export interface AttemptFacts {
+export interface AttemptContext {
   /** 1, 2, 3 … */
   readonly attempt: number;
   readonly queuedAt: Date;
@@ -38,7 +38,7 @@ export interface AttemptFacts {
 }
 
 /** Reasons of an abort that are no failures. */
-export class HandedBack extends Error {
+export class Released extends Error {
   constructor() {
     super("handed back: this worker is stopping");
   }
@@ -52,9 +52,13 @@ export class Cancelled extends Error {
 /** The scheduler's clock may be ahead of this one by so much: what it calls a sweep must be one here. */
 const SKEW_MS = 5 * 60_000;
 
-export function runOf(task: Task, facts: AttemptFacts, rest: Pick<Run, "state" | "finishedAt"> & Partial<Run>): Run {
+export function runOf(
+  task: Task,
+  context: AttemptContext,
+  rest: Pick<Run, "state" | "finishedAt"> & Partial<Run>,
+): Run {
   const { id, export: name, interval, backfill } = task;
-  const { attempt, queuedAt, startedAt, worker } = facts;
+  const { attempt, queuedAt, startedAt, worker } = context;
   const nothing = { nextAttemptAt: undefined, stage: undefined, rows: 0, bytes: 0, files: 0, error: undefined };
   return { id, export: name, interval, backfill, attempt, queuedAt, startedAt, worker, ...nothing, ...rest };
 }
@@ -62,7 +66,7 @@ export function runOf(task: Task, facts: AttemptFacts, rest: Pick<Run, "state" |
 /** What every event of a run tells. */
 export function aboutRun(
   { export: name, id: run, interval, backfill }: Task,
-  { attempt }: Pick<AttemptFacts, "attempt">,
+  { attempt }: Pick<AttemptContext, "attempt">,
 ) {
   return { export: name, run, interval, backfill, attempt };
 }
@@ -73,39 +77,39 @@ export function aboutRun(
  */
 export async function runAttempt(
   task: Task,
-  facts: AttemptFacts,
+  context: AttemptContext,
   dependencies: AttemptDependencies,
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { state, store, events, now } = dependencies;
   const { interval, backfill } = task;
-  const event = aboutRun(task, facts);
+  const event = aboutRun(task, context);
   const began = performance.now();
   const seconds = (): number => (performance.now() - began) / 1000;
 
   if (backfill !== undefined && (await store.state(backfill)) === "cancelled") {
-    return await cancelled(task, facts, dependencies, seconds());
+    return await cancelled(task, context, dependencies, seconds());
   }
   const paused = await state.paused(task.export);
   if (paused && !(task.probe && paused.probeAt !== undefined)) {
     if (backfill !== undefined) await store.finish(backfill, task.export, interval, { kind: "open" }, now());
-    return { kind: "put_back" };
+    return { kind: "requeued" };
   }
 
-  const waitedSeconds = Math.max(0, (facts.startedAt.getTime() - facts.queuedAt.getTime()) / 1000);
+  const waitedSeconds = Math.max(0, (context.startedAt.getTime() - context.queuedAt.getTime()) / 1000);
   events.emit({ ...event, kind: "run.started", at: now(), waitedSeconds });
   const definition = dependencies.exports.find(({ name }) => name === task.export);
   if (!definition) throw unknownExport(task.export);
   return await withinTime(
     { what: task.id, ms: definition.attemptMs },
-    async (stop) => await load(task, facts, definition, dependencies, seconds, stop),
+    async (stop) => await load(task, context, definition, dependencies, seconds, stop),
     signal,
   );
 }
 
 async function load(
   task: Task,
-  facts: AttemptFacts,
+  context: AttemptContext,
   definition: ExportDefinition,
   dependencies: AttemptDependencies,
   seconds: () => number,
@@ -113,34 +117,34 @@ async function load(
 ): Promise<Outcome> {
   const { state, store, events, now } = dependencies;
   const { interval, backfill } = task;
-  const event = aboutRun(task, facts);
-  const meter = createMeter(task, facts, dependencies, await state.seenRows(task.export, interval), seconds);
-  facts.report(meter.progress("ledger"));
-  const loading = await dependencies.loading(definition, meter.onProgress);
+  const event = aboutRun(task, context);
+  const meter = createMeter(task, context, dependencies, await state.seenRows(task.export, interval), seconds);
+  context.report(meter.progress("ledger"));
+  const loadDependencies = await dependencies.loadDependencies(definition, meter.onProgress);
 
-  const covered = await Array.fromAsync(loading.destination.covered(interval, signal));
+  const covered = await Array.fromAsync(loadDependencies.destination.covered(interval, signal));
   if (!isNeeded(task, definition, covered, now())) {
     if (backfill !== undefined) {
-      const found = await receiptsOf(loading.destination, interval, signal);
+      const found = await receiptsOf(loadDependencies.destination, interval, signal);
       await store.finish(backfill, task.export, interval, { kind: "done", ...found }, now());
     }
     await state.settled(task.export, interval);
-    await state.addRun(runOf(task, facts, { state: "covered", finishedAt: now() }));
+    await state.addRun(runOf(task, context, { state: "covered", finishedAt: now() }));
     events.emit({ ...event, kind: "run.covered", at: now(), seconds: seconds() });
     return { kind: "covered" };
   }
   const options = {
     // What follows the interval decides which sessions a repeated reading has to carry along.
     covered: covered.some((one) => contains(interval, one.interval))
-      ? await readCoverage(loading.destination, signal, interval.start)
+      ? await readCoverage(loadDependencies.destination, signal, interval.start)
       : covered,
     replace: task.force,
     allowFewer: task.allowFewer,
     seenRows: meter.seenRows,
   };
-  const receipt = await loadBatch(definition, interval, options, loading, signal);
+  const receipt = await loadBatch(definition, interval, options, loadDependencies, signal);
   await meter.settled();
-  await record(task, facts, dependencies, receipt);
+  await record(task, context, dependencies, receipt);
   const { rows, bytes, files, committedAt } = receipt;
   const { countSeconds, stageSeconds } = meter.times();
   const total = seconds();
@@ -175,18 +179,18 @@ export function isNeeded(
 
 export async function cancelled(
   task: Task,
-  facts: AttemptFacts,
+  context: AttemptContext,
   { state, events, now }: AttemptDependencies,
   seconds: number,
 ): Promise<Outcome> {
-  await state.addRun(runOf(task, facts, { state: "cancelled", finishedAt: now() }));
-  events.emit({ ...aboutRun(task, facts), kind: "run.cancelled", at: now(), seconds });
+  await state.addRun(runOf(task, context, { state: "cancelled", finishedAt: now() }));
+  events.emit({ ...aboutRun(task, context), kind: "run.cancelled", at: now(), seconds });
   return { kind: "cancelled" };
 }
 
 async function record(
   task: Task,
-  facts: AttemptFacts,
+  context: AttemptContext,
   { state, store, events, now }: AttemptDependencies,
   receipt: Receipt,
 ): Promise<void> {
@@ -194,7 +198,7 @@ async function record(
   const { interval, backfill, export: name } = task;
   const resumed = await state.loaded(name, interval, { interval, rows, bytes, files, committedAt });
   if (backfill !== undefined) await store.finish(backfill, name, interval, { kind: "done", rows, bytes }, now());
-  await state.addRun(runOf(task, facts, { state: "loaded", finishedAt: now(), rows, bytes, files }));
+  await state.addRun(runOf(task, context, { state: "loaded", finishedAt: now(), rows, bytes, files }));
   if (resumed) events.emit({ kind: "export.resumed", export: name, at: now(), by: "replayport" });
 }
 
@@ -216,7 +220,7 @@ async function receiptsOf(
 /** Counts what an attempt does, tells it, and keeps the most rows that were staged for attempts to come. */
 function createMeter(
   task: Task,
-  facts: AttemptFacts,
+  context: AttemptContext,
   { state, events, now }: AttemptDependencies,
   seenRows: number,
   seconds: () => number,
@@ -229,7 +233,7 @@ function createMeter(
   let writing: Promise<void> = Promise.resolve();
   const progress = (stage: JobProgress["stage"]): JobProgress => ({ stage, rows, bytes, files, error: undefined });
   const { export: name, interval } = task;
-  const event = aboutRun(task, facts);
+  const event = aboutRun(task, context);
   const onProgress = (step: Progress): void => {
     switch (step.kind) {
       case "counted": {
@@ -244,7 +248,7 @@ function createMeter(
           files: of,
           seconds: countSeconds,
         });
-        facts.report(progress("counting"));
+        context.report(progress("counting"));
         break;
       }
       case "staged": {
@@ -254,7 +258,7 @@ function createMeter(
         stageSeconds += step.seconds;
         const { rows: of, bytes: size, seconds: took } = step;
         events.emit({ ...event, kind: "run.stage", stage: "staged", at: now(), rows: of, bytes: size, seconds: took });
-        facts.report(progress("staging"));
+        context.report(progress("staging"));
         // Kept at once: the next attempt must know it also where this process dies.
         if (rows > seenRows) {
           const most = rows;
@@ -263,7 +267,7 @@ function createMeter(
         break;
       }
       case "loaded":
-        facts.report(progress("loaded"));
+        context.report(progress("loaded"));
         break;
       default:
         step satisfies never;

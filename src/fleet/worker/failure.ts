@@ -2,7 +2,7 @@
  * Decides what happens after a failed attempt: retry it, or record it as failed, raise the event, and pause the export after
  * too many failures in a row. The only place that counts attempts, by this worker's own config.
  */
-import { type AttemptDependencies, type AttemptFacts, aboutRun, runOf } from "./attempt.ts";
+import { type AttemptDependencies, type AttemptContext, aboutRun, runOf } from "./attempt.ts";
 import { BATCH_RETRY, delayAfter } from "../../retry.ts";
 import { fleetError } from "../fleet_error.ts";
 import type { FleetError, Pause } from "../fleet.ts";
@@ -26,28 +26,28 @@ export type FailureOutcome =
 /** Resolves once the outcome is stored. */
 export async function handleFailure(
   task: Task,
-  facts: AttemptFacts,
+  context: AttemptContext,
   thrown: unknown,
   dependencies: FailureDependencies,
   seconds: number,
 ): Promise<FailureOutcome> {
   const { events, now, redact, random } = dependencies;
   const error = fleetError(thrown, now(), redact);
-  const event = { ...aboutRun(task, facts), seconds };
+  const event = { ...aboutRun(task, context), seconds };
   const allowed = task.probe ? 1 : dependencies.attempts;
-  if (error.remedy === "retry" && facts.attempt < allowed) {
-    const delayMs = delayAfter(facts.attempt, thrown, BATCH_RETRY, random);
+  if (error.remedy === "retry" && context.attempt < allowed) {
+    const delayMs = delayAfter(context.attempt, thrown, BATCH_RETRY, random);
     events.emit({ ...event, kind: "run.retrying", at: now(), error, delayMs });
     return { kind: "retry", delayMs, error };
   }
-  await recordFailure(task, facts, error, dependencies);
+  await recordFailure(task, context, error, dependencies);
   events.emit({ ...event, kind: "run.failed", at: now(), error });
   return { kind: "final", error };
 }
 
 async function recordFailure(
   task: Task,
-  facts: AttemptFacts,
+  context: AttemptContext,
   error: FleetError,
   dependencies: FailureDependencies,
 ): Promise<void> {
@@ -55,9 +55,9 @@ async function recordFailure(
   const { export: name, interval, backfill } = task;
   const retryAt = error.remedy === "retry" ? new Date(now().getTime() + retryAfterMs) : undefined;
   if (backfill !== undefined) await store.finish(backfill, name, interval, { kind: "failed", error }, now());
-  const held = backfill === undefined ? { interval, error, until: retryAt } : undefined;
-  const inRow = await state.failed(name, error, held);
-  await state.addRun(runOf(task, facts, { state: "failed", finishedAt: now(), error }));
+  const failed = backfill === undefined ? { interval, error, retryAt } : undefined;
+  const inRow = await state.failed(name, error, failed);
+  await state.addRun(runOf(task, context, { state: "failed", finishedAt: now(), error }));
   if (inRow < pauseAfter) return;
   const pause: Pause = {
     reason: `${inRow} intervals in a row failed, the last with ${error.code}: ${error.message}`,

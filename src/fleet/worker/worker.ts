@@ -17,14 +17,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Job, UnrecoverableError, WaitingError, Worker } from "bullmq";
 import { ReplayportError } from "../../errors.ts";
-import { type AttemptFacts, Cancelled, HandedBack, aboutRun, cancelled, runAttempt } from "./attempt.ts";
-import { type BackfillDependencies, feed } from "../backfills/backfills.ts";
+import { type AttemptContext, Cancelled, Released, aboutRun, cancelled, runAttempt } from "./attempt.ts";
+import { type BackfillDependencies, enqueueNext } from "../backfills/backfills.ts";
 import { fleetError } from "../fleet_error.ts";
 import { type FailureDependencies, handleFailure } from "./failure.ts";
 import { type Outcome, type Task, taskOf } from "../redis/jobs.ts";
 import { QUEUE } from "../redis/keys.ts";
-import { type RedisClient, farewell, isLive } from "../redis/client.ts";
-import { type JobProgress, progressSchema, write } from "../redis/records.ts";
+import { type RedisClient, finishWithin, isLive } from "../redis/client.ts";
+import { type JobProgress, progressSchema, encode } from "../redis/records.ts";
 
 export interface WorkerDependencies extends FailureDependencies {
   readonly client: RedisClient;
@@ -95,9 +95,9 @@ export class BatchWorker {
       runRetryDelay: RETRY_MS,
       settings: { backoffStrategy: (_attempts, _type, error) => (error instanceof TryAgain ? error.delayMs : 0) },
     });
-    this.#worker.on("error", (error) => this.#trouble(error));
+    this.#worker.on("error", (error) => this.#onQueueError(error));
     this.#worker.on("failed", (job, error) => {
-      if (job && !(error instanceof Ended) && !(error instanceof TryAgain)) void this.#buried(job, error);
+      if (job && !(error instanceof Ended) && !(error instanceof TryAgain)) void this.#recordStalled(job, error);
     });
     this.#cancelTimer = setInterval(() => void this.#lookForCancelled(), CANCEL_MS);
   }
@@ -117,7 +117,7 @@ export class BatchWorker {
     const closing = this.#worker.close(!isLive(client)).catch(onError);
     const abort = setTimeout(() => {
       this.#stopping = true;
-      for (const { controller } of this.#attempts.values()) controller.abort(new HandedBack());
+      for (const { controller } of this.#attempts.values()) controller.abort(new Released());
     }, graceMs);
     const given = new AbortController();
     const late = sleep(graceMs + LET_GO_MS, undefined, { signal: given.signal }).catch(() => undefined);
@@ -125,7 +125,7 @@ export class BatchWorker {
     clearTimeout(abort);
     given.abort();
     // BullMQ has the ends of the last jobs to write. What does not heed its abort goes on until the process ends.
-    if (this.#attempts.size === 0) await farewell(client, closing);
+    if (this.#attempts.size === 0) await finishWithin(client, closing);
   }
 
   async #idle(): Promise<void> {
@@ -145,7 +145,7 @@ export class BatchWorker {
       this.#dependencies.onError(error);
       throw new Ended(error instanceof ReplayportError ? error.code : "unexpected");
     }
-    const facts: AttemptFacts = {
+    const context: AttemptContext = {
       attempt: job.attemptsMade + 1,
       queuedAt: new Date(job.timestamp),
       startedAt,
@@ -158,17 +158,23 @@ export class BatchWorker {
     });
     this.#attempts.set(id, { task, controller, ended });
     this.#lost.delete(id);
-    if (this.#stopping) controller.abort(new HandedBack());
+    if (this.#stopping) controller.abort(new Released());
     try {
       controller.signal.throwIfAborted();
-      return await this.#ended(task, await runAttempt(task, facts, this.#dependencies, controller.signal));
+      return await this.#ended(task, await runAttempt(task, context, this.#dependencies, controller.signal));
     } catch (error) {
       const seconds = (performance.now() - began) / 1000;
       if (controller.signal.reason instanceof Cancelled) {
-        return await cancelled(task, facts, this.#dependencies, seconds);
+        return await cancelled(task, context, this.#dependencies, seconds);
       }
-      if (controller.signal.reason instanceof HandedBack) return await this.#handBack(job, token, task, facts, seconds);
-      const outcome = await handleFailure(task, facts, this.#dependencies.explain(error), this.#dependencies, seconds);
+      if (controller.signal.reason instanceof Released) return await this.#release(job, token, task, context, seconds);
+      const outcome = await handleFailure(
+        task,
+        context,
+        this.#dependencies.explain(error),
+        this.#dependencies,
+        seconds,
+      );
       if (outcome.kind === "retry") {
         const told = progressJson({ stage: "ledger", rows: 0, bytes: 0, files: 0, error: outcome.error });
         // For people only: where Redis refuses it, the error that counts is still the batch's.
@@ -184,7 +190,7 @@ export class BatchWorker {
   }
 
   async #ended(task: Task, outcome: Outcome): Promise<Outcome> {
-    if (outcome.kind !== "put_back") await this.#next(task);
+    if (outcome.kind !== "requeued") await this.#next(task);
     return outcome;
   }
 
@@ -192,20 +198,20 @@ export class BatchWorker {
   async #next({ backfill }: Task): Promise<void> {
     if (backfill === undefined) return;
     try {
-      await feed(backfill, this.#dependencies.backfills, false);
+      await enqueueNext(backfill, this.#dependencies.backfills, false);
     } catch (error) {
       if (!(error instanceof ReplayportError && error.code === "backfill.unknown")) this.#dependencies.onError(error);
     }
   }
 
-  async #handBack(job: Job, token: string, task: Task, facts: AttemptFacts, seconds: number): Promise<never> {
+  async #release(job: Job, token: string, task: Task, context: AttemptContext, seconds: number): Promise<never> {
     await job.moveToWait(token);
     const { events, now } = this.#dependencies;
-    events.emit({ ...aboutRun(task, facts), kind: "run.handed_back", at: now(), seconds });
+    events.emit({ ...aboutRun(task, context), kind: "run.released", at: now(), seconds });
     throw new WaitingError();
   }
 
-  #trouble(error: Error): void {
+  #onQueueError(error: Error): void {
     const id = LOST.exec(error.message)?.[1];
     if (id === undefined) {
       this.#dependencies.onError(error);
@@ -222,7 +228,7 @@ export class BatchWorker {
   }
 
   /** BullMQ itself gave the job up. */
-  async #buried(job: Job, error: Error): Promise<void> {
+  async #recordStalled(job: Job, error: Error): Promise<void> {
     const { now, redact, name: worker } = this.#dependencies;
     try {
       const task = taskOf(job.id ?? "", job.data);
@@ -232,8 +238,8 @@ export class BatchWorker {
         hint: "Its workers died one after the other; see whether they ran out of memory, and lower rows_per_file.",
       });
       const times = { queuedAt: new Date(job.timestamp), startedAt: now() };
-      const facts = { attempt: job.attemptsMade, ...times, worker, report: () => undefined };
-      await handleFailure(task, facts, died, { ...this.#dependencies, attempts: 0 }, 0);
+      const context = { attempt: job.attemptsMade, ...times, worker, report: () => undefined };
+      await handleFailure(task, context, died, { ...this.#dependencies, attempts: 0 }, 0);
       await this.#next(task);
     } catch (thrown) {
       this.#dependencies.onError(fleetError(thrown, now(), redact));
@@ -257,7 +263,7 @@ export class BatchWorker {
 
 /** BullMQ keeps progress as JSON by itself; dates and intervals go through our own form first. */
 function progressJson(progress: JobProgress): object {
-  return JSON.parse(write(progress)) as object;
+  return JSON.parse(encode(progress)) as object;
 }
 
 /** The progress of a job that somebody else runs. */

@@ -71,7 +71,7 @@ function titleOf({ exports, problems }: Snapshot): string {
 }
 
 function summary({ exports, health, problems }: Snapshot): Html {
-  if (!health.redis) return html`<span class="badge bad">Redis is away</span>`;
+  if (!health.redis) return html`<span class="badge bad">Redis is down</span>`;
   if (problems.length > 0) return html`<span class="badge bad">not all could be read</span>`;
   const paused = exports.filter((one) => one.paused !== undefined).length;
   const failing = exports.filter(isFailing).length;
@@ -86,8 +86,8 @@ function summary({ exports, health, problems }: Snapshot): Html {
   return html`${badges}`;
 }
 
-const of = (kind: "scheduler" | "worker", { members }: FleetHealth): number =>
-  members.filter((one) => one.kind === kind).length;
+const of = (kind: "scheduler" | "worker", { processes }: FleetHealth): number =>
+  processes.filter((one) => one.kind === kind).length;
 
 /** Without them nothing fails, and nothing happens. */
 function missing(health: FleetHealth): string[] {

@@ -1,5 +1,5 @@
 import { html } from "hono/html";
-import type { ExportStatus, FleetError, Held } from "../../fleet/fleet.ts";
+import type { ExportStatus, FleetError, FailedInterval } from "../../fleet/fleet.ts";
 import { ago, bytes, clock, count, explained, type Html, plural, range, span, together } from "./format.ts";
 
 /** Beyond that a page is no longer looked through; those in need of someone come first. */
@@ -34,7 +34,7 @@ export function exportsSection(exports: readonly ExportStatus[], now: Date): Htm
 
 /** Somebody has to look at it, whether it is paused or not. */
 export function isFailing(one: ExportStatus): boolean {
-  return one.failuresInRow > 0 || one.held.length > 0 || one.ledgerError !== undefined;
+  return one.failuresInRow > 0 || one.failedIntervals.length > 0 || one.ledgerError !== undefined;
 }
 
 function rank(one: ExportStatus): number {
@@ -90,20 +90,20 @@ function details(one: ExportStatus, now: Date): Html | "" {
       </p>`,
     );
   }
-  if (one.ledgerError) lines.push(html`<p>The scheduler cannot ask what is loaded: ${explained(one.ledgerError)}</p>`);
+  if (one.ledgerError) lines.push(html`<p>Can't read the load history: ${explained(one.ledgerError)}</p>`);
   const reasons = together(
-    one.held,
+    one.failedIntervals,
     ({ error }) => error.message,
     ({ interval }) => interval,
   );
   for (const { items, hull } of reasons.slice(0, REASONS_SHOWN))
-    lines.push(heldLine(items, range(hull), paused?.reason, now));
+    lines.push(failedLine(items, range(hull), paused?.reason, now));
   const more = reasons.length - REASONS_SHOWN;
   if (more > 0)
     lines.push(
       html`<p class="quiet">And ${plural(more, "other reason")}: <code>GET /api/exports/${one.export}</code></p>`,
     );
-  if (one.held.length === 0 && one.failuresInRow > 0 && one.lastError) {
+  if (one.failedIntervals.length === 0 && one.failuresInRow > 0 && one.lastError) {
     lines.push(html`<p>${explained(one.lastError)}</p>`);
   }
   const gaps = one.gapCount ?? one.gaps.length;
@@ -117,14 +117,14 @@ function details(one: ExportStatus, now: Date): Html | "" {
   </tr>`;
 }
 
-/** @param told what the pause has said already: an error is not told twice */
-function heldLine(items: readonly Held[], where: Html, told: string | undefined, now: Date): Html {
+/** @param pauseReason the pause may already quote the error: then it isn't shown twice */
+function failedLine(items: readonly FailedInterval[], where: Html, pauseReason: string | undefined, now: Date): Html {
   const [first] = items;
   if (!first) return html``;
-  const { error, until } = first;
-  const again = until ? html` Tried again ${ago(until, now)}.` : "";
+  const { error, retryAt } = first;
+  const again = retryAt ? html` Retried ${ago(retryAt, now)}.` : "";
   const what = html`${plural(items.length, "interval")} failed, ${where}`;
-  if (told?.includes(error.message) === true) return html`<p>${what}. ${hintOf(error)}${again}</p>`;
+  if (pauseReason?.includes(error.message) === true) return html`<p>${what}. ${hintOf(error)}${again}</p>`;
   return html`<p>${what}: ${explained(error)}${again}</p>`;
 }
 

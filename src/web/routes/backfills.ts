@@ -4,7 +4,7 @@ import { type Interval, overlaps } from "../../intervals/interval.ts";
 import type { Fleet } from "../../fleet/fleet.ts";
 import { RequestError } from "../errors.ts";
 import { backfillBody, backfillId, backfillSchema } from "../schemas.ts";
-import { toWire } from "../json.ts";
+import { toJson } from "../json.ts";
 import { failures, json, jsonBody, readSignal, type RouteDependencies } from "./answers.ts";
 
 const tags = ["backfills"];
@@ -78,7 +78,7 @@ async function withOther(
 
 export function addBackfills({ app, fleet, ending }: RouteDependencies): void {
   app.openapi(list, async (c) => {
-    return c.json({ backfills: toWire(await fleet.backfills(readSignal(c, ending))) }, 200);
+    return c.json({ backfills: toJson(await fleet.backfills(readSignal(c, ending))) }, 200);
   });
   app.openapi(start, async (c) => {
     const { start: from, end, inFlight, ...rest } = c.req.valid("json");
@@ -86,19 +86,19 @@ export function addBackfills({ app, fleet, ending }: RouteDependencies): void {
     try {
       const begun = await fleet.startBackfill(request, ending);
       c.header("Location", `/api/backfills/${begun.id}`);
-      return c.json(toWire(begun), 201);
+      return c.json(toJson(begun), 201);
     } catch (error) {
       throw await withOther(error, fleet, request, ending);
     }
   });
   app.openapi(get, async (c) => {
-    return c.json(toWire(await fleet.backfill(c.req.valid("param").id, readSignal(c, ending))), 200);
+    return c.json(toJson(await fleet.backfill(c.req.valid("param").id, readSignal(c, ending))), 200);
   });
-  app.openapi(cancel, async (c) => c.json(toWire(await fleet.cancelBackfill(c.req.valid("param").id, ending)), 200));
+  app.openapi(cancel, async (c) => c.json(toJson(await fleet.cancelBackfill(c.req.valid("param").id, ending)), 200));
   app.openapi(retry, async (c) => {
     const { id } = c.req.valid("param");
     try {
-      return c.json(toWire(await fleet.retryBackfill(id, ending)), 200);
+      return c.json(toJson(await fleet.retryBackfill(id, ending)), 200);
     } catch (error) {
       const known = await fleet.backfill(id, ending).catch(() => undefined);
       throw known ? await withOther(error, fleet, known, ending) : error;

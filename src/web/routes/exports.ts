@@ -1,6 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { exportName, exportSchema, pauseBody, resumeBody } from "../schemas.ts";
-import { toWire } from "../json.ts";
+import { toJson } from "../json.ts";
 import { failures, json, jsonBody, readSignal, type RouteDependencies } from "./answers.ts";
 
 const tags = ["exports"];
@@ -48,7 +48,7 @@ const retry = createRoute({
   method: "post",
   path: "/api/exports/{name}/retry",
   operationId: "retryExport",
-  summary: "Tries what is held, or waits for its next attempt, as soon as a worker is free",
+  summary: "Tries what is failedIntervals, or waits for its next attempt, as soon as a worker is free",
   tags,
   request: { params: exportName },
   responses: {
@@ -60,20 +60,20 @@ const retry = createRoute({
 export function addExports({ app, fleet, ending }: RouteDependencies): void {
   app.openapi(list, async (c) => {
     const exports = await fleet.exports(readSignal(c, ending));
-    return c.json({ exports: toWire(exports) }, 200);
+    return c.json({ exports: toJson(exports) }, 200);
   });
   app.openapi(get, async (c) => {
     const one = await fleet.export(c.req.valid("param").name, readSignal(c, ending));
-    return c.json(toWire(one), 200);
+    return c.json(toJson(one), 200);
   });
   app.openapi(pause, async (c) => {
     const { reason, by } = c.req.valid("json");
-    return c.json(toWire(await fleet.pause(c.req.valid("param").name, reason, by, ending)), 200);
+    return c.json(toJson(await fleet.pause(c.req.valid("param").name, reason, by, ending)), 200);
   });
   app.openapi(resume, async (c) => {
     // Without a body nothing was checked, and nothing is there.
     const by = (c.req.valid("json") as { by?: string } | undefined)?.by ?? "api";
-    return c.json(toWire(await fleet.resume(c.req.valid("param").name, by, ending)), 200);
+    return c.json(toJson(await fleet.resume(c.req.valid("param").name, by, ending)), 200);
   });
   app.openapi(retry, async (c) => {
     return c.json({ intervals: await fleet.retry(c.req.valid("param").name, ending) }, 200);

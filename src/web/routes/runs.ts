@@ -1,6 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { healthSchema, queueSchema, runSchema, runsQuery } from "../schemas.ts";
-import { toWire } from "../json.ts";
+import { toJson } from "../json.ts";
 import { failures, json, readSignal, type RouteDependencies } from "./answers.ts";
 
 const runs = createRoute({
@@ -26,7 +26,7 @@ const health = createRoute({
   method: "get",
   path: "/api/health",
   operationId: "getHealth",
-  summary: "Redis, warnings, and the processes of the fleet; answers 200 also where Redis is away",
+  summary: "Redis, warnings, and the processes of the fleet; answers 200 also where Redis is down",
   tags: ["fleet"],
   responses: { 200: json(healthSchema, "The fleet's health"), ...failures() },
 });
@@ -40,8 +40,8 @@ export function addRuns({ app, fleet, ending }: RouteDependencies): void {
       ...(state === undefined ? {} : { states: state }),
       ...(backfill === undefined ? {} : { backfill }),
     };
-    return c.json({ runs: toWire(await fleet.runs(query, readSignal(c, ending))) }, 200);
+    return c.json({ runs: toJson(await fleet.runs(query, readSignal(c, ending))) }, 200);
   });
-  app.openapi(queue, async (c) => c.json(toWire(await fleet.queue(readSignal(c, ending))), 200));
-  app.openapi(health, async (c) => c.json(toWire(await fleet.health(readSignal(c, ending))), 200));
+  app.openapi(queue, async (c) => c.json(toJson(await fleet.queue(readSignal(c, ending))), 200));
+  app.openapi(health, async (c) => c.json(toJson(await fleet.health(readSignal(c, ending))), 200));
 }

@@ -1,0 +1,37 @@
+/** Whether Redis answers, and which processes of the fleet are alive. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { FleetHealth } from "./fleet.ts";
+import { pingRedis, redisError } from "./redis/client.ts";
+import type { FleetOptions, Resources } from "./resources.ts";
+
+/** Below the five seconds that `Fleet.health` promises. */
+const HEALTH_MS = 4_000;
+
+/** Never rejects: a problem is part of the answer. */
+export async function readHealth(
+  { client, state }: Pick<Resources, "client" | "state">,
+  { redis, redact, now }: Pick<FleetOptions, "redis" | "redact" | "now">,
+  signal: AbortSignal,
+): Promise<FleetHealth> {
+  const answered = new AbortController();
+  const late = sleep(HEALTH_MS, undefined, { signal: AbortSignal.any([signal, answered.signal]) }).then(
+    () => Promise.reject(new Error("no answer within 4 seconds")),
+    () => Promise.reject(new Error("the health check was cancelled")),
+  );
+  const read = (async () => {
+    const { ms, warnings } = await pingRedis(client, redis);
+    return { redis: true, problem: undefined, redisMs: ms, warnings, processes: await state.processes(now()) };
+  })();
+  try {
+    return await Promise.race([read, late]);
+  } catch (error) {
+    const { message, hint } = redisError(error, redis);
+    const problem = redact(hint === undefined ? message : `${message}. ${hint}`);
+    return { redis: false, problem, redisMs: undefined, warnings: [], processes: [] };
+  } finally {
+    answered.abort();
+    // The loser of the race may still reject.
+    late.catch(() => undefined);
+    read.catch(() => undefined);
+  }
+}

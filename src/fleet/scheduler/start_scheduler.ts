@@ -1,0 +1,44 @@
+/** Puts a scheduler together and keeps it ticking. */
+import type { Events } from "../events.ts";
+import { fleetError } from "../fleet_error.ts";
+import { processName, startHeartbeat } from "../heartbeat.ts";
+import { isConnectionError } from "../redis/outage.ts";
+import type { FleetOptions, Resources } from "../resources.ts";
+import { Scheduler } from "./scheduler.ts";
+import { keepTicking } from "./scheduler_loop.ts";
+
+/** Disposing it ends the tick that is running, removes the heartbeat, then closes `resources`, which it owns. */
+export function startScheduler(
+  options: FleetOptions,
+  resources: Resources,
+  events: Events,
+  signal: AbortSignal,
+): AsyncDisposable {
+  const { exports, destination, settings, now, log, redis, version, redact } = options;
+  const { client, state, backfills } = resources;
+  const onError = (error: unknown): void => {
+    if (!isConnectionError(error)) log.error(error, "scheduler");
+  };
+  const scheduler = new Scheduler({
+    ...backfills,
+    exports,
+    destination,
+    events,
+    liveInFlight: settings.inFlight,
+    retryAfterMs: settings.retryAfterMs,
+    onError: (name, error) => {
+      log.error(error, "can't read what is loaded; retrying at the next tick", name);
+      // Also for `status` and the dashboard, which ask Redis. While Redis is down they see nothing anyway.
+      state.writeLedgerError(name, fleetError(error, now(), redact)).catch(onError);
+    },
+  });
+  const loop = keepTicking({ client, prefix: redis.prefix, scheduler, now, onError }, signal);
+  const heartbeat = startHeartbeat({ kind: "scheduler", name: processName(), version }, state, now);
+  return {
+    [Symbol.asyncDispose]: async () => {
+      await loop[Symbol.asyncDispose]();
+      await heartbeat[Symbol.asyncDispose]();
+      await resources[Symbol.asyncDispose]();
+    },
+  };
+}

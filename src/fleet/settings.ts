@@ -1,0 +1,31 @@
+/** What the config says about the fleet. */
+
+export interface FleetSettings {
+  /** Live intervals of one export in the queue at once. */
+  readonly inFlight: number;
+  /** Intervals of one backfill in the queue at once, unless the backfill says otherwise. */
+  readonly backfillInFlight: number;
+  /** Attempts of one run in all. */
+  readonly attempts: number;
+  /** Failed runs in a row after which an export is paused. */
+  readonly pauseAfter: number;
+  /** Milliseconds after which what failed for a passing reason is tried again by itself. */
+  readonly retryAfterMs: number;
+  /** Milliseconds without a sign of life after which a worker's batches go to another. */
+  readonly takeoverMs: number;
+}
+
+export interface FleetRedisOptions {
+  readonly kind: "single" | "sentinel" | "cluster";
+  readonly hosts: readonly { readonly host: string; readonly port: number }[];
+  readonly tls: boolean;
+  /** PEM: certificates to trust. */
+  readonly ca?: string;
+  readonly username?: string;
+  readonly password?: string;
+  readonly db: number;
+  /** The name under which sentinels know the server. */
+  readonly master?: string;
+  /** What every key begins with; with a hash tag, so that a cluster keeps all keys on one node. */
+  readonly prefix: string;
+}
