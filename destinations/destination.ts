@@ -17,6 +17,13 @@
  *
  * A destination is opened for one export. The core does retries, back-off, concurrency, time limits, logs and metrics. A
  * destination rejects with a ReplayportError, with remedy `retry` if the same load may work later.
+ *
+ * Terminology
+ * - batch: the rows of one export and one data interval. Its id depends on nothing else.
+ * - attempt: one try to load a batch. Two may be alive at once; each writes under names of its own.
+ * - staged file: a file of a batch on local disk: complete, counted and hashed before any destination sees it.
+ * - receipt: what a destination committed for a batch: rows, bytes, files, time. It is kept in the destination.
+ * - ledger: all receipts of an export. It is read from the destination, never from Redis.
  */
 import type { Interval } from "../src/intervals/interval.ts";
 import type { Column } from "../src/models/column.ts";

@@ -1,6 +1,10 @@
 /**
  * A manifest: which files a batch has put into the lake, and its receipt. One line of JSON, so that query engines can read a
  * folder of manifests as a table.
+ *
+ * Terminology
+ * - lake: a folder tree of data files and manifests, on S3 or on local disk, with the same layout on both.
+ * - manifest: a file in the lake that lists the data files of a batch. It is written last, so it is the commit.
  */
 import { z } from "zod";
 import { giveUp, messageOf, ReplayportError } from "../../src/errors.ts";

@@ -1,4 +1,13 @@
-/** An export as the config defines it, with every default in its place. */
+/**
+ * An export as the config defines it, with every default in its place.
+ *
+ * Terminology
+ * - export: one entry of schedules.yaml: a model, teams, a schedule, a destination, column rules and conditions.
+ * - lookback: a session is read only if its first row is at most this much older than the interval. It keeps the scan
+ *   small; a sweep reads the rest.
+ * - fingerprint: a hash of what decides the rows of an export and their columns. Receipts carry it, so `status` can say
+ *   which intervals were loaded under older rules.
+ */
 import { createHash } from "node:crypto";
 import type { FileFormat } from "../../destinations/destination.ts";
 import type { Interval } from "../intervals/interval.ts";

@@ -1,3 +1,10 @@
+/**
+ * Data intervals, and how their times are written in names.
+ *
+ * Terminology
+ * - data interval: `[start, end)` in UTC, cut by the export's schedule: it holds its first second and not its end. The unit
+ *   of work. Its time is that of ingestion (`_timestamp`), not that of the sessions.
+ */
 import { ReplayportError, giveUp } from "../errors.ts";
 
 /** Half-open `[start, end)`, UTC, whole seconds: the resolution of ClickHouse's `_timestamp`. */

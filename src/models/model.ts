@@ -1,4 +1,10 @@
-/** What an export asks of a model, and what a model answers: SQL with bound parameters, never pasted values. */
+/**
+ * What an export asks of a model, and what a model answers: SQL with bound parameters, never pasted values.
+ *
+ * Terminology
+ * - model: what is exported: a named set of columns and the query behind them. `session_replays` is built in; a SELECT of
+ *   the user's is one too.
+ */
 import type { Interval } from "../intervals/interval.ts";
 import type { Column } from "./column.ts";
 
