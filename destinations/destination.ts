@@ -5,8 +5,8 @@
  *    of it. A `load` that rejects has removed what it wrote, as far as it could; the next load of the batch removes what a
  *    killed one left.
  * 2. **Idempotent on the batch id.** A second load replaces the first; the ledger holds one receipt.
- * 3. **Newer rows win.** A row that was read earlier never replaces one that was read later (`_version`). Rows of the same
- *    version change nothing, unless the batch says `replace`: then the later load wins.
+ * 3. **Newer rows win.** A row never replaces one that was read later (src/models/reading_order.ts). Of two rows of the
+ *    same version the later read wins, so a reload brings rows under today's column rules.
  * 4. **Two loads of one batch may run at once.** Attempts write under their own names and commit by a conditional write or
  *    a transaction. The loser rejects (races.ts) and has changed nothing that a reader can see.
  * 5. **The receipt is committed with the data.** Once `load` has resolved, `receipts` and `covered` show it.
@@ -82,8 +82,6 @@ export interface Batch {
   readonly key: readonly string[];
   /** A hash of everything that shapes the rows (model, columns, rules, conditions), 16 hexadecimal characters. */
   readonly fingerprint: string;
-  /** Rows replace stored rows of the same `_version`: a reload under new column rules. */
-  readonly replace: boolean;
   /** When the read of the source began, by the worker's clock. */
   readonly readAt: Date;
   /** The source's version, for the receipt. */

@@ -9,7 +9,7 @@ import type { Column } from "../../src/models/column.ts";
 import type { Batch, StagedFile } from "../destination.ts";
 import { stagedFile } from "../files/staged_file.ts";
 import { RECEIPTS_TABLE } from "../warehouse/rows.ts";
-import { type BigQueryContext, inFull, ownDeadline } from "./context.ts";
+import { type BigQueryContext, qualifiedName, ownDeadline } from "./context.ts";
 import { lackingPermissions } from "./errors.ts";
 import { query } from "./jobs.ts";
 import { readCoverage, readReceipts } from "./ledger.ts";
@@ -69,7 +69,7 @@ export async function check(context: BigQueryContext, signal: AbortSignal): Prom
     const receipt = await step("loading one row", () => load(probing, batch, signal));
     const what = { action: "bigquery.tables.getData", resource: `${place.dataset}.${probe}` };
     const rows = await step("reading it back", () =>
-      query(probing, what, countRows(inFull(probing, probe)), {}, signal),
+      query(probing, what, countRows(qualifiedName(probing, probe)), {}, signal),
     );
     const ledger = await step("reading its receipt back", () => readReceipts(probing, batch.interval, signal));
     if (Number(rows[0]?.["rows"]) !== 1 || ledger.length !== 1 || ledger[0]?.attempt !== receipt.attempt) {
@@ -140,7 +140,6 @@ async function probeBatch(context: BigQueryContext, folder: string): Promise<Bat
     columns: COLUMNS,
     key: ["team_id", "session_id"],
     fingerprint: "0000000000000000",
-    replace: false,
     readAt: context.now(),
     sourceVersion: "",
     files: only(file),

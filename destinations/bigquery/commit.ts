@@ -21,7 +21,7 @@ import { ReplayportError } from "../../src/errors.ts";
 import { describeInterval } from "../../src/intervals/interval.ts";
 import type { Batch, Receipt } from "../destination.ts";
 import { type Commit, commitScript, inspect, type StagedRows } from "./commit_sql.ts";
-import { type BigQueryContext, inFull, ledgerPlace, ownDeadline } from "./context.ts";
+import { type BigQueryContext, qualifiedName, ledgerPlace, ownDeadline } from "./context.ts";
 import { jsonColumns, type Target } from "./ddl.ts";
 import { jobError } from "./errors.ts";
 import { failed, isOf, query, queryConfiguration, runJob } from "./jobs.ts";
@@ -100,11 +100,10 @@ async function planCommit(
   const rows = staged.table === undefined ? undefined : stagedRows(context, batch, staged, staged.table, found);
   return {
     ...ledgerPlace(context),
-    table: inFull(context, place.table),
+    table: qualifiedName(context, place.table),
     interval: batch.interval,
     json: jsonColumns(context),
     onDelete,
-    replace: batch.replace,
     head: String(found["head"]),
     attempt: batch.attempt,
     rows: staged.rows,
@@ -127,8 +126,8 @@ async function look(
   { byStart }: Target,
   signal: AbortSignal,
 ): Promise<Found> {
-  const staging = staged.table === undefined ? undefined : inFull(context, staged.table);
-  const pruned = byStart ? inFull(context, context.place.table) : undefined;
+  const staging = staged.table === undefined ? undefined : qualifiedName(context, staged.table);
+  const pruned = byStart ? qualifiedName(context, context.place.table) : undefined;
   const since = new Date(batch.readAt.getTime() - CLOCK_MS);
   const { columns, key, interval, readAt } = batch;
   const question = inspect(ledgerPlace(context), { columns, key, interval, readAt, staging, since, pruned });
@@ -173,7 +172,7 @@ function stagedRows(context: BigQueryContext, batch: Batch, staged: Staged, tabl
       ? { from, to: lastEnd, orNone: startless > 0 }
       : undefined;
   return {
-    table: inFull(context, table),
+    table: qualifiedName(context, table),
     columns: batch.columns,
     key: batch.key,
     format: batch.format,

@@ -4,14 +4,12 @@ import type { Column } from "../../src/models/column.ts";
 import type { FileFormat } from "../destination.ts";
 import {
   DELETED_COLUMN,
-  EXPORTED_AT_COLUMN,
   END_COLUMN,
   hasRange,
   type OnDelete,
   PARTITION_COLUMN,
   personalColumns,
   type Rows,
-  VERSION_COLUMN,
 } from "../warehouse/rows.ts";
 import {
   attemptsOf,
@@ -21,13 +19,13 @@ import {
   type LedgerPlace,
   ofExport,
   ofTable,
-  quote,
   RAISED,
-  text,
-  timestamp,
-  timestampOfMicros,
 } from "./sql.ts";
-import { isArray } from "./types.ts";
+import { newestFirst, replaces } from "../sql/reading_order.ts";
+import { bigquery } from "../sql/bigquery.ts";
+import { isList } from "../sql/dialect.ts";
+
+const { identifier, string, timestamp } = bigquery;
 
 function tellsDeleted({ columns }: Rows): boolean {
   return columns.some(({ name, type }) => name === DELETED_COLUMN && type === "bool");
@@ -52,31 +50,31 @@ export interface Question extends Rows {
 export function inspect(place: LedgerPlace, question: Question): string {
   const { interval, key, pruned, readAt, since, staging } = question;
   const micros = (value: string): string => `CAST(UNIX_MICROS(${value}) AS STRING)`;
-  const recent = `FROM ${quote(place.ledger)} AS receipt WHERE ${ofTable(place)}`;
+  const recent = `FROM ${identifier(place.ledger)} AS receipt WHERE ${ofTable(place)}`;
   const items = [
     `${head(place)} AS \`head\``,
     `(${attemptsOf(place, interval)}) AS \`attempts\``,
-    `(SELECT COUNT(*) ${recent} AND receipt.${quote(DELETED_ROWS_COLUMN)} > 0 AND (receipt.\`committed_at\` >= ${timestamp(readAt)} OR receipt.\`read_at\` >= ${timestamp(readAt)})) AS \`later_deletions\``,
+    `(SELECT COUNT(*) ${recent} AND receipt.${identifier(DELETED_ROWS_COLUMN)} > 0 AND (receipt.\`committed_at\` >= ${timestamp(readAt)} OR receipt.\`read_at\` >= ${timestamp(readAt)})) AS \`later_deletions\``,
   ];
   if (staging === undefined) return `SELECT ${items.join(",\n  ")}`;
   items.push(
     "COUNT(*) AS `rows`",
-    `COUNTIF(${key.map((name) => `${quote(name)} IS NULL`).join(" OR ")}) AS \`keyless\``,
-    `${tellsDeleted(question) ? `COUNTIF(${quote(DELETED_COLUMN)})` : "0"} AS \`deleted\``,
+    `COUNTIF(${key.map((name) => `${identifier(name)} IS NULL`).join(" OR ")}) AS \`keyless\``,
+    `${tellsDeleted(question) ? `COUNTIF(${identifier(DELETED_COLUMN)})` : "0"} AS \`deleted\``,
   );
   if (hasRange(question)) {
     items.push(
-      `${micros(`MIN(${quote(PARTITION_COLUMN)})`)} AS \`first_start\``,
-      `${micros(`MAX(${quote(END_COLUMN)})`)} AS \`last_end\``,
-      `(SELECT ${micros(`MIN(receipt.${quote(EARLIEST_START_COLUMN)})`)} ${recent} AND receipt.\`committed_at\` >= ${timestamp(since)}) AS \`earlier_start\``,
+      `${micros(`MIN(${identifier(PARTITION_COLUMN)})`)} AS \`first_start\``,
+      `${micros(`MAX(${identifier(END_COLUMN)})`)} AS \`last_end\``,
+      `(SELECT ${micros(`MIN(receipt.${identifier(EARLIEST_START_COLUMN)})`)} ${recent} AND receipt.\`committed_at\` >= ${timestamp(since)}) AS \`earlier_start\``,
     );
     if (pruned !== undefined) {
       items.push(
-        `(SELECT COUNT(*) FROM ${quote(pruned)} AS target WHERE target.${quote(PARTITION_COLUMN)} IS NULL) AS \`startless\``,
+        `(SELECT COUNT(*) FROM ${identifier(pruned)} AS target WHERE target.${identifier(PARTITION_COLUMN)} IS NULL) AS \`startless\``,
       );
     }
   }
-  return `SELECT ${items.join(",\n  ")}\nFROM ${quote(staging)}`;
+  return `SELECT ${items.join(",\n  ")}\nFROM ${identifier(staging)}`;
 }
 
 export interface StagedRows extends Rows {
@@ -95,7 +93,6 @@ export interface Commit extends LedgerPlace {
   readonly interval: Interval;
   readonly json: ReadonlySet<string>;
   readonly onDelete: OnDelete;
-  readonly replace: boolean;
   /** The table's last commit, as this one was planned on: what was planned holds for no other. */
   readonly head: string;
   readonly attempt: string;
@@ -112,23 +109,20 @@ export interface Commit extends LedgerPlace {
 
 /** A staged column as the target takes it. */
 function stagedValue(column: Column, commit: Commit, staged: StagedRows, emptied: ReadonlySet<string>): string {
-  const name = quote(column.name);
+  const name = identifier(column.name);
   let sql = name;
-  if (isArray(column) && staged.format === "csv") {
-    sql =
-      column.type === "string[]"
-        ? `IFNULL(JSON_VALUE_ARRAY(${name}), [])`
-        : `ARRAY(SELECT TIMESTAMP(item) FROM UNNEST(IFNULL(JSON_VALUE_ARRAY(${name}), [])) AS item WITH OFFSET AS place ORDER BY place)`;
+  if (staged.format === "csv" && isList(column.type)) {
+    sql = bigquery.listFromJson(column.type, name);
   }
   const json = commit.json.has(column.name);
-  if (json && isArray(column)) sql = `TO_JSON(${sql})`;
+  if (json && isList(column.type)) sql = `TO_JSON(${sql})`;
   else if (json) {
     // Text that is no JSON becomes a JSON string: nothing is lost, and no load fails for it.
     sql = `IF(${name} IS NULL, NULL, IFNULL(SAFE.PARSE_JSON(${name}, wide_number_mode => 'round'), TO_JSON(${name})))`;
   }
   if (emptied.has(column.name)) {
-    const empty = isArray(column) && !json ? "[]" : "NULL";
-    sql = `IF(IFNULL(${quote(DELETED_COLUMN)}, FALSE), ${empty}, ${sql})`;
+    const empty = isList(column.type) && !json ? "[]" : "NULL";
+    sql = `IF(IFNULL(${identifier(DELETED_COLUMN)}, FALSE), ${empty}, ${sql})`;
   }
   return sql === name ? name : `${sql} AS ${name}`;
 }
@@ -142,34 +136,30 @@ export function merge(commit: Commit, staged: StagedRows): string {
   const deletes = tellsDeleted(staged);
   const tombstones = deletes && commit.onDelete === "tombstone";
   const emptied = new Set(tombstones ? personalColumns(columns, key).map(({ name }) => name) : []);
-  const names = columns.map(({ name }) => quote(name));
+  const names = columns.map(({ name }) => identifier(name));
   const values = columns.map((column) => stagedValue(column, commit, staged, emptied));
-  const [version, exportedAt] = [quote(VERSION_COLUMN), quote(EXPORTED_AT_COLUMN)];
-  const newer = [
-    `T.${version} IS NULL`,
-    `S.${version} > T.${version}`,
-    ...(commit.replace ? [`(S.${version} = T.${version} AND S.${exportedAt} > T.${exportedAt})`] : []),
-  ].join(" OR ");
-  const on = [...key.map((name) => `T.${quote(name)} = S.${quote(name)}`), ...(range ? prune(range) : [])];
+  const of = (row: "S" | "T") => (name: string) => `${row}.${identifier(name)}`;
+  const newer = replaces(staged, of("S"), of("T"));
+  const on = [...key.map((name) => `T.${identifier(name)} = S.${identifier(name)}`), ...(range ? prune(range) : [])];
   const removes = deletes && commit.onDelete === "delete";
-  const gone = `IFNULL(S.${quote(DELETED_COLUMN)}, FALSE)`;
-  return `MERGE ${quote(commit.table)} AS T
+  const gone = `IFNULL(S.${identifier(DELETED_COLUMN)}, FALSE)`;
+  return `MERGE ${identifier(commit.table)} AS T
 USING (
   SELECT ${values.join(",\n    ")}
-  FROM ${quote(staged.table)}
+  FROM ${identifier(staged.table)}
   WHERE TRUE
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY ${key.map(quote).join(", ")} ORDER BY ${version} DESC, ${exportedAt} DESC) = 1
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY ${key.map(identifier).join(", ")} ORDER BY ${newestFirst(staged, identifier)}) = 1
 ) AS S
 ON ${on.join("\n  AND ")}
-${removes ? `WHEN MATCHED AND ${gone} THEN DELETE\n` : ""}WHEN MATCHED AND (${newer}) THEN UPDATE SET
+${removes ? `WHEN MATCHED AND (${newer}) AND ${gone} THEN DELETE\n` : ""}WHEN MATCHED AND (${newer}) THEN UPDATE SET
   ${names.map((name) => `${name} = S.${name}`).join(",\n  ")}
 WHEN NOT MATCHED${removes ? ` AND NOT ${gone}` : ""} THEN INSERT (${names.join(", ")})
   VALUES (${names.map((name) => `S.${name}`).join(", ")})`;
 }
 
 function prune({ from, to, orNone }: NonNullable<StagedRows["range"]>): string[] {
-  const start = `T.${quote(PARTITION_COLUMN)}`;
-  const bounds = [`${start} >= ${timestampOfMicros(from)}`, `${start} <= ${timestampOfMicros(to)}`];
+  const start = `T.${identifier(PARTITION_COLUMN)}`;
+  const bounds = [`${start} >= ${timestamp(from)}`, `${start} <= ${timestamp(to)}`];
   return orNone ? [`(${start} IS NULL OR (${bounds.join(" AND ")}))`] : bounds;
 }
 
@@ -182,40 +172,40 @@ export function commitScript(commit: Commit): string {
   const { start, end } = commit.interval;
   const contained = `${ofExport(commit)} AND receipt.\`interval_start\` >= ${timestamp(start)} AND receipt.\`interval_end\` <= ${timestamp(end)} AND receipt.\`read_at\` <= ${timestamp(commit.readAt)}`;
   const firstStart =
-    commit.staged?.firstStart === undefined ? "CAST(NULL AS TIMESTAMP)" : timestampOfMicros(commit.staged.firstStart);
+    commit.staged?.firstStart === undefined ? "CAST(NULL AS TIMESTAMP)" : timestamp(commit.staged.firstStart);
   const receipt: Record<string, string> = {
-    export: text(commit.export),
+    export: string(commit.export),
     interval_start: timestamp(start),
     interval_end: timestamp(end),
-    target_table: text(commit.target),
-    attempt: text(commit.attempt),
+    target_table: string(commit.target),
+    attempt: string(commit.attempt),
     rows: String(commit.rows),
     bytes: String(commit.bytes),
     files: String(commit.files),
-    fingerprint: text(commit.fingerprint),
+    fingerprint: string(commit.fingerprint),
     read_at: timestamp(commit.readAt),
     committed_at: "commit_time",
-    replayport_version: text(commit.version),
-    source_version: text(commit.sourceVersion),
+    replayport_version: string(commit.version),
+    source_version: string(commit.sourceVersion),
     [EARLIEST_START_COLUMN]: "first_start",
     [DELETED_ROWS_COLUMN]: String(commit.staged?.deleted ?? 0),
   };
   const names = Object.keys(receipt);
-  const ledger = quote(commit.ledger);
+  const ledger = identifier(commit.ledger);
   const statements = [
     "DECLARE commit_time TIMESTAMP",
     "DECLARE first_start TIMESTAMP",
     "BEGIN TRANSACTION",
-    `IF ${head(commit)} <> ${text(commit.head)} THEN\n  RAISE USING MESSAGE = ${text(RAISED.tableMoved)};\nEND IF`,
+    `IF ${head(commit)} <> ${string(commit.head)} THEN\n  RAISE USING MESSAGE = ${string(RAISED.tableMoved)};\nEND IF`,
     ...(commit.staged ? [merge(commit, commit.staged)] : []),
     `SET first_start = (SELECT MIN(seen.start) FROM (
   SELECT ${firstStart} AS start
-  UNION ALL SELECT receipt.${quote(EARLIEST_START_COLUMN)} AS start FROM ${ledger} AS receipt WHERE ${contained}
+  UNION ALL SELECT receipt.${identifier(EARLIEST_START_COLUMN)} AS start FROM ${ledger} AS receipt WHERE ${contained}
 ) AS seen)`,
     `SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISECOND), IFNULL(TIMESTAMP_ADD(MAX(receipt.\`committed_at\`), INTERVAL 1 MILLISECOND), TIMESTAMP '1970-01-01 00:00:00+00'))
 FROM ${ledger} AS receipt WHERE ${ofTable(commit)})`,
     `DELETE FROM ${ledger} AS receipt\nWHERE ${contained}`,
-    `INSERT INTO ${ledger} (${names.map(quote).join(", ")})\nVALUES (${Object.values(receipt).join(", ")})`,
+    `INSERT INTO ${ledger} (${names.map(identifier).join(", ")})\nVALUES (${Object.values(receipt).join(", ")})`,
     "COMMIT TRANSACTION",
     "SELECT UNIX_MILLIS(commit_time) AS `committed_at`",
   ];

@@ -18,12 +18,12 @@ export interface BigQueryContext extends BigQueryDeps {
 }
 
 /** `project.dataset.table`, as SQL quotes it. */
-export function inFull({ place }: BigQueryContext, table: string): string {
+export function qualifiedName({ place }: BigQueryContext, table: string): string {
   return `${place.project}.${place.dataset}.${table}`;
 }
 
 export function ledgerPlace(context: BigQueryContext): LedgerPlace {
-  return { ledger: inFull(context, context.ledger), target: context.place.table, export: context.export };
+  return { ledger: qualifiedName(context, context.ledger), target: context.place.table, export: context.export };
 }
 
 /** What is done in any ending gets a time of its own, since the caller's signal may be aborted already. */

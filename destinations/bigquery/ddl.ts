@@ -2,14 +2,16 @@
 import { ReplayportError } from "../../src/errors.ts";
 import type { Column } from "../../src/models/column.ts";
 import type { Batch } from "../destination.ts";
+import { isList } from "../sql/dialect.ts";
+import { bigquery } from "../sql/bigquery.ts";
 import { PARTITION_COLUMN } from "../warehouse/rows.ts";
 import { planTable } from "../warehouse/table_plan.ts";
 import type { TableResource } from "./client.ts";
-import { type BigQueryContext, inFull } from "./context.ts";
+import { type BigQueryContext, qualifiedName } from "./context.ts";
 import { query } from "./jobs.ts";
 import { forgetGoneTable } from "./ledger.ts";
-import { addColumns, createTable, LEDGER_COLUMNS, quote, type TableShape } from "./sql.ts";
-import { existingColumn, fits, isArray, targetType } from "./types.ts";
+import { addColumns, createTable, LEDGER_COLUMNS, type TableShape } from "./sql.ts";
+import { existingColumn, fits, targetType } from "./types.ts";
 
 const DEFAULT_CLUSTER = ["team_id", "session_id"];
 const NO_JSON: ReadonlySet<string> = new Set();
@@ -24,7 +26,7 @@ export async function ensureLedger(context: BigQueryContext, signal: AbortSignal
 
 export function ledgerShape(context: BigQueryContext): TableShape {
   return {
-    table: inFull(context, context.ledger),
+    table: qualifiedName(context, context.ledger),
     columns: LEDGER_COLUMNS,
     key: LEDGER_COLUMNS.filter(({ nullable }) => !nullable).map(({ name }) => name),
     json: NO_JSON,
@@ -56,7 +58,7 @@ export function targetShape(context: BigQueryContext, { columns, key }: Pick<Bat
   const json = jsonColumns(context);
   for (const name of json) {
     const column = byName.get(name);
-    if (column && (key.includes(name) || (column.type !== "string" && !isArray(column)))) {
+    if (column && (key.includes(name) || (column.type !== "string" && !isList(column.type)))) {
       throw wrongOption("json_columns", `${name} is ${key.includes(name) ? "part of the key" : column.type}`);
     }
   }
@@ -64,12 +66,12 @@ export function targetShape(context: BigQueryContext, { columns, key }: Pick<Bat
   const cluster = options.clusterBy ?? DEFAULT_CLUSTER.filter((name) => byName.has(name));
   for (const name of cluster) {
     const column = byName.get(name);
-    if (!column || isArray(column) || json.has(name) || column.type === "float64") {
+    if (!column || isList(column.type) || json.has(name) || column.type === "float64") {
       throw wrongOption("cluster_by", column ? `${name} is ${targetType(column, json)}` : `there is no column ${name}`);
     }
   }
   return {
-    table: inFull(context, context.place.table),
+    table: qualifiedName(context, context.place.table),
     columns,
     key,
     json,
@@ -159,7 +161,8 @@ function checkLoadable({ table, columns, key }: TableShape, { type = "TABLE", sc
   });
   if (stuck.length === 0) return;
   const statements = stuck.map(
-    ({ name = "" }) => `ALTER TABLE ${quote(table)} ALTER COLUMN ${quote(name)} DROP NOT NULL;`,
+    ({ name = "" }) =>
+      `ALTER TABLE ${bigquery.identifier(table)} ALTER COLUMN ${bigquery.identifier(name)} DROP NOT NULL;`,
   );
   throw new ReplayportError(
     `${table} has columns that are NOT NULL and that a load may have to leave empty: ${stuck.map(({ name }) => name).join(", ")}`,

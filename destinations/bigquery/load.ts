@@ -20,7 +20,6 @@
 import { ReplayportError } from "../../src/errors.ts";
 import { describeInterval } from "../../src/intervals/interval.ts";
 import type { Batch, Receipt } from "../destination.ts";
-import { VERSION_COLUMN } from "../warehouse/rows.ts";
 import { commit, lostRace } from "./commit.ts";
 import { type BigQueryContext, ownDeadline } from "./context.ts";
 import { ensureLedger, ensureTarget } from "./ddl.ts";
@@ -33,7 +32,6 @@ export async function load(context: BigQueryContext, batch: Batch, signal: Abort
   const { client, place } = context;
   signal.throwIfAborted();
   checkCompression(batch);
-  checkColumns(batch);
   let staging: string | undefined;
   let foreign: string[] = [];
   try {
@@ -73,13 +71,4 @@ async function drop(context: BigQueryContext, batch: Batch, tables: readonly str
       });
     }
   }
-}
-
-function checkColumns(batch: Batch): void {
-  if (batch.columns.some(({ name }) => name === VERSION_COLUMN)) return;
-  throw new ReplayportError(`${batch.export} has no column ${VERSION_COLUMN}, which tells newer rows from older ones`, {
-    code: "bigquery.no_version",
-    remedy: "give-up",
-    hint: `Do not exclude ${VERSION_COLUMN} in the export's column rules.`,
-  });
 }

@@ -1,29 +1,11 @@
-/** How SQL is written, and the statements of tables and ledger. Pure. test/destinations/bigquery/golden holds every statement literally. */
+/** The statements of tables and ledger. Pure. test/destinations/bigquery/golden holds every statement literally. */
 import type { Interval } from "../../src/intervals/interval.ts";
 import type { Column } from "../../src/models/column.ts";
+import { bigquery } from "../sql/bigquery.ts";
 import { RECEIPT_COLUMNS } from "../warehouse/rows.ts";
 import { targetType } from "./types.ts";
 
-/** A name in backticks. The config lets only names through that need no escape; this holds for columns of users' SQL. */
-export function quote(name: string): string {
-  return `\`${name.replaceAll("\\", "\\\\").replaceAll("`", "\\`")}\``;
-}
-
-export function text(value: string): string {
-  const escaped = value.replaceAll("\\", "\\\\").replaceAll("'", "\\'").replaceAll("\n", "\\n").replaceAll("\r", "\\r");
-  return `'${escaped}'`;
-}
-
-export function timestamp(time: Date): string {
-  return `TIMESTAMP '${time.toISOString().replace("T", " ").replace("Z", "+00")}'`;
-}
-
-/** A literal and no function of a number, so that it prunes whatever the planner folds. */
-export function timestampOfMicros(micros: bigint): string {
-  const ms = micros >= 0n ? micros / 1000n : (micros - 999n) / 1000n;
-  const iso = new Date(Number(ms)).toISOString().replace("T", " ").replace("Z", "");
-  return `TIMESTAMP '${iso}${String(micros - ms * 1000n).padStart(3, "0")}+00'`;
-}
+const { identifier, string, timestamp } = bigquery;
 
 /** Columns of the ledger that only BigQuery has; the range of a later MERGE and a later deletion are told by them. */
 export const EARLIEST_START_COLUMN = "earliest_start";
@@ -58,8 +40,8 @@ export interface TableShape {
 }
 
 function definition(column: Column, json: ReadonlySet<string>, required: boolean): string {
-  const described = column.description === "" ? "" : ` OPTIONS (description = ${text(column.description)})`;
-  return `${quote(column.name)} ${targetType(column, json)}${required ? " NOT NULL" : ""}${described}`;
+  const described = column.description === "" ? "" : ` OPTIONS (description = ${string(column.description)})`;
+  return `${identifier(column.name)} ${targetType(column, json)}${required ? " NOT NULL" : ""}${described}`;
 }
 
 /** Only the key is NOT NULL: a tombstone empties other columns, and NOT NULL can never be added to a column later. */
@@ -67,22 +49,22 @@ export function createTable(shape: TableShape): string {
   const columns = shape.columns.map((column) => definition(column, shape.json, shape.key.includes(column.name)));
   const { partition } = shape;
   const options = [
-    `description = ${text(shape.description)}`,
+    `description = ${string(shape.description)}`,
     ...(shape.expires ? [`expiration_timestamp = ${timestamp(shape.expires)}`] : []),
   ];
   return [
-    `CREATE TABLE IF NOT EXISTS ${quote(shape.table)} (\n  ${columns.join(",\n  ")}\n)`,
+    `CREATE TABLE IF NOT EXISTS ${identifier(shape.table)} (\n  ${columns.join(",\n  ")}\n)`,
     ...(partition
-      ? [`PARTITION BY TIMESTAMP_TRUNC(${quote(partition.column)}, ${partition.granularity.toUpperCase()})`]
+      ? [`PARTITION BY TIMESTAMP_TRUNC(${identifier(partition.column)}, ${partition.granularity.toUpperCase()})`]
       : []),
-    ...(shape.cluster.length > 0 ? [`CLUSTER BY ${shape.cluster.map(quote).join(", ")}`] : []),
+    ...(shape.cluster.length > 0 ? [`CLUSTER BY ${shape.cluster.map(identifier).join(", ")}`] : []),
     `OPTIONS (${options.join(", ")})`,
   ].join("\n");
 }
 
 export function addColumns(table: string, columns: readonly Column[], json: ReadonlySet<string>): string {
   const added = columns.map((column) => `ADD COLUMN IF NOT EXISTS ${definition(column, json, false)}`);
-  return `ALTER TABLE ${quote(table)}\n  ${added.join(",\n  ")}`;
+  return `ALTER TABLE ${identifier(table)}\n  ${added.join(",\n  ")}`;
 }
 
 /** Which batch of which export in which table. */
@@ -94,11 +76,11 @@ export interface LedgerPlace {
 }
 
 export function ofTable({ target }: LedgerPlace): string {
-  return `receipt.\`target_table\` = ${text(target)}`;
+  return `receipt.\`target_table\` = ${string(target)}`;
 }
 
 export function ofExport(place: LedgerPlace): string {
-  return `${ofTable(place)} AND receipt.\`export\` = ${text(place.export)}`;
+  return `${ofTable(place)} AND receipt.\`export\` = ${string(place.export)}`;
 }
 
 function exactly(place: LedgerPlace, { start, end }: Interval): string {
@@ -109,29 +91,29 @@ const ATTEMPTS = "IFNULL(STRING_AGG(receipt.`attempt`, ',' ORDER BY receipt.`att
 
 /** The attempts whose receipts stand for this interval: one, or the empty text. */
 export function attemptsOf(place: LedgerPlace, interval: Interval): string {
-  return `SELECT ${ATTEMPTS} FROM ${quote(place.ledger)} AS receipt WHERE ${exactly(place, interval)}`;
+  return `SELECT ${ATTEMPTS} FROM ${identifier(place.ledger)} AS receipt WHERE ${exactly(place, interval)}`;
 }
 
 /** An expression: the attempt that committed last to this table, of whatever export; the empty text before the first. */
 export function head(place: LedgerPlace): string {
-  return `IFNULL((SELECT receipt.\`attempt\` FROM ${quote(place.ledger)} AS receipt WHERE ${ofTable(place)} ORDER BY receipt.\`committed_at\` DESC LIMIT 1), '')`;
+  return `IFNULL((SELECT receipt.\`attempt\` FROM ${identifier(place.ledger)} AS receipt WHERE ${ofTable(place)} ORDER BY receipt.\`committed_at\` DESC LIMIT 1), '')`;
 }
 
 /** What stands for this interval now. `read_at` in milliseconds, NULL where nothing stands. */
 export function precondition(place: LedgerPlace, interval: Interval): string {
   return `SELECT ${ATTEMPTS} AS \`attempts\`, UNIX_MILLIS(MAX(receipt.\`read_at\`)) AS \`read_at\`
-FROM ${quote(place.ledger)} AS receipt
+FROM ${identifier(place.ledger)} AS receipt
 WHERE ${exactly(place, interval)}`;
 }
 
 /** How many batches the ledger says are in the table, of whatever export. */
 export function countReceipts(place: LedgerPlace): string {
-  return `SELECT COUNT(*) AS \`receipts\` FROM ${quote(place.ledger)} AS receipt WHERE ${ofTable(place)}`;
+  return `SELECT COUNT(*) AS \`receipts\` FROM ${identifier(place.ledger)} AS receipt WHERE ${ofTable(place)}`;
 }
 
 /** For a table that is gone: what it held is due again. */
 export function forgetReceipts(place: LedgerPlace): string {
-  return `DELETE FROM ${quote(place.ledger)} AS receipt WHERE ${ofTable(place)}`;
+  return `DELETE FROM ${identifier(place.ledger)} AS receipt WHERE ${ofTable(place)}`;
 }
 
 const MILLISECONDS = new Set(["interval_start", "interval_end", "read_at", "committed_at"]);
@@ -139,15 +121,17 @@ const MILLISECONDS = new Set(["interval_start", "interval_end", "read_at", "comm
 /** The receipts whose interval overlaps the range, by start. Times in milliseconds. */
 export function receipts(place: LedgerPlace, { start, end }: Interval, columns: readonly string[]): string {
   const items = columns.map((name) =>
-    MILLISECONDS.has(name) ? `UNIX_MILLIS(receipt.${quote(name)}) AS ${quote(name)}` : `receipt.${quote(name)}`,
+    MILLISECONDS.has(name)
+      ? `UNIX_MILLIS(receipt.${identifier(name)}) AS ${identifier(name)}`
+      : `receipt.${identifier(name)}`,
   );
   return `SELECT ${items.join(", ")}
-FROM ${quote(place.ledger)} AS receipt
+FROM ${identifier(place.ledger)} AS receipt
 WHERE ${ofExport(place)} AND receipt.\`interval_start\` < ${timestamp(end)} AND receipt.\`interval_end\` > ${timestamp(start)}
 ORDER BY receipt.\`interval_start\`, receipt.\`interval_end\``;
 }
 
 /** For a check. */
 export function countRows(table: string): string {
-  return `SELECT COUNT(*) AS \`rows\` FROM ${quote(table)}`;
+  return `SELECT COUNT(*) AS \`rows\` FROM ${identifier(table)}`;
 }

@@ -1,5 +1,7 @@
 /** Columns as BigQuery has them: in DDL, in the schema of a table, and in the schema of a load job. Pure. */
 import type { Column, ColumnType } from "../../src/models/column.ts";
+import { bigquery } from "../sql/bigquery.ts";
+import { isList } from "../sql/dialect.ts";
 import type { FileFormat } from "../destination.ts";
 import type { ExistingColumn } from "../warehouse/table_plan.ts";
 
@@ -10,16 +12,6 @@ export interface SchemaField {
   readonly mode?: string;
   readonly defaultValueExpression?: string;
 }
-
-const TYPES: Readonly<Record<ColumnType, string>> = {
-  string: "STRING",
-  int64: "INT64",
-  float64: "FLOAT64",
-  bool: "BOOL",
-  timestamp: "TIMESTAMP",
-  "string[]": "ARRAY<STRING>",
-  "timestamp[]": "ARRAY<TIMESTAMP>",
-};
 
 /** The API answers with the names of legacy SQL. */
 const MODERN: Readonly<Record<string, string>> = {
@@ -32,13 +24,9 @@ const MODERN: Readonly<Record<string, string>> = {
 /** Further types that take a value of ours without a cast: BigQuery coerces INT64 by itself. */
 const WIDER: Partial<Record<ColumnType, readonly string[]>> = { int64: ["NUMERIC", "BIGNUMERIC", "FLOAT64"] };
 
-export function isArray(column: Pick<Column, "type">): boolean {
-  return column.type.endsWith("[]");
-}
-
 /** The column's type in the target table, as DDL writes it. */
 export function targetType(column: Column, json: ReadonlySet<string>): string {
-  return json.has(column.name) ? "JSON" : TYPES[column.type];
+  return json.has(column.name) ? "JSON" : bigquery.types[column.type];
 }
 
 export function fits(existing: string, column: Column, json: ReadonlySet<string>): boolean {
@@ -59,7 +47,7 @@ export function stagingField(
   column: Column,
   format: FileFormat,
 ): Required<Pick<SchemaField, "name" | "type" | "mode">> {
-  if (!isArray(column)) return { name: column.name, type: TYPES[column.type], mode: "NULLABLE" };
+  if (!isList(column.type)) return { name: column.name, type: bigquery.types[column.type], mode: "NULLABLE" };
   if (format === "csv") return { name: column.name, type: "STRING", mode: "NULLABLE" };
   return { name: column.name, type: column.type === "string[]" ? "STRING" : "TIMESTAMP", mode: "REPEATED" };
 }

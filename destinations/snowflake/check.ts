@@ -16,7 +16,7 @@ import { ownDeadline, type SnowflakeContext } from "./context.ts";
 import { dropTable } from "./ddl.ts";
 import { isMissing } from "./errors.ts";
 import { microsOf } from "./ledger.ts";
-import { quoted } from "./identifiers.ts";
+import { snowflake } from "../sql/snowflake.ts";
 import { load } from "./load.ts";
 import { objectPath, ownNames, type Names } from "./names.ts";
 import { PROBE_COLUMNS, PROBE_FILE, PROBE_KEY, PROBE_ROW } from "./probe_file.ts";
@@ -40,7 +40,7 @@ async function whoAmI({ warehouse }: SnowflakeContext, session: Session, signal:
   const sql = `SELECT CURRENT_ROLE() AS "ROLE", CURRENT_WAREHOUSE() AS "WAREHOUSE"`;
   const [row] = await session.execute({ sql, doing: "asking for role and warehouse", grants: [] }, signal);
   if (typeof row?.["WAREHOUSE"] === "string" && row["WAREHOUSE"] !== "") return;
-  const role = quoted(String(row?.["ROLE"]));
+  const role = snowflake.identifier(String(row?.["ROLE"]));
   throw new ReplayportError(
     warehouse === undefined
       ? `the config names no warehouse, and the user has no default that the role ${role} may use`
@@ -67,7 +67,7 @@ async function checkExisting(names: Names, session: Session, signal: AbortSignal
     const [first] = (await existingColumns(session, names, table, signal)) ?? [];
     if (!first) continue;
     for (const privilege of privileges) {
-      await session.execute(idle(privilege, objectPath(names, table), quoted(first.name)), signal);
+      await session.execute(idle(privilege, objectPath(names, table), snowflake.identifier(first.name)), signal);
     }
   }
 }
@@ -128,7 +128,6 @@ async function probeBatch(context: SnowflakeContext, attempt: string, folder: st
     columns: PROBE_COLUMNS,
     key: PROBE_KEY,
     fingerprint: "0000000000000000",
-    replace: false,
     readAt: context.now(),
     sourceVersion: "check",
     // oxlint-disable-next-line typescript/require-await -- a list that is pulled from.

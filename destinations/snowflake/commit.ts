@@ -17,8 +17,8 @@
  * itself. The lock's row counts its turns, so after the UPDATE a load knows whether others have committed since it began;
  * where they have, it asks the ledger in a new session, which sees all that was committed before it.
  *
- * **Each statement may run twice.** The driver sends a request again whose answer was lost. A MERGE finds its own rows and
- * changes nothing, the receipt is inserted where it is not there, BEGIN and COMMIT without a turn do nothing.
+ * **Each statement may run twice.** The driver sends a request again whose answer was lost. A MERGE writes its own rows
+ * again as they are, the receipt is inserted where it is not there, BEGIN and COMMIT without a turn do nothing.
  *
  * **A worker that sleeps.** Snowflake rolls back a transaction that blocks another one and is idle for 5 minutes, and its
  * session goes on without one. MERGE, DELETE and INSERT do nothing then, and after the COMMIT the ledger is read

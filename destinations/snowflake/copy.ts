@@ -1,7 +1,7 @@
 /** COPY INTO the staging table. Pure. https://docs.snowflake.com/en/sql-reference/sql/copy-into-table */
 import { ReplayportError } from "../../src/errors.ts";
 import type { Batch } from "../destination.ts";
-import { columnName, quoted, text } from "./identifiers.ts";
+import { columnName, snowflake } from "../sql/snowflake.ts";
 import type { Statement } from "./statement.ts";
 import { typeOf } from "./types.ts";
 
@@ -31,13 +31,13 @@ export function copyInto(
   const lines = [];
   if (format === "parquet") {
     // By a SELECT, although names could be matched: with MATCH_BY_COLUMN_NAME an empty text in a Parquet file is an error.
-    const names = columns.map(({ name }) => quoted(columnName(name))).join(", ");
-    const values = columns.map((column) => `$1:${quoted(column.name)}::${typeOf(column)}`);
+    const names = columns.map(({ name }) => snowflake.identifier(columnName(name))).join(", ");
+    const values = columns.map((column) => `$1:${snowflake.identifier(column.name)}::${typeOf(column)}`);
     lines.push(`COPY INTO ${staging} (${names})`, `FROM (\n  SELECT ${values.join(",\n    ")}\n  FROM ${location}\n)`);
   } else {
     lines.push(`COPY INTO ${staging}`, `FROM ${location}`);
   }
-  if (files.length <= MOST_FILES) lines.push(`FILES = (${files.map(text).join(", ")})`);
+  if (files.length <= MOST_FILES) lines.push(`FILES = (${files.map(snowflake.string).join(", ")})`);
   lines.push(`FILE_FORMAT = (${fileFormat(format, extension)})`);
   // The columns of CSV come in the order of the staging table, which is ours.
   if (format === "jsonl") lines.push("MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE");

@@ -1,7 +1,7 @@
 /** Statements that make tables and look at them. Pure. All of them run before a transaction begins: DDL commits an open one. */
 import type { Column } from "../../src/models/column.ts";
 import { RECEIPT_COLUMNS } from "../warehouse/rows.ts";
-import { columnName, quoted, text } from "./identifiers.ts";
+import { columnName, snowflake } from "../sql/snowflake.ts";
 import { objectPath, schemaPath, type Names } from "./names.ts";
 import type { Statement } from "./statement.ts";
 import { typeOf } from "./types.ts";
@@ -19,7 +19,7 @@ function lock(name: string, type: Column["type"], description: string): Column {
 }
 
 export function reaching({ database }: Names, schema: string): string[] {
-  return [`USAGE ON DATABASE ${quoted(database)}`, `USAGE ON SCHEMA ${schema}`];
+  return [`USAGE ON DATABASE ${snowflake.identifier(database)}`, `USAGE ON SCHEMA ${schema}`];
 }
 
 export function describeTable(names: Names, table: string): Statement {
@@ -43,7 +43,7 @@ export function createTable(
 ): Statement {
   const lines = columns.map((column) => `  ${definition(column, required.includes(column.name))}`);
   return {
-    sql: `CREATE TABLE IF NOT EXISTS ${objectPath(names, table)} (\n${lines.join(",\n")}\n) COMMENT = ${text(about)}`,
+    sql: `CREATE TABLE IF NOT EXISTS ${objectPath(names, table)} (\n${lines.join(",\n")}\n) COMMENT = ${snowflake.string(about)}`,
     doing: `creating the table ${objectPath(names, table)}`,
     grants: [...reaching(names, schemaPath(names)), `CREATE TABLE ON SCHEMA ${schemaPath(names)}`],
   };
@@ -54,11 +54,11 @@ function definition(column: Column, required: boolean): string {
 }
 
 function bare(column: Column): string {
-  return `${quoted(columnName(column.name))} ${typeOf(column)}`;
+  return `${snowflake.identifier(columnName(column.name))} ${typeOf(column)}`;
 }
 
 function comment({ description, type }: Column): string {
-  return text(`${description}${type === "timestamp" ? " UTC." : ""}`);
+  return snowflake.string(`${description}${type === "timestamp" ? " UTC." : ""}`);
 }
 
 /**
@@ -76,7 +76,7 @@ export function addColumn(names: Names, column: Column): Statement[] {
       grants,
     },
     {
-      sql: `COMMENT ON COLUMN ${table}.${quoted(name)} IS ${comment(column)}`,
+      sql: `COMMENT ON COLUMN ${table}.${snowflake.identifier(name)} IS ${comment(column)}`,
       doing: `describing the column ${name} of ${table}`,
       grants,
     },
@@ -115,7 +115,7 @@ export function createStaging(
 ): Statement {
   const lines = columns.map((column) => {
     const type = format === "csv" && column.type.endsWith("[]") ? "VARCHAR" : typeOf(column);
-    return `  ${quoted(columnName(column.name))} ${type}`;
+    return `  ${snowflake.identifier(columnName(column.name))} ${type}`;
   });
   return {
     sql: `CREATE OR REPLACE TEMPORARY TABLE ${staging} (\n${lines.join(",\n")}\n)`,

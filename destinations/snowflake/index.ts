@@ -2,7 +2,7 @@
 import type { Destination } from "../destination.ts";
 import { addressOf, sessionOpener } from "./client.ts";
 import { externalStage } from "./external_stage.ts";
-import { folded, quoted } from "./identifiers.ts";
+import { resolveIdentifier, snowflake } from "../sql/snowflake.ts";
 import { namesOf, objectPath } from "./names.ts";
 import { DEFAULT_FILE_BYTES, type SnowflakeDeps, type SnowflakeExport, type SnowflakeOptions } from "./options.ts";
 import { Snowflake } from "./snowflake.ts";
@@ -36,7 +36,7 @@ export function openSnowflakeOn(
       : externalStage(names, options.externalStage);
   const onDelete = options.onDelete ?? "tombstone";
   const named = (name: string | undefined): string | undefined =>
-    name === undefined ? undefined : quoted(folded(name));
+    name === undefined ? undefined : snowflake.identifier(resolveIdentifier(name));
   return new Snowflake(
     {
       export: exportName,

@@ -1,8 +1,8 @@
 /**
  * The MERGE from the staging table into the target. Pure.
  *
- * **The version guard.** A row takes the place of another one with a lower `_version`; with the same version only where the
- * batch replaces, and then only where it was not read earlier.
+ * **The guard.** Rows are updated and deleted only by a row that wins by src/models/reading_order.ts, so a batch that was read
+ * earlier and arrives late changes nothing.
  *
  * **Pruning.** Without a range in ON, a MERGE reads every micro-partition of the target. The start of a session moves:
  * it can only fall, and its end can only grow. So where the target's row was read before the batch's, its start lies in
@@ -14,18 +14,18 @@
  * https://docs.snowflake.com/en/user-guide/tables-clustering-micropartitions
  */
 import type { Column } from "../../src/models/column.ts";
+import { EXPORTED_AT_COLUMN } from "../../src/models/reading_order.ts";
+import { newestFirst, replaces } from "../sql/reading_order.ts";
 import {
   DELETED_COLUMN,
   END_COLUMN,
-  EXPORTED_AT_COLUMN,
   hasRange,
   type OnDelete,
   PARTITION_COLUMN,
   personalColumns,
   type Rows,
-  VERSION_COLUMN,
 } from "../warehouse/rows.ts";
-import { columnName, quoted, timestamp } from "./identifiers.ts";
+import { columnName, snowflake } from "../sql/snowflake.ts";
 import { hasColumn, inTransaction, type LoadBatch } from "./sql.ts";
 import type { Statement } from "./statement.ts";
 
@@ -63,16 +63,16 @@ export interface MergeOptions {
 
 export function merge(batch: LoadBatch, options: MergeOptions): Statement {
   const { target, spelling, onDelete, bounds } = options;
-  const { columns, key, replace } = batch;
-  const t = (name: string): string => `t.${quoted(spelling.get(name) ?? columnName(name))}`;
+  const { columns, key } = batch;
+  const t = (name: string): string => `t.${snowflake.identifier(spelling.get(name) ?? columnName(name))}`;
   const s = (name: string): string => `s.${staged(name)}`;
   const deleted = hasColumn(columns, DELETED_COLUMN) ? `COALESCE(${s(DELETED_COLUMN)}, FALSE)` : undefined;
-  const guard = versionGuard(columns, replace, t, s);
+  const guard = replaces(batch, s, t);
   const names = columns.map(({ name }) => name);
   const assignments = names
     .filter((name) => !key.includes(name))
-    .map((name) => `  ${quoted(spelling.get(name) ?? columnName(name))} = ${s(name)}`);
-  const inserted = names.map((name) => quoted(spelling.get(name) ?? columnName(name))).join(", ");
+    .map((name) => `  ${snowflake.identifier(spelling.get(name) ?? columnName(name))} = ${s(name)}`);
+  const inserted = names.map((name) => snowflake.identifier(spelling.get(name) ?? columnName(name))).join(", ");
   const removes = onDelete === "delete" && deleted !== undefined;
   const on = [
     ...columns.filter(({ name }) => key.includes(name)).map((column) => equal(column, t, s)),
@@ -97,7 +97,7 @@ export function merge(batch: LoadBatch, options: MergeOptions): Statement {
 
 /** `name` is the model's; the staging table is ours, so its spelling is. */
 function staged(name: string): string {
-  return quoted(columnName(name));
+  return snowflake.identifier(columnName(name));
 }
 
 /** One row for each key: MERGE refuses two, or takes any. Of the same version, the one that was read last. */
@@ -112,14 +112,12 @@ function source({ columns, key, format }: LoadBatch, { staging, onDelete, transa
     const kept = emptied.has(column.name) ? `IFF(COALESCE(${staged(DELETED_COLUMN)}, FALSE), NULL, ${value})` : value;
     return kept === staged(column.name) ? `    ${kept}` : `    ${kept} AS ${staged(column.name)}`;
   });
-  const order = [VERSION_COLUMN, EXPORTED_AT_COLUMN].filter((name) => hasColumn(columns, name));
-  const by = order.map((name) => `${staged(name)} DESC NULLS LAST`).join(", ");
   return [
     "  SELECT",
     selected.join(",\n"),
     `  FROM ${staging}`,
     `  WHERE ${inTransaction(transaction)}`,
-    `  QUALIFY ROW_NUMBER() OVER (PARTITION BY ${key.map(staged).join(", ")} ORDER BY ${by || key.map(staged).join(", ")}) = 1`,
+    `  QUALIFY ROW_NUMBER() OVER (PARTITION BY ${key.map(staged).join(", ")} ORDER BY ${newestFirst({ columns, key }, staged)}) = 1`,
   ].join("\n");
 }
 
@@ -135,28 +133,12 @@ function equal({ name, nullable }: Column, t: (name: string) => string, s: (name
   return nullable ? `EQUAL_NULL(${t(name)}, ${s(name)})` : `${t(name)} = ${s(name)}`;
 }
 
-function versionGuard(
-  columns: readonly Column[],
-  replace: boolean,
-  t: (name: string) => string,
-  s: (name: string) => string,
-): string {
-  // Without a version, nothing tells old from new: the later load wins.
-  if (!hasColumn(columns, VERSION_COLUMN)) return "TRUE";
-  const [old, now] = [t(VERSION_COLUMN), s(VERSION_COLUMN)];
-  const newer = `${old} IS NULL OR ${now} > ${old}`;
-  if (!replace) return newer;
-  if (!hasColumn(columns, EXPORTED_AT_COLUMN)) return `${newer} OR ${now} = ${old}`;
-  const [oldRead, nowRead] = [t(EXPORTED_AT_COLUMN), s(EXPORTED_AT_COLUMN)];
-  return `${newer} OR (${now} = ${old} AND (${oldRead} IS NULL OR ${nowRead} >= ${oldRead}))`;
-}
-
 /** Rows that lack a value (the column was added later) are looked at, whatever their time. */
 function prune({ firstStart, lastEnd, firstExport }: Bounds, t: (name: string) => string): string[] {
   const [start, exported] = [t(PARTITION_COLUMN), t(EXPORTED_AT_COLUMN)];
-  const lower = timestamp(firstStart - SLACK_MICROS);
+  const lower = snowflake.timestamp(BigInt(firstStart - SLACK_MICROS));
   return [
-    `(${start} IS NULL OR ${start} <= ${timestamp(lastEnd)})`,
-    `(${start} IS NULL OR ${start} >= ${lower} OR ${exported} IS NULL OR ${exported} > ${timestamp(firstExport)})`,
+    `(${start} IS NULL OR ${start} <= ${snowflake.timestamp(BigInt(lastEnd))})`,
+    `(${start} IS NULL OR ${start} >= ${lower} OR ${exported} IS NULL OR ${exported} > ${snowflake.timestamp(BigInt(firstExport))})`,
   ];
 }

@@ -1,7 +1,7 @@
 /** The tables that a destination works with, and how they are called in SQL. Pure. */
 import { createHash } from "node:crypto";
 import { RECEIPTS_TABLE } from "../warehouse/rows.ts";
-import { folded, quoted } from "./identifiers.ts";
+import { resolveIdentifier, snowflake } from "../sql/snowflake.ts";
 import type { SnowflakeOptions } from "./options.ts";
 
 /**
@@ -20,7 +20,10 @@ export interface Names {
 }
 
 export function namesOf({ database, schema, table }: Pick<SnowflakeOptions, "database" | "schema" | "table">): Names {
-  return ownNames({ database: folded(database), schema: folded(schema), table: folded(table) }, RECEIPTS_TABLE);
+  return ownNames(
+    { database: resolveIdentifier(database), schema: resolveIdentifier(schema), table: resolveIdentifier(table) },
+    RECEIPTS_TABLE,
+  );
 }
 
 /** @param receipts name of the ledger, in any case */
@@ -29,12 +32,12 @@ export function ownNames(target: Pick<Names, "database" | "schema" | "table">, r
 }
 
 export function schemaPath({ database, schema }: Names): string {
-  return `${quoted(database)}.${quoted(schema)}`;
+  return `${snowflake.identifier(database)}.${snowflake.identifier(schema)}`;
 }
 
 /** `"DATABASE"."SCHEMA"."NAME"`: nothing depends on what a session takes for its current schema. */
 export function objectPath(names: Names, name: string): string {
-  return `${schemaPath(names)}.${quoted(name)}`;
+  return `${schemaPath(names)}.${snowflake.identifier(name)}`;
 }
 
 export function stagingTable(names: Names, attempt: string): string {

@@ -3,7 +3,7 @@ import type { Interval } from "../../src/intervals/interval.ts";
 import type { Column } from "../../src/models/column.ts";
 import type { Batch, Receipt } from "../destination.ts";
 import { RECEIPT_COLUMNS } from "../warehouse/rows.ts";
-import { moment, quoted, text } from "./identifiers.ts";
+import { snowflake } from "../sql/snowflake.ts";
 import { objectPath, schemaPath, type Names } from "./names.ts";
 import { reaching } from "./ddl.ts";
 import type { Purpose, Statement } from "./statement.ts";
@@ -31,7 +31,7 @@ const LOCK_SECONDS = 15 * 60;
 export function configureSession({ purpose, queryTag, statementSeconds }: SessionSettings): Statement {
   const tag = { app: "replayport", ...purpose, ...(queryTag === undefined ? {} : { tag: queryTag }) };
   const settings = {
-    QUERY_TAG: text(JSON.stringify(tag)),
+    QUERY_TAG: snowflake.string(JSON.stringify(tag)),
     TIMEZONE: "'UTC'",
     TIMESTAMP_INPUT_FORMAT: "'AUTO'",
     TIMESTAMP_TYPE_MAPPING: "'TIMESTAMP_NTZ'",
@@ -52,11 +52,11 @@ export const COMMIT: Statement = { sql: "COMMIT", doing: "committing", grants: [
 export const ROLLBACK: Statement = { sql: "ROLLBACK", doing: "rolling back", grants: [] };
 
 function of({ names, export: exportName }: LedgerKey): string {
-  return `"EXPORT" = ${text(exportName)} AND "TARGET_TABLE" = ${text(names.table)}`;
+  return `"EXPORT" = ${snowflake.string(exportName)} AND "TARGET_TABLE" = ${snowflake.string(names.table)}`;
 }
 
 function sameInterval({ start, end }: Interval): string {
-  return `"INTERVAL_START" = ${moment(start)} AND "INTERVAL_END" = ${moment(end)}`;
+  return `"INTERVAL_START" = ${snowflake.timestamp(start)} AND "INTERVAL_END" = ${snowflake.timestamp(end)}`;
 }
 
 function ledgerGrants({ names }: LedgerKey, privileges: string, table: string): string[] {
@@ -68,7 +68,7 @@ function ledgerGrants({ names }: LedgerKey, privileges: string, table: string): 
  * would go on without it, each statement committed by itself: those that change something ask whether they are still in it.
  */
 export function inTransaction(transaction: string): string {
-  return `TO_VARCHAR(CURRENT_TRANSACTION()) = ${text(transaction)}`;
+  return `TO_VARCHAR(CURRENT_TRANSACTION()) = ${snowflake.string(transaction)}`;
 }
 
 /** The receipt of this very interval, and whether the target's lock has its row. One statement, one row. */
@@ -90,7 +90,7 @@ WHERE ${of(key)} AND ${sameInterval(interval)}`,
 /** Receipts of all exports into the target. */
 export function countReceipts(names: Names): Statement {
   return {
-    sql: `SELECT COUNT(*) AS "RECEIPTS" FROM ${objectPath(names, names.receipts)} WHERE "TARGET_TABLE" = ${text(names.table)}`,
+    sql: `SELECT COUNT(*) AS "RECEIPTS" FROM ${objectPath(names, names.receipts)} WHERE "TARGET_TABLE" = ${snowflake.string(names.table)}`,
     doing: "reading the ledger",
     grants: [...reaching(names, schemaPath(names)), `SELECT ON TABLE ${objectPath(names, names.receipts)}`],
   };
@@ -101,7 +101,7 @@ export function insertLock(key: LedgerKey, attempt: string, now: Date): Statemen
   const lock = objectPath(key.names, key.names.lock);
   return {
     sql: `INSERT INTO ${lock} ("EXPORT", "ATTEMPT", "TURN", "TAKEN_AT")
-SELECT ${text(key.export)}, ${text(attempt)}, 0, ${moment(now)}
+SELECT ${snowflake.string(key.export)}, ${snowflake.string(attempt)}, 0, ${snowflake.timestamp(now)}
 WHERE NOT EXISTS (SELECT 1 FROM ${lock})`,
     doing: "adding the lock's row",
     grants: ledgerGrants(key, "SELECT, INSERT", key.names.lock),
@@ -112,7 +112,7 @@ WHERE NOT EXISTS (SELECT 1 FROM ${lock})`,
 export function takeLock(key: LedgerKey, attempt: string, now: Date): Statement {
   return {
     sql: `UPDATE ${objectPath(key.names, key.names.lock)}
-SET "EXPORT" = ${text(key.export)}, "ATTEMPT" = ${text(attempt)}, "TURN" = "TURN" + 1, "TAKEN_AT" = ${moment(now)}`,
+SET "EXPORT" = ${snowflake.string(key.export)}, "ATTEMPT" = ${snowflake.string(attempt)}, "TURN" = "TURN" + 1, "TAKEN_AT" = ${snowflake.timestamp(now)}`,
     doing: "taking the lock",
     grants: ledgerGrants(key, "SELECT, UPDATE", key.names.lock),
   };
@@ -122,7 +122,7 @@ SET "EXPORT" = ${text(key.export)}, "ATTEMPT" = ${text(attempt)}, "TURN" = "TURN
 export function deleteReceipts(key: LedgerKey, { start, end }: Interval, transaction: string): Statement {
   return {
     sql: `DELETE FROM ${objectPath(key.names, key.names.receipts)}
-WHERE ${of(key)} AND "INTERVAL_START" >= ${moment(start)} AND "INTERVAL_END" <= ${moment(end)}
+WHERE ${of(key)} AND "INTERVAL_START" >= ${snowflake.timestamp(start)} AND "INTERVAL_END" <= ${snowflake.timestamp(end)}
   AND ${inTransaction(transaction)}`,
     doing: "removing the receipts that the batch takes the place of",
     grants: ledgerGrants(key, "SELECT, DELETE", key.names.receipts),
@@ -141,26 +141,26 @@ export function insertReceipt(
 ): Statement {
   const table = objectPath(key.names, key.names.receipts);
   const values: Readonly<Record<string, string>> = {
-    export: text(receipt.export),
-    interval_start: moment(receipt.interval.start),
-    interval_end: moment(receipt.interval.end),
-    target_table: text(key.names.table),
-    attempt: text(receipt.attempt),
+    export: snowflake.string(receipt.export),
+    interval_start: snowflake.timestamp(receipt.interval.start),
+    interval_end: snowflake.timestamp(receipt.interval.end),
+    target_table: snowflake.string(key.names.table),
+    attempt: snowflake.string(receipt.attempt),
     rows: String(receipt.rows),
     bytes: String(receipt.bytes),
     files: String(receipt.files),
-    fingerprint: text(receipt.fingerprint),
-    read_at: moment(receipt.readAt),
-    committed_at: moment(receipt.committedAt),
-    replayport_version: text(version),
-    source_version: text(sourceVersion),
+    fingerprint: snowflake.string(receipt.fingerprint),
+    read_at: snowflake.timestamp(receipt.readAt),
+    committed_at: snowflake.timestamp(receipt.committedAt),
+    replayport_version: snowflake.string(version),
+    source_version: snowflake.string(sourceVersion),
   };
-  const columns = RECEIPT_COLUMNS.map(({ name }) => quoted(name.toUpperCase())).join(", ");
+  const columns = RECEIPT_COLUMNS.map(({ name }) => snowflake.identifier(name.toUpperCase())).join(", ");
   const selected = RECEIPT_COLUMNS.map(({ name }) => values[name] ?? "NULL").join(", ");
   return {
     sql: `INSERT INTO ${table} (${columns})
 SELECT ${selected}
-WHERE NOT EXISTS (SELECT 1 FROM ${table} WHERE ${of(key)} AND "ATTEMPT" = ${text(receipt.attempt)})
+WHERE NOT EXISTS (SELECT 1 FROM ${table} WHERE ${of(key)} AND "ATTEMPT" = ${snowflake.string(receipt.attempt)})
   AND ${inTransaction(transaction)}`,
     doing: "writing the receipt",
     grants: ledgerGrants(key, "SELECT, INSERT", key.names.receipts),
@@ -176,7 +176,7 @@ export function selectReceipts(key: LedgerKey, range: Interval, columns: "all" |
   return {
     sql: `SELECT ${micros("INTERVAL_START", "START_US")}, ${micros("INTERVAL_END", "END_US")}, ${micros("COMMITTED_AT", "COMMITTED_US")}${rest}
 FROM ${objectPath(key.names, key.names.receipts)}
-WHERE ${of(key)} AND "INTERVAL_START" < ${moment(range.end)} AND "INTERVAL_END" > ${moment(range.start)}
+WHERE ${of(key)} AND "INTERVAL_START" < ${snowflake.timestamp(range.end)} AND "INTERVAL_END" > ${snowflake.timestamp(range.start)}
 ORDER BY "START_US", "END_US"`,
     doing: "reading the ledger",
     grants: ledgerGrants(key, "SELECT", key.names.receipts),
@@ -197,4 +197,4 @@ export function hasColumn(columns: readonly Column[], name: string): boolean {
   return columns.some((column) => column.name === name);
 }
 
-export type LoadBatch = Pick<Batch, "columns" | "key" | "format" | "extension" | "replace">;
+export type LoadBatch = Pick<Batch, "columns" | "key" | "format" | "extension">;

@@ -1,7 +1,7 @@
 /** Where files lie between this machine and COPY: an internal stage, reached by PUT. */
 import { ReplayportError } from "../../src/errors.ts";
 import { type LocalFile, readStaged } from "../files/read_staged.ts";
-import { folded, quoted, text } from "./identifiers.ts";
+import { resolveIdentifier, snowflake } from "../sql/snowflake.ts";
 import { schemaPath, type Names } from "./names.ts";
 import { reaching } from "./ddl.ts";
 import type { Session, Statement } from "./statement.ts";
@@ -24,7 +24,7 @@ export type OpenStage = (session: Session) => Stage;
 const HASH_PART_BYTES = 1024 * 1024;
 
 export function internalStage(names: Names, stage: string | undefined): OpenStage {
-  const root = stage === undefined ? "@~" : `@${schemaPath(names)}.${quoted(folded(stage))}`;
+  const root = stage === undefined ? "@~" : `@${schemaPath(names)}.${snowflake.identifier(resolveIdentifier(stage))}`;
   const grants =
     stage === undefined ? [] : [...reaching(names, schemaPath(names)), `READ, WRITE ON STAGE ${root.slice(1)}`];
   return (session) => new InternalStage(session, root, grants);
@@ -47,7 +47,7 @@ class InternalStage implements Stage {
   }
 
   location(folder: string): string {
-    return text(`${this.#root}/${folder}`);
+    return snowflake.string(`${this.#root}/${folder}`);
   }
 
   /** The driver copies what it finds: the file is read once before, so that what was staged is what is loaded. */
@@ -90,7 +90,7 @@ class InternalStage implements Stage {
  * (3.3.0) fails on NONE, and with AUTO_COMPRESS off it copies the bytes as they are, whatever it detects.
  */
 export function putFile(location: string, path: string, grants: readonly string[]): Statement {
-  const local = text(`file://${path.replaceAll("\\", "/")}`);
+  const local = snowflake.string(`file://${path.replaceAll("\\", "/")}`);
   return {
     sql: `PUT ${local} ${location} AUTO_COMPRESS = FALSE OVERWRITE = TRUE`,
     doing: "uploading a staged file",

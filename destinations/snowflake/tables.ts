@@ -3,12 +3,13 @@ import { ReplayportError } from "../../src/errors.ts";
 import type { Column } from "../../src/models/column.ts";
 import type { Batch } from "../destination.ts";
 import { planTable, type ExistingColumn } from "../warehouse/table_plan.ts";
-import { RECEIPT_COLUMNS, VERSION_COLUMN } from "../warehouse/rows.ts";
+import { VERSION_COLUMN } from "../../src/models/reading_order.ts";
+import { RECEIPT_COLUMNS } from "../warehouse/rows.ts";
 import type { SnowflakeContext } from "./context.ts";
 import { addColumn, createLock, createReceipts, createTable, describeTable, LOCK_COLUMNS } from "./ddl.ts";
 import { isMissing } from "./errors.ts";
 import { countReceipts } from "./sql.ts";
-import { columnName, text } from "./identifiers.ts";
+import { columnName, snowflake } from "../sql/snowflake.ts";
 import { objectPath, type Names } from "./names.ts";
 import type { Session } from "./statement.ts";
 import { fits, typeOf } from "./types.ts";
@@ -70,7 +71,7 @@ export function targetIsGone({ names, role }: SnowflakeContext): ReplayportError
     remedy: "give-up",
     hint:
       `Where it was dropped to have it anew, remove its receipts, and all of it is due again: DELETE FROM ` +
-      `${objectPath(names, names.receipts)} WHERE "TARGET_TABLE" = ${text(names.table)}; ` +
+      `${objectPath(names, names.receipts)} WHERE "TARGET_TABLE" = ${snowflake.string(names.table)}; ` +
       `where it is still there: GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE ${target} ${to};`,
   });
 }

@@ -1,22 +1,9 @@
 /** Snowflake's types for the columns of a model. Pure. */
-import type { Column, ColumnType } from "../../src/models/column.ts";
-
-/**
- * Timestamps are TIMESTAMP_NTZ(6) in UTC: what `TIMESTAMP` means in an account by default, and what other tables mostly
- * hold. TIMESTAMP_TZ and TIMESTAMP_LTZ are taken too where a table has them: sessions run in UTC, so the moment is right.
- */
-const TYPES: Readonly<Record<ColumnType, string>> = {
-  string: "VARCHAR",
-  int64: "NUMBER(38, 0)",
-  float64: "FLOAT",
-  bool: "BOOLEAN",
-  timestamp: "TIMESTAMP_NTZ(6)",
-  "string[]": "ARRAY",
-  "timestamp[]": "ARRAY",
-};
+import type { Column } from "../../src/models/column.ts";
+import { snowflake } from "../sql/snowflake.ts";
 
 export function typeOf({ type }: Pick<Column, "type">): string {
-  return TYPES[type];
+  return snowflake.types[type];
 }
 
 /** Digits of the largest Int64. */

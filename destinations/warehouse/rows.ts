@@ -1,5 +1,6 @@
 /** Which columns of a model play which part in a warehouse's MERGE. Pure. */
 import type { Column } from "../../src/models/column.ts";
+import { EXPORTED_AT_COLUMN, VERSION_COLUMN } from "../../src/models/reading_order.ts";
 
 /**
  * What becomes of a session whose recording was deleted.
@@ -8,8 +9,6 @@ import type { Column } from "../../src/models/column.ts";
  */
 export type OnDelete = "tombstone" | "delete";
 
-export const VERSION_COLUMN = "_version";
-export const EXPORTED_AT_COLUMN = "_exported_at";
 export const DELETED_COLUMN = "is_deleted";
 /** The day of this column is the table's partition, where the model has it. */
 export const PARTITION_COLUMN = "start_time";

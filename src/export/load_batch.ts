@@ -17,8 +17,6 @@ import type { Source } from "./source.ts";
 export interface LoadOptions {
   /** The intervals that the ledger covers; decides what a repeated reading has to carry along. */
   readonly covered: readonly Coverage[];
-  /** Rows of the same version are replaced: asked for by force, so that new column rules reach old rows. */
-  readonly replace: boolean;
   /** Accept that a repeated reading finds fewer sessions than the receipt that it replaces. */
   readonly allowFewer: boolean;
   /** The most rows that an earlier attempt of this run staged for the batch. */
@@ -121,7 +119,6 @@ export async function loadBatch(
     columns: model.columns,
     key: model.key,
     fingerprint: mark,
-    replace: options.replace,
     readAt,
     sourceVersion: version,
     files: stagedFiles(),

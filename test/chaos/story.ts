@@ -148,14 +148,14 @@ export class World {
         const due = await this.#due();
         for (let step = 0; step < Math.min(event.count, due.length); step += 1) {
           const interval = due[(event.pick + step) % due.length];
-          if (interval) await this.#load(interval, false, event.diesAt);
+          if (interval) await this.#load(interval, event.diesAt);
         }
         return;
       }
       case "reload": {
         const covered = await readCoverage(this.#open(), AbortSignal.timeout(60_000));
         const interval = covered[event.pick % Math.max(1, covered.length)]?.interval;
-        if (interval) await this.#load(interval, true, event.diesAt);
+        if (interval) await this.#load(interval, event.diesAt);
         return;
       }
       case "race": {
@@ -167,7 +167,7 @@ export class World {
       case "together": {
         const due = await this.#due();
         const first = event.pick % Math.max(1, due.length);
-        await Promise.all(due.slice(first, first + 2).map((one) => this.#attempt(this.#open(), one, false)));
+        await Promise.all(due.slice(first, first + 2).map((one) => this.#attempt(this.#open(), one)));
         await this.#nothingVanished();
         return;
       }
@@ -182,7 +182,7 @@ export class World {
     for (let round = 0; round < 100; round += 1) {
       const due = await this.#due();
       if (due.length === 0) return;
-      for (const interval of due) await this.#load(interval, false, undefined);
+      for (const interval of due) await this.#load(interval, undefined);
     }
     assert.fail("what is due does not end");
   }
@@ -196,10 +196,10 @@ export class World {
     return dueIntervals(DEFINITION, covered, new Date(this.#now), 40);
   }
 
-  async #load(interval: Interval, replace: boolean, diesAt: number | undefined): Promise<void> {
+  async #load(interval: Interval, diesAt: number | undefined): Promise<void> {
     const destination = this.#open(diesAt);
     try {
-      await this.#attempt(destination, interval, replace);
+      await this.#attempt(destination, interval);
     } catch (error) {
       if (diesAt === undefined) throw error;
     }
@@ -208,8 +208,8 @@ export class World {
 
   async #race(interval: Interval): Promise<void> {
     const results = await Promise.allSettled([
-      this.#attempt(this.#open(), interval, false),
-      this.#attempt(this.#open(), interval, false),
+      this.#attempt(this.#open(), interval),
+      this.#attempt(this.#open(), interval),
     ]);
     assert.ok(
       results.some(({ status }) => status === "fulfilled"),
@@ -218,12 +218,11 @@ export class World {
     await this.#nothingVanished();
   }
 
-  async #attempt(destination: Destination, interval: Interval, replace: boolean): Promise<void> {
+  async #attempt(destination: Destination, interval: Interval): Promise<void> {
     const signal = AbortSignal.timeout(60_000);
     const covered = await readCoverage(destination, signal);
     const options: LoadOptions = {
       covered,
-      replace,
       allowFewer: false,
       seenRows: 0,
     };

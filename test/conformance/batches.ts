@@ -34,7 +34,6 @@ export function hours(hour: number, count = 1): Interval {
 }
 
 export interface BatchOptions {
-  readonly replace?: boolean;
   /** Minutes after which the source was read; counted up from one batch to the next where it is not given. */
   readonly readMinute?: number;
   /** Stands between the staged files and the destination. */
@@ -75,7 +74,6 @@ export class Batches implements AsyncDisposable {
       columns: COLUMNS,
       key: ["team_id", "session_id"],
       fingerprint: "0123456789abcdef",
-      replace: options.replace ?? false,
       readAt,
       sourceVersion: "26.3.1.1",
       files: options.through ? options.through(source) : source,

@@ -25,11 +25,6 @@ export interface Target extends AsyncDisposable {
 export interface Harness {
   /** The destination's `type` in the config. */
   readonly type: string;
-  /**
-   * What a load without `replace` does to rows of the same version: a warehouse keeps the old ones; in a lake the files of
-   * the later load are read instead, since nothing there compares rows before they are read.
-   */
-  readonly sameVersion: "keeps" | "takes";
   /** Whether it counts the rows of a file itself, and so finds that a file has other rows than were staged. */
   readonly countsRows: boolean;
   open(): Promise<Target>;

@@ -9,7 +9,6 @@ export function memoryHarness(flaw?: Flaw): Harness {
   const open = (reachable: boolean) => memoryWarehouse({ flaw, reachable, rowsOf, now: () => new Date() });
   return {
     type: "memory",
-    sameVersion: "keeps",
     countsRows: true,
     async open() {
       const warehouse = open(true);

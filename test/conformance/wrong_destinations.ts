@@ -25,9 +25,10 @@ export const WRONG: Readonly<Record<Flaw, readonly string[]>> = {
     "a batch that was read before the one that is loaded does not put an old row back",
   ],
   "older overwrites newer": ["an older interval that is loaded late does not put an old row back"],
-  "same version overwrites without replace": ["rows of the same version stay as they are"],
-  "ignores replace": ["rows of the same version are replaced where the batch says so"],
-  "replace ignores versions": ["a batch that replaces does not put an older version back"],
+  "the first of two rows of one version stays": ["of two rows of the same version the one that was read later wins"],
+  "the last of two rows of one version wins, whenever it was read": [
+    "a row that was read earlier and arrives later does not replace one of the same version",
+  ],
   "both of two attempts win": [
     "of two live attempts the one that was overtaken loses, with the remedy retry, and changes nothing",
     "of two attempts that commit at once exactly one wins",

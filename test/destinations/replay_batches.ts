@@ -40,7 +40,6 @@ export interface ReplayRow {
 export interface ReplayBatchOptions {
   readonly format?: FileFormat;
   readonly gzip?: boolean;
-  readonly replace?: boolean;
   readonly readAt?: Date;
   readonly columns?: readonly Column[];
 }
@@ -73,7 +72,6 @@ export class ReplayBatches implements AsyncDisposable {
       columns,
       key: ["team_id", "session_id"],
       fingerprint: "0123456789abcdef",
-      replace: options.replace ?? false,
       readAt,
       sourceVersion: "26.3.1.1",
       files: inTurn(files),

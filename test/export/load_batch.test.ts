@@ -181,7 +181,7 @@ suite("the load of a batch", () => {
         onProgress: (one: Progress) => void progress.push(one),
       };
       const policy = { attempts: 3, firstDelayMs: 1, longestDelayMs: 2 };
-      const options = { covered: [], replace: false, allowFewer: false, concurrency: 1, retry: policy };
+      const options = { covered: [], allowFewer: false, concurrency: 1, retry: policy };
       const onEvent = (event: RunEvent): void => {
         events.push(event);
         if (event.kind === "retrying") fake.files = [1];

@@ -20,7 +20,6 @@ suite("the runs of an export", () => {
   after(async () => await rm(stageRoot, { recursive: true, force: true }));
   const options = {
     covered: [],
-    replace: false,
     allowFewer: false,
     concurrency: 1,
     retry: { attempts: 3, firstDelayMs: 1, longestDelayMs: 2 },

@@ -45,7 +45,7 @@ async function delaysOfRun(t: TestContext, errors: readonly Error[]): Promise<nu
   const source = fakeSource([1]);
   for (const [index, error] of errors.entries()) source.failAt.set(index + 1, error);
   const delays: number[] = [];
-  const options = { covered: [], replace: false, allowFewer: false, concurrency: 1, retry: BATCH_RETRY };
+  const options = { covered: [], allowFewer: false, concurrency: 1, retry: BATCH_RETRY };
   await runIntervals(
     TEXT_REPLAYS,
     [hour(0, 1)],

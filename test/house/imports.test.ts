@@ -57,7 +57,12 @@ const UNTIL_FIXED = {
 /** What every test may import, besides its own folder. */
 const SHARED_TESTS = new Set(["support", "conformance"]);
 /** Tests that another folder is made for: those that run the same story or suite over every destination. */
-const OVER_DESTINATIONS = ["test/conformance/harnesses.ts", "test/chaos/"];
+const OVER_DESTINATIONS = [
+  "test/conformance/harnesses.ts",
+  "test/chaos/",
+  "test/destinations/reading_order.test.ts",
+  "test/destinations/sql/",
+];
 
 const homeOf = (name: string): string | undefined =>
   HOMES[name] ?? Object.entries(HOMES).find(([scope]) => scope.endsWith("/") && name.startsWith(scope))?.[1];

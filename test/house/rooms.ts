@@ -43,10 +43,11 @@ export const MAY: Readonly<Record<string, readonly string[]>> = {
   "src/telemetry": [...CORE, "src/fleet/fleet.ts", "src/version.ts"],
   "destinations/files": ["src/errors.ts", "destinations/destination.ts"],
   "destinations/store": ["src/errors.ts", "destinations/files"],
+  "destinations/sql": INNER,
   "destinations/warehouse": [...INNER, ...SHARED, "destinations/destination.ts"],
-  "destinations/lake": [...DESTINATION, "destinations/store"],
-  "destinations/bigquery": [...DESTINATION, "destinations/warehouse"],
-  "destinations/snowflake": [...DESTINATION, "destinations/warehouse", "destinations/store"],
+  "destinations/lake": [...DESTINATION, "destinations/sql", "destinations/store"],
+  "destinations/bigquery": [...DESTINATION, "destinations/sql", "destinations/warehouse"],
+  "destinations/snowflake": [...DESTINATION, "destinations/sql", "destinations/warehouse", "destinations/store"],
 };
 /** The commands compose the rooms; the demo is a command with its own data. */
 export const COMPOSE = ["src/cli", "src/demo", "destinations/registry.ts"];

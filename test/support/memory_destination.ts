@@ -10,6 +10,7 @@ import type { Batch, Coverage, Destination, Receipt, StagedFile } from "../../de
 import { pull } from "../../destinations/files/pull.ts";
 import { ReplayportError } from "../../src/errors.ts";
 import { contains, type Interval, overlaps, sameInterval } from "../../src/intervals/interval.ts";
+import { compareReadings, type Reading } from "../../src/models/reading_order.ts";
 
 export const SECRET = "hunter2-in-memory";
 
@@ -25,9 +26,8 @@ export type Flaw =
   | "the first row wins"
   | "a slow reading replaces its interval"
   | "older overwrites newer"
-  | "same version overwrites without replace"
-  | "ignores replace"
-  | "replace ignores versions"
+  | "the first of two rows of one version stays"
+  | "the last of two rows of one version wins, whenever it was read"
   | "both of two attempts win"
   | "loser gives up for ever"
   | "loser never loads again"
@@ -63,8 +63,8 @@ export interface MemoryRow {
   readonly version: number;
 }
 
-/** With the id of the batch that it came with. */
-type StoredRow = MemoryRow & { readonly batch: string };
+/** With the id of the batch that it came with, and when that was read. */
+type StoredRow = MemoryRow & { readonly batch: string; readonly readAt: Date };
 
 export interface Loaded {
   readonly batch: Batch;
@@ -116,7 +116,7 @@ export function memoryWarehouse(options: MemoryOptions = {}): MemoryWarehouse {
   const receiptOf = (batch: Batch): Receipt | undefined =>
     of(batch.export).find(({ interval }) => sameInterval(interval, batch.interval));
 
-  const merge = (added: readonly StoredRow[], { replace }: Batch): void => {
+  const merge = (added: readonly StoredRow[]): void => {
     if (flaw === "doubles rows on a second load") {
       rows.push(...added);
       return;
@@ -124,13 +124,8 @@ export function memoryWarehouse(options: MemoryOptions = {}): MemoryWarehouse {
     const merged = new Map(rows.map((row) => [row.session, row]));
     for (const row of added) {
       const old = merged.get(row.session);
-      const replaces = flaw === "same version overwrites without replace" || (replace && flaw !== "ignores replace");
       const wins =
-        !old ||
-        (row.version > old.version && flaw !== "the first row wins") ||
-        flaw === "older overwrites newer" ||
-        (row.version === old.version && replaces) ||
-        (replace && flaw === "replace ignores versions");
+        !old || flaw === "older overwrites newer" || (flaw !== "the first row wins" && replaces(row, old, flaw));
       if (wins) merged.set(row.session, row);
     }
     rows = [...merged.values()];
@@ -146,7 +141,7 @@ export function memoryWarehouse(options: MemoryOptions = {}): MemoryWarehouse {
     if (rowsOf && found.length !== file.rows && flaw !== "believes the counts of the stage") {
       throw new Error(`${file.rows} rows were staged, ${found.length} are there`);
     }
-    return { contents, rows: found.map((row) => ({ ...row, batch: batch.id })) };
+    return { contents, rows: found.map((row) => ({ ...row, batch: batch.id, readAt: batch.readAt })) };
   };
 
   const record = (batch: Batch, files: readonly StagedFile[], count: number): Receipt => {
@@ -253,12 +248,12 @@ export function memoryWarehouse(options: MemoryOptions = {}): MemoryWarehouse {
             count += file.rows;
             files.push(file);
             contents.push(content.contents);
-            if (flaw === "shows each file as it comes") merge(content.rows, batch);
+            if (flaw === "shows each file as it comes") merge(content.rows);
           }
           await warehouse.beforeCommit(batch, signal);
           signal.throwIfAborted();
         } catch (error) {
-          if (flaw === "shows rows of a load that failed") merge(stage.rows, batch);
+          if (flaw === "shows rows of a load that failed") merge(stage.rows);
           if (flaw !== "leaves staged rows after a failure") staged.delete(batch.attempt);
           const hides =
             flaw === "hides the error of the files" || (flaw === "hides the reason of an abort" && signal.aborted);
@@ -280,7 +275,7 @@ export function memoryWarehouse(options: MemoryOptions = {}): MemoryWarehouse {
         }
         // 3. Merge, record, and remove what dead attempts of the batch left.
         if (flaw === "a slow reading replaces its interval") rows = rows.filter((row) => row.batch !== batch.id);
-        merge(stage.rows, batch);
+        merge(stage.rows);
         const receipt = record(batch, files, count);
         own.push(receipt);
         loaded.push({ batch, files, contents });
@@ -320,5 +315,17 @@ const CARELESS: ReadonlySet<Flaw | undefined> = new Set<Flaw>([
 ]);
 
 function brokenRow(batch: Batch): StoredRow {
-  return { session: "?", version: 0, value: 0, batch: batch.id };
+  return { session: "?", version: 0, value: 0, batch: batch.id, readAt: batch.readAt };
+}
+
+function replaces(now: StoredRow, old: StoredRow, flaw: Flaw | undefined): boolean {
+  if (now.version === old.version) {
+    if (flaw === "the first of two rows of one version stays") return false;
+    if (flaw === "the last of two rows of one version wins, whenever it was read") return true;
+  }
+  return compareReadings(readingOf(now), readingOf(old)) >= 0;
+}
+
+function readingOf({ version, readAt }: StoredRow): Reading {
+  return { version: BigInt(version), exportedAt: BigInt(readAt.getTime()) * 1000n };
 }

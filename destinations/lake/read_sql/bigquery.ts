@@ -1,15 +1,11 @@
 import type { Column } from "../../../src/models/column.ts";
 import type { S3LakeOptions } from "../options.ts";
-import {
-  backtick,
-  bucketAndPrefix,
-  demandReadable,
-  demandS3,
-  NEWEST,
-  ownFolder,
-  TYPES,
-  type ReadRequest,
-} from "./request.ts";
+import { bigquery } from "../../sql/bigquery.ts";
+import { newestFirst } from "../../sql/reading_order.ts";
+import { isList } from "../../sql/dialect.ts";
+import { bucketAndPrefix, demandReadable, demandS3, ownFolder, type ReadRequest } from "./request.ts";
+
+const { identifier, string } = bigquery;
 
 /** An external table and a view, in the dataset that is to be filled in. */
 export function bigquerySql(request: ReadRequest): string {
@@ -17,22 +13,22 @@ export function bigquerySql(request: ReadRequest): string {
   const options = demandS3(request);
   const google = isGoogle(options);
   const uri = `${google ? "gs" : "s3"}://${bucketAndPrefix(options)}/${ownFolder(request)}/*${request.extension}`;
-  const table = `<DATASET>.${backtick(`${request.export}_files`)}`;
+  const table = `<DATASET>.${identifier(`${request.export}_files`)}`;
   const { columns, key, format } = request;
   return `${needs(google)}
 CREATE OR REPLACE EXTERNAL TABLE ${table} (
-  ${columns.map((column) => `${backtick(column.name)} ${stored(column, request)}`).join(",\n  ")}
+  ${columns.map((column) => `${identifier(column.name)} ${stored(column, request)}`).join(",\n  ")}
 )
-${google ? "" : "WITH CONNECTION <AWS_REGION>.<CONNECTION>\n"}OPTIONS (${FORMAT_OPTIONS[format]}, uris = [${JSON.stringify(uri)}]);
+${google ? "" : "WITH CONNECTION <AWS_REGION>.<CONNECTION>\n"}OPTIONS (${FORMAT_OPTIONS[format]}, uris = [${string(uri)}]);
 
-CREATE OR REPLACE VIEW <DATASET>.${backtick(request.export)} AS
+CREATE OR REPLACE VIEW <DATASET>.${identifier(request.export)} AS
 SELECT
   ${columns.map((column) => selected(column, format)).join(",\n  ")}
 FROM ${table}
 WHERE TRUE
 QUALIFY row_number() OVER (
-  PARTITION BY ${key.map(backtick).join(", ")}
-  ORDER BY ${NEWEST.map((name) => `${backtick(name)} DESC`).join(", ")}
+  PARTITION BY ${key.map(identifier).join(", ")}
+  ORDER BY ${newestFirst(request, identifier)}
 ) = 1;`;
 }
 
@@ -54,14 +50,11 @@ function isGoogle({ endpoint }: S3LakeOptions): boolean {
 }
 
 /** Lists in CSV are text. */
-function stored(column: Column, { format }: ReadRequest): string {
-  return format === "csv" && column.type.endsWith("[]") ? "STRING" : TYPES[column.type].bigquery;
+function stored({ type }: Column, { format }: ReadRequest): string {
+  return format === "csv" && isList(type) ? bigquery.types.string : bigquery.types[type];
 }
 
-function selected(column: Column, format: ReadRequest["format"]): string {
-  const name = backtick(column.name);
-  if (format !== "csv" || !column.type.endsWith("[]")) return name;
-  const texts = `JSON_VALUE_ARRAY(${name})`;
-  if (column.type === "string[]") return `${texts} AS ${name}`;
-  return `ARRAY(SELECT TIMESTAMP(x) FROM UNNEST(${texts}) AS x WITH OFFSET AS i ORDER BY i) AS ${name}`;
+function selected({ name, type }: Column, format: ReadRequest["format"]): string {
+  const quoted = identifier(name);
+  return format === "csv" && isList(type) ? `${bigquery.listFromJson(type, quoted)} AS ${quoted}` : quoted;
 }

@@ -1,18 +1,10 @@
 import type { Column } from "../../../src/models/column.ts";
 import type { FileFormat } from "../../destination.ts";
 import type { S3LakeOptions } from "../options.ts";
-import {
-  backtick,
-  bucketAndPrefix,
-  dataGlob,
-  demandReadable,
-  isJsonText,
-  manifestGlob,
-  NEWEST,
-  rootOf,
-  TYPES,
-  type ReadRequest,
-} from "./request.ts";
+import { clickhouse } from "../../sql/clickhouse.ts";
+import { newestFirst } from "../../sql/reading_order.ts";
+import { isList } from "../../sql/dialect.ts";
+import { bucketAndPrefix, dataGlob, demandReadable, manifestGlob, rootOf, type ReadRequest } from "./request.ts";
 
 const FORMATS: Readonly<Record<FileFormat, string>> = {
   parquet: "Parquet",
@@ -20,10 +12,12 @@ const FORMATS: Readonly<Record<FileFormat, string>> = {
   csv: "CSVWithNames",
 };
 
+const { identifier, string } = clickhouse;
+
 export function clickhouseSql(request: ReadRequest): string {
   demandReadable(request);
   const { columns, key, format, options } = request;
-  const structure = columns.map((column) => `${backtick(column.name)} ${readAs(column, format)}`).join(", ");
+  const structure = columns.map((column) => `${identifier(column.name)} ${readAs(column, format)}`).join(", ");
   const from = tableFunction(request, dataGlob(request), FORMATS[format], structure);
   const filter = request.follow === "manifests" ? `WHERE _path IN (\n  ${committedFiles(request)}\n)\n` : "";
   const access =
@@ -33,23 +27,19 @@ export function clickhouseSql(request: ReadRequest): string {
   return `${access}SELECT
   ${columns.map((column) => selected(column, format)).join(",\n  ")}
 FROM ${from}
-${filter}ORDER BY ${[...key.map(backtick), ...NEWEST.map((name) => `${backtick(name)} DESC`)].join(", ")}
-LIMIT 1 BY ${key.map(backtick).join(", ")}
+${filter}ORDER BY ${[...key.map(identifier), newestFirst(request, identifier)].join(", ")}
+LIMIT 1 BY ${key.map(identifier).join(", ")}
 SETTINGS date_time_input_format = 'best_effort', input_format_parquet_allow_missing_columns = 1, use_hive_partitioning = 0`;
 }
 
-function readAs(column: Column, format: FileFormat): string {
-  if (isJsonText(column, format)) return "String";
-  const type = TYPES[column.type].clickhouse;
-  return column.nullable && !column.type.endsWith("[]") ? `Nullable(${type})` : type;
+function readAs({ type, nullable }: Column, format: FileFormat): string {
+  if (isList(type)) return format === "csv" ? clickhouse.types.string : clickhouse.types[type];
+  return nullable ? `Nullable(${clickhouse.types[type]})` : clickhouse.types[type];
 }
 
-function selected(column: Column, format: FileFormat): string {
-  const name = backtick(column.name);
-  if (!isJsonText(column, format)) return name;
-  const texts = `JSONExtract(${name}, 'Array(String)')`;
-  const values = column.type === "string[]" ? texts : `arrayMap(x -> parseDateTime64BestEffort(x, 6, 'UTC'), ${texts})`;
-  return `${values} AS ${name}`;
+function selected({ name, type }: Column, format: FileFormat): string {
+  const quoted = identifier(name);
+  return format === "csv" && isList(type) ? `${clickhouse.listFromJson(type, quoted)} AS ${quoted}` : quoted;
 }
 
 function tableFunction({ options }: ReadRequest, glob: string, format: string, structure: string): string {
@@ -73,8 +63,4 @@ function committedFiles(request: ReadRequest): string {
   return `SELECT concat(${string(`${root}/`)}, arrayJoin(arrayMap(file -> ${key}, JSONExtractArrayRaw(argMax(\`json\`, _path), 'files'))))
   FROM ${from}
   GROUP BY JSONExtractRaw(\`json\`, 'interval')`;
-}
-
-function string(value: string): string {
-  return `'${value.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
 }

@@ -1,24 +1,19 @@
 import type { Column } from "../../../src/models/column.ts";
-import {
-  dataGlob,
-  demandReadable,
-  double,
-  isJsonText,
-  manifestGlob,
-  NEWEST,
-  rootOf,
-  text,
-  TYPES,
-  type ReadRequest,
-} from "./request.ts";
+import { duckdb } from "../../sql/duckdb.ts";
+import { newestFirst } from "../../sql/reading_order.ts";
+import { isList } from "../../sql/dialect.ts";
+import { dataGlob, demandReadable, manifestGlob, rootOf, type ReadRequest } from "./request.ts";
 
 /** Not the name of any column: which file a row comes from. */
 const FILE = "_replayport_file";
 
+const { identifier, string } = duckdb;
+
 export function duckdbSql(request: ReadRequest): string {
   demandReadable(request);
   const { columns, key, options } = request;
-  const filter = request.follow === "manifests" ? `WHERE ${double(FILE)} IN (\n  ${committedFiles(request)}\n)\n` : "";
+  const filter =
+    request.follow === "manifests" ? `WHERE ${identifier(FILE)} IN (\n  ${committedFiles(request)}\n)\n` : "";
   const access =
     options.type === "s3"
       ? "-- Needs the httpfs extension, and CREATE SECRET (TYPE s3, PROVIDER credential_chain).\n"
@@ -27,19 +22,19 @@ export function duckdbSql(request: ReadRequest): string {
   ${columns.map((column) => selected(column, request)).join(",\n  ")}
 FROM ${reader(request)}
 ${filter}QUALIFY row_number() OVER (
-  PARTITION BY ${key.map(double).join(", ")}
-  ORDER BY ${NEWEST.map((name) => `${double(name)} DESC`).join(", ")}
+  PARTITION BY ${key.map(identifier).join(", ")}
+  ORDER BY ${newestFirst(request, identifier)}
 ) = 1`;
 }
 
-function selected(column: Column, { format }: ReadRequest): string {
-  const name = double(column.name);
-  if (format === "parquet" && column.type === "timestamp") return `${inUtc(name)} AS ${name}`;
-  if (format === "parquet" && column.type === "timestamp[]") {
-    return `list_transform(${name}, lambda x: ${inUtc("x")}) AS ${name}`;
+function selected({ name, type }: Column, { format }: ReadRequest): string {
+  const quoted = identifier(name);
+  if (format === "parquet" && type === "timestamp") return `${inUtc(quoted)} AS ${quoted}`;
+  if (format === "parquet" && type === "timestamp[]") {
+    return `list_transform(${quoted}, lambda x: ${inUtc("x")}) AS ${quoted}`;
   }
-  if (!isJsonText(column, format)) return `CAST(${name} AS ${TYPES[column.type].duckdb}) AS ${name}`;
-  return `CAST(from_json(${name}, '["VARCHAR"]') AS ${TYPES[column.type].duckdb}) AS ${name}`;
+  if (format === "csv" && isList(type)) return `${duckdb.listFromJson(type, quoted)} AS ${quoted}`;
+  return `CAST(${quoted} AS ${duckdb.types[type]}) AS ${quoted}`;
 }
 
 /** A cast would give the time of the session's zone. */
@@ -48,23 +43,21 @@ function inUtc(value: string): string {
 }
 
 function reader(request: ReadRequest): string {
-  const glob = text(`${rootOf(request.options)}/${dataGlob(request)}`);
+  const glob = string(`${rootOf(request.options)}/${dataGlob(request)}`);
   // Files that were written before a column was added lack it; folders like dt=2026-10-01 would add columns of their own.
   const common = "union_by_name = true, hive_partitioning = false";
-  const file = request.follow === "manifests" ? `, filename = ${text(FILE)}` : "";
-  const types = request.columns
-    .map(
-      (column) =>
-        `${text(column.name)}: ${text(isJsonText(column, request.format) ? "VARCHAR" : TYPES[column.type].duckdb)}`,
-    )
-    .join(", ");
+  const file = request.follow === "manifests" ? `, filename = ${string(FILE)}` : "";
+  const types = request.columns.map(({ name, type }) => {
+    const read = request.format === "csv" && isList(type) ? "string" : type;
+    return `${string(name)}: ${string(duckdb.types[read])}`;
+  });
   switch (request.format) {
     case "parquet":
       return `read_parquet(${glob}, ${common}${file})`;
     case "jsonl":
-      return `read_json(${glob}, format = 'newline_delimited', columns = {${types}}, hive_partitioning = false${file})`;
+      return `read_json(${glob}, format = 'newline_delimited', columns = {${types.join(", ")}}, hive_partitioning = false${file})`;
     case "csv":
-      return `read_csv(${glob}, header = true, delim = ',', quote = '"', escape = '"', nullstr = '\\N', types = {${types}}, ${common}${file})`;
+      return `read_csv(${glob}, header = true, delim = ',', quote = '"', escape = '"', nullstr = '\\N', types = {${types.join(", ")}}, ${common}${file})`;
     default:
       return request.format satisfies never;
   }
@@ -73,9 +66,9 @@ function reader(request: ReadRequest): string {
 /** The files of the highest generation of each interval. */
 function committedFiles(request: ReadRequest): string {
   const root = rootOf(request.options);
-  const glob = text(`${root}/${manifestGlob(request)}`);
+  const glob = string(`${root}/${manifestGlob(request)}`);
   const columns = `{interval: 'STRUCT("start" VARCHAR, "end" VARCHAR)', files: 'STRUCT("key" VARCHAR)[]'}`;
-  return `SELECT ${text(`${root}/`)} || unnest(newest."files")."key"
+  return `SELECT ${string(`${root}/`)} || unnest(newest."files")."key"
   FROM (
     SELECT arg_max("files", "filename") AS "files"
     FROM read_json(${glob}, format = 'newline_delimited', columns = ${columns}, filename = true)

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { ReplayportError } from "../../../src/errors.ts";
-import type { Column, ColumnType } from "../../../src/models/column.ts";
+import type { Column } from "../../../src/models/column.ts";
 import type { FileFormat } from "../../destination.ts";
 import { manifestPrefix } from "../layout.ts";
 import type { LakeOptions, S3LakeOptions } from "../options.ts";
@@ -29,38 +29,6 @@ export interface ReadRequest {
   readonly key: readonly string[];
   /** Default `folder`. */
   readonly follow?: Follow;
-}
-
-/**
- * Each type in each engine. A timestamp is a moment, in the files as in the tables: ClickHouse marks it in Parquet as
- * adjusted to UTC. Engines with a type for moments get that one; the others get the time in UTC, without a zone.
- */
-export const TYPES: Readonly<Record<ColumnType, Readonly<Record<Reader, string>>>> = {
-  string: row("VARCHAR", "String", "string", "varchar", "VARCHAR", "STRING"),
-  int64: row("BIGINT", "Int64", "bigint", "bigint", "NUMBER(19, 0)", "INT64"),
-  float64: row("DOUBLE", "Float64", "double", "double", "DOUBLE", "FLOAT64"),
-  bool: row("BOOLEAN", "Bool", "boolean", "boolean", "BOOLEAN", "BOOL"),
-  timestamp: row("TIMESTAMP", "DateTime64(6, 'UTC')", "timestamp", "timestamp(6)", "TIMESTAMP_LTZ(6)", "TIMESTAMP"),
-  "string[]": row("VARCHAR[]", "Array(String)", "array<string>", "array(varchar)", "ARRAY", "ARRAY<STRING>"),
-  "timestamp[]": row(
-    "TIMESTAMP[]",
-    "Array(DateTime64(6, 'UTC'))",
-    "array<timestamp>",
-    "array(timestamp(6))",
-    "ARRAY",
-    "ARRAY<TIMESTAMP>",
-  ),
-};
-
-function row(
-  duckdb: string,
-  clickhouse: string,
-  athena: string,
-  trino: string,
-  snowflake: string,
-  bigquery: string,
-): Record<Reader, string> {
-  return { duckdb, clickhouse, athena, trino, snowflake, bigquery };
 }
 
 /** Compressed text files that each engine reads; Parquet is compressed inside, and read by all. */
@@ -134,23 +102,3 @@ export function ownFolder(request: ReadRequest): string {
   }
   return own.join("/");
 }
-
-/** Whether a column comes as text that has to be converted: lists in CSV are JSON. */
-export function isJsonText(column: Column, format: FileFormat): boolean {
-  return format === "csv" && column.type.endsWith("[]");
-}
-
-export function double(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-export function backtick(name: string): string {
-  return `\`${name.replaceAll("\\", "\\\\").replaceAll("`", "\\`")}\``;
-}
-
-/** A string in standard SQL. */
-export function text(value: string): string {
-  return `'${value.replaceAll("'", "''")}'`;
-}
-
-export const NEWEST = ["_version", "_exported_at"] as const;

@@ -103,7 +103,6 @@ async function backfill(cli: CliEnvironment, name: string, options: BackfillOpti
       covered,
       concurrency: options.concurrency ?? 1,
       retry: BATCH_RETRY,
-      replace: options.force === true,
       allowFewer: options.allowFewer === true,
     },
     await context.loading(definition),

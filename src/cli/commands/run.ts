@@ -75,7 +75,6 @@ async function run(cli: CliEnvironment, name: string | undefined, options: RunCo
         covered,
         concurrency: options.concurrency,
         retry: BATCH_RETRY,
-        replace: again !== undefined,
         allowFewer: false,
       },
       await context.loading(definition),

@@ -138,7 +138,6 @@ async function load(
     covered: covered.some((one) => contains(interval, one.interval))
       ? await readCoverage(loadDependencies.destination, signal, interval.start)
       : covered,
-    replace: task.force,
     allowFewer: task.allowFewer,
     seenRows: meter.seenRows,
   };

@@ -13,7 +13,7 @@ export const LEDGER_CASES: readonly Case[] = [
       await destination.load(await batches.batch(hours(1), [[row("b", 1)]]), signal);
       await destination.load(await batches.batch(hours(5), [[row("c", 1)]]), signal);
       const covering = [[row("a", 2), row("b", 1)]];
-      await destination.load(await batches.batch(hours(0, 4), covering, { replace: true }), signal);
+      await destination.load(await batches.batch(hours(0, 4), covering), signal);
       assert.deepEqual(await ledger(world), [intervalName(hours(0, 4)), intervalName(hours(5))]);
       await seesRows(world, [row("a", 2), row("b", 1), row("c", 1)]);
       await leavesNothing(world);

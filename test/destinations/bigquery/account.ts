@@ -128,7 +128,6 @@ export async function accountHarness(): Promise<HarnessResult> {
   if (accountSkip !== false) return await Promise.resolve({ skip: accountSkip });
   return {
     type: "bigquery",
-    sameVersion: "keeps",
     countsRows: true,
     open() {
       const account = openAccount();

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { suite, test } from "node:test";
 import { Client } from "../../../destinations/bigquery/client.ts";
 import { type Commit, commitScript, inspect, type StagedRows } from "../../../destinations/bigquery/commit_sql.ts";
-import { type BigQueryContext, inFull, ledgerPlace } from "../../../destinations/bigquery/context.ts";
+import { type BigQueryContext, qualifiedName, ledgerPlace } from "../../../destinations/bigquery/context.ts";
 import { jsonColumns, ledgerShape, targetShape } from "../../../destinations/bigquery/ddl.ts";
 import { queryConfiguration } from "../../../destinations/bigquery/jobs.ts";
 import { COVERAGE, RECEIPT } from "../../../destinations/bigquery/ledger.ts";
@@ -70,7 +70,6 @@ function batchOf(format: FileFormat, columns: readonly Column[] = REPLAY_COLUMNS
     columns,
     key: ["team_id", "session_id"],
     fingerprint: "0123456789abcdef",
-    replace: false,
     readAt: READ_AT,
     sourceVersion: "26.7.1.1",
     files: (async function* none() {})(),
@@ -82,17 +81,16 @@ const RANGED = {
   range: { from: 1_790_726_400_000_000n, to: 1_790_820_000_654_321n, orNone: false },
 };
 
-function commitOf(options: Partial<BigQueryOptions>, staged: Partial<StagedRows> | undefined, replace = false): string {
+function commitOf(options: Partial<BigQueryOptions>, staged: Partial<StagedRows> | undefined): string {
   const context = contextOf(options);
   const batch = batchOf(staged?.format ?? "parquet");
   const { attempt, fingerprint, key, readAt, sourceVersion } = batch;
   const commit: Commit = {
     ...ledgerPlace(context),
-    table: inFull(context, context.place.table),
+    table: qualifiedName(context, context.place.table),
     interval: INTERVAL,
     json: jsonColumns(context),
     onDelete: context.options.onDelete ?? "tombstone",
-    replace,
     head: "0h1e2a3d4567",
     attempt,
     rows: staged ? 2 : 0,
@@ -105,7 +103,7 @@ function commitOf(options: Partial<BigQueryOptions>, staged: Partial<StagedRows>
     ...(staged
       ? {
           staged: {
-            table: inFull(context, stagingTable(context.place, batch)),
+            table: qualifiedName(context, stagingTable(context.place, batch)),
             columns: REPLAY_COLUMNS,
             key,
             format: "parquet",
@@ -123,7 +121,7 @@ const UNKNOWN = REPLAY_COLUMNS.map((column): Column => ({ ...column, privacy: "c
 
 function inspectOf(columns: readonly Column[], staging: string | undefined, byStart = true): string {
   const context = contextOf();
-  const pruned = byStart ? inFull(context, context.place.table) : undefined;
+  const pruned = byStart ? qualifiedName(context, context.place.table) : undefined;
   const since = new Date(READ_AT.getTime() - 3_600_000);
   const key = ["team_id", "session_id"];
   return inspect(ledgerPlace(context), { columns, key, interval: INTERVAL, readAt: READ_AT, staging, since, pruned });
@@ -134,7 +132,7 @@ function statements(): Record<string, string> {
   const { place } = context;
   const ledger = ledgerPlace(context);
   const key = ["team_id", "session_id"];
-  const staging = inFull(context, stagingTable(place, batchOf("parquet")));
+  const staging = qualifiedName(context, stagingTable(place, batchOf("parquet")));
   const replays = exportedColumns({ rules: { include: [], exclude: [], hash: [], stripQuery: [] } });
   const own = contextOf({
     partitionBy: { column: "end_time", granularity: "month" },
@@ -150,7 +148,7 @@ function statements(): Record<string, string> {
     "table of a check": createTable(targetShape(probe, batchOf("parquet"))),
     "table of receipts": createTable(ledgerShape(context)),
     "columns that the export gained": addColumns(
-      inFull(context, place.table),
+      qualifiedName(context, place.table),
       REPLAY_COLUMNS.filter(({ name }) => ["score", "all_urls"].includes(name)),
       new Set(["all_urls"]),
     ),
@@ -164,7 +162,6 @@ function statements(): Record<string, string> {
     "plan of a commit without files": inspectOf(REPLAY_COLUMNS, undefined),
     commit: commitOf({}, RANGED),
     "commit with on_delete: delete": commitOf({ onDelete: "delete" }, RANGED),
-    "commit of a forced load": commitOf({}, RANGED, true),
     "commit of JSON Lines with json_columns": commitOf(
       { jsonColumns: ["first_url", "all_urls"] },
       { ...RANGED, format: "jsonl" },
@@ -174,7 +171,7 @@ function statements(): Record<string, string> {
     "commit where rows have no start": commitOf({}, { ...RANGED, range: { ...RANGED.range, orNone: true } }),
     "commit without a range": commitOf({}, {}),
     "commit without files": commitOf({}, undefined),
-    "what a check reads back": countRows(inFull(context, "_replayport_check_0123456789ab")),
+    "what a check reads back": countRows(qualifiedName(context, "_replayport_check_0123456789ab")),
   };
 }
 

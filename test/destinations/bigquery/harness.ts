@@ -48,7 +48,6 @@ export async function bigqueryHarness(): Promise<HarnessResult> {
   if ("skip" in server) return server;
   return {
     type: "bigquery",
-    sameVersion: "keeps",
     countsRows: true,
     async open() {
       const dataset = await server.dataset();

@@ -22,7 +22,7 @@ export function openTestLake(options: LakeOptions, deps: Partial<DestinationDeps
   return openLake(options, { export: EXPORT }, { ...DEPS, ...deps });
 }
 
-const LAKE: Pick<Harness, "sameVersion" | "countsRows"> = { sameVersion: "takes", countsRows: false };
+const LAKE: Pick<Harness, "countsRows"> = { countsRows: false };
 
 export interface Folder extends AsyncDisposable {
   readonly path: string;

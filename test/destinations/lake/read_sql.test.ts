@@ -192,11 +192,11 @@ suite("lake: SQL for readers", () => {
       athena: "LOCATION 's3://acme-lake/posthog/replays/'",
       trino: "external_location = 's3://acme-lake/posthog/replays/'",
       snowflake: "URL = 's3://acme-lake/posthog/replays/'",
-      bigquery: '["s3://acme-lake/posthog/replays/*.parquet"]',
+      bigquery: "['s3://acme-lake/posthog/replays/*.parquet']",
     };
     for (const reader of READERS) assert.ok(currentRowsSql(request(reader)).includes(where[reader]), reader);
     const google: LakeOptions = { type: "s3", bucket: "acme", endpoint: "https://storage.googleapis.com" };
-    assert.match(currentRowsSql(request("bigquery", { options: google })), /\["gs:\/\/acme\/replays\/\*\.parquet"\]/);
+    assert.match(currentRowsSql(request("bigquery", { options: google })), /\['gs:\/\/acme\/replays\/\*\.parquet'\]/);
   });
 
   test("no statement holds a secret", () => {

@@ -15,7 +15,6 @@ function accountHarness(): Promise<HarnessResult> {
   if ("skip" in account) return Promise.resolve(account);
   return Promise.resolve({
     type: "snowflake",
-    sameVersion: "keeps",
     countsRows: true,
     async open() {
       const schema = await account.schema();

@@ -17,7 +17,6 @@ export interface BatchOf {
   readonly of?: Interval;
   readonly format?: FileFormat;
   readonly extension?: string;
-  readonly replace?: boolean;
   readonly readAt?: Date;
   readonly key?: readonly string[];
 }
@@ -36,7 +35,7 @@ export async function sessionBatches(): Promise<SessionBatches> {
   let minute = 0;
   return {
     folder,
-    async batch({ columns = SESSION_COLUMNS, files, of = hours(0), format = "parquet", replace = false, ...more }) {
+    async batch({ columns = SESSION_COLUMNS, files, of = hours(0), format = "parquet", ...more }) {
       minute += 1;
       const attempt = randomBytes(6).toString("hex");
       const extension = more.extension ?? `.${format}`;
@@ -57,7 +56,6 @@ export async function sessionBatches(): Promise<SessionBatches> {
         columns,
         key: more.key ?? ["team_id", "session_id"],
         fingerprint: "0123456789abcdef",
-        replace,
         readAt: more.readAt ?? new Date(Date.UTC(2026, 9, 2, 0, minute)),
         sourceVersion: "26.3.1.1",
         // oxlint-disable-next-line typescript/require-await

@@ -175,7 +175,6 @@ suite("golden: Snowflake", () => {
       columns: REPLAY_COLUMNS,
       key: ["team_id", "session_id"],
       fingerprint: "0123456789abcdef",
-      replace: false,
       readAt: new Date("2026-10-01T01:05:00.123Z"),
       sourceVersion: "26.7.1.1",
       // oxlint-disable-next-line typescript/require-await
@@ -245,7 +244,6 @@ suite("golden: Snowflake", () => {
         { onDelete: "delete", stage: "files" },
         loading(),
       ),
-      "a forced load": await told(there, {}, loading({ replace: true })),
       "JSON Lines": await told(there, {}, loading({ format: "jsonl", extension: ".jsonl.zst" })),
       "CSV, with lists of times": await told(
         {},

@@ -63,7 +63,6 @@ export async function snowflakeHarness(): Promise<HarnessResult> {
   if ("skip" in server) return server;
   return {
     type: "snowflake",
-    sameVersion: "keeps",
     countsRows: true,
     async open() {
       const schema = await server.schema();
