@@ -9,7 +9,7 @@ import { globSync, readFileSync } from "node:fs";
 
 /** Which rooms may make errors with each prefix. A code says which part of the product failed, so its room must be one of these. */
 export const PREFIXES: Readonly<Record<string, readonly string[]>> = {
-  usage: ["src/cli", "src/demo"],
+  cli: ["src/cli"],
   config: ["src/config", "src/cli", "src/web"],
   demo: ["src/cli", "src/demo"],
   model: ["src/models"],

@@ -142,4 +142,13 @@ suite("the documentation", () => {
     }
     assert.ok(checked >= 6);
   });
+
+  test("the metrics that the docs name exist", () => {
+    const sources = globSync("src/web/**/*.ts").map(read).join("\n");
+    const named = [...read("docs/http.md").matchAll(/\breplayport_\w+/g)].map(([name]) => name);
+    assert.ok(named.length > 10);
+    // A histogram's name gets a suffix from Prometheus.
+    const unknown = named.filter((name) => !sources.includes(`"${name.replace(/_(bucket|sum|count)$/, "")}"`));
+    assert.deepEqual(unknown, []);
+  });
 });
