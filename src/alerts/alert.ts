@@ -1,16 +1,16 @@
 /**
- * What people are told of, decided from the fleet's state alone. Pure: state + what was told + now → what to tell.
+ * Which alerts to send, from the fleet's state alone. Pure: state + notifications sent so far + now → alerts.
  *
- * State and not events, because an event is lost with the process that it happened in, while a pause, a held interval and lag
- * stay until somebody has done something; and because of several workers each would tell of the same outage.
+ * From state rather than events, because an event is lost with its process, while a pause, a failed interval and lag stay until
+ * somebody acts; and because several workers would each report the same outage.
  *
- * An alert is told when it begins, again when it has gone on for `repeatAfterMs`, and once more when it is over. What was
- * told is kept in memory; claims in once.ts keep other schedulers, and this one after a restart, from telling it as well.
+ * An alert is sent when it begins, again every `repeatAfterMs`, and once more when it's over. Notifications are kept in memory;
+ * claims (dedupe.ts) prevent other schedulers, and this one after a restart, from sending them again.
  */
 import type { Backfill, ExportStatus, FleetError } from "../fleet/fleet.ts";
 
 /**
- * - `failed`: an interval of an export failed for good; over when one was loaded and none is held, or somebody resumed it
+ * - `failed`: an interval of an export failed for good; over when one was loaded and no failed interval is left, or somebody resumed it
  * - `backfill_failed`: an interval of a backfill did; over when it is retried or done
  * - `ledger`: the destination cannot be asked what is loaded, so that nothing of the export is begun and its lag may be unknown
  * - `paused`: an export is paused, by itself or by somebody
@@ -20,7 +20,7 @@ export type AlertKind = "failed" | "backfill_failed" | "ledger" | "paused" | "la
 
 /** Something that goes on. */
 export interface Condition {
-  /** `lag/replays`: what is told once. */
+  /** `lag/replays`: the key of its notification. */
   readonly id: string;
   readonly kind: AlertKind;
   readonly export: string;
@@ -32,21 +32,21 @@ export interface Condition {
   readonly hint: string | undefined;
   /** The error's code, where one is behind it. */
   readonly code: string | undefined;
-  /** It is told when it has gone on for so long; undefined: at once. */
+  /** Sent only after this time; undefined: at once. */
   readonly afterMs?: number;
 }
 
 export interface Alert extends Condition {
   readonly status: "firing" | "resolved";
   readonly since: Date;
-  /** Told before, and not over. */
+  /** Sent before, and not over. */
   readonly repeated: boolean;
 }
 
 export interface Notification {
   readonly condition: Condition;
   readonly since: Date;
-  /** Undefined: seen, but not for long enough to be told. */
+  /** Undefined: seen, but not for long enough to be sent. */
   readonly notifiedAt: Date | undefined;
 }
 
@@ -63,11 +63,11 @@ export interface Limits {
 
 export interface Decision {
   readonly alerts: readonly Alert[];
-  /** What holds from then on, once the alerts have been sent. */
+  /** The notifications once the alerts have been sent. */
   readonly notified: ReadonlyMap<string, Notification>;
 }
 
-/** A scheduler asks each minute: what fails once is an outage that is over before anybody has looked. */
+/** A scheduler reads each minute, so one failure is an outage that is over before anybody looks. */
 const LEDGER_MS = 5 * 60_000;
 
 export function nextAlerts(
@@ -112,7 +112,7 @@ function conditionsOf(
     if (ledgerError) {
       found.push({
         ...named("ledger", one.export),
-        message: `The export ${one.export} stands still: its destination cannot be asked what is loaded${because(ledgerError)}`,
+        message: `The export ${one.export} is stuck: can't read the load history from its destination${because(ledgerError)}`,
         hint: ledgerError.hint,
         code: ledgerError.code,
         afterMs: LEDGER_MS,
@@ -173,7 +173,7 @@ function lagOf(
 ): Condition | undefined {
   if (limitMs === undefined) return undefined;
   const name = named("lag", one.export);
-  // Paused, or not known after a flush of Redis: nothing has become better, so what was told stays as it is.
+  // Paused, or unknown after a flush of Redis: nothing has improved, so the notification stays.
   if (one.paused || one.lagSeconds === undefined) return notified.get(name.id)?.condition;
   if (one.lagSeconds * 1000 <= limitMs) return undefined;
   const until =

@@ -1,24 +1,24 @@
-/** Who tells an alert, where several processes look at one fleet, or one looks again after a restart. */
+/** Makes sure that one process sends an alert, if several watch one fleet or one restarts. */
 import type { Fleet } from "../fleet/fleet.ts";
 import type { Alert, Decision } from "./alert.ts";
 
 export interface Claimed extends AsyncDisposable {
-  /** Those that nobody else tells. */
+  /** Those that nobody else sends. */
   readonly alerts: readonly Alert[];
-  /** They were told. Without this, disposing gives the claims up, so that they are told at the next look. */
+  /** Call it once they are sent. Otherwise, disposing releases the claims, so that they are sent at the next check. */
   keep(): Promise<void>;
 }
 
-/** Longer than all attempts to send take. Whoever dies in between leaves the alert to others after that. */
+/** Longer than all attempts to send. If a process dies while sending, others may send the alert after this. */
 const SENDING_MS = 3 * 60_000;
-/** A claim ends somewhat before an alert is due to be repeated: else the repetition would find the door closed. */
+/** A claim ends a little before the alert is repeated; otherwise the repetition would find it claimed. */
 const EARLY_MS = 60_000;
 const SHARE = 0.9;
 const REDIS_MS = 5_000;
 
 /**
- * What holds once the alerts were decided on: those that another process tells are looked at again when it should have done
- * so, since it may have died over it.
+ * The notifications to keep: an alert that another process claimed is checked again when that process should have sent it, since
+ * it may have died while sending.
  */
 export function notifiedByOthers(
   decision: Decision,
@@ -38,7 +38,7 @@ export function notifiedByOthers(
 const keyOf = (alert: Alert, status = alert.status): string => `alert/${status}/${alert.id}`;
 
 /**
- * An alert that was told stays claimed until it is to be repeated, or until the opposite was told.
+ * A sent alert stays claimed until it is repeated, or until the opposite is sent.
  * @throws what the fleet throws; then nothing is claimed for longer than SENDING_MS
  */
 export async function claimAlerts(

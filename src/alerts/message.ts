@@ -1,4 +1,4 @@
-/** Alerts as the webhook gets them: all of one look in one message, so that an outage of everything is one message too. */
+/** The webhook's message: all alerts of one check, so that an outage of everything is one message too. */
 import type { Alert } from "./alert.ts";
 
 export type MessageFormat = "json" | "slack";

@@ -1,4 +1,4 @@
-/** Looks at the fleet now and then, and at once when something happened in this process; tells what is new. */
+/** Checks the fleet every 30 seconds, and right after an event of this process, and sends new alerts. */
 import type { Fleet, FleetEvent } from "../fleet/fleet.ts";
 import { nextAlerts, type FleetView, type Limits, type Notification } from "./alert.ts";
 import { type MessageFormat, messageOfAlerts } from "./message.ts";
@@ -14,37 +14,36 @@ export interface AlertOptions extends Limits {
 
 export interface AlertDependencies {
   readonly now: () => Date;
-  /** Milliseconds between two looks, and between two attempts to send. */
+  /** Waits between two checks, and between two attempts to send. */
   readonly wait?: Wait;
   readonly random?: () => number;
   /** Takes secrets out of a text. */
   readonly redact: (text: string) => string;
   readonly onSent: (alerts: number) => void;
-  /** Once in a row of failures; runs know nothing of it. */
+  /** Called once per series of failures. Runs are not affected. */
   readonly onFailure: (error: unknown) => void;
 }
 
-const LOOK_MS = 30_000;
-/** Events of one cause come together: one look, and one message, for all of them. */
+const CHECK_MS = 30_000;
+/** Events with one cause come together: one check and one message for all of them. */
 const GATHER_MS = 2_000;
-/** How long one look may ask the fleet. */
+/** How long one check may wait for the fleet. */
 const ASK_MS = 10_000;
 
-const TELLING: ReadonlySet<FleetEvent["kind"]> = new Set(["run.failed", "export.paused", "export.resumed"]);
+const WAKING: ReadonlySet<FleetEvent["kind"]> = new Set(["run.failed", "export.paused", "export.resumed"]);
 
 /**
- * Belongs beside a scheduler. Of several, the first to claim an alert tells it.
- * Disposing it aborts what is being sent.
+ * Runs next to a scheduler. If there are several, the first to claim an alert sends it. Disposing it aborts what is being sent.
  */
 export function startAlerts(fleet: Fleet, options: AlertOptions, dependencies: AlertDependencies): AsyncDisposable {
   const stop = new AbortController();
   const { wait: pause = wait, random = Math.random } = dependencies;
   let wake = new AbortController();
   const listening = fleet.onEvent((event) => {
-    if (TELLING.has(event.kind)) wake.abort();
+    if (WAKING.has(event.kind)) wake.abort();
   });
 
-  const look = async (notified: ReadonlyMap<string, Notification>): Promise<ReadonlyMap<string, Notification>> => {
+  const check = async (notified: ReadonlyMap<string, Notification>): Promise<ReadonlyMap<string, Notification>> => {
     const asking = AbortSignal.any([stop.signal, AbortSignal.timeout(ASK_MS)]);
     const [exports, backfills] = await Promise.all([fleet.exports(asking), fleet.backfills(asking)]);
     const view: FleetView = { exports, backfills };
@@ -57,7 +56,7 @@ export function startAlerts(fleet: Fleet, options: AlertOptions, dependencies: A
     const message = messageOfAlerts(alerts, options.format, now);
     await post(options.webhook, redacted(message, dependencies.redact), { wait: pause, random }, stop.signal);
     dependencies.onSent(alerts.length);
-    // Where this fails, Redis is down: at worst another process tells it once more.
+    // If this fails, Redis is down; at worst another process sends it again.
     await quiet(claims.keep());
     return known;
   };
@@ -68,14 +67,14 @@ export function startAlerts(fleet: Fleet, options: AlertOptions, dependencies: A
     while (!stop.signal.aborted) {
       wake = new AbortController();
       try {
-        notified = await look(notified);
+        notified = await check(notified);
         failing = false;
       } catch (error) {
-        // What was not sent was not told: the next look decides again.
+        // Not sent, so the next check decides again.
         if (!stop.signal.aborted && !failing) dependencies.onFailure(error);
         failing = true;
       }
-      const woken = await quiet(pause(LOOK_MS, AbortSignal.any([stop.signal, wake.signal])));
+      const woken = await quiet(pause(CHECK_MS, AbortSignal.any([stop.signal, wake.signal])));
       if (!woken) await quiet(pause(GATHER_MS, stop.signal));
     }
   };
@@ -89,7 +88,7 @@ export function startAlerts(fleet: Fleet, options: AlertOptions, dependencies: A
   };
 }
 
-/** Whether it came to its end; a wait that is cut short is no error here. */
+/** Whether the wait ended by itself; an aborted wait is not an error here. */
 async function quiet(waiting: Promise<void>): Promise<boolean> {
   try {
     await waiting;
@@ -99,7 +98,7 @@ async function quiet(waiting: Promise<void>): Promise<boolean> {
   }
 }
 
-/** Text by text: in JSON as a whole a secret might be written otherwise, or be part of what holds it together. */
+/** Each text by itself: in serialized JSON, a secret may be escaped, or match a part of the syntax. */
 function redacted(value: unknown, redact: (text: string) => string): unknown {
   if (typeof value === "string") return redact(value);
   if (Array.isArray(value)) return value.map((item) => redacted(item, redact));

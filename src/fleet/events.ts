@@ -1,4 +1,4 @@
-/** Tells listeners of this process what happens. */
+/** Passes events to the listeners of this process. */
 import type { FleetEvent, FleetListener } from "./fleet.ts";
 
 export interface Events {

@@ -1,24 +1,25 @@
 /**
- * What the fleet tells and what it can be asked to do. The commands, the HTTP side, metrics, alerts and traces work with
- * this alone; `connectFleet` in open_fleet.ts answers it. Nothing here names BullMQ or Redis' keys.
+ * The fleet's public interface: status, runs, backfills, pause and resume, events. Commands, HTTP, metrics, alerts and traces
+ * use nothing else; redis_fleet.ts implements it. Nothing here names BullMQ or Redis' keys. docs/run-states.md draws the states
+ * of a run and who changes them.
  *
  * Terminology
- * - live: an interval that the schedule made due. The scheduler enqueues it; nobody has to ask.
- * - backfill: a range that somebody asked for, as intervals with a progress of their own.
- * - run: the way of one batch through the queue, from being enqueued to its end, with all of its attempts.
- * - held: a live interval whose run failed for good. It stays due in the ledger, but is not enqueued again before
- *   `FailedInterval.until`, or before somebody says `retry` or `resume` where `until` is undefined.
+ * - live: an interval that the schedule made due. The scheduler enqueues it by itself.
+ * - backfill: a range that somebody asked for, split into intervals, with its own progress.
+ * - run: one batch's way through the queue, with all of its attempts.
+ * - failed interval: a live interval whose run failed for good. It's still due, but isn't enqueued again before `retryAt`, or
+ *   before `retry` or `resume` if `retryAt` is undefined.
  *
- * Every text that comes out of here was redacted before it was stored. Every method rejects with ReplayportError, whose
- * code is one of those named beside it, `fleet.unknown_export` or `redis.…`, or with `signal.reason`.
+ * Every text is redacted before it is stored. Every method rejects with a ReplayportError, whose code is one of those named at
+ * the method, `fleet.unknown_export` or `redis.…`, or with `signal.reason`.
  */
 import type { Interval } from "../intervals/interval.ts";
 
 export type { FleetRedisOptions, FleetSettings } from "./settings.ts";
 
-/** An error as it is kept and shown: redacted, without a stack. */
+/** An error as it is stored and shown: redacted, without a stack. */
 export interface FleetError {
-  /** ReplayportError's code; `unexpected` for an error that nobody foresaw. */
+  /** ReplayportError's code, or `unexpected` for any other error. */
   readonly code: string;
   readonly message: string;
   readonly hint: string | undefined;
@@ -69,7 +70,7 @@ export interface ExportStatus {
   readonly schedule: string;
   readonly timezone: string;
   readonly paused: Pause | undefined;
-  /** Live intervals that the ledger lacks and that have settled, those queued, running and held included; 1000 means 1000 or more. */
+  /** Live intervals that the ledger lacks and that have settled, including queued, running and failed ones; 1000 means 1000 or more. */
   readonly due: number | undefined;
   /** Jobs of this export that wait for a worker or for their next attempt, live and backfill. */
   readonly queued: number;
@@ -136,7 +137,7 @@ export interface Run {
 }
 
 export interface RunsQuery {
-  /** At most so many, newest first; 1 to 500. */
+  /** How many, newest first; 1 to 500. */
   readonly limit: number;
   readonly export?: string;
   readonly states?: readonly RunState[];
@@ -161,11 +162,11 @@ export interface BackfillRequest {
   readonly force?: boolean;
   /** With force: accept fewer sessions than the receipt that is replaced. Default false. */
   readonly allowFewer?: boolean;
-  /** How far turns of the schedule are joined into one batch. Default `auto`: as far as one file's rows and one folder allow. */
+  /** How many intervals of the schedule are joined into one batch. Default `auto`: as far as one file's rows and one folder allow. */
   readonly size?: "auto" | "schedule" | "hour" | "day" | "week" | "month";
   /** Intervals in the queue at once, 1 to 64. Default: the config's `fleet.backfill_in_flight`. */
   readonly inFlight?: number;
-  /** Who asks, for the list: a user's name, `api`. At most 100 characters; never a secret. */
+  /** Who asked, such as a user's name or `api`. At most 100 characters; never a secret. */
   readonly createdBy: string;
 }
 
@@ -192,7 +193,7 @@ export interface Backfill {
   readonly state: BackfillState;
   /** Intervals: total = open + running + done + failed + cancelled. */
   readonly total: number;
-  /** Not yet in the queue. */
+  /** Not in the queue yet. */
   readonly open: number;
   /** In the queue or with a worker. */
   readonly running: number;
@@ -282,7 +283,7 @@ export type FleetEvent =
     })
   /** Nothing to do: the ledger had a receipt. */
   | (RunEventBase & { readonly kind: "run.covered"; readonly seconds: number })
-  /** Given back at shutdown, or cancelled with its backfill; no failure. */
+  /** Released at shutdown, or cancelled with its backfill; not a failure. */
   | (RunEventBase & { readonly kind: "run.released" | "run.cancelled"; readonly seconds: number })
   | (RunEventBase & {
       readonly kind: "run.retrying";
@@ -340,18 +341,18 @@ export interface Fleet extends AsyncDisposable {
    * @param by who asks, at most 100 characters
    */
   pause(name: string, reason: string, by: string, signal: AbortSignal): Promise<ExportStatus>;
-  /** Also forgets the failures in a row and lets go of every held interval. Harmless where nothing is paused. */
+  /** Also resets the failures in a row and makes every failed interval eligible again. Harmless if nothing is paused. */
   resume(name: string, by: string, signal: AbortSignal): Promise<ExportStatus>;
   /**
-   * Lets go of the export's held intervals, and of those that wait for their next attempt: both run as soon as a worker is
-   * free. Does not end a pause.
+   * Makes the export's failed intervals, and those that wait for their next attempt, run as soon as a worker is free. Doesn't
+   * end a pause.
    * @returns how many intervals
    */
   retry(name: string, signal: AbortSignal): Promise<number>;
 
   /**
-   * Whether the caller is the first of all processes to claim this within so many milliseconds. For what is to be said once;
-   * nothing that matters may depend on it, since a flushed Redis forgets it.
+   * Whether the caller is the first process to claim this within `ms`. Used to send a message once; correctness must not
+   * depend on it, since a flushed Redis forgets it.
    */
   claim(what: string, ms: number, signal: AbortSignal): Promise<boolean>;
   /** @returns whether it was claimed */

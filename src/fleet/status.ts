@@ -1,4 +1,4 @@
-/** What Redis tells of exports and runs, as the fleet shows it. Asks no destination. */
+/** The status of exports and runs, from Redis alone; reads no destination. */
 import type { Job } from "bullmq";
 import type { ExportDefinition } from "../export/definition.ts";
 import type { BatchQueue, JobPlace } from "./redis/batch_queue.ts";
@@ -7,7 +7,7 @@ import { type JobName, parseJobId } from "./redis/jobs.ts";
 import type { ExportState, FleetState } from "./redis/state.ts";
 import { progressOf } from "./worker/worker.ts";
 
-/** Schedulers ask again each minute: what is older is over. */
+/** Schedulers read again each minute, so an older error is over. */
 const LEDGER_ERROR_MS = 3 * 60_000;
 
 export function statusOf(

@@ -1,4 +1,4 @@
-/** Values as JSON has them: a moment is a text, what is undefined is null, so that every field is always there. */
+/** Values as JSON: a date becomes text and undefined becomes null, so every field is always there. */
 
 export type Json<T> = T extends undefined
   ? null

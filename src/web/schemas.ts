@@ -1,17 +1,17 @@
 /**
  * What the API takes and gives. The OpenAPI document is made from these, requests are checked against them, and the compiler
- * holds the responses to them: they are the interface in ../queue/fleet.ts, with moments as texts and null for undefined.
+ * holds the responses to them: they are the interface in ../fleet/fleet.ts, with times as texts and null for undefined.
  */
 import { z } from "@hono/zod-openapi";
 
-const moment = z.iso.datetime().describe("UTC").openapi({ example: "2026-10-01T13:00:00.000Z" });
+const timestamp = z.iso.datetime().describe("UTC").openapi({ example: "2026-10-01T13:00:00.000Z" });
 const seconds = z.number().min(0);
 const whole = z.int().min(0);
 /** `.nullable()` on a schema with a name comes out as a reference that takes no null. */
 const orNull = <Schema extends z.ZodType>(schema: Schema) => z.union([schema, z.null()]);
 
 export const intervalSchema = z
-  .strictObject({ start: moment, end: moment })
+  .strictObject({ start: timestamp, end: timestamp })
   .describe("A data interval: [start, end)")
   .openapi("Interval");
 
@@ -21,16 +21,16 @@ export const fleetErrorSchema = z
     message: z.string(),
     hint: z.string().nullable(),
     remedy: z.enum(["retry", "give-up"]),
-    at: moment,
+    at: timestamp,
   })
   .openapi("FleetError");
 
 const pauseSchema = z
   .strictObject({
     reason: z.string(),
-    since: moment,
+    since: timestamp,
     by: z.string().describe("`replayport` after too many failures, else who asked for it"),
-    probeAt: moment.nullable().describe("When one interval is tried by itself; null: only `resume` ends the pause"),
+    probeAt: timestamp.nullable().describe("When one interval is tried by itself; null: only `resume` ends the pause"),
   })
   .openapi("Pause");
 
@@ -50,18 +50,20 @@ export const exportSchema = z
         z.strictObject({
           interval: intervalSchema,
           error: fleetErrorSchema,
-          retryAt: moment.nullable().describe("Tried again by itself from then on; null: only after retry or resume"),
+          retryAt: timestamp
+            .nullable()
+            .describe("Tried again by itself from then on; null: only after retry or resume"),
         }),
       )
       .describe("Intervals that failed for good"),
-    loadedUntil: moment.nullable().describe("Up to here everything is loaded"),
+    loadedUntil: timestamp.nullable().describe("Up to here everything is loaded"),
     lagSeconds: seconds.nullable(),
     gaps: z.array(intervalSchema).describe("The oldest 20"),
     gapCount: whole.nullable(),
-    ledgerAt: moment.nullable().describe("When a scheduler last saw the ledger change"),
+    ledgerAt: timestamp.nullable().describe("When a scheduler last saw the ledger change"),
     ledgerError: orNull(fleetErrorSchema).describe("Why a scheduler could not ask the destination what is loaded"),
     lastReceipt: z
-      .strictObject({ interval: intervalSchema, rows: whole, bytes: whole, files: whole, committedAt: moment })
+      .strictObject({ interval: intervalSchema, rows: whole, bytes: whole, files: whole, committedAt: timestamp })
       .nullable(),
     lastError: orNull(fleetErrorSchema),
   })
@@ -77,10 +79,10 @@ export const runSchema = z
     backfill: z.string().nullable(),
     state: z.enum(RUN_STATES),
     attempt: whole,
-    queuedAt: moment,
-    startedAt: moment.nullable(),
-    finishedAt: moment.nullable(),
-    nextAttemptAt: moment.nullable(),
+    queuedAt: timestamp,
+    startedAt: timestamp.nullable(),
+    finishedAt: timestamp.nullable(),
+    nextAttemptAt: timestamp.nullable(),
     stage: z.enum(["ledger", "counting", "staging", "loaded"]).nullable(),
     rows: whole,
     bytes: whole,
@@ -103,8 +105,8 @@ export const backfillSchema = z
     force: z.boolean(),
     allowFewer: z.boolean(),
     createdBy: z.string(),
-    createdAt: moment,
-    finishedAt: moment.nullable(),
+    createdAt: timestamp,
+    finishedAt: timestamp.nullable(),
     state: z.enum(["running", "done", "failed", "cancelled"]),
     total: whole.describe("Intervals: open + running + done + failed + cancelled"),
     open: whole,
@@ -131,8 +133,8 @@ export const healthSchema = z
           kind: z.enum(["scheduler", "worker"]),
           name: z.string(),
           version: z.string(),
-          startedAt: moment,
-          seenAt: moment,
+          startedAt: timestamp,
+          seenAt: timestamp,
         }),
       )
       .describe("Processes seen within the last 30 seconds"),
@@ -196,7 +198,7 @@ export const backfillBody = z
     size: z
       .enum(["auto", "schedule", "hour", "day", "week", "month"])
       .default("auto")
-      .describe("How far turns of the schedule are joined into one batch"),
+      .describe("How many intervals of the schedule are joined into one batch"),
     inFlight: z.int().min(1).max(64).optional().describe("Intervals in the queue at once"),
     createdBy: by.default("api").describe("Who asks, for the list"),
   })

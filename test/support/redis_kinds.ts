@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
-import { type OwnRedis, type RedisServer, ownRedis, ownRedisFor, redisProgram, startRedis } from "./redis.ts";
+import { type OwnRedis, type RedisServer, ownRedisFor, redisProgram, startRedis } from "./redis.ts";
 import { freePort } from "./server_process.ts";
 import { firstLine, run } from "./tools.ts";
 
@@ -21,6 +21,11 @@ export async function tlsRedisFor(t: TestContext): Promise<TlsRedis | undefined>
   await using stack = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "replayport-redis-tls-"));
   stack.defer(async () => await rm(folder, { recursive: true, force: true }));
+  const program = await redisProgram();
+  if (typeof program === "string" && !(await isBuiltWithTls(program))) {
+    t.skip(`${program} is built without TLS: install a redis-server that has it`);
+    return undefined;
+  }
   const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
   try {
     const names = ["-subj", "/CN=replayport test", "-addext", "subjectAltName=IP:127.0.0.1"];
@@ -30,18 +35,9 @@ export async function tlsRedisFor(t: TestContext): Promise<TlsRedis | undefined>
     t.skip(`no certificate (${firstLine(error)}): install openssl`);
     return undefined;
   }
-  let server: OwnRedis;
-  try {
-    const opened = await ownRedis({ tls: { cert, key } });
-    if ("skip" in opened) {
-      t.skip(opened.skip);
-      return undefined;
-    }
-    server = stack.use(opened);
-  } catch (error) {
-    t.skip(`this Redis speaks no TLS (${firstLine(error)}): install a redis-server that does`);
-    return undefined;
-  }
+  const server = await ownRedisFor(t, { tls: { cert, key } });
+  if (!server) return undefined;
+  stack.use(server);
   const ca = await readFile(cert, "utf8");
   const kept = stack.move();
   return {
@@ -50,6 +46,17 @@ export async function tlsRedisFor(t: TestContext): Promise<TlsRedis | undefined>
     caFile: cert,
     [Symbol.asyncDispose]: async () => await kept.disposeAsync(),
   };
+}
+
+/**
+ * Without a port to listen on, the server exits at once: because it listens nowhere, or because a build without TLS doesn't
+ * know the option. `--version` says nothing about TLS.
+ */
+async function isBuiltWithTls(program: string): Promise<boolean> {
+  const { stdout, stderr } = await run(program, ["--port", "0", "--tls-port", "0", "--save", ""]).catch(
+    (error: unknown) => error as { readonly stdout: string; readonly stderr: string },
+  );
+  return !/bad directive|unknown|wrong number of arguments/i.test(`${stdout}${stderr}`);
 }
 
 export interface SentinelRedis extends RedisServer {

@@ -1,6 +1,6 @@
 /**
- * Backfills: ranges that somebody asked for, put into the queue a few intervals at a time. Whoever ends an interval puts in
- * the next (`feed`); the scheduler does it each minute as well, and brings back what was lost with a job.
+ * Backfills: ranges that somebody asked for, enqueued a few intervals at a time. Whoever ends an interval enqueues the next
+ * (`enqueueNext`). The scheduler does so each minute as well, and enqueues intervals again whose job was lost.
  */
 import { randomInt } from "node:crypto";
 import { ReplayportError } from "../../errors.ts";
@@ -12,10 +12,10 @@ import type { Backfill, BackfillRequest } from "../fleet.ts";
 import type { JobName } from "../redis/jobs.ts";
 import type { FleetState } from "../redis/state.ts";
 
-/** More than a person can mean; Redis and the list of them would suffer. */
+/** More than anybody means to ask for; Redis and the list of backfills would suffer. */
 const MOST_INTERVALS = 50_000;
 const MOST_IN_FLIGHT = 64;
-/** An interval that was taken so long ago has its job, or never gets it. */
+/** An interval that was taken longer ago either has its job or will never get it. */
 const ADDED_MS = 10_000;
 
 export interface BackfillDependencies {
@@ -41,14 +41,14 @@ function newId(): string {
 }
 
 function check({ range, inFlight, createdBy, allowFewer, force }: BackfillRequest): void {
-  if (!(range.start < range.end)) throw invalid("the range is empty", "It starts before it ends.");
+  if (!(range.start < range.end)) throw invalid("the range is empty", "The end must be after the start.");
   if (inFlight !== undefined && !(Number.isInteger(inFlight) && inFlight >= 1 && inFlight <= MOST_IN_FLIGHT)) {
     throw invalid(`${inFlight} intervals at once`, `Write a whole number from 1 to ${MOST_IN_FLIGHT}.`);
   }
   if (allowFewer === true && force !== true) {
-    throw invalid("allowFewer goes with force only", "Without force nothing that is loaded is replaced.");
+    throw invalid("allowFewer needs force", "Without force, nothing that is loaded is replaced.");
   }
-  if (createdBy.length > 100) throw invalid("the name of who asks is too long", "At most 100 characters.");
+  if (createdBy.length > 100) throw invalid("createdBy is too long", "Use at most 100 characters.");
 }
 
 export async function startBackfill(
@@ -63,8 +63,8 @@ export async function startBackfill(
   const intervals = await plan(definition, request, signal);
   if (intervals.length > MOST_INTERVALS) {
     throw invalid(
-      `${intervals.length} intervals are more than a backfill takes`,
-      "Join them (--interval day, week or month), or ask for a shorter range.",
+      `${intervals.length} intervals are too many for one backfill`,
+      `The limit is ${MOST_INTERVALS}. Use larger intervals (--interval day, week or month) or a shorter range.`,
     );
   }
   const record: BackfillRecord = {
@@ -83,10 +83,10 @@ export async function startBackfill(
 }
 
 /**
- * Puts the next intervals into the queue, up to the backfill's limit. Harmless to call at any time and by anyone: an
- * interval is taken by one. Whoever dies between taking it and adding its job leaves it to `requeueLost`.
+ * Enqueues the next intervals, up to the backfill's limit. Anyone may call it at any time: only one caller gets each interval.
+ * A process that dies between taking an interval and adding its job leaves it to `requeueLost`.
  * @param probe one interval, although the export is paused
- * @returns how many jobs it asked for
+ * @returns how many jobs were enqueued
  */
 export async function enqueueNext(id: string, dependencies: BackfillDependencies, probe: boolean): Promise<number> {
   const { store, state, queue, now } = dependencies;
@@ -99,7 +99,7 @@ export async function enqueueNext(id: string, dependencies: BackfillDependencies
   return intervals.length;
 }
 
-/** Opens intervals again whose job is gone: lost with Redis' data, or with a process that died at the wrong moment. */
+/** Reopens intervals whose job is gone, lost with Redis' data or because a process died before it added the job. */
 export async function requeueLost(
   id: string,
   inQueue: () => Promise<readonly { readonly name: JobName }[]>,
@@ -109,7 +109,7 @@ export async function requeueLost(
   const running = await store.running(id, new Date(now().getTime() - ADDED_MS));
   if (running.length === 0) return;
   const record = await store.record(id);
-  // Asked after the intervals were read: a worker ends the interval before its job, so one without a job is lost.
+  // Read after the intervals: a worker ends the interval before its job, so an interval without a job is lost.
   const jobs = (await inQueue()).filter(({ name }) => name.backfill === id);
   for (const interval of running) {
     if (jobs.some(({ name }) => sameInterval(name.interval, interval))) continue;
@@ -122,7 +122,7 @@ export async function cancelBackfill(id: string, dependencies: BackfillDependenc
   const record = await store.record(id);
   await store.cancel(id, record.export, now());
   const waiting = (await queue.names()).filter(({ name, place }) => name.backfill === id && place === "queued");
-  // What a worker has taken, it lets go of by itself.
+  // Workers abort what they have taken.
   await queue.remove(waiting.map(({ name }) => name.id));
   return await store.get(id, now());
 }
@@ -143,8 +143,8 @@ export async function retryBackfill(id: string, dependencies: BackfillDependenci
 }
 
 /**
- * Opens again what failed for a passing reason, once its time has come: an outage ends some day, and nobody has to be there.
- * What failed for good waits for `retry`.
+ * Reopens intervals that failed for a reason that may pass, once `retryAfterMs` is over, so that nobody has to be there when an
+ * outage ends. Intervals whose error is final wait for `retry`.
  */
 export async function reopenFailed(
   exportNames: ReadonlySet<string>,
@@ -157,7 +157,7 @@ export async function reopenFailed(
     try {
       await store.retry(await store.record(id), ({ remedy, at }) => remedy === "retry" && at.getTime() <= before);
     } catch (error) {
-      // Another backfill has taken the range since, and does it.
+      // Another backfill has taken the range since and loads it.
       if (!(error instanceof ReplayportError && error.code === "backfill.overlap")) throw error;
     }
   }

@@ -7,35 +7,35 @@ import type { FleetRedisOptions } from "../fleet.ts";
 export type RedisClient = Redis | Cluster;
 
 /**
- * - `once`: fails at the first refusal; for looking whether Redis is there
- * - `ask`: fails within seconds; for commands and HTTP calls
- * - `stay`: waits for Redis however long it is away; for schedulers and workers, as BullMQ wants it
+ * - `failFast`: fails at the first refusal; for the check at start
+ * - `bounded`: fails within seconds; for commands and HTTP requests
+ * - `forever`: waits until Redis is back; for schedulers and workers, as BullMQ requires
  */
 export type RetryMode = "failFast" | "bounded" | "forever";
 
 const CONNECT_MS = 5_000;
 const ASK_MS = 5_000;
-/** For Redis to close what we have closed. It would hold the process for as long, also where the connection is gone. */
+/** How long a closed connection may keep the process, even one that is already gone. */
 const DISCONNECT_MS = 100;
-/** Between two tries to connect, at most. */
+/** The longest pauses between two tries to connect. */
 const ASK_PAUSE_MS = 500;
 const STAY_PAUSE_MS = 2_000;
 /**
- * Longer than any command of ours blocks. A machine that is cut off closes no connection: without this, TCP alone would
+ * Longer than any of our commands blocks. A machine that lost its network closes no connection: without this, only TCP would
  * notice, after a quarter of an hour.
  */
 const SILENCE_MS = 15_000;
-const FAREWELL_MS = 5_000;
-const AWAY_MS = 500;
+const FINISH_MS = 5_000;
+const FINISH_DOWN_MS = 500;
 
-interface Waiting {
+interface ConnectionOptions {
   readonly maxRetriesPerRequest: number | null;
   readonly retryStrategy: (times: number) => number | null;
   readonly commandTimeout?: number;
   readonly socketTimeout?: number;
 }
 
-function connectionOptions(mode: RetryMode): Waiting {
+function connectionOptions(mode: RetryMode): ConnectionOptions {
   const pause =
     (longest: number) =>
     (times: number): number =>
@@ -68,7 +68,7 @@ export function connect(options: FleetRedisOptions, mode: RetryMode, onError: (e
     lazyConnect: true,
     connectionName: "replayport",
     disconnectTimeout: DISCONNECT_MS,
-    // What was the master is a replica now: look for the new one, and say it again.
+    // The master has become a replica: reconnect to the new one and send the command again.
     reconnectOnError: (error: Error) => (error.message.startsWith("READONLY") ? (2 as const) : false),
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
@@ -203,15 +203,15 @@ export function isLive({ status }: RedisClient): boolean {
   return status === "ready" || status === "connect";
 }
 
-/** Waits for a last word to Redis; not for long where Redis is away, since that would be waiting for Redis. */
-export async function finishWithin(client: RedisClient, word: Promise<unknown>): Promise<void> {
+/** Waits up to five seconds for the last commands to Redis; half a second if Redis is down. */
+export async function finishWithin(client: RedisClient, work: Promise<unknown>): Promise<void> {
   const said = new AbortController();
-  const late = sleep(isLive(client) ? FAREWELL_MS : AWAY_MS, undefined, { signal: said.signal });
-  await Promise.race([word, late].map((one) => one.catch(() => undefined)));
+  const late = sleep(isLive(client) ? FINISH_MS : FINISH_DOWN_MS, undefined, { signal: said.signal });
+  await Promise.race([work, late].map((one) => one.catch(() => undefined)));
   said.abort();
 }
 
-/** Lets go without waiting for a Redis that may be away. */
+/** Closes the connection without waiting for a Redis that may be down. */
 export async function disconnect(client: RedisClient): Promise<void> {
   if (isLive(client)) await finishWithin(client, client.quit());
   client.disconnect();

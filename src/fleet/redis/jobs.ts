@@ -37,7 +37,7 @@ export function taskOf(id: string, data: unknown): Task {
   const read = payloadSchema.safeParse(data);
   const interval = read.success ? parseIntervalName(read.data.interval) : undefined;
   if (!read.success || !interval) {
-    throw new ReplayportError(`job ${id} is none of ours`, {
+    throw new ReplayportError(`job ${id} isn't a Replayport job`, {
       code: "fleet.payload",
       remedy: "give-up",
       hint: "Another program, or another version of Replayport, writes to this Redis under the same prefix.",
@@ -59,7 +59,7 @@ export interface JobName {
   readonly backfill: string | undefined;
 }
 
-/** The inverse of jobId; undefined for what is none of ours. */
+/** The inverse of jobId; undefined if it isn't one. */
 export function parseJobId(id: string): JobName | undefined {
   const [name = "", text = "", backfill, ...rest] = id.split("/");
   const interval = parseIntervalName(text);

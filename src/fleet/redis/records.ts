@@ -1,11 +1,11 @@
-/** How records lie in Redis: JSON, dates as ISO text. Read with care: another version may have written them. */
+/** How records are stored in Redis: JSON, dates as ISO text. Another version may have written them, so they are validated. */
 import * as z from "zod";
 import { type Interval, intervalName, parseIntervalName } from "../../intervals/interval.ts";
 
 const date = z.iso.datetime().transform((text) => new Date(text));
 const optional = <T extends z.ZodType>(type: T) => type.optional().transform((value) => value);
 
-/** With every key there, as the interfaces have them: zod leaves out those that were not in the text. */
+/** Adds the keys that zod leaves out because the text lacks them, since the interfaces require every key. */
 function withAllKeys<Shape extends z.core.$ZodShape>(shape: Shape) {
   const keys = Object.keys(shape);
   return z.object(shape).transform((value) => {
@@ -51,7 +51,7 @@ export const receiptSchema = withAllKeys({
   committedAt: date,
 });
 
-/** The ledger as a scheduler last saw it. */
+/** The ledger's summary as a scheduler last saw it. */
 export const ledgerSchema = withAllKeys({
   due: z.number(),
   loadedUntil: optional(date),
@@ -80,7 +80,7 @@ export const runSchema = withAllKeys({
   worker: optional(z.string()),
 });
 
-/** What a running job tells of itself, as BullMQ's progress. */
+/** What a running job reports, as BullMQ's progress. */
 export const progressSchema = withAllKeys({
   stage: z.enum(["ledger", "counting", "staging", "loaded"]),
   rows: z.number(),
@@ -109,7 +109,7 @@ export function encode(record: object): string {
   );
 }
 
-/** Undefined where there is nothing, or nothing that this version understands. */
+/** Undefined if there is nothing, or nothing that this version understands. */
 export function decode<T extends z.ZodType>(schema: T, text: string | null | undefined): z.output<T> | undefined {
   if (text === null || text === undefined) return undefined;
   try {

@@ -1,6 +1,6 @@
 /**
- * What the fleet remembers in Redis of each export: failures, pauses, held intervals, what came last. All of it may be
- * lost at any time: then nothing is paused or held, and what failed is tried again.
+ * What Redis holds about each export: failures, pauses, failed intervals, the last receipt. All of it may be lost at any time;
+ * then nothing is paused, and failed intervals are retried.
  */
 import type { ChainableCommander } from "ioredis";
 import { type Interval, contains, intervalName, parseIntervalName } from "../../intervals/interval.ts";
@@ -27,11 +27,11 @@ export interface ExportState {
   readonly lastError: FleetError | undefined;
   readonly ledger: LedgerSnapshot | undefined;
   readonly ledgerError: FleetError | undefined;
-  /** By start. */
+  /** Sorted by start. */
   readonly failedIntervals: readonly FailedInterval[];
 }
 
-/** Of each outcome. */
+/** For failed runs, and for all others. */
 export const RUNS_KEPT = 500;
 const SEEN_SECONDS = 30 * 24 * 3600;
 const ALIVE_MS = 30_000;
@@ -89,7 +89,7 @@ export class FleetState {
     return known?.probeAt !== undefined && (await this.client.hdel(key, "paused")) === 1;
   }
 
-  /** Forgets what was held or seen of this interval and of those within it: the ledger has it. */
+  /** The ledger has this interval: forgets its failures and staged rows, and those of intervals within it. */
   async settled(name: string, interval: Interval): Promise<void> {
     const keys = [this.keys.failedIntervals(name), this.keys.seen(name)];
     const pipeline = this.client.pipeline();
@@ -133,7 +133,7 @@ export class FleetState {
     return gone === 1;
   }
 
-  /** @returns how many intervals were held */
+  /** Makes failed intervals eligible again. @returns how many there were */
   async retryFailed(name: string): Promise<number> {
     const [count] = await results(
       this.client.pipeline().hlen(this.keys.failedIntervals(name)).del(this.keys.failedIntervals(name)),

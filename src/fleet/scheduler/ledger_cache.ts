@@ -1,6 +1,6 @@
 /**
- * The ledgers in memory, as far as `due` needs them. Read from the destination once, then kept current by what workers
- * report, and by reading a range again before anything in it is enqueued. So an idle tick asks nobody.
+ * The ledgers in memory, as far as `due` needs them. Read from the destination once, then updated with what workers report,
+ * and by reading a range again before anything in it is enqueued. So an idle tick reads nothing.
  */
 import type { Coverage, Destination } from "../../../destinations/destination.ts";
 import type { ExportDefinition } from "../../export/definition.ts";
@@ -40,7 +40,7 @@ export class Ledgers {
   readonly #known = new Map<string, readonly Coverage[]>();
   readonly #readAt = new Map<string, Date>();
 
-  /** Undefined before it was read. */
+  /** Undefined before the first read. */
   get(name: string): readonly Coverage[] | undefined {
     return this.#known.get(name);
   }
@@ -52,8 +52,8 @@ export class Ledgers {
   }
 
   /**
-   * Adds what the destination says of a range; somebody else may have loaded something there. Does not ask where it was
-   * asked a moment ago: workers look themselves before they load, so what is missed costs a job, and asking costs money.
+   * Reads a range again, since somebody else may have loaded something there. Skipped if the ledger was read within the last
+   * minute: workers check before they load, so a miss costs one job, while a read may cost money.
    */
   async readRange(
     definition: ExportDefinition,
@@ -67,7 +67,7 @@ export class Ledgers {
     const found = await Array.fromAsync(destination.covered(range, signal));
     this.#readAt.set(definition.name, now);
     for (const one of found) this.add(definition, one);
-    // What stands in memory within the range and not in the ledger any more was taken out by somebody.
+    // Somebody has removed what memory has in this range and the ledger no longer does.
     const known = this.#known.get(definition.name) ?? [];
     const lost = known.filter(
       (one) => overlaps(one.interval, range) && !found.some((other) => overlaps(other.interval, one.interval)),
@@ -82,7 +82,7 @@ export class Ledgers {
   add(definition: ExportDefinition, covered: Coverage): void {
     const known = this.#known.get(definition.name);
     if (!known) return;
-    // A batch takes the place of those that it covers.
+    // A batch replaces those that it covers.
     const rest = known.filter(
       ({ interval, committedAt }) =>
         interval.start < covered.interval.start ||

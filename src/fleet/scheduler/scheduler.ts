@@ -1,18 +1,18 @@
 /**
- * The scheduler: at each tick it asks the pure `due` what is to load, and puts it into the queue. It remembers no tick; what
- * it holds in memory is the ledger, which is in the destination. Any number of schedulers may run: job ids and the
- * workers' own look at the ledger make the second one harmless.
+ * The scheduler: each tick asks the pure `due` what to load and enqueues it. It remembers no tick. All it keeps in memory is a
+ * copy of the ledger, which is in the destination. Any number of schedulers may run: job ids are unique, and workers check the
+ * ledger themselves, so a second one does no harm.
  *
  * What happens to one interval:
  *
  * ```
  * not due ──(its end + settle passes)──► due ──(room in the queue)──► queued ──► … the worker's part …
  *                                         │ ▲                                        │
- *                    failed for good: held┘ └──(FailedInterval.retryAt passes, `retry`, `resume`)┘
+ *                         failed for good┘ └──(FailedInterval.retryAt passes, `retry`, `resume`)──┘
  * ```
  *
- * Left out of a tick: what is in the queue already, what is held, what a running backfill has taken for itself, and
- * exports that are paused, but for one interval that probes whether the failure has passed.
+ * A tick skips what is already queued, failed intervals that must wait, the range of a running backfill, and paused exports,
+ * except for one interval that probes whether the failure has passed.
  */
 import { setImmediate as nextTime, setTimeout as sleep } from "node:timers/promises";
 import type { Coverage, Destination } from "../../../destinations/destination.ts";
@@ -44,24 +44,24 @@ export interface SchedulerDependencies extends BackfillDependencies {
 /** An export that is further behind shows this many as due. */
 const DUE_COUNTED = 1_000;
 const GAPS_SHOWN = 20;
-/** One interval is enqueued at most once in so long. */
+/** An interval isn't enqueued again within this time. */
 const BRAKE_MS = 50_000;
-/** What is shown of a ledger is written again after so long, in case Redis has lost it. */
+/** The ledger's summary is stored again after this time, in case Redis has lost it. */
 const REWRITE_MS = 10 * 60_000;
-/** Later than any clock says: time that is taken counts as loaded and swept. */
+/** Later than any clock: a backfill's range counts as loaded and swept. */
 const FAR = new Date("9999-01-01T00:00:00Z");
-/** Exports that are looked at without a break. */
+/** Exports that are processed before other work of this process gets a chance to run. */
 const YIELD_EVERY = 250;
-/** A tick waits so long for destinations. */
-const PATIENCE_MS = 2_000;
+/** How long a tick waits for slow destinations. */
+const WAIT_MS = 2_000;
 
-/** What is in the queue of one export. */
+/** One export's intervals in the queue. */
 interface Taken {
   readonly live: readonly Interval[];
   readonly all: readonly Interval[];
 }
 
-/** What Redis says of one export. */
+/** What Redis knows about one export. */
 interface Known {
   readonly taken: Taken;
   readonly reserved: readonly Interval[];
@@ -69,13 +69,13 @@ interface Known {
 }
 
 export class Scheduler {
-  /** Called when the answer of a slow destination has come, after its tick: the export is to be looked at again. */
+  /** Called when a slow destination has answered after its tick: the export needs another one. */
   onLate: (exportName: string) => void = () => undefined;
   readonly #dependencies: SchedulerDependencies;
   readonly #ledgers = new Ledgers();
   readonly #ledgerReads = new LedgerReads();
   readonly #written = new Map<string, { readonly text: string; readonly at: Date }>();
-  /** When a job was last put into the queue: a brake for the case that a worker sees the ledger or the clock otherwise. */
+  /** When a job was last enqueued. Stops a tight enqueue loop if a worker disagrees about the ledger or the clock. */
   readonly #recent = new Map<string, number>();
 
   constructor(dependencies: SchedulerDependencies) {
@@ -84,10 +84,18 @@ export class Scheduler {
   }
 
   /**
-   * Reads the ledgers that it does not know, and enqueues what is due. Waits a little for destinations; what takes longer
-   * goes on by itself. Rejects where Redis does; what an export's destination says goes to `onError`.
-   * @param names these exports only
-   * @returns how many jobs it asked for
+   * Enqueues what is due:
+   * 1. Compute what is due from the ledgers in memory. An export with nothing due costs nothing more, so an idle tick asks
+   *    neither Redis nor a destination.
+   * 2. For the rest, read from Redis what is queued, failed, paused or reserved by a backfill.
+   * 3. For exports that may enqueue something, read the ledger: all of it the first time, then only the range in question.
+   *    Wait two seconds; a slower read continues, and `onLate` asks for another tick.
+   * 4. Enqueue what is still due and free.
+   * 5. Store what changed for `status`, and raise the events for lag and the tick.
+   *
+   * Rejects if Redis fails. If a destination fails, `onError` gets the error and the other exports continue.
+   * @param names only these exports
+   * @returns how many jobs were enqueued
    */
   async tick(now: Date, signal: AbortSignal, names?: ReadonlySet<string>): Promise<number> {
     const began = performance.now();
@@ -97,33 +105,32 @@ export class Scheduler {
     for await (const definition of yielding(chosen)) due.set(definition, this.#due(definition, now)?.length);
     const waiting = chosen.filter((definition) => due.get(definition) !== 0);
     const known = await this.#known(waiting);
-    this.#brakeEnds(now);
+    this.#forgetOldEnqueues(now);
     const asked = waiting.filter(
       (one) => !this.#ledgers.get(one.name) || this.#free(one, known(one.name), now).length > 0,
     );
     let enqueued = 0;
-    await this.#patiently(asked, signal, async (definition, either) => {
+    await this.#withinWait(asked, signal, async (definition, either) => {
       const count = await this.#look(definition, known(definition.name), now, signal, either);
       enqueued += count ?? 0;
       return count !== undefined;
     });
     for (const definition of waiting)
       if (due.get(definition) === undefined) due.set(definition, this.#due(definition, now)?.length);
-    await this.#tell(due, known, now);
+    await this.#report(due, known, now);
     events.emit({ kind: "tick", export: "", at: now, seconds: (performance.now() - began) / 1000, enqueued });
     return enqueued;
   }
 
-  /** A worker has loaded this. */
+  /** Adds what a worker has loaded to the ledger in memory. */
   loaded(name: string, interval: Interval, committedAt: Date): void {
     const definition = this.#dependencies.exports.find((one) => one.name === name);
     if (definition) this.#ledgers.add(definition, { interval, committedAt });
   }
 
   /**
-   * What was enqueued a moment ago may be enqueued again: somebody wants the export looked at now, or Redis may have lost
-   * its jobs.
-   * @param name of an export; undefined: all of them
+   * Lets intervals that were just enqueued be enqueued again: somebody ran `retry` or `resume`, or Redis may have lost its jobs.
+   * @param name an export; undefined: all of them
    */
   release(name?: string): void {
     for (const id of this.#recent.keys()) {
@@ -131,7 +138,7 @@ export class Scheduler {
     }
   }
 
-  /** Feeds the running backfills, brings back intervals whose jobs are gone, and those whose failure may have passed. */
+  /** Enqueues the next intervals of running backfills, those whose jobs were lost, and those whose failure may have passed. */
   async tickBackfills(now: Date, names?: ReadonlySet<string>): Promise<void> {
     const { store, state, queue, exports, retryAfterMs } = this.#dependencies;
     const chosen = exports.map(({ name }) => name).filter((name) => names === undefined || names.has(name));
@@ -149,7 +156,7 @@ export class Scheduler {
     }
   }
 
-  /** Undefined where the ledger was not read yet. */
+  /** Undefined before the ledger was read. */
   #due(definition: ExportDefinition, now: Date, more: readonly Coverage[] = []): Interval[] | undefined {
     const covered = this.#ledgers.get(definition.name);
     return covered && dueIntervals(definition, [...covered, ...more], now, DUE_COUNTED);
@@ -173,8 +180,8 @@ export class Scheduler {
     });
   }
 
-  /** @param look resolves with whether the destination answered */
-  async #patiently(
+  /** Runs `look` for each export and waits for WAIT_MS at most. @param look resolves with whether the destination answered */
+  async #withinWait(
     definitions: readonly ExportDefinition[],
     signal: AbortSignal,
     look: (definition: ExportDefinition, signal: AbortSignal) => Promise<boolean>,
@@ -194,7 +201,7 @@ export class Scheduler {
       }
     });
     const enough = new AbortController();
-    const late = sleep(PATIENCE_MS, undefined, { signal: enough.signal }).catch(() => undefined);
+    const late = sleep(WAIT_MS, undefined, { signal: enough.signal }).catch(() => undefined);
     await Promise.race([Promise.all(looks), late]);
     enough.abort();
     isOver = true;
@@ -202,7 +209,7 @@ export class Scheduler {
     if (failures.length > 0) throw failures[0];
   }
 
-  /** @returns how many jobs it asked for; undefined where the destination did not answer */
+  /** @returns how many jobs were enqueued; undefined if the destination did not answer */
   async #look(
     definition: ExportDefinition,
     known: Known,
@@ -218,7 +225,7 @@ export class Scheduler {
       if (!this.#ledgers.get(name)) await this.#ledgers.readAll(definition, destination, now, either);
       const range = hull(this.#free(definition, known, now));
       if (!range) return 0;
-      // The ledger may know more than this process: another scheduler's workers, a run by hand.
+      // Others may have loaded something: another scheduler's workers, or `replayport run`.
       await this.#ledgers.readRange(definition, destination, range, now, either);
       intervals = this.#free(definition, known, now);
     } catch (error) {
@@ -240,11 +247,11 @@ export class Scheduler {
     return intervals.length;
   }
 
-  /** What may be enqueued now, as far as this process knows the ledger. */
+  /** What may be enqueued now, by the ledger in memory. */
   #free(definition: ExportDefinition, { taken, reserved, state }: Known, now: Date): Interval[] {
     const { name } = definition;
     if (state?.paused && !isProbe(state, now)) return [];
-    // Where the last run failed, one at a time shows whether the next does: workers are for those that succeed.
+    // After a failure, one at a time is enough to see whether the next one succeeds. Workers should serve other exports.
     const most = (state?.failuresInRow ?? 0) > 0 || isProbe(state, now) ? 1 : this.#dependencies.liveInFlight;
     const room = most - taken.live.length;
     if (room <= 0) return [];
@@ -262,7 +269,7 @@ export class Scheduler {
     return free;
   }
 
-  /** FailedInterval intervals that are not due any more: somebody has loaded them otherwise, or the schedule has changed. */
+  /** Failed intervals that are no longer due: somebody else has loaded them, or the schedule has changed. */
   #settled(definition: ExportDefinition, state: ExportState | undefined, now: Date): Interval[] {
     if (!state || state.failedIntervals.length === 0) return [];
     const due = this.#due(definition, now);
@@ -270,15 +277,15 @@ export class Scheduler {
     return state.failedIntervals.map(({ interval }) => interval).filter((one) => !overlapsAny(one, due));
   }
 
-  #brakeEnds(now: Date): void {
+  #forgetOldEnqueues(now: Date): void {
     for (const [id, at] of this.#recent) {
-      // A clock that was set back ends the brake as well.
+      // Also ends if the clock was set back.
       if (Math.abs(now.getTime() - at) < BRAKE_MS) return;
       this.#recent.delete(id);
     }
   }
 
-  async #tell(
+  async #report(
     due: ReadonlyMap<ExportDefinition, number | undefined>,
     known: (name: string) => Known,
     now: Date,
@@ -310,7 +317,7 @@ export class Scheduler {
   }
 }
 
-/** Lets others of this process have their turn in between: with 10,000 exports, a tick is a second of work. */
+/** Yields to the event loop now and then: with 10,000 exports, a tick is a second of work. */
 async function* yielding<T>(items: Iterable<T>): AsyncGenerator<T> {
   let count = 0;
   for (const item of items) {
@@ -320,7 +327,7 @@ async function* yielding<T>(items: Iterable<T>): AsyncGenerator<T> {
   }
 }
 
-/** Whether the export is paused and one interval is to show whether the failure has passed. */
+/** Whether the export is paused and it is time to try one interval. */
 function isProbe(state: ExportState | undefined, now: Date): boolean {
   const probeAt = state?.paused?.probeAt;
   return probeAt !== undefined && probeAt <= now;

@@ -1,4 +1,11 @@
-/** One attempt to load one batch, from the look at the ledger to the record of its end. Knows nothing of BullMQ. */
+/**
+ * One attempt to load one batch. Knows nothing of BullMQ.
+ *
+ * 1. Drop it if its backfill was cancelled or its export is paused.
+ * 2. Ask the ledger whether the interval is still needed; if not, record it as covered.
+ * 3. Load the batch, within the export's time limit.
+ * 4. Record the receipt: state of the export, progress of the backfill, the run.
+ */
 import type { Coverage, Destination, Receipt } from "../../../destinations/destination.ts";
 import { ReplayportError } from "../../errors.ts";
 import type { ExportDefinition } from "../../export/definition.ts";
@@ -27,7 +34,7 @@ export interface AttemptDependencies {
   ) => Promise<LoadDependencies>;
 }
 
-/** What the queue says of the attempt. */
+/** What the queue knows about the attempt. */
 export interface AttemptContext {
   /** 1, 2, 3 … */
   readonly attempt: number;
@@ -37,10 +44,10 @@ export interface AttemptContext {
   readonly report: (progress: JobProgress) => void;
 }
 
-/** Reasons of an abort that are no failures. */
+/** Reasons to abort that are not failures. */
 export class Released extends Error {
   constructor() {
-    super("handed back: this worker is stopping");
+    super("released: this worker is stopping");
   }
 }
 export class Cancelled extends Error {
@@ -49,7 +56,7 @@ export class Cancelled extends Error {
   }
 }
 
-/** The scheduler's clock may be ahead of this one by so much: what it calls a sweep must be one here. */
+/** How far the scheduler's clock may be ahead: what it calls a sweep must be one here too. */
 const SKEW_MS = 5 * 60_000;
 
 export function runOf(
@@ -63,7 +70,7 @@ export function runOf(
   return { id, export: name, interval, backfill, attempt, queuedAt, startedAt, worker, ...nothing, ...rest };
 }
 
-/** What every event of a run tells. */
+/** The fields of every event of a run. */
 export function aboutRun(
   { export: name, id: run, interval, backfill }: Task,
   { attempt }: Pick<AttemptContext, "attempt">,
@@ -72,8 +79,7 @@ export function aboutRun(
 }
 
 /**
- * Resolves when the end is written down. Rejects with what `loadBatch` rejects with, or `signal.reason`; then nothing is
- * written down.
+ * Resolves once the outcome is stored. Rejects with what `loadBatch` rejects with, or `signal.reason`; then nothing is stored.
  */
 export async function runAttempt(
   task: Task,
@@ -155,8 +161,8 @@ async function load(
 }
 
 /**
- * The rule of `due`, for one interval: it lacks a receipt, or it is old enough to be swept and was not read that late. So a
- * sweep is not left out for being covered, and one interval never makes the scheduler and a worker disagree for ever.
+ * The rule of `due` for one interval: it has no receipt, or it's old enough to be swept and was not read that late. So a sweep
+ * isn't skipped for being covered, and the scheduler and a worker never disagree about an interval forever.
  */
 export function isNeeded(
   { interval, backfill, force }: Pick<Task, "interval" | "backfill" | "force">,
@@ -216,7 +222,7 @@ async function receiptsOf(
   return { rows, bytes };
 }
 
-/** Counts what an attempt does, tells it, and keeps the most rows that were staged for attempts to come. */
+/** Counts what an attempt does, reports it, and stores the most rows that were staged for later attempts. */
 function createMeter(
   task: Task,
   context: AttemptContext,
@@ -258,7 +264,7 @@ function createMeter(
         const { rows: of, bytes: size, seconds: took } = step;
         events.emit({ ...event, kind: "run.stage", stage: "staged", at: now(), rows: of, bytes: size, seconds: took });
         context.report(progress("staging"));
-        // Kept at once: the next attempt must know it also where this process dies.
+        // Stored at once: the next attempt must know it even if this process dies.
         if (rows > seenRows) {
           const most = rows;
           writing = writing.then(() => state.writeSeenRows(name, interval, most)).catch(() => undefined);
@@ -277,7 +283,7 @@ function createMeter(
     progress,
     onProgress,
     times: () => ({ countSeconds, stageSeconds }),
-    /** Nothing may be written after the receipt has taken it away. */
+    /** Nothing may be written after the receipt has removed it. */
     settled: () => writing,
   };
 }
@@ -285,8 +291,8 @@ function createMeter(
 function unknownExport(name: string): ReplayportError {
   return new ReplayportError(`this worker's config has no export "${name}"`, {
     code: "fleet.unknown_export",
-    // While a fleet is being rolled out, some of its workers still have the config of yesterday.
+    // During a rollout, some workers still have the old config.
     remedy: "retry",
-    hint: "Give all schedulers and workers the same config, and start them again.",
+    hint: "Give all schedulers and workers the same config and restart them.",
   });
 }

@@ -2,17 +2,17 @@
  * A worker: takes batches from the queue and runs the core for each. What happens to one job:
  *
  * ```
- * queued ──take──► active ──► its export is paused, its backfill cancelled ──────► dropped (put back, cancelled)
+ * queued ──take──► active ──► its export is paused, its backfill cancelled ──────► dropped (requeued, cancelled)
  *   ▲  ▲             ├──────► the ledger has it ─────────────────────────────────► covered
  *   │  │             ├──────► loadBatch resolves ────────────────────────────────► loaded
  *   │  └─(back-off)──┼─ retrying ◄── 'retry' error, attempts left
- *   │                ├──────► 'give-up' error, or no attempt left ───────────────► failed: held, or failed in its backfill
- *   │                ├──────► shutdown: handed back, not counted as an attempt ──┐
+ *   │                ├──────► 'give-up' error, or no attempt left ───────────────► failed: retried at `retryAt`, or never
+ *   │                ├──────► shutdown: released, not counted as an attempt ─────┐
  *   └────────────────┴──────► the worker died: its lock runs out (stalled) ──────┘
  * ```
  *
- * What a run ends with is written down before its job ends. A worker that dies in between is followed by one that finds the
- * receipt in the ledger, or loads the batch once more; neither does harm.
+ * The outcome of a run is stored before its job ends. If a worker dies in between, the next one finds the receipt in the ledger
+ * or loads the batch once more; neither does harm.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Job, UnrecoverableError, WaitingError, Worker } from "bullmq";
@@ -32,27 +32,27 @@ export interface WorkerDependencies extends FailureDependencies {
   readonly name: string;
   /** Batches at the same time. */
   readonly concurrency: number;
-  /** Milliseconds without a sign of life after which another worker takes a batch. */
+  /** Milliseconds of silence after which another worker takes over a batch. */
   readonly takeoverMs: number;
   readonly backfills: BackfillDependencies;
-  /** Gets what is wrong with the queue itself, not with a batch. */
+  /** Gets errors of the queue itself, not of a batch. */
   readonly onError: (error: unknown) => void;
-  /** A job is no longer this worker's, though its attempt goes on: it was taken over, or Redis has lost it. Told once. */
+  /** This worker lost a job while its attempt still runs: it was taken over, or Redis lost it. Called once per job. */
   readonly onLost: (id: string) => void;
-  /** Turns what Redis refuses into an error that says what to do; leaves others as they are. */
+  /** Turns an error reply of Redis into one with a hint; returns other errors unchanged. */
   readonly explain: (error: unknown) => unknown;
 }
 
-/** A batch whose workers died this often, one after the other, is the likely cause. */
+/** After this many workers have died in a row, the batch is the likely cause. */
 const DEATHS = 10;
-/** How often a worker asks whether the backfills that it works for were cancelled. */
+/** How often a worker checks whether the backfills that it works for were cancelled. */
 const CANCEL_MS = 2_000;
-/** After the abort, for loads to let go of what they hold. */
-const LET_GO_MS = 8_000;
+/** After the abort, for loads to clean up. */
+const CLEAN_UP_MS = 8_000;
 
-/** BullMQ asks for a job again so long after Redis refused to give one. */
+/** How long BullMQ waits before it asks for a job again after Redis refused. */
 const RETRY_MS = 1_000;
-/** What BullMQ says of a job that is not this worker's any more. */
+/** BullMQ's messages about a job that this worker no longer owns. */
 const LOST = /(?:Missing key|Missing lock|Lock mismatch|could not renew lock) for job (\S+?)\.?(?:\s|$)/;
 
 /** Tells BullMQ when to try again. Its message goes to Redis: the error's code, nothing else. */
@@ -64,7 +64,7 @@ class TryAgain extends Error {
     this.delayMs = delayMs;
   }
 }
-/** Tells BullMQ that this was the end; what it was is written down already. */
+/** Tells BullMQ that the job has failed for good. The outcome is stored already. */
 class Ended extends UnrecoverableError {}
 
 interface Attempt {
@@ -107,29 +107,29 @@ export class BatchWorker {
   }
 
   /**
-   * Takes no more jobs, waits so long for those that run, then aborts them and hands them back. Resolves at the latest some
-   * seconds after that: BullMQ's own `close` would wait for ever.
+   * Takes no more jobs, waits up to `graceMs` for running ones, then aborts and releases them. Resolves within seconds after that,
+   * while BullMQ's own `close` would wait forever.
    */
   async stop(graceMs: number): Promise<void> {
     clearInterval(this.#cancelTimer);
     const { client, onError } = this.#dependencies;
-    // By force where Redis is away: else BullMQ would wait for a connection to end that has none.
+    // By force if Redis is down: otherwise BullMQ would wait for it.
     const closing = this.#worker.close(!isLive(client)).catch(onError);
     const abort = setTimeout(() => {
       this.#stopping = true;
       for (const { controller } of this.#attempts.values()) controller.abort(new Released());
     }, graceMs);
     const given = new AbortController();
-    const late = sleep(graceMs + LET_GO_MS, undefined, { signal: given.signal }).catch(() => undefined);
+    const late = sleep(graceMs + CLEAN_UP_MS, undefined, { signal: given.signal }).catch(() => undefined);
     await Promise.race([this.#idle(), late]);
     clearTimeout(abort);
     given.abort();
-    // BullMQ has the ends of the last jobs to write. What does not heed its abort goes on until the process ends.
+    // BullMQ still has to store the ends of the last jobs. A load that ignores its abort runs until the process exits.
     if (this.#attempts.size === 0) await finishWithin(client, closing);
   }
 
   async #idle(): Promise<void> {
-    // A job that was being fetched when the stop was asked for may still begin.
+    // A job that was being fetched when `stop` was called may still begin.
     while (this.#attempts.size > 0) await Promise.all([...this.#attempts.values()].map(({ ended }) => ended));
   }
 
@@ -176,9 +176,9 @@ export class BatchWorker {
         seconds,
       );
       if (outcome.kind === "retry") {
-        const told = progressJson({ stage: "ledger", rows: 0, bytes: 0, files: 0, error: outcome.error });
-        // For people only: where Redis refuses it, the error that counts is still the batch's.
-        await job.updateProgress(told).catch(() => undefined);
+        const progress = progressJson({ stage: "ledger", rows: 0, bytes: 0, files: 0, error: outcome.error });
+        // Only for display: if Redis refuses it, the batch's error still counts.
+        await job.updateProgress(progress).catch(() => undefined);
         throw new TryAgain(outcome.error.code, outcome.delayMs);
       }
       await this.#next(task);
@@ -194,7 +194,7 @@ export class BatchWorker {
     return outcome;
   }
 
-  /** The next interval of the backfill. The scheduler would do it too, within a minute. */
+  /** Enqueues the backfill's next interval. The scheduler would do so too, within a minute. */
   async #next({ backfill }: Task): Promise<void> {
     if (backfill === undefined) return;
     try {
@@ -217,7 +217,7 @@ export class BatchWorker {
       this.#dependencies.onError(error);
       return;
     }
-    // Each renewal of its lock says it again, and so does its end.
+    // Each renewal of the lock fails again, and so does the end of the job.
     if (this.#lost.has(id)) return;
     this.#lost.add(id);
     this.#dependencies.onLost(id);
@@ -227,7 +227,7 @@ export class BatchWorker {
     job.updateProgress(progressJson(progress)).catch(() => undefined);
   }
 
-  /** BullMQ itself gave the job up. */
+  /** BullMQ itself gave up the job: too many workers died over it. */
   async #recordStalled(job: Job, error: Error): Promise<void> {
     const { now, redact, name: worker } = this.#dependencies;
     try {
@@ -235,7 +235,7 @@ export class BatchWorker {
       const died = new ReplayportError(`${task.id}: given up by the queue: ${error.message}`, {
         code: "fleet.stalled",
         remedy: "retry",
-        hint: "Its workers died one after the other; see whether they ran out of memory, and lower rows_per_file.",
+        hint: "Every worker that took this batch died. Check for out-of-memory kills and lower rows_per_file.",
       });
       const times = { queuedAt: new Date(job.timestamp), startedAt: now() };
       const context = { attempt: job.attemptsMade, ...times, worker, report: () => undefined };
@@ -256,17 +256,17 @@ export class BatchWorker {
         }
       }
     } catch {
-      // Redis is away; it is asked again.
+      // Redis is down; the next check asks again.
     }
   }
 }
 
-/** BullMQ keeps progress as JSON by itself; dates and intervals go through our own form first. */
+/** BullMQ stores progress as JSON; dates and intervals need our own encoding first. */
 function progressJson(progress: JobProgress): object {
   return JSON.parse(encode(progress)) as object;
 }
 
-/** The progress of a job that somebody else runs. */
+/** The progress of a job that another worker may run. */
 export function progressOf(job: Job): JobProgress | undefined {
   const read = progressSchema.safeParse(job.progress);
   return read.success ? read.data : undefined;

@@ -38,7 +38,7 @@ const resume = createRoute({
   method: "post",
   path: "/api/exports/{name}/resume",
   operationId: "resumeExport",
-  summary: "Ends a pause, forgets the failures in a row and lets go of what is held",
+  summary: "Ends a pause, resets the failures in a row and makes failed intervals eligible again",
   tags,
   request: { params: exportName, body: { ...jsonBody(resumeBody), required: false } },
   responses: { 200: json(exportSchema, "The export, resumed"), ...failures(400, 404, 413, 415) },
