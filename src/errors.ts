@@ -1,4 +1,4 @@
-/** What the core does about an error: try the batch again later, or stop until somebody has changed something. */
+/** What the core does about an error: retry the batch later, or stop until somebody has changed something. */
 export type Remedy = "retry" | "give-up";
 
 export interface ReplayportErrorOptions {
@@ -7,7 +7,7 @@ export interface ReplayportErrorOptions {
   readonly remedy: Remedy;
   /** What the operator does next: a command, a grant, a key of the config. A sentence. */
   readonly hint?: string;
-  /** Milliseconds that the other side asked to be left alone. */
+  /** Milliseconds that the other side asked us to wait. */
   readonly retryAfterMs?: number;
   readonly cause?: unknown;
 }
@@ -29,12 +29,12 @@ export class ReplayportError extends Error {
   }
 }
 
-/** The message of whatever was thrown. */
+/** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** What an adapter makes of another system's error: a code of ours, whether to try again, and what the operator does. */
+/** How an adapter classifies another system's error: our code, whether to retry, and what the operator does. */
 export type Classification = Pick<ReplayportErrorOptions, "code" | "remedy" | "hint" | "retryAfterMs">;
 
 /** Nothing changes until a person does something. */

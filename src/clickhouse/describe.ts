@@ -1,4 +1,4 @@
-/** Learns what a cluster has: the columns of its replay table, or of a user's own SELECT. */
+/** Reads the columns of a cluster's replay table, or of a user's own SELECT. */
 import { ReplayportError, giveUp } from "../errors.ts";
 import type { ModelChoice } from "../export/definition.ts";
 import type { Query, Selection } from "../models/model.ts";

@@ -1,11 +1,11 @@
-/** How a batch is cut into files: into parts of the sessions, so that no session is ever split. */
+/** Cuts a batch into files by ranges of sessions, so that no session is split. */
 import type { Model, Part, Read } from "../models/model.ts";
 import type { QueryPurpose, Source } from "./source.ts";
 
-/** A file may hold so much more than it should before there is another one: counts and cuts are estimates. */
+/** How much a file may exceed its size before there is another one. Counts and cuts are estimates. */
 const TOLERANCE = 0.05;
 
-/** @param sessions about how many there are */
+/** @param sessions an estimate */
 export function filesFor(sessions: number, rowsPerFile: number): number {
   return sessions === 0 ? 0 : Math.max(1, Math.ceil(sessions / rowsPerFile - TOLERANCE));
 }
@@ -25,8 +25,8 @@ export async function cutFiles(
 }
 
 /**
- * The parts between cuts. A cut that does not lie above the one before it is passed over: parts that overlap would hold
- * sessions twice, while one that is larger than planned does no harm.
+ * The parts between cuts. A cut that isn't above the one before it is skipped: overlapping parts would have sessions twice,
+ * while a part that is larger than planned does no harm.
  */
 export function partsBetween(cuts: readonly string[]): Part[] {
   const rising: string[] = [];

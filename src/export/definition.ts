@@ -1,5 +1,5 @@
 /**
- * An export as the config defines it, with every default in its place.
+ * An export as the config defines it, with all defaults filled in.
  *
  * Terminology
  * - export: one entry of schedules.yaml: a model, teams, a schedule, a destination, column rules and conditions.
@@ -29,14 +29,14 @@ export type ModelChoice =
   | { readonly kind: "session_replays" }
   | {
       readonly kind: "sql";
-      /** Where the SELECT stands, for messages. */
+      /** The file of the SELECT, for messages. */
       readonly file: string;
       readonly sql: string;
       /** The columns that tell one row from another. */
       readonly key: readonly string[];
     };
 
-/** Limits that ClickHouse is asked to keep for one query. */
+/** Limits that ClickHouse enforces for one query. */
 export interface QueryLimits {
   /** Bytes; ClickHouse spills a GROUP BY to disk at half of it. */
   readonly memoryBytes: number;
@@ -60,10 +60,10 @@ export interface ExportDefinition {
   readonly compression: Compression;
   /** Template of the folder in a lake. */
   readonly path: string;
-  /** A file is cut at about so many rows. */
+  /** Approximate. */
   readonly rowsPerFile: number;
   readonly limits: QueryLimits;
-  /** Milliseconds that one attempt may take, all in all. */
+  /** The most that one attempt may take, in milliseconds. */
   readonly attemptMs: number;
 }
 
@@ -74,14 +74,14 @@ export function fileExtension(format: FileFormat, compression: Compression): str
   return `.${format}${suffix}`;
 }
 
-/** The batch of an export and an interval, always under this id. */
+/** The id of the batch of an export and an interval. It depends on nothing else. */
 export function batchId(exportName: string, of: Interval): string {
   return `${exportName}/${intervalName(of)}`;
 }
 
 /**
- * 16 hexadecimal characters over all that shapes the rows and files of an export; not over when or where they go. A salt
- * counts only through a hash of it.
+ * 16 hexadecimal characters that change with anything that shapes the rows and files of an export, but not with its
+ * schedule or destination. The salt goes in as a hash of it.
  */
 export function fingerprint(definition: ExportDefinition, columns: readonly Column[]): string {
   const { model, selection, format, compression } = definition;

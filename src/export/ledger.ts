@@ -1,4 +1,4 @@
-/** What an export's ledger says about time: what is due, what is missing, how far behind it is. */
+/** What an export's receipts say about time: what is due, what is missing, how far behind the export is. */
 import type { Coverage, Destination } from "../../destinations/destination.ts";
 import { firstUncovered, gaps } from "../intervals/coverage.ts";
 import { due } from "../intervals/due.ts";
@@ -9,7 +9,7 @@ import type { ExportDefinition } from "./definition.ts";
 const FAR = new Date("9999-01-01T00:00:00Z");
 const EPOCH = new Date(0);
 
-/** Every interval from some time on that has a receipt, by one cheap listing. */
+/** Every interval after `start` that has a receipt, by one cheap listing. */
 export async function readCoverage(destination: Destination, signal: AbortSignal, start = EPOCH): Promise<Coverage[]> {
   return await Array.fromAsync(destination.covered({ start, end: FAR }, signal));
 }
@@ -24,12 +24,12 @@ export function dueIntervals(
 }
 
 export interface LedgerState {
-  /** Stretches of time without a receipt between the export's start and the newest receipt's end. */
+  /** Ranges without a receipt between the export's start and the newest receipt's end. */
   readonly gaps: readonly Interval[];
   readonly due: number;
-  /** Up to here everything since the export's start is loaded. */
+  /** Everything from the export's start to here is loaded. Undefined if nothing is. */
   readonly loadedUntil: Date | undefined;
-  /** Seconds between that moment and now. */
+  /** Seconds from there, or from the export's start, to now. */
   readonly lagSeconds: number;
 }
 

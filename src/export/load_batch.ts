@@ -1,9 +1,9 @@
 /**
- * One run: source → stage → load → receipt. It holds nothing between two calls; what was loaded is known to the
- * destination alone. It logs nothing either: what goes wrong is thrown, and what goes on is told to `onProgress`.
+ * One attempt at one batch: source → stage → load → receipt. It keeps nothing between two calls; only the destination knows
+ * what was loaded. It doesn't log. Errors are thrown; progress goes to `onProgress`.
  */
 import type { Batch, Coverage, Destination, Receipt, StagedFile } from "../../destinations/destination.ts";
-import { ReplayportError } from "../errors.ts";
+import { ReplayportError, giveUp } from "../errors.ts";
 import { firstUncovered } from "../intervals/coverage.ts";
 import { isSwept } from "../intervals/due.ts";
 import { type Interval, contains, describeInterval } from "../intervals/interval.ts";
@@ -15,11 +15,11 @@ import { readCoverage } from "./ledger.ts";
 import type { Source } from "./source.ts";
 
 export interface LoadOptions {
-  /** The intervals that the ledger covers; decides what a repeated reading has to carry along. */
+  /** The intervals that the ledger covers. Decides which moved sessions a reload has to include. */
   readonly covered: readonly Coverage[];
-  /** Accept that a repeated reading finds fewer sessions than the receipt that it replaces. */
+  /** Accept that a reload finds fewer sessions than the receipt that it replaces. */
   readonly allowFewer: boolean;
-  /** The most rows that an earlier attempt of this run staged for the batch. */
+  /** The most rows that an earlier attempt of this run staged. */
   readonly seenRows: number;
 }
 
@@ -28,7 +28,7 @@ export interface LoadDependencies {
   readonly destination: Destination;
   readonly stageRoot: string;
   readonly now: () => Date;
-  /** 12 characters of [0-9a-z], new at each call. */
+  /** 12 characters of [0-9a-z], unique for each call. */
   readonly newAttempt: () => string;
   readonly onProgress: (progress: Progress) => void;
 }
@@ -38,17 +38,29 @@ export type Progress =
   | { readonly kind: "staged"; readonly rows: number; readonly bytes: number; readonly seconds: number }
   | { readonly kind: "loaded"; readonly receipt: Receipt };
 
-/** Bytes of a row in a file, before any was written: the aggregated replay rows of PostHog take 80 to 200. */
+/** Bytes of a row in a file, before one is written. PostHog's aggregated replay rows take 80 to 200. */
 const USUAL_ROW_BYTES = 200;
 
-/** A batch that is read so long after its end is read without the lookback's bound, and counts as a sweep. */
+/** A batch that is read long after its end is read without the lookback's bound, and counts as a sweep. */
 function pruneBound(definition: ExportDefinition, interval: Interval, readAt: Date): Date | undefined {
   const age = readAt.getTime() - interval.end.getTime();
-  // Half, so that a batch whose loading takes long is never taken for a sweep without having been read as one.
+  // Half, because a receipt counts as a sweep by its commit time: a slow load must not count if it was not read as one.
   if (definition.sweep && age >= definition.sweep.afterMs / 2) return undefined;
   return new Date(interval.start.getTime() - definition.lookbackMs);
 }
 
+/**
+ * 1. Asks the source for its version and the model.
+ * 2. On a reload, reads the receipts that the load will replace, to know how many rows to expect.
+ * 3. Decides which sessions to read beyond those of the interval (`alsoChangedSince`), and how far back to scan.
+ * 4. Counts the sessions and cuts them into parts, one per file, so that no session is split.
+ * 5. Hands the destination an iterable of staged files. For each file that the destination pulls, one part is extracted,
+ *    written to the stage, counted and hashed; the next part is extracted while the destination uses this one.
+ * 6. After the last file, and so before the destination can commit, refuses a reload that found fewer rows than sessions
+ *    that moved away can explain.
+ * 7. The destination commits all files with the receipt, or nothing. The receipt's rows must be those that were staged.
+ * 8. However it ends, the stage and its files are removed.
+ */
 export async function loadBatch(
   definition: ExportDefinition,
   interval: Interval,
@@ -61,10 +73,10 @@ export async function loadBatch(
   const attempt = dependencies.newAttempt();
   const { version } = await source.info(signal);
   const model = await source.model(definition, signal);
-  const mark = fingerprint(definition, model.columns);
+  const ownFingerprint = fingerprint(definition, model.columns);
   const reload = options.covered.some((one) => contains(interval, one.interval));
-  const previous = reload ? await receiptsWithin(destination, interval, mark, signal) : [];
-  const carried = await alsoChangedSince(
+  const previous = reload ? await receiptsWithin(destination, interval, ownFingerprint, signal) : [];
+  const changedSince = await alsoChangedSince(
     definition,
     destination,
     interval,
@@ -74,9 +86,9 @@ export async function loadBatch(
   const read = {
     interval,
     exportedAt: readAt,
-    // Rows that merge also move to their earliest beginning: with the bound, a repeated reading might miss what it has.
-    pruneBefore: carried === undefined ? pruneBound(definition, interval, readAt) : undefined,
-    alsoChangedSince: carried,
+    // Rows that merge take the earliest start. With the bound, a reload might miss sessions that the first load found.
+    pruneBefore: changedSince === undefined ? pruneBound(definition, interval, readAt) : undefined,
+    alsoChangedSince: changedSince,
   };
   const purpose = { export: definition.name, interval, limits: definition.limits };
   const [counted] = await source.numbers(model.count(read), purpose, signal);
@@ -89,7 +101,7 @@ export async function loadBatch(
   let stagedRows = 0;
   const expected = Math.max(options.seenRows, ...previous.map(({ rows }) => rows));
   async function* stagedFiles(): AsyncGenerator<StagedFile> {
-    // A destination that gives up leaves the loop; what is being extracted by then is not waited for.
+    // A destination that fails leaves the loop. The extraction that is under way is then aborted.
     const leave = new AbortController();
     const staging = stageFiles(
       definition,
@@ -100,11 +112,11 @@ export async function loadBatch(
       dependencies,
       AbortSignal.any([signal, leave.signal]),
     );
-    for await (const file of ahead(staging, leave)) {
+    for await (const file of prefetchOne(staging, leave)) {
       stagedRows += file.rows;
       yield file;
     }
-    // Checked when the last file is known and before the destination can commit.
+    // After the last file, before the destination can commit.
     if (stagedRows < expected && !options.allowFewer) {
       await refuseFewer(definition, interval, model, read, stagedRows, expected, source, signal);
     }
@@ -118,7 +130,7 @@ export async function loadBatch(
     extension: fileExtension(definition.format, definition.compression),
     columns: model.columns,
     key: model.key,
-    fingerprint: mark,
+    fingerprint: ownFingerprint,
     readAt,
     sourceVersion: version,
     files: stagedFiles(),
@@ -127,11 +139,7 @@ export async function loadBatch(
   if (receipt.rows !== stagedRows) {
     throw new ReplayportError(
       `${batch.id}: ${stagedRows} rows were staged, the destination's receipt says ${receipt.rows}`,
-      {
-        code: "load.rows_differ",
-        remedy: "give-up",
-        hint: "This is a fault of the destination's adapter; please report it with this message.",
-      },
+      giveUp("load.rows_differ", "This is a bug in the destination's adapter. Please report it with this message."),
     );
   }
   dependencies.onProgress({ kind: "loaded", receipt });
@@ -139,10 +147,10 @@ export async function loadBatch(
 }
 
 /**
- * What a load removes, be it a batch or what a dead attempt left in sight, may hold sessions that have moved to a later
- * interval since. From this moment on no batch is sure to have them: one that was not read as a sweep may have been read
- * before the row came that moved the session. See docs/adr/0003-a-reload-carries-along.md
- * @param covered of a repeated reading
+ * Files that this load deletes, of an earlier batch or of a dead attempt, may hold sessions that have since moved to a later
+ * interval. From the returned time on, no batch is sure to have them: one that was not read as a sweep may have been read
+ * before the row arrived that moved the session. See docs/adr/0003-a-reload-carries-along.md
+ * @param covered of a reload; undefined for a first load
  */
 async function alsoChangedSince(
   { sweep }: ExportDefinition,
@@ -166,13 +174,13 @@ async function alsoChangedSince(
 async function receiptsWithin(
   destination: Destination,
   interval: Interval,
-  mark: string,
+  ownFingerprint: string,
   signal: AbortSignal,
 ): Promise<Receipt[]> {
   const found: Receipt[] = [];
   for await (const receipt of destination.receipts(interval, signal)) {
-    // Under other rules or conditions another number of rows is to be expected.
-    if (contains(interval, receipt.interval) && receipt.fingerprint === mark) found.push(receipt);
+    // Other rules or conditions give another number of rows.
+    if (contains(interval, receipt.interval) && receipt.fingerprint === ownFingerprint) found.push(receipt);
   }
   return found;
 }
@@ -200,20 +208,20 @@ async function* stageFiles(
       bytes: file.bytes,
       seconds: (performance.now() - began) / 1000,
     });
-    // A part whose sessions were all moved or filtered away is no file.
+    // A part whose sessions all moved or were filtered out gives no file.
     if (file.rows > 0) yield file;
   }
 }
 
-/** Begins with the next item while the last one is used; never more than one ahead. Aborts `leave` when it is left early. */
-async function* ahead<T>(items: AsyncGenerator<T>, leave: AbortController): AsyncGenerator<T> {
+/** Starts the next item while the current one is used, never more than one ahead. Aborts `leave` when left early. */
+async function* prefetchOne<T>(items: AsyncGenerator<T>, leave: AbortController): AsyncGenerator<T> {
   let next = items.next();
   try {
     for (;;) {
       const item = await next;
       if (item.done === true) return;
       next = items.next();
-      // Awaited in the next turn, or below; until then a rejection must not count as unhandled.
+      // Awaited in the next iteration, or below. Until then a rejection must not count as unhandled.
       next.catch(() => undefined);
       yield item.value;
     }
@@ -224,7 +232,7 @@ async function* ahead<T>(items: AsyncGenerator<T>, leave: AbortController): Asyn
   }
 }
 
-/** Sessions that moved to a later interval explain fewer rows; a source that has lost rows does not. */
+/** Sessions that moved to a later interval explain fewer rows. Rows that the source lost don't, and are refused. */
 async function refuseFewer(
   definition: ExportDefinition,
   interval: Interval,
@@ -242,13 +250,11 @@ async function refuseFewer(
   if (expected - rows <= (moved?.["sessions"] ?? 0)) return;
   throw new ReplayportError(
     `${batchId(definition.name, interval)}: the source now has ${rows} sessions for ${describeInterval(interval)}, ` +
-      `an earlier reading had ${expected}`,
-    {
-      code: "load.fewer_rows",
-      remedy: "give-up",
-      hint:
-        "The source has probably dropped old rows (retention, purge of deleted recordings). What was loaded before is kept. " +
-        "To replace it all the same: backfill --force --allow-fewer.",
-    },
+      `an earlier read had ${expected}`,
+    giveUp(
+      "load.fewer_rows",
+      "The source has probably dropped old rows (retention, purge of deleted recordings). What was loaded before is kept. " +
+        "To replace it anyway: backfill --force --allow-fewer.",
+    ),
   );
 }

@@ -1,11 +1,11 @@
-/** What the core asks of a source. `src/clickhouse` answers it with ClickHouse over HTTP. */
+/** The interface between the core and a source. `src/clickhouse` implements it with ClickHouse over HTTP. */
 import type { Readable } from "node:stream";
 import type { FileFormat } from "../../destinations/destination.ts";
 import type { Interval } from "../intervals/interval.ts";
 import type { Model, Query } from "../models/model.ts";
 import type { Compression, ExportDefinition, QueryLimits } from "./definition.ts";
 
-/** What a query is for: it stands in ClickHouse's query log, and bounds what the query may use. */
+/** What a query is for. Written to ClickHouse's query log, with the limits that the query gets. */
 export interface QueryPurpose {
   readonly export: string;
   readonly interval: Interval | undefined;
@@ -14,9 +14,9 @@ export interface QueryPurpose {
 
 /** The bytes of one file, as ClickHouse wrote them. */
 export interface Extract {
-  /** Destroy it to let go of the query. */
+  /** Destroying it ends the query. */
   readonly stream: Readable;
-  /** How many rows ClickHouse says that it holds. */
+  /** Its rows, as ClickHouse counted them. */
   readonly rows: number;
 }
 
@@ -29,13 +29,13 @@ export interface SourceInfo {
 /** Every member rejects with ReplayportError, or with `signal.reason`. */
 export interface Source extends AsyncDisposable {
   info(signal: AbortSignal): Promise<SourceInfo>;
-  /** The model as this source offers it. Rejects where a table or a needed column is missing. */
+  /** The model as this source offers it. Rejects if the table or a required column is missing. */
   model(definition: ExportDefinition, signal: AbortSignal): Promise<Model>;
-  /** Runs a query whose few rows hold whole numbers. */
+  /** Runs a query that returns a few rows of whole numbers. */
   numbers(query: Query, purpose: QueryPurpose, signal: AbortSignal): Promise<Record<string, number>[]>;
-  /** Runs a query whose rows hold one text each. */
+  /** Runs a query that returns one text per row. */
   texts(query: Query, purpose: QueryPurpose, signal: AbortSignal): Promise<string[]>;
-  /** Resolves when the query has ended well, before the first byte is read. */
+  /** Resolves once the query has succeeded, before the first byte is read. */
   extract(
     query: Query,
     format: FileFormat,

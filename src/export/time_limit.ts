@@ -1,11 +1,11 @@
-/** A limit for work that may wait for ever: a disk or a network mount that hangs heeds no abort. */
-import { ReplayportError } from "../errors.ts";
+/** A time limit for work that may hang: a stuck disk or network mount ignores an abort. */
+import { ReplayportError, retry } from "../errors.ts";
 
 export interface TimeLimit {
-  /** Whose time is limited, for the message: a batch's id. */
+  /** What is limited, for the message: a batch's id. */
   readonly what: string;
   readonly ms: number;
-  /** Milliseconds that the work has after the abort. Longer than a commit may take, which is not interrupted. */
+  /** Milliseconds that the work has after the abort. Longer than any commit, since a commit isn't interrupted. */
   readonly letGoMs?: number;
 }
 
@@ -16,8 +16,8 @@ export interface Deadline extends Disposable {
 }
 
 /**
- * A signal that is aborted with `signal`, or with `error` when the time is up. It is to be disposed of, and then nothing
- * stays: of AbortSignal.any, a listener that stays would stay for as long as `signal` does.
+ * A signal that is aborted with `signal`, or with `error` at the limit. Dispose of it: that removes the timer and the
+ * listener. AbortSignal.any would keep its listener for as long as `signal` lives.
  */
 export function deadline(ms: number, error: Error, signal: AbortSignal): Deadline {
   const either = new AbortController();
@@ -35,21 +35,23 @@ export function deadline(ms: number, error: Error, signal: AbortSignal): Deadlin
 }
 
 /**
- * When the time is up the work is aborted; what it makes of that counts, be it a result. Work that does not even end then
- * is left behind: an attempt that comes to life again later changes nothing (see invariant 4 and the destinations).
+ * Aborts `work` at the limit and settles with whatever `work` settles with, even a result. If it hasn't settled `letGoMs`
+ * later, stops waiting for it. That's safe: an attempt that comes back to life commits by the same conditional
+ * write as any other, and changes nothing if it lost.
  */
 export async function withinTime<Result>(
   { what, ms, letGoMs = LET_GO_MS }: TimeLimit,
   work: (signal: AbortSignal) => Promise<Result>,
   signal: AbortSignal,
 ): Promise<Result> {
-  const error = new ReplayportError(`${what} took longer than ${ms / 60_000} minutes`, {
-    code: "load.time_limit",
-    remedy: "retry",
-    hint:
-      "Something that it waited for does not answer: most often a disk, a network mount or the destination. " +
-      "Where a batch really needs so long, raise limits.attempt, or load smaller batches (backfill --interval).",
-  });
+  const error = new ReplayportError(
+    `${what} took longer than ${ms / 60_000} minutes`,
+    retry(
+      "load.time_limit",
+      "Something it waited for doesn't answer, usually a disk, a network mount or the destination. " +
+        "If the batch really needs that long, raise limits.attempt or load smaller batches (backfill --interval).",
+    ),
+  );
   const { promise: leftBehind, reject } = Promise.withResolvers<never>();
   let letGo: NodeJS.Timeout | undefined;
   using limit = deadline(ms, error, signal);

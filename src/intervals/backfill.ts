@@ -1,10 +1,10 @@
-/** Plans a backfill: which intervals to load for a range, and how far to join the turns of the schedule. Pure. */
+/** Plans a backfill: which intervals to load for a range, and how many of them to join into one batch. Pure. */
 import { gaps, union } from "./coverage.ts";
 import { cut } from "./due.ts";
 import { type Interval, overlaps } from "./interval.ts";
 import type { Schedule } from "./schedule.ts";
 
-/** Sessions that changed in a stretch of time; stretches are disjoint and sorted. */
+/** Sessions that changed in an interval. A list of these is disjoint and sorted. */
 export interface Density {
   readonly interval: Interval;
   readonly rows: number;
@@ -16,16 +16,16 @@ export interface BackfillQuestion {
   readonly settleMs: number;
   readonly now: Date;
   readonly covered: readonly Interval[];
-  /** Load what has a receipt too. */
+  /** Also load what has a receipt. */
   readonly force: boolean;
   readonly join: Join;
 }
 
 /**
- * How far turns of the schedule are joined into one batch.
+ * How many intervals of the schedule are joined into one batch.
  * - `fixed`: cut at the ticks of this schedule.
- * - `rows`: join turns while a batch stays below `maxRows`, and within one tick of `within`, so that a folder of the
- *   lake that stands for a day never holds more than that day's changes.
+ * - `rows`: join intervals while a batch stays below `maxRows`, and within one tick of `within`, so that a lake folder for a
+ *   day never has more than that day's changes.
  */
 export type Join =
   | { readonly kind: "fixed"; readonly schedule: Schedule }
@@ -36,10 +36,10 @@ export type Join =
       readonly density: readonly Density[];
     };
 
-/** Rows to expect in an interval, in proportion where it shares a stretch with others. */
+/** Rows to expect in an interval, in proportion to its overlap with each entry of `density`. */
 export function expectedRows(of: Interval, density: readonly Density[]): number {
   let rows = 0;
-  // A year of hours is asked for each of its turns: without a search that would be every stretch for every turn.
+  // Binary search: a year's plan would otherwise scan every hour for every interval.
   for (let at = firstEndingAfter(of.start, density); at < density.length; at += 1) {
     const stretch = density[at];
     if (stretch === undefined || stretch.interval.start >= of.end) break;
@@ -62,15 +62,15 @@ function firstEndingAfter(time: Date, density: readonly Density[]): number {
   return low;
 }
 
-function* joinByRows(gap: Interval, turns: Schedule, join: Join & { kind: "rows" }): Generator<Interval> {
+function* joinByRows(gap: Interval, schedule: Schedule, join: Join & { kind: "rows" }): Generator<Interval> {
   for (const bound of cut(gap, join.within, true)) {
     let from = bound.start;
     let rows = 0;
-    for (const turn of cut(bound, turns, true)) {
-      const more = expectedRows(turn, join.density);
+    for (const piece of cut(bound, schedule, true)) {
+      const more = expectedRows(piece, join.density);
       if (rows > 0 && rows + more > join.maxRows) {
-        yield { start: from, end: turn.start };
-        from = turn.start;
+        yield { start: from, end: piece.start };
+        from = piece.start;
         rows = 0;
       }
       rows += more;
@@ -79,7 +79,7 @@ function* joinByRows(gap: Interval, turns: Schedule, join: Join & { kind: "rows"
   }
 }
 
-/** A forced reload replaces whole receipts: a part of one would leave the rest of its file under the old rules. */
+/** A forced reload replaces whole receipts. Replacing part of one would leave the rest of its file under the old rules. */
 function wholeReceipts(range: Interval, covered: readonly Interval[]): Interval {
   const touched = covered.filter((one) => overlaps(one, range));
   const widened = union([range, ...touched]).find((one) => overlaps(one, range));
@@ -98,7 +98,7 @@ function mergeAcrossReceipts(pieces: Iterable<Interval>, covered: readonly Inter
       seen += 1;
     }
     const last = merged.at(-1);
-    // A receipt that began before this piece ends after the piece's start: it would be cut here.
+    // A receipt that began before this piece ends after its start, so a cut here would split it.
     if (last && reach > start) merged[merged.length - 1] = { start: last.start, end: piece.end };
     else merged.push(piece);
   }
@@ -114,7 +114,7 @@ export function planBackfill(question: BackfillQuestion): Interval[] {
   const wanted = { start: range.start, end };
   const stretches = force ? [wholeReceipts(wanted, covered)] : gaps(wanted, covered);
   const pieces = stretches.flatMap((stretch) => {
-    // The range's own end closes a piece when the user chose it; a settle in the middle of a turn does not.
+    // An end that the user chose closes a piece. An end that comes from `settle`, in the middle of an interval, doesn't.
     const cutShort = stretch.end.getTime() === settled && settled < range.end.getTime();
     const whole = cutShort ? untilLastTick(stretch, question.schedule) : stretch;
     if (!whole) return [];
@@ -127,7 +127,7 @@ export function planBackfill(question: BackfillQuestion): Interval[] {
 }
 
 function untilLastTick(stretch: Interval, schedule: Schedule): Interval | undefined {
-  const turns = [...cut(stretch, schedule, false)];
-  const last = turns.at(-1);
+  const pieces = [...cut(stretch, schedule, false)];
+  const last = pieces.at(-1);
   return last ? { start: stretch.start, end: last.end } : undefined;
 }

@@ -1,7 +1,7 @@
 /** Sets of time as sorted, disjoint, half-open ranges in epoch milliseconds. */
 import type { Interval } from "./interval.ts";
 
-/** Joins what touches or overlaps; sorted by start. */
+/** Merges intervals that touch or overlap; sorted by start. */
 export function union(intervals: Iterable<Interval>): Interval[] {
   const joined: Interval[] = [];
   for (const next of [...intervals].sort((a, b) => a.start.getTime() - b.start.getTime())) {
@@ -29,7 +29,7 @@ export function gaps(range: Interval, covered: Iterable<Interval>): Interval[] {
   return open;
 }
 
-/** The first moment at or after `from` that no interval covers. */
+/** The first time at or after `from` that no interval covers. */
 export function firstUncovered(from: Date, covered: Iterable<Interval>): Date {
   return union(covered).find((taken) => taken.start <= from && from < taken.end)?.end ?? from;
 }

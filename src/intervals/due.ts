@@ -1,11 +1,11 @@
 /**
- * What is due: a pure function of the schedule, the receipts and the clock. Nothing remembers a tick, so a missed tick, a
- * crash or a changed schedule costs nothing.
+ * What is due: a pure function of the schedule, the receipts and the clock. Ticks aren't stored, so a missed tick, a crash
+ * or a changed schedule costs nothing.
  *
  * Terminology
  * - settle: an interval may be read only this long after its end, since rows become visible after their `_timestamp`.
- * - sweep: a second, later reading of a larger window, which finds the rows that became visible after their interval was
- *   read. Its batch takes the place of the smaller ones, so it also keeps the number of files down.
+ * - sweep: a second, later read of a larger window, which finds the rows that became visible after their interval was
+ *   read. Its batch replaces the smaller ones, so it also keeps the number of files down.
  * - swept: time that was read at least `sweep.afterMs` after its end. Any receipt can be a sweep; it depends on when it
  *   was read, not on who asked for it.
  */
@@ -15,11 +15,11 @@ import type { Schedule } from "./schedule.ts";
 
 export interface Sweep {
   readonly schedule: Schedule;
-  /** Milliseconds between the end of a window and its sweep: the longest delay of a row that is still found. */
+  /** Milliseconds from the end of a window to its sweep. Rows that become visible later than this are missed. */
   readonly afterMs: number;
 }
 
-/** What a receipt tells about time. */
+/** What a receipt says about time. */
 export interface Covered {
   readonly interval: Interval;
   readonly committedAt: Date;
@@ -27,19 +27,19 @@ export interface Covered {
 
 export interface DueQuestion {
   readonly schedule: Schedule;
-  /** The first moment that the export wants. */
+  /** Start of the export's first interval. */
   readonly start: Date;
   readonly settleMs: number;
   readonly sweep: Sweep | undefined;
   readonly covered: readonly Covered[];
   readonly now: Date;
-  /** At most so many intervals; all of them where undefined. */
+  /** The most intervals to return; all of them if undefined. */
   readonly limit?: number;
 }
 
 /**
  * Cuts a range at the ticks of a schedule.
- * @param closed whether the range's own end closes the last piece; else that piece is left out, since its tick is to come
+ * @param closed whether the range's end closes the last piece. Otherwise that piece is left out: its tick hasn't come yet
  */
 export function* cut(range: Interval, schedule: Schedule, closed: boolean): Generator<Interval> {
   let from = range.start;
@@ -65,7 +65,7 @@ function* open(start: Date, until: Date, covered: readonly Interval[], schedule:
 
 const before = (time: Date, ms: number): Date => new Date(Math.floor((time.getTime() - ms) / 1000) * 1000);
 
-/** Whether a reading at this time finds all that a sweep would find. */
+/** Whether the interval was read late enough to find everything that its sweep would find. */
 export function isSwept(covered: Covered, sweep: Sweep): boolean {
   return covered.committedAt.getTime() >= covered.interval.end.getTime() + sweep.afterMs;
 }
@@ -88,8 +88,8 @@ function take(intervals: Iterable<Interval>, limit: number | undefined): Interva
 }
 
 /**
- * The intervals to load now, oldest first. Time that is old enough to be swept is asked for in the sweep's windows at
- * once, whether it was loaded before or not: an outage of a month costs 30 batches, not 720.
+ * The intervals to load now, oldest first. Time that is old enough to be swept is loaded in the sweep's windows right away,
+ * whether it was loaded before or not: after an outage of a month that is 30 batches, not 720.
  */
 export function due(question: DueQuestion): Interval[] {
   const sweeps = sweepsDue(question);

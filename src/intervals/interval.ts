@@ -13,7 +13,7 @@ export interface Interval {
   readonly end: Date;
 }
 
-/** @throws ReplayportError where the interval is empty or turned round, or carries a fraction of a second. */
+/** @throws ReplayportError if the interval is empty or reversed, or has a fraction of a second */
 export function interval(start: Date | number | string, end: Date | number | string): Interval {
   const made = { start: new Date(start), end: new Date(end) };
   const startMs = made.start.getTime();

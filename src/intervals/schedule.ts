@@ -1,15 +1,14 @@
 /**
- * A schedule is a rule that cuts time: its ticks are the ends of the data intervals. It says nothing of what ran or
- * ran not; that is what receipts are for.
+ * A schedule cuts time: its ticks are the ends of the data intervals. It doesn't know what has run; receipts do.
  */
 import { Cron } from "croner";
 import { ReplayportError, giveUp, messageOf } from "../errors.ts";
 
 export interface Schedule {
-  /** As it stands in the config. */
+  /** As written in the config. */
   readonly text: string;
   readonly timezone: string;
-  /** The first tick after the given time; undefined where the rule never ticks again. */
+  /** The first tick after the given time; undefined if there is none. */
   next(after: Date): Date | undefined;
 }
 
@@ -40,9 +39,9 @@ function invalid(text: string, cause?: unknown): ReplayportError {
 }
 
 /**
- * @param timezone an IANA name; it moves the ticks of days, weeks, months and cron lines. Where the clock is set forward
- *   past a tick, the tick comes with the jump; where it is set back, it comes once. So ticks only ever move ahead.
- * @throws ReplayportError where the text is no schedule, never ticks, or the zone is unknown
+ * @param timezone an IANA name; it shifts the ticks of days, weeks, months and cron lines. If the clock is set forward past
+ *   a tick, the tick comes at the jump; if it is set back, the tick comes once. So ticks always move forward.
+ * @throws ReplayportError if the text is not a schedule, never ticks, or the time zone is unknown
  */
 export function parseSchedule(text: string, timezone = "UTC"): Schedule {
   const trimmed = text.trim();

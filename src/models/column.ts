@@ -1,5 +1,5 @@
 /**
- * The types that a column may have in a file and in a warehouse. One name stands for one type everywhere:
+ * The types of a column, in files and in warehouses. Each name means the same type everywhere:
  *
  * | type        | ClickHouse             | Parquet                          | JSON Lines, CSV               |
  * | string      | String                 | BYTE_ARRAY, UTF8                 | text                          |
@@ -13,7 +13,7 @@
 export type ColumnType = "string" | "int64" | "float64" | "bool" | "timestamp" | "string[]" | "timestamp[]";
 
 /**
- * What a value tells about a person: `none` (counts, flags), `identifier` (points at a person or a session),
+ * What a value says about a person: `none` (counts, flags), `identifier` (points at a person or a session),
  * `content` (may hold what the person saw or typed, such as a URL).
  */
 export type Privacy = "none" | "identifier" | "content";

@@ -1,9 +1,9 @@
 /**
- * What an export asks of a model, and what a model answers: SQL with bound parameters, never pasted values.
+ * The interface of a model: an export's choices in, SQL with bound parameters out. Values are never pasted into the SQL.
  *
  * Terminology
- * - model: what is exported: a named set of columns and the query behind them. `session_replays` is built in; a SELECT of
- *   the user's is one too.
+ * - model: what is exported: a named set of columns and the query behind them. `session_replays` is built in; a user's own
+ *   SELECT is one too.
  */
 import type { Interval } from "../intervals/interval.ts";
 import type { Column } from "./column.ts";
@@ -26,67 +26,67 @@ export type Condition =
   | { readonly column: string; readonly op: "range"; readonly min?: string | number; readonly max?: string | number };
 
 export interface ColumnRules {
-  /** Columns that are left out otherwise. */
+  /** Opt-in columns to add. */
   readonly include: readonly string[];
   readonly exclude: readonly string[];
-  /** Columns given as SHA-256 of salt and value, in hexadecimal. */
+  /** Columns exported as the SHA-256 of salt and value, in hexadecimal. */
   readonly hash: readonly string[];
-  /** URL columns given without query and fragment. */
+  /** URL columns exported without query and fragment. */
   readonly stripQuery: readonly string[];
 }
 
-/** The part of a definition that decides which rows there are and what stands in them. */
+/** The part of a definition that decides which rows there are and what is in them. */
 export interface Selection {
   readonly teams: Teams;
   readonly rules: ColumnRules;
   readonly where: readonly Condition[];
-  /** Salt for `rules.hash`; comes from the environment. Empty where nothing is hashed. */
+  /** Salt for `rules.hash`, from the environment. Empty if nothing is hashed. */
   readonly salt: string;
-  /** Base of replay_url, without a slash at its end; empty for none. */
+  /** Base of replay_url, without a slash at the end. Empty for no replay_url. */
   readonly posthogUrl: string;
 }
 
-/** What one reading asks for. */
+/** What one read covers. */
 export interface Read {
   readonly interval: Interval;
   readonly exportedAt: Date;
-  /** Sessions whose rows all began before this are passed over: keeps the scan small. Undefined: no such bound. */
+  /** Sessions whose rows all began before this are skipped, which keeps the scan small. Undefined: no bound. */
   readonly pruneBefore: Date | undefined;
   /**
-   * For a repeated reading: sessions that began before the interval's end and changed at or after this moment belong to
-   * it too. They may have been in it before, and no later batch is sure to hold them.
+   * On a reload, sessions that began before the interval's end and changed at or after this time belong to the batch too.
+   * They may have been in it before, and no later batch is sure to have them.
    */
   readonly alsoChangedSince: Date | undefined;
   readonly part: Part;
 }
 
-/** What one file of a batch holds. A row is in one part, whatever the source gained since the parts were made. */
+/** The rows of one file of a batch. Each row is in exactly one part, even if the source has gained rows since the cut. */
 export interface Part {
   readonly index: number;
   readonly of: number;
-  /** The first key that is in it, and the first that no longer is, by their bytes. Undefined: no bound at that side. */
+  /** First key of the part, and first key after it, compared by bytes. Undefined: no bound on that side. */
   readonly from?: string | undefined;
   readonly until?: string | undefined;
 }
 
 export type TextShape = "parquet" | "jsonl" | "csv";
 
-/** A model as one source offers it: made once a run, since clusters differ in their columns. */
+/** A model as one source offers it. Made for each run, since clusters differ in their columns. */
 export interface Model {
   readonly name: string;
   readonly key: readonly string[];
   readonly columns: readonly Column[];
   /** The rows of a part; the SELECT without FORMAT. */
   rows(read: Read, shape: TextShape): Query;
-  /** One row: `sessions`, about the rows that the interval has in all parts, before conditions on columns; 0 means none. */
+  /** One row, `sessions`: an estimate of the interval's rows before conditions on columns. 0 means none. */
   count(read: Omit<Read, "part">): Query;
   /**
-   * Rows of `cut`, by their bytes: keys that cut about so many sessions into so many parts of about one size. Undefined
-   * for a model that cuts by `index` and `of` alone.
+   * Rows of `cut`, sorted by bytes: keys that split about `sessions` sessions into `files` parts of similar size. Undefined
+   * for a model that splits by `index` and `of` alone.
    */
   splitPoints(read: Omit<Read, "part">, sessions: number, files: number): Query | undefined;
-  /** Rows of `hour` and `sessions`: what changed in each hour of a range. Undefined where the model cannot tell. */
+  /** Rows of `hour` and `sessions`: the sessions that changed in each hour of a range. Undefined if the model can't say. */
   countPerHour(range: Interval): Query | undefined;
-  /** One row, `sessions`: sessions that began before the interval's end and changed after it: they moved on. */
+  /** One row, `sessions`: those that began before the interval's end and changed after it, so moved to a later interval. */
   countMovedSince(read: Omit<Read, "part">): Query | undefined;
 }

@@ -1,10 +1,10 @@
 /**
- * Which of two readings of one row is current: the only definition. The MERGEs of the warehouses, the SQL that reads a lake
+ * Which of two reads of one row is current: the only definition. The MERGEs of the warehouses, the SQL that reads a lake
  * and the order within a batch are rendered from it (destinations/sql), and a differential test holds them to it.
  *
- * 1. The higher `_version` wins. It grows with whatever is read of a session, so a late or repeated load can't put an old
+ * 1. The higher `_version` wins. It grows with any change of a session, so a late or repeated load can't put an old
  *    row back. A row without one (NULL, or a table from before the column) loses against any row that has one.
- * 2. On a tie the later reading wins, by `_exported_at`: it was made under the newer column rules. A row without one loses
+ * 2. On a tie the later read wins, by `_exported_at`: it was made under the newer column rules. A row without one loses
  *    against any row that has one.
  * 3. On a tie of both, the row that comes later wins.
  *
@@ -25,7 +25,7 @@ export function alwaysExported(key: readonly string[]): readonly string[] {
   return [...key, ...READING_ORDER];
 }
 
-/** One row's place in the order; NULL for what is missing. */
+/** What the order compares of one row; null if missing. */
 export interface Reading {
   readonly version: bigint | null;
   /** Microseconds since 1970. */

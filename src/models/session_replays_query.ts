@@ -1,6 +1,6 @@
 /**
- * The queries of `session_replays`. One query finds the sessions that changed in the interval and assembles them from all
- * of their partial rows, also those of other days: only that is right, since rows of different days never merge.
+ * The queries of `session_replays`. One query finds the sessions that changed in the interval and assembles each from all of
+ * its partial rows. It has to read the rows of other days too, because rows of different days never merge.
  */
 import type { Column } from "./column.ts";
 import type { Model, Parameter, Query, Read, Selection, TextShape } from "./model.ts";
@@ -8,7 +8,7 @@ import { SESSION_REPLAYS, SESSION_REPLAYS_KEY } from "./session_replays.ts";
 import { READS, type ReadColumn, type ReadName } from "./session_replays_reads.ts";
 import { conditions, identifier, ruled, secondParameter, shaped, teamCondition, timeParameter, typed } from "./sql.ts";
 
-/** What a cluster's table is like, from its system tables. */
+/** A cluster's table, as its system tables describe it. */
 export interface ReplayTable {
   readonly database: string;
   readonly table: string;
@@ -18,18 +18,18 @@ export interface ReplayTable {
   readonly columns: ReadonlyMap<string, string>;
 }
 
-/** How many sessions of each part the cuts are found by: parts differ by a few per cent then. */
+/** Sessions to sample for each part. The sizes of the parts then differ by a few per cent. */
 const SAMPLED_OF_A_PART = 2_000;
 
-/** Assembles one value from partial rows, by the way that this cluster stores it. */
-function reading(column: ReadColumn, stored: string | undefined): string {
+/** The SQL that assembles one value from partial rows, for the way this cluster stores it. */
+function assembled(column: ReadColumn, stored: string | undefined): string {
   if (stored === undefined) return column.type.startsWith("Array") ? `[]::${column.type}` : `NULL::${column.type}`;
   const name = identifier(column.source);
   const state = /^AggregateFunction\((\w+)/.exec(stored)?.[1];
   return `CAST(${state === undefined ? column.plain(name) : `${state}Merge(${name})`}, '${column.type}')`;
 }
 
-/** The columns that the rules leave, in the model's order. */
+/** The columns that the rules keep, in the model's order. */
 export function exportedColumns(selection: Pick<Selection, "rules">): Column[] {
   const { include, exclude } = selection.rules;
   return SESSION_REPLAYS.filter(
@@ -41,7 +41,7 @@ export function sessionReplays(table: ReplayTable, selection: Selection): Model 
   const columns = exportedColumns(selection);
   const from = `${identifier(table.database)}.${identifier(table.table)}`;
   const inside = table.distributed ? "GLOBAL IN" : "IN";
-  // The condition on the team stands beside it: a set of one column is built and asked faster.
+  // With one team its condition is enough: a set of one column is faster to build and to probe.
   const candidate = typeof selection.teams === "number" ? "session_id" : "team_id, session_id";
   const team = teamCondition(selection.teams);
   const types = new Map(SESSION_REPLAYS.map(({ name, type }) => [name, type]));
@@ -76,7 +76,7 @@ export function sessionReplays(table: ReplayTable, selection: Selection): Model 
       partUntil === undefined ? "" : " AND session_id < {part_until:String}",
     ].join("");
     const values = [...reads].map(
-      (name) => `    ${reading(READS[name], table.columns.get(READS[name].source))} AS ${name}`,
+      (name) => `    ${assembled(READS[name], table.columns.get(READS[name].source))} AS ${name}`,
     );
     const named = used.map(
       ({ name, type, nullable, value }) => `  ${typed(value, type, nullable)} AS ${identifier(name)}`,
@@ -117,12 +117,12 @@ WHERE ${where.sql}`,
     columns,
     rows,
     count: (read) => ({
-      // Not uniqExact: its memory grows with the sessions, and all that depends on the number is how files are cut.
+      // Not uniqExact: its memory grows with the sessions, and the number only decides how files are cut.
       sql: `SELECT toUInt64(uniq(team_id, session_id)) AS sessions FROM ${from} WHERE ${changed(read)}`,
       parameters: bounds(read),
     }),
-    // By ranges, since PostHog's ids begin with their time and the table is sorted by day: ClickHouse passes over the
-    // values of the other parts' rows. A remainder of a hash would have it read all of them for each part.
+    // By ranges, since PostHog's ids begin with their time and the table is sorted by day: ClickHouse then skips the rows of
+    // other parts. With the remainder of a hash it would read all rows for each part.
     splitPoints: (read, sessions, files) => ({
       sql: `SELECT sample[intDiv(length(sample) * cut_number, {files:UInt32}) + 1] AS cut
 FROM (SELECT arraySort(groupUniqArray(session_id)) AS sample FROM ${from}

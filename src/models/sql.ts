@@ -1,4 +1,4 @@
-/** The small parts that every query is made of. */
+/** The building blocks of queries. */
 import type { ColumnType } from "./column.ts";
 import type { ColumnRules, Condition, Parameter, Teams, TextShape } from "./model.ts";
 
@@ -13,7 +13,7 @@ export const CLICKHOUSE_TYPES: Readonly<Record<ColumnType, string>> = {
   "timestamp[]": "Array(DateTime64(6))",
 };
 
-/** A name as ClickHouse reads it back, whatever stands in it. */
+/** A quoted name; it may contain anything. */
 export function identifier(name: string): string {
   return `\`${name.replaceAll("\\", "\\\\").replaceAll("`", "\\`")}\``;
 }
@@ -28,7 +28,7 @@ export function secondParameter(time: Date): string {
   return timeParameter(time).slice(0, 19);
 }
 
-/** A SELECT's item that has exactly the type of its column. */
+/** An item of a SELECT, cast to exactly the type of its column. */
 export function typed(expression: string, type: ColumnType, nullable: boolean): string {
   const base = CLICKHOUSE_TYPES[type];
   return `CAST(${expression}, '${nullable && !type.endsWith("[]") ? `Nullable(${base})` : base}')`;
@@ -41,11 +41,11 @@ export function teamCondition(teams: Teams): { sql: string; parameters: Record<s
 }
 
 const stripped = (value: string): string => `cutQueryStringAndFragment(${value})`;
-// The salt stands first and is closed by a NUL, so that no salt and value run into another pair of them.
+// A NUL ends the salt, so that two pairs of salt and value never give the same input.
 const hashed = (value: string): string =>
   `lower(hex(SHA256(concat({hash_salt:String}, char(0), assumeNotNull(${value})))))`;
 
-/** What the rules make of a column's value. */
+/** A column's value after the rules. */
 export function ruled(value: string, type: ColumnType, name: string, rules: ColumnRules): string {
   const steps: ((value: string) => string)[] = [];
   if (rules.stripQuery.includes(name)) steps.push(stripped);
@@ -56,7 +56,7 @@ export function ruled(value: string, type: ColumnType, name: string, rules: Colu
   return `if(${value} IS NULL, NULL, ${apply(value)})`;
 }
 
-/** Arrays have no form of their own in CSV: they are given as JSON text. */
+/** CSV has no arrays: they become JSON text. */
 export function shaped(value: string, type: ColumnType, shape: TextShape): string {
   return shape === "csv" && type.endsWith("[]") ? `toJSONString(${value})` : value;
 }

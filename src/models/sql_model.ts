@@ -1,6 +1,6 @@
 /**
- * A user's own SELECT as a model. `{interval_start}`, `{interval_end}` and `{team_id}` in it are bound parameters: they are
- * given their types here and reach ClickHouse beside the SQL, never inside it.
+ * A user's own SELECT as a model. `{interval_start}`, `{interval_end}` and `{team_id}` in it are bound parameters: they get
+ * their types here, and ClickHouse gets the values separately from the SQL.
  */
 import { ReplayportError, giveUp } from "../errors.ts";
 import type { Column, ColumnType } from "./column.ts";
@@ -28,14 +28,14 @@ export interface DescribedColumn {
   readonly type: string;
 }
 
-/** The columns that every row has, whatever the SELECT says; `_version` only where the SELECT has none. */
+/** Columns that every row gets, whatever the SELECT returns. `_version` is added only if the SELECT has none. */
 const OWN = ["_exported_at", "_interval_start"] as const;
 
 function wrongSelect(message: string, hint: string): ReplayportError {
   return new ReplayportError(message, giveUp("model.sql", hint));
 }
 
-/** The SELECT with typed parameters, and their values but for the interval. */
+/** The SELECT with typed parameters, and all their values except the interval. */
 function bound(model: SqlChoice, selection: Selection): { sql: string; parameters: Record<string, Parameter> } {
   const { teams } = selection;
   const teamType = typeof teams === "number" ? "Int64" : "Array(Int64)";
@@ -49,7 +49,7 @@ function bound(model: SqlChoice, selection: Selection): { sql: string; parameter
   if (usesTeam && teams === "all") {
     throw wrongSelect(
       `${model.file} uses {team_id}, but the export has team_id: all`,
-      "Name the teams in team_id, or take {team_id} out of the SELECT.",
+      "Name the teams in team_id, or remove {team_id} from the SELECT.",
     );
   }
   return { sql, parameters: usesTeam && teams !== "all" ? { team_id: teams } : {} };
@@ -57,14 +57,14 @@ function bound(model: SqlChoice, selection: Selection): { sql: string; parameter
 
 export function describeQuery(model: SqlChoice, selection: Selection): Query {
   const { sql, parameters } = bound(model, selection);
-  // Any time will do: a column's type does not depend on it.
+  // Any time will do: a column's type doesn't depend on it.
   const times = { interval_start: "2000-01-01 00:00:00", interval_end: "2000-01-02 00:00:00" };
   return { sql: `DESCRIBE TABLE (\n${sql}\n)`, parameters: { ...times, ...parameters } };
 }
 
 const INTEGER = /^U?Int(8|16|32|64)$/;
 
-/** Our type for one of ClickHouse's. What has no counterpart is exported as text, which every warehouse reads. */
+/** Our type for one of ClickHouse's. Types without a counterpart are exported as text, which every warehouse reads. */
 function columnType(type: string): { type: ColumnType; nullable: boolean } {
   const plain = type.replaceAll(/LowCardinality\((.*)\)/g, "$1");
   const inner = /^Nullable\((.*)\)$/.exec(plain)?.[1];
@@ -107,7 +107,7 @@ export function sqlModel(model: SqlChoice, selection: Selection, described: read
   const where = conditions(selection.where, new Map(all.map(({ name, type }) => [name, type])), "replay");
   const kept = all.filter(({ name }) => !selection.rules.exclude.includes(name));
   const own = [
-    // Without a version of its own, a row that was read later is the current one.
+    // If the SELECT has no version, the row that was read later is the current one.
     ...(known.has("_version")
       ? []
       : [{ name: "_version", type: "int64" as const, value: "toUnixTimestamp64Micro({exported_at:DateTime64(6)})" }]),
@@ -156,7 +156,7 @@ ${sql}
     key: model.key,
     columns,
     rows,
-    // What a key's values mean, and whether ranges of them save any reading, is the SELECT's author's to know.
+    // Only the SELECT's author knows what keys look like, and whether reading them by ranges is any cheaper.
     splitPoints: () => undefined,
     count: (read) => ({ sql: `SELECT count() AS sessions FROM (\n${sql}\n)`, parameters: bounds(read) }),
     countPerHour: () => undefined,

@@ -14,7 +14,7 @@ const holds = ({ from, until }: Part, key: string): boolean =>
 const aKey = fc.string({ unit: fc.constantFrom("", "0", "a", "\u{ff5e}", "\u{1f600}"), maxLength: 4 });
 
 suite("the parts of a batch", () => {
-  test("any key is in exactly one, whatever the cuts are", () => {
+  test("any key is in exactly one part of a batch, whatever the cuts", () => {
     fc.assert(
       fc.property(fc.array(aKey, { maxLength: 6 }), fc.array(aKey, { minLength: 1, maxLength: 10 }), (cuts, keys) => {
         const parts = partsBetween(cuts);
@@ -27,7 +27,7 @@ suite("the parts of a batch", () => {
     );
   });
 
-  test("rising cuts are all used", () => {
+  test("every cut above the one before it is used", () => {
     fc.assert(
       fc.property(fc.uniqueArray(aKey, { maxLength: 6 }), (keys) => {
         const cuts = keys.toSorted(compare);
@@ -47,7 +47,7 @@ suite("the parts of a batch", () => {
     [1, 1, 1],
     [100, 1, 100],
   ] as const) {
-    test(`${sessions} sessions at ${rowsPerFile} a file: ${files}`, () => {
+    test(`${sessions} sessions at ${rowsPerFile} rows per file make ${files} files`, () => {
       assert.equal(filesFor(sessions, rowsPerFile), files);
     });
   }

@@ -149,7 +149,7 @@ suite("the load of a batch", () => {
         assert.ok(error instanceof ReplayportError);
         assert.equal(error.code, "load.fewer_rows");
         assert.equal(error.remedy, "give-up");
-        assert.match(error.message, /now has 4 sessions .* an earlier reading had 10/);
+        assert.match(error.message, /now has 4 sessions .* an earlier read had 10/);
         assert.match(error.hint ?? "", /--allow-fewer/);
         return true;
       });

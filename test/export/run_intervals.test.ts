@@ -44,7 +44,7 @@ suite("the runs of an export", () => {
   const retry = (extra: object = {}) => new ReplayportError("busy", { code: "source.busy", remedy: "retry", ...extra });
   const giveUp = (code: string) => new ReplayportError("no", { code, remedy: "give-up" });
 
-  test("oldest first", async () => {
+  test("intervals are loaded oldest first", async () => {
     const { receipts } = await run(fakeSource([1]));
     assert.deepEqual(
       receipts.map(({ interval }) => interval),
@@ -63,7 +63,7 @@ suite("the runs of an export", () => {
     assert.ok(performance.now() - began >= 29);
   });
 
-  test("not for ever, and the other intervals are loaded", async () => {
+  test("an interval fails after the last attempt, and the other intervals are loaded", async () => {
     const fake = fakeSource([1]);
     for (const attempt of [1, 2, 3]) fake.failAt.set(attempt, retry());
     const { receipts, failures } = await run(fake);
@@ -71,7 +71,7 @@ suite("the runs of an export", () => {
     assert.equal(receipts.length, 2);
   });
 
-  test("an attempt that hangs is given up when its time is up, and made again", async () => {
+  test("an attempt that hangs is aborted at its time limit and retried", async () => {
     const fake = fakeSource([1]);
     const { numbers } = fake.source;
     let asked = 0;
@@ -96,7 +96,7 @@ suite("the runs of an export", () => {
     assert.ok(retried?.error instanceof ReplayportError && retried.error.code === "load.time_limit");
   });
 
-  test("an error that will not pass is tried once, and nothing new is begun after it", async () => {
+  test("after an error that every interval would hit, nothing is retried and no new interval starts", async () => {
     const fake = fakeSource([1]);
     fake.failAt.set(1, giveUp("source.auth"));
     const { receipts, failures, events } = await run(fake);
@@ -108,14 +108,14 @@ suite("the runs of an export", () => {
     );
   });
 
-  test("unless it is of one batch alone", async () => {
+  test("after an error of one batch alone, the other intervals are loaded", async () => {
     const fake = fakeSource([1]);
     fake.failAt.set(1, giveUp("load.fewer_rows"));
     const { receipts } = await run(fake);
     assert.equal(receipts.length, 2);
   });
 
-  test("an abort ends the runs with its reason", async () => {
+  test("an abort rejects the runs with its reason", async () => {
     const leave = new AbortController();
     const reason = new Error("stop");
     const fake = fakeSource([1]);

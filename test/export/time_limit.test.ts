@@ -14,7 +14,7 @@ const untilAborted = async (stop: AbortSignal): Promise<never> => {
 };
 
 suite("the limit of an attempt", () => {
-  test("leaves alone what ends in time, however it ends", async () => {
+  test("work that settles within its time limit is returned or rejected as it is", async () => {
     assert.equal(await withinTime({ what: "b", ms: 60_000 }, async () => 7, signal), 7);
     const failure = new Error("no");
     await assert.rejects(
@@ -23,7 +23,7 @@ suite("the limit of an attempt", () => {
     );
   });
 
-  test("aborts what takes longer, and says whose time it was", async () => {
+  test("work that exceeds its time limit is aborted, and the error names the batch", async () => {
     await assert.rejects(withinTime({ what: "replays/1", ms: 6 }, untilAborted, signal), (error) => {
       assert.ok(tooLong(error));
       assert.match(String(error), /replays\/1 took longer than 0\.0001 minutes/);
@@ -31,7 +31,7 @@ suite("the limit of an attempt", () => {
     });
   });
 
-  test("a commit that was under way when the time was up counts", async () => {
+  test("a commit that was under way at the time limit counts", async () => {
     const work = async (stop: AbortSignal): Promise<string> => {
       await untilAborted(stop).catch(() => undefined);
       return "committed";
@@ -39,7 +39,7 @@ suite("the limit of an attempt", () => {
     assert.equal(await withinTime({ what: "b", ms: 5 }, work, signal), "committed");
   });
 
-  test("what does not even heed the abort is left behind", async () => {
+  test("work that ignores the abort is no longer waited for", async () => {
     let end: () => void = () => undefined;
     const hung = new Promise<void>((resolve) => {
       end = resolve;
@@ -51,7 +51,7 @@ suite("the limit of an attempt", () => {
     end();
   });
 
-  test("what fails after it was left behind troubles nobody", async () => {
+  test("work that fails after it was left behind causes no unhandled rejection", async () => {
     let fail: (error: Error) => void = () => undefined;
     const hung = new Promise<void>((_resolve, reject) => {
       fail = reject;
@@ -64,7 +64,7 @@ suite("the limit of an attempt", () => {
     await new Promise(setImmediate);
   });
 
-  test("an abort from outside reaches the work with its own reason", async () => {
+  test("an abort by the caller reaches the work with its own reason", async () => {
     const leave = new AbortController();
     const running = withinTime({ what: "b", ms: 60_000 }, untilAborted, leave.signal);
     const reason = new Error("stop");

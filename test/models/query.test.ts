@@ -78,13 +78,13 @@ suite("session_replays", { skip: clickhouseSkip }, () => {
   const one = (rows: readonly Row[], session: string): Row =>
     rows.find((row) => row["session_id"] === session) ?? assert.fail(session);
 
-  test("an interval holds its first second and not its end", async () => {
+  test("an interval includes its first second and not its end", async () => {
     const found = names(await rowsOf({}));
     for (const inside of ["at the start", "last second"]) assert.ok(found.includes(inside));
     for (const outside of ["at the end", "the second before"]) assert.ok(!found.includes(outside));
   });
 
-  test("a session is assembled from all of its rows, also those of other days", async () => {
+  test("a session is assembled from all of its rows, including those of other days", async () => {
     const row = one(await rowsOf({}, { pruneBefore: new Date(START - 3_600_000) }), "in parts");
     assert.equal(row["click_count"], 3);
     assert.equal(row["start_time"], "2026-09-29 23:00:00.000000");
@@ -92,13 +92,13 @@ suite("session_replays", { skip: clickhouseSkip }, () => {
     assert.equal(row["first_url"], "https://shop.example.com/in parts?token=secret#top");
   });
 
-  test("the lookback passes over sessions of old, unless a row of theirs is young", async () => {
+  test("the lookback skips sessions whose rows are all old", async () => {
     const found = names(await rowsOf({}, { pruneBefore: new Date(START - 3 * 86_400_000) }));
     assert.ok(!found.includes("of old"));
     assert.ok(names(await rowsOf({})).includes("of old"));
   });
 
-  test("a reload carries along what moved to where nothing is loaded yet", async () => {
+  test("a reload includes sessions that moved to time that is not loaded yet", async () => {
     const carried = names(await rowsOf({}, { alsoChangedSince: HOUR_ONE.end }));
     assert.ok(carried.includes("at the end"));
     assert.ok(
@@ -106,7 +106,7 @@ suite("session_replays", { skip: clickhouseSkip }, () => {
     );
   });
 
-  test("computed columns, as the application computes them", async () => {
+  test("computed columns have the values that the application computes", async () => {
     const row = one(await rowsOf({ posthogUrl: "https://eu.posthog.com" }), "mobile");
     assert.equal(row["duration_seconds"], 90);
     assert.equal(row["active_seconds"], 6);
@@ -125,7 +125,7 @@ suite("session_replays", { skip: clickhouseSkip }, () => {
     assert.equal(row["end_time"], "2026-10-01 00:01:30.000500");
   });
 
-  test("what is not set: web, 30 days, no link", async () => {
+  test("unset values become web, 30 days and no link", async () => {
     const row = one(await rowsOf({}), "at the start");
     assert.equal(row["snapshot_source"], "web");
     assert.equal(row["expires_at"], "2026-10-31 00:00:00.000000");
@@ -133,13 +133,13 @@ suite("session_replays", { skip: clickhouseSkip }, () => {
     assert.equal(one(await rowsOf({}), "deleted")["is_deleted"], true);
   });
 
-  test("teams: one, several, all", async () => {
+  test("an export selects one team, several or all", async () => {
     assert.deepEqual(names(await rowsOf({ teams: 2 })), ["other team"]);
     assert.ok(names(await rowsOf({ teams: [1, 2] })).includes("other team"));
     assert.ok(!names(await rowsOf({ teams: 1 })).includes("other team"));
   });
 
-  test("rules: block columns are asked for, others left out, hashed, stripped", async () => {
+  test("rules include block columns, and exclude, hash and strip others", async () => {
     const plain = one(await rowsOf({}), "mobile");
     assert.ok(!("block_urls" in plain));
     const salt = "a salt of some length";
@@ -159,7 +159,7 @@ suite("session_replays", { skip: clickhouseSkip }, () => {
     assert.equal(row["_version"], plain["_version"]);
   });
 
-  test("a column both stripped and hashed is the hash of what is left; NULL stays NULL", async () => {
+  test("a column that is stripped and hashed is the hash of the stripped value, and NULL stays NULL", async () => {
     const salt = "a salt of some length";
     const rules = { ...NO_RULES, hash: ["first_url", "snapshot_library"], stripQuery: ["first_url"] };
     const row = one(await rowsOf({ rules, salt }), "mobile");
@@ -170,7 +170,7 @@ suite("session_replays", { skip: clickhouseSkip }, () => {
     assert.equal(row["snapshot_library"], null);
   });
 
-  test("conditions are bound, on values before any rule", async () => {
+  test("conditions are bound parameters and see values before any rule", async () => {
     const rules = { ...NO_RULES, hash: ["distinct_id"] };
     const only = async (where: Selection["where"]): Promise<unknown[]> =>
       names(await rowsOf({ where, rules, salt: "a salt of some length" }));
@@ -202,7 +202,7 @@ suite("session_replays", { skip: clickhouseSkip }, () => {
     });
   }
 
-  test("columns that a cluster lacks are NULLs of their type", async () => {
+  test("columns that a cluster lacks are exported as typed NULLs", async () => {
     const { database } = server.options;
     const lacking = [
       "surfacing_score",
@@ -245,7 +245,7 @@ suite("session_replays", { skip: clickhouseSkip }, () => {
     assert.equal(typeOf.get("is_deleted"), "Nullable(Bool)");
   });
 
-  test("a plain snapshot_source, as newer clusters have it", async () => {
+  test("a plain snapshot_source, as newer clusters have it, is exported too", async () => {
     const { database } = server.options;
     await server.client.command({ query: `CREATE TABLE ${database}.newer AS ${database}.session_replay_events` });
     await server.client.command({ query: `ALTER TABLE ${database}.newer DROP COLUMN snapshot_source` });
@@ -266,7 +266,7 @@ suite("session_replays", { skip: clickhouseSkip }, () => {
     assert.equal(one(rows, "last second")["snapshot_source"], "web");
   });
 
-  test("a table that is no table of replays is refused", async () => {
+  test("a table that isn't session_replay_events is refused", async () => {
     const { database } = server.options;
     await server.client.command({ query: `CREATE TABLE ${database}.wrong (a Int8) ENGINE = Memory` });
     await using source = await openClickHouse({ ...server.options, table: "wrong" });
@@ -276,7 +276,7 @@ suite("session_replays", { skip: clickhouseSkip }, () => {
     );
   });
 
-  test("on a Distributed table the inner query is GLOBAL", async () => {
+  test("the inner query on a Distributed table is GLOBAL", async () => {
     const { sessionReplays } = await import("../../src/models/session_replays_query.ts");
     const table = { database: "posthog", table: "session_replay_events", distributed: true, columns: new Map() };
     const read: Read = { ...READ, part: { index: 1, of: 3, from: "a", until: "b" } };
@@ -290,7 +290,7 @@ suite("session_replays", { skip: clickhouseSkip }, () => {
     );
   });
 
-  test("every column has its own name, a type and a sentence", () => {
+  test("every column of session_replays has a unique name, a type and a description", () => {
     assert.equal(new Set(SESSION_REPLAYS.map(({ name }) => name)).size, SESSION_REPLAYS.length);
     for (const { description } of SESSION_REPLAYS) assert.match(description, /\.$/);
   });
@@ -308,7 +308,7 @@ suite("a user's own SELECT", { skip: clickhouseSkip }, () => {
     selection: { ...REPLAYS.selection, ...selection },
   });
 
-  test("gets its parameters bound, and the columns that readers need", async () => {
+  test("a SELECT gets its parameters bound, and the columns that readers need", async () => {
     const sql =
       "SELECT number AS id, {team_id} AS team, toDate('2026-10-01') AS day, toDecimal64(1.5, 2) AS price, [1, 2] AS list, toUUID('61f0c404-5cb3-11e7-907b-a6006ad3dba0') AS uuid FROM numbers(3) WHERE {interval_start} < {interval_end};";
     const model = await server.replays.source.model(definition(sql, { teams: 5 }), signal);

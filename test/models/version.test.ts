@@ -137,7 +137,7 @@ suite("_version", { skip: embeddedSkip }, () => {
     return new Map(rows.map((row) => [row.session_id, BigInt(row._version)]));
   };
 
-  test("a change of any value that is read makes the version grow", async () => {
+  test("a change of any value that is read makes _version grow", async () => {
     await replays.truncate();
     const names = Object.keys(NEWS) as ReadName[];
     const base = { team: 1, firstMicros: START * 1000, lastMicros: START * 1000, ingested: START / 1000, messages: 0 };
@@ -155,7 +155,7 @@ suite("_version", { skip: embeddedSkip }, () => {
     }
   });
 
-  test("a value with a term of its own is changed alone, one without brings a value that has a term", () => {
+  test("a test change of a value without a _version term brings a value that has one, and any other comes alone", () => {
     for (const name of Object.keys(NEWS) as ReadName[]) {
       const { source, version } = READS[name];
       const { [source]: own, ...others } = NEWS[name] as Readonly<Record<string, unknown>>;
@@ -167,7 +167,7 @@ suite("_version", { skip: embeddedSkip }, () => {
     }
   });
 
-  test("grows with every partial row, stays below 2^53, and doesn't change when rows merge", async () => {
+  test("_version grows with every partial row, stays below 2^53, and doesn't change when rows merge", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(aChange, { minLength: 1, maxLength: 12 }), async (history) => {
         await replays.truncate();
