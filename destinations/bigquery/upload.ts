@@ -7,11 +7,12 @@
  * part, an abort ends it at once, and the last part is sent only where the whole file has the hash that it was staged with.
  * Without the last part there is no job.
  */
-import { createHash, type Hash } from "node:crypto";
-import { type FileHandle, open } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import type { FileHandle } from "node:fs/promises";
 import { setTimeout } from "node:timers/promises";
-import { messageOf, ReplayportError } from "../../src/errors.ts";
+import { ReplayportError } from "../../src/errors.ts";
 import type { StagedFile } from "../destination.ts";
+import { checkWhole, openStaged, readPart } from "../files/read_staged.ts";
 import type { TokenClient } from "./auth.ts";
 import type { JobResource } from "./client.ts";
 
@@ -59,18 +60,9 @@ export async function openUpload(
   tokens: TokenClient,
   signal: AbortSignal,
 ): Promise<JobResource | "exists"> {
-  let handle: FileHandle;
-  try {
-    handle = await open(upload.file.path, "r");
-  } catch (error) {
-    throw changed(upload.file, messageOf(error));
-  }
-  try {
-    const session = await begin(upload, tokens, signal);
-    return session === "exists" ? session : await send(upload.file, handle, session, tokens, signal);
-  } finally {
-    await handle.close();
-  }
+  await using handle = await openStaged(upload.file);
+  const session = await begin(upload, tokens, signal);
+  return session === "exists" ? session : await send(upload.file, handle, session, tokens, signal);
 }
 
 async function begin(upload: Upload, tokens: TokenClient, signal: AbortSignal): Promise<URL | "exists"> {
@@ -110,13 +102,13 @@ async function send(
   for (;;) {
     // What is sent again ends where it ended before, so that the hash always grows by whole parts.
     const end = offset < hashed ? hashed : file.bytes;
-    const part = await readPart(file, handle, offset, end);
+    const part = await readPart(file, handle, offset, Math.min(PART_BYTES, end - offset));
     if (hashed === offset) {
       hash.update(part);
       hashed += part.length;
     }
     const last = offset + part.length === file.bytes;
-    if (last) await verify(file, handle, hash, hashed);
+    if (last) await checkWhole(file, handle, hash);
     const range = file.bytes === 0 ? "bytes */0" : `bytes ${offset}-${offset + part.length - 1}/${file.bytes}`;
     try {
       const answer = await put(session, range, part, tokens, signal);
@@ -191,37 +183,6 @@ async function pauseOrThrow(error: unknown, attempt: number, signal: AbortSignal
 /** fetch hides what went wrong in the cause. */
 function unwrapped(error: unknown): unknown {
   return error instanceof TypeError && error.cause instanceof Error ? error.cause : error;
-}
-
-async function readPart(
-  file: StagedFile,
-  handle: FileHandle,
-  offset: number,
-  end: number,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const part = new Uint8Array(Math.max(0, Math.min(PART_BYTES, end - offset)));
-  let filled = 0;
-  while (filled < part.length) {
-    const { bytesRead } = await handle.read(part, filled, part.length - filled, offset + filled);
-    if (bytesRead === 0) throw changed(file, `it ends after ${offset + filled} of ${file.bytes} bytes`);
-    filled += bytesRead;
-  }
-  return part;
-}
-
-async function verify(file: StagedFile, handle: FileHandle, hash: Hash, hashed: number): Promise<void> {
-  const { size } = await handle.stat();
-  if (size !== file.bytes || hashed !== file.bytes) throw changed(file, `it has ${size} bytes, not ${file.bytes}`);
-  // A copy, since the last part may have to be sent again.
-  if (hash.copy().digest("hex") !== file.sha256) throw changed(file, "its SHA-256 is another");
-}
-
-function changed(file: StagedFile, detail: string): ReplayportError {
-  return new ReplayportError(`the staged file ${file.path} is not what was staged: ${detail}`, {
-    code: "bigquery.staged_file",
-    remedy: "retry",
-    hint: "Something else changed or removed it. Keep other programs away from the staging folder.",
-  });
 }
 
 function parse(text: string): unknown {

@@ -1,6 +1,6 @@
 /**
- * The items of `source`, until the signal is aborted: then it rejects at once, even while the source is working on the next
- * item. The source is told that it may end, but not waited for in that case: a source that hangs must not hold a load.
+ * The items of `source`, until the signal is aborted. Then it rejects at once, even while the source is working on the next
+ * item: the source is asked to end but not waited for, so a source that hangs can't block a load.
  */
 export async function* pull<Item>(source: AsyncIterable<Item>, signal: AbortSignal): AsyncIterable<Item> {
   const iterator = source[Symbol.asyncIterator]();
@@ -15,7 +15,7 @@ export async function* pull<Item>(source: AsyncIterable<Item>, signal: AbortSign
     for (;;) {
       signal.throwIfAborted();
       const next = iterator.next();
-      // Met here, in case that the race is lost to the abort.
+      // Handled here too, in case the abort wins the race.
       next.catch(() => undefined);
       const { done, value } = await Promise.race([next, aborted]);
       if (done === true) {

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFile, rm } from "node:fs/promises";
 import type { StagedFile } from "../destination.ts";
 
-/** A small file that was not staged by the core, as if it had been: the probe of a check, the batches of a test. */
+/** Makes a staged file of a small file that the core did not stage: the probe of a check, the batches of a test. */
 export async function stagedFile(
   path: string,
   { index = 0, rows }: { index?: number; rows: number },

@@ -1,53 +1,47 @@
 import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";
-import { messageOf, ReplayportError } from "../../src/errors.ts";
+import { type Classification, giveUp, messageOf, ReplayportError, retry } from "../../src/errors.ts";
 
 export interface DiskWork {
-  /** What was tried, for the message: `writing`, `listing`. */
+  /** For the message: `writing`, `listing`. */
   readonly action: string;
   readonly path: string;
-  /** How much was to be written. */
+  /** How much should have been written. */
   readonly bytes?: number;
 }
 
-/** Returns the error to throw: ReplayportError, or what was thrown where it is none of the disk's. */
+/** Returns the error to throw: ReplayportError, or the error itself if the disk didn't cause it. */
 export async function diskError(error: unknown, work: DiskWork): Promise<unknown> {
   if (!(error instanceof Error) || error instanceof ReplayportError || !("code" in error)) return error;
-  const message = `${work.action} ${work.path} failed: ${messageOf(error)}`;
-  const stop = (code: string, hint: string): ReplayportError =>
-    new ReplayportError(message, { code, remedy: "give-up", hint, cause: error });
-  switch (error.code) {
+  const classification = classify(String(error.code), work.path);
+  const detail = classification.code === "store.disk_full" ? await shortage(work) : "";
+  const message = `${work.action} ${work.path} failed: ${messageOf(error)}${detail}`;
+  return new ReplayportError(message, { ...classification, cause: error });
+}
+
+function classify(code: string, path: string): Classification {
+  switch (code) {
     case "ENOSPC":
     case "EDQUOT":
-      // Somebody may make room, and the batch goes through then: the one error of a disk that is worth a retry.
-      return new ReplayportError(`${message}${await shortage(work)}`, {
-        code: "lake.disk_full",
-        remedy: "retry",
-        hint: `Make room on the disk or in the quota of ${work.path}, or move the lake.`,
-        cause: error,
-      });
+      // Somebody may make room, and then the batch succeeds.
+      return retry("store.disk_full", `Make room on the disk or in the quota of ${path}, or move the lake.`);
     case "EACCES":
     case "EPERM":
-      return stop("lake.access_denied", `Let the user that Replayport runs as read and write ${work.path}.`);
+      return giveUp("store.access_denied", `Let the user that Replayport runs as read and write ${path}.`);
     case "EROFS":
-      return stop(
-        "lake.read_only",
-        `The file system of ${work.path} is read-only: mount it for writing, or move the lake.`,
+      return giveUp(
+        "store.read_only",
+        `The file system of ${path} is read-only. Mount it for writing, or move the lake.`,
       );
     case "ENOTDIR":
     case "EEXIST":
-      return stop("lake.not_a_folder", `A file is where a folder is needed: move it away, or correct the lake's path.`);
+      return giveUp("store.not_a_folder", "A file is in the way of a folder. Move it, or fix the lake's path.");
     case "EXDEV":
     case "ENOTSUP":
     case "EOPNOTSUPP":
-      return stop("lake.not_supported", `A lake needs a file system with hard links; that of ${work.path} has none.`);
+      return giveUp("store.not_supported", `A lake needs a file system with hard links, and that of ${path} has none.`);
     default:
-      return new ReplayportError(message, {
-        code: "lake.disk",
-        remedy: "retry",
-        hint: `Check the disk of ${work.path}; the batch is tried again later.`,
-        cause: error,
-      });
+      return retry("store.disk", `Check the disk of ${path}. The batch will be retried.`);
   }
 }
 

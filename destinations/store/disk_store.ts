@@ -6,12 +6,14 @@ import { type LocalFile, readStaged } from "../files/read_staged.ts";
 import type { Store, StoredObject, Unfinished } from "./store.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
-/** A folder that was empty may be removed by another attempt between its making and its use. */
+/** Another attempt may remove a new folder, since it's empty, before this one writes into it. */
 const FOLDER_TRIES = 5;
+const TEMPORARY = /\.[0-9a-f]{12}\.tmp$/;
+const MISSING = { ENOENT: undefined, ENOTDIR: undefined };
 
 /**
- * A folder of this machine. Files are written under a name that begins with a dot, synced, then renamed or linked to
- * their own; the folder is synced too, so that what was reported survives a power cut.
+ * A folder of this machine. Files are written under a name that begins with a dot, synced, then renamed or linked to their
+ * final name. The folder is synced too, so a file that was reported survives a power cut.
  */
 export class DiskStore implements Store {
   readonly name: string;
@@ -30,7 +32,7 @@ export class DiskStore implements Store {
     for (const key of await this.#names(prefix, signal)) {
       signal.throwIfAborted();
       if (basename(key).startsWith(".")) continue;
-      // Gone since the folder was read: as if it had been removed before.
+      // Undefined if it was removed after the folder was read.
       const stats = await this.#try("listing", key, () => lstat(this.locate(key)), { ENOENT: undefined });
       if (stats?.isFile()) yield { key, bytes: stats.size, modified: stats.mtime };
     }
@@ -38,10 +40,22 @@ export class DiskStore implements Store {
 
   async read(key: string, signal: AbortSignal): Promise<string | undefined> {
     signal.throwIfAborted();
-    return await this.#try("reading", key, () => readFile(this.locate(key), "utf8"), {
-      ENOENT: undefined,
-      ENOTDIR: undefined,
-    });
+    return await this.#try("reading", key, () => readFile(this.locate(key), "utf8"), MISSING);
+  }
+
+  async readRange(key: string, start: number, end: number, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    signal.throwIfAborted();
+    const read = async (): Promise<Uint8Array> => {
+      await using handle = await open(this.locate(key), "r");
+      const bytes = Buffer.alloc(end - start);
+      for (let filled = 0; filled < bytes.length;) {
+        const { bytesRead } = await handle.read(bytes, filled, bytes.length - filled, start + filled);
+        if (bytesRead === 0) return bytes.subarray(0, filled);
+        filled += bytesRead;
+      }
+      return bytes;
+    };
+    return await this.#try("reading", key, read, MISSING);
   }
 
   async putFile(key: string, file: LocalFile, signal: AbortSignal): Promise<void> {
@@ -55,7 +69,7 @@ export class DiskStore implements Store {
     const bytes = Buffer.from(text);
     return await this.#write(key, [bytes], modified, bytes.length, async (temporary, path) => {
       try {
-        // Unlike rename, link never takes the place of a file that is there.
+        // Unlike rename, link never replaces a file.
         await link(temporary, path);
         return "created";
       } catch (error) {
@@ -78,9 +92,9 @@ export class DiskStore implements Store {
   }
 
   async unfinished(prefix: string, signal: AbortSignal): Promise<Unfinished[]> {
-    const hidden = join(dirname(`${prefix}x`), `.${prefix.slice(prefix.lastIndexOf("/") + 1)}`);
-    const found = await this.#names(hidden, signal);
-    return found.map((id) => ({ key: keyOfTemporary(id), id }));
+    const split = prefix.lastIndexOf("/") + 1;
+    const hidden = await this.#names(`${prefix.slice(0, split)}.${prefix.slice(split)}`, signal);
+    return hidden.filter((id) => TEMPORARY.test(id)).map((id) => ({ key: keyOfTemporary(id), id }));
   }
 
   async discard(unfinished: readonly Unfinished[], signal: AbortSignal): Promise<void> {
@@ -106,7 +120,7 @@ export class DiskStore implements Store {
     return names.map((name) => folder + name).filter((key) => key.startsWith(prefix));
   }
 
-  /** Writes a temporary file, and hands it to `publish`, which gives it its name. */
+  /** Writes a temporary file; `publish` then gives it its final name. */
   async #write<Outcome>(
     key: string,
     content: AsyncIterable<Buffer> | Iterable<Buffer>,
@@ -146,7 +160,7 @@ export class DiskStore implements Store {
     }
   }
 
-  /** Removes the folder and those above it, as far as they are empty; never the lake's own. */
+  /** Removes the folder and those above it while they're empty; never the store's own. */
   async #removeEmpty(folder: string): Promise<void> {
     for (let at = folder; at !== "." && at !== ""; at = dirname(at)) {
       try {
@@ -157,7 +171,7 @@ export class DiskStore implements Store {
     }
   }
 
-  /** Runs it with its errors mapped; `instead` gives an answer in place of some. */
+  /** Maps errors. `instead` has the answers to give for some error codes. */
   async #try<Answer, Instead>(
     action: string,
     key: string,
@@ -180,12 +194,7 @@ function temporaryName(path: string): string {
 }
 
 function keyOfTemporary(key: string): string {
-  return join(
-    dirname(key),
-    basename(key)
-      .slice(1)
-      .replace(/\.[0-9a-f]{12}\.tmp$/, ""),
-  );
+  return join(dirname(key), basename(key).slice(1).replace(TEMPORARY, ""));
 }
 
 async function syncFolder(path: string): Promise<void> {
@@ -193,7 +202,7 @@ async function syncFolder(path: string): Promise<void> {
   await handle.sync();
 }
 
-/** A new folder is there after a power cut only if the folder above it was synced. */
+/** A new folder survives a power cut only if the folder above it was synced. */
 async function syncNewFolders(folder: string, first: string): Promise<void> {
   for (let at = folder; at.length >= first.length; at = dirname(at)) await syncFolder(dirname(at));
 }

@@ -1,16 +1,16 @@
 /**
- * Turns what the S3 SDK throws into ReplayportError. The SDK's errors are not passed on as a cause: they carry the
- * request with its signature, and some answers repeat the access key.
+ * Turns the S3 SDK's errors into ReplayportError. The SDK's error isn't kept as the cause: it contains the request with its
+ * signature, and some answers repeat the access key.
  */
-import { messageOf, ReplayportError, type Remedy } from "../../src/errors.ts";
+import { type Classification, giveUp, messageOf, ReplayportError, retry } from "../../src/errors.ts";
 
 export interface S3Request {
-  /** The permission that the request needs, as a policy names it: `s3:PutObject`. */
+  /** The permission that the request needs, by its name in a policy: `s3:PutObject`. */
   readonly action: string;
   /** `s3://bucket/prefix/key` or `s3://bucket`. */
   readonly resource: string;
   readonly bucket: string;
-  /** What was asked: the endpoint, or the region's. */
+  /** The endpoint or the region that the request went to. */
   readonly endpoint: string | undefined;
 }
 
@@ -22,12 +22,6 @@ interface SdkError {
   readonly Region?: string;
   readonly $metadata?: { readonly httpStatusCode?: number; readonly requestId?: string };
   readonly $response?: { readonly headers?: Record<string, string> };
-}
-
-interface Verdict {
-  readonly code: string;
-  readonly remedy: Remedy;
-  readonly hint: string;
 }
 
 const NETWORK = new Set([
@@ -61,80 +55,80 @@ export function s3Error(error: unknown, request: S3Request, signal?: AbortSignal
   if (error instanceof ReplayportError) return error;
   const name = s3ErrorName(error);
   const status = s3Status(error);
-  const verdict = judge(error as SdkError, name, status, request);
+  const classification = classify(error as SdkError, name, status, request);
   const retryAfterMs = retryAfter(error as SdkError);
   const requestId = (error as SdkError).$metadata?.requestId;
   const detail = [name, status, requestId === undefined ? undefined : `request ${requestId}`]
     .filter(Boolean)
     .join(", ");
   return new ReplayportError(`${request.action} on ${request.resource} failed: ${messageOf(error)} (${detail})`, {
-    ...verdict,
+    ...classification,
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   });
 }
 
-function judge(error: SdkError, name: string, status: number | undefined, request: S3Request): Verdict {
+function classify(error: SdkError, name: string, status: number | undefined, request: S3Request): Classification {
   const at = request.endpoint ?? "AWS";
   switch (name) {
     case "NoSuchBucket":
-      return stop("lake.no_bucket", `Create the bucket ${request.bucket} at ${at}, or correct its name in the config.`);
+      return giveUp("store.no_bucket", `Create the bucket ${request.bucket} at ${at}, or fix its name in the config.`);
     case "AccessDenied":
     case "AllAccessDisabled":
     case "KMS.AccessDenied":
-      return stop(
-        "lake.access_denied",
-        `Allow ${request.action} on ${request.resource} to the identity in use; ` +
-          "with a KMS key also kms:GenerateDataKey and kms:Decrypt on it.",
+      return giveUp(
+        "store.access_denied",
+        `Allow ${request.action} on ${request.resource} for the identity in use. ` +
+          "With a KMS key, also allow kms:GenerateDataKey and kms:Decrypt on the key.",
       );
     case "InvalidAccessKeyId":
     case "SignatureDoesNotMatch":
     case "InvalidToken":
     case "InvalidClientTokenId":
-      return stop(
-        "lake.bad_credentials",
-        `The credentials are not known at ${at}: check the access key and its secret, and that they are of this account.`,
+      return giveUp(
+        "store.bad_credentials",
+        `${at} doesn't know these credentials. Check the access key, its secret and which account they belong to.`,
       );
     case "ExpiredToken":
     case "ExpiredTokenException":
-      return stop(
-        "lake.bad_credentials",
-        "The session's credentials have expired: renew them, or let a role be assumed.",
-      );
+      return giveUp("store.bad_credentials", "The credentials have expired. Renew them, or set `assume_role`.");
     case "RequestTimeTooSkewed":
-      return stop("lake.clock", "This machine's clock is more than 15 minutes off: set it, for example with NTP.");
+      return giveUp("store.clock", "This machine's clock is more than 15 minutes off. Set it, for example with NTP.");
     case "CredentialsProviderError":
-      return stop(
-        "lake.no_credentials",
-        "No credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or a role of the machine; " +
-          "if a role is to be assumed, check its ARN, its trust policy and the external id.",
+      return giveUp(
+        "store.no_credentials",
+        "No credentials were found. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or a role for the machine. " +
+          "If a role should be assumed, check its ARN, its trust policy and the external id.",
       );
     case "PermanentRedirect":
     case "AuthorizationHeaderMalformed":
     case "IllegalLocationConstraintException": {
       const region = error.$response?.headers?.["x-amz-bucket-region"] ?? error.Region;
-      return stop(
-        "lake.wrong_region",
-        `The bucket ${request.bucket} is in ${region === undefined ? "another region" : `the region ${region}`}: ` +
-          "set `region` to it.",
+      return giveUp(
+        "store.wrong_region",
+        `The bucket ${request.bucket} is in ${region === undefined ? "another region" : `the region ${region}`}. ` +
+          "Set `region` to that.",
       );
     }
     case "ENOTFOUND":
-      return stop("lake.unknown_host", `No such host: check \`endpoint\` (${at}), \`region\` and the bucket's name.`);
+      return giveUp(
+        "store.unknown_host",
+        `No such host. Check \`endpoint\` (${at}), \`region\` and the bucket's name.`,
+      );
     case "NotImplemented":
-      return stop(
-        "lake.not_supported",
-        `The server at ${at} lacks something that a lake needs (${request.action} with If-None-Match): use S3 or a server that has it.`,
+      return giveUp(
+        "store.not_supported",
+        `The server at ${at} lacks something that a lake needs (${request.action} with If-None-Match). Use S3 or a server that has it.`,
       );
     case "ConditionalRequestConflict":
-      return again("lake.conflict", "Another attempt wrote the same name at the same moment. Nothing is wrong.");
+      return retry("store.conflict", "Nothing is wrong: another attempt wrote the same name at the same time.");
     default:
   }
-  if (error.message === "Region is missing") return stop("lake.wrong_region", "Set `region`, or AWS_REGION.");
-  if (status === 403) return judge(error, "AccessDenied", undefined, request);
-  if (status === 301) return judge(error, "PermanentRedirect", undefined, request);
-  if (status === 501) return judge(error, "NotImplemented", undefined, request);
-  if (NETWORK.has(name)) return again("lake.unreachable", `Check that ${at} can be reached from here.`);
-  if (status === 404 && request.action === "s3:ListBucket") return judge(error, "NoSuchBucket", undefined, request);
+  if (error.message === "Region is missing") return giveUp("store.wrong_region", "Set `region`, or AWS_REGION.");
+  if (status === 403) return classify(error, "AccessDenied", undefined, request);
+  if (status === 301) return classify(error, "PermanentRedirect", undefined, request);
+  if (status === 501) return classify(error, "NotImplemented", undefined, request);
+  if (NETWORK.has(name)) return retry("store.unreachable", `Check that this machine can reach ${at}.`);
+  if (status === 404 && request.action === "s3:ListBucket") return classify(error, "NoSuchBucket", undefined, request);
   if (
     status === undefined ||
     status >= 500 ||
@@ -143,24 +137,16 @@ function judge(error: SdkError, name: string, status: number | undefined, reques
     status === 409 ||
     name === "SlowDown"
   ) {
-    return again("lake.unavailable", `${at} asked for patience or broke off; the batch is tried again later.`);
+    return retry("store.unavailable", `${at} is overloaded or closed the connection. The batch will be retried.`);
   }
   if (name === "RequestTimeout" || name === "BadDigest" || name === "XAmzContentChecksumMismatch") {
-    return again("lake.unavailable", "The request was damaged on its way; the batch is tried again later.");
+    return retry("store.unavailable", "The request was damaged on its way. The batch will be retried.");
   }
-  if (status === 404) return again("lake.vanished", "Something else removed it; the batch is tried again later.");
-  return stop(
-    "lake.refused",
-    `${at} refuses the request; check \`encryption\`, \`endpoint\` and \`force_path_style\`.`,
+  if (status === 404) return retry("store.vanished", "Something else removed it. The batch will be retried.");
+  return giveUp(
+    "store.refused",
+    `${at} refused the request. Check \`encryption\`, \`endpoint\` and \`force_path_style\`.`,
   );
-}
-
-function stop(code: string, hint: string): Verdict {
-  return { code, remedy: "give-up", hint };
-}
-
-function again(code: string, hint: string): Verdict {
-  return { code, remedy: "retry", hint };
 }
 
 /** Milliseconds from a Retry-After header in seconds. */

@@ -1,6 +1,7 @@
 import {
   DeleteObjectsCommand,
   GetObjectCommand,
+  type GetObjectCommandOutput,
   ListMultipartUploadsCommand,
   type ListMultipartUploadsCommandOutput,
   ListObjectsV2Command,
@@ -14,10 +15,11 @@ import { openS3Session, type S3Session } from "./s3_session.ts";
 import { type LocalFile, readStaged } from "../files/read_staged.ts";
 import type { Store, StoredObject, Unfinished } from "./store.ts";
 
-/** What one DeleteObjects request takes. */
+/** S3's limit for one DeleteObjects request. */
 const DELETE_BATCH = 1000;
+const NOTHING = new Uint8Array(0);
 
-/** A bucket, or a folder of it. `partBytes` is the least size of a part, 5 MiB or more at S3 itself. */
+/** A bucket, or a folder of it. `partBytes` is the smallest size of a part; S3 itself needs 5 MiB or more. */
 export class S3Store implements Store {
   readonly name: string;
   readonly #s3: S3Session;
@@ -59,17 +61,12 @@ export class S3Store implements Store {
   }
 
   async read(key: string, signal: AbortSignal): Promise<string | undefined> {
-    const { client, bucket } = this.#s3;
-    return await this.#send("s3:GetObject", key, signal, async (abortSignal) => {
-      try {
-        const command = new GetObjectCommand({ Bucket: bucket, Key: this.#root + key });
-        const { Body } = await client.send(command, { abortSignal });
-        return (await Body?.transformToString("utf-8")) ?? "";
-      } catch (error) {
-        if (s3ErrorName(error) === "NoSuchKey") return undefined;
-        throw error;
-      }
-    });
+    return await this.#get(key, {}, async (body) => (await body?.transformToString("utf-8")) ?? "", signal);
+  }
+
+  async readRange(key: string, start: number, end: number, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    const range = { Range: `bytes=${start}-${end - 1}` };
+    return await this.#get(key, range, async (body) => (await body?.transformToByteArray()) ?? NOTHING, signal);
   }
 
   async putFile(key: string, file: LocalFile, signal: AbortSignal): Promise<void> {
@@ -164,7 +161,7 @@ export class S3Store implements Store {
       try {
         await abortUpload(this.#s3, this.#s3.bucket, this.#root + key, id, signal);
       } catch (error) {
-        // Finished or aborted by its owner meanwhile.
+        // Its owner has finished or aborted it since.
         if (!isGone(error)) throw error;
       }
     }
@@ -180,7 +177,28 @@ export class S3Store implements Store {
     return Promise.resolve();
   }
 
-  /** `key` is relative to the lake; "" stands for the bucket. */
+  /** Reads the body within `#send`, since it can break off too. */
+  async #get<Answer>(
+    key: string,
+    range: { readonly Range?: string },
+    read: (body: GetObjectCommandOutput["Body"]) => Promise<Answer>,
+    signal: AbortSignal,
+  ): Promise<Answer | undefined> {
+    const { client, bucket } = this.#s3;
+    return await this.#send("s3:GetObject", key, signal, async (abortSignal) => {
+      try {
+        const command = new GetObjectCommand({ Bucket: bucket, Key: this.#root + key, ...range });
+        return await read((await client.send(command, { abortSignal })).Body);
+      } catch (error) {
+        if (s3ErrorName(error) === "NoSuchKey") return undefined;
+        // The range begins at or after the object's end.
+        if (s3Status(error) === 416) return await read(undefined);
+        throw error;
+      }
+    });
+  }
+
+  /** `key` is relative to the store; "" stands for the bucket. */
   #send<Answer>(
     action: string,
     key: string,
@@ -192,7 +210,7 @@ export class S3Store implements Store {
 }
 
 function isGone(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "lake.vanished";
+  return error instanceof Error && "code" in error && error.code === "store.vanished";
 }
 
 function encryptionOf({ encryption }: S3Bucket): {

@@ -3,45 +3,54 @@ import type { LocalFile } from "../files/read_staged.ts";
 export interface StoredObject {
   readonly key: string;
   readonly bytes: number;
-  /** By the store's own clock: S3 gives whole seconds. */
+  /** By the store's clock. S3 gives whole seconds. */
   readonly modified: Date;
 }
 
-/** A file that somebody began to write: a multipart upload, or a temporary file. Readers do not see it. */
+/** A file whose writing began and hasn't ended: a multipart upload, or a temporary file. Readers don't see it. */
 export interface Unfinished {
-  /** The key that it would have got. */
+  /** The key that it would get. */
   readonly key: string;
   readonly id: string;
 }
 
 /**
- * What a lake needs of S3 or of a disk. Keys are relative and use slashes. Every member rejects with ReplayportError, or
- * with `signal.reason`.
+ * What a lake needs of S3, of a disk or of whatever comes next. Keys are relative and use slashes. Every member rejects with
+ * ReplayportError (`store.…`), or with `signal.reason`. test/destinations/store holds every store to this.
  */
 export interface Store extends AsyncDisposable {
   readonly name: string;
-  /** How the key is called in messages: `s3://bucket/prefix/key`. */
+  /** The key in messages: `s3://bucket/prefix/key`. */
   locate(key: string): string;
   /**
-   * Objects whose key begins with the prefix, in no particular order: not every server sorts. The prefix names the whole
-   * folder.
+   * Objects whose key begins with the prefix, in no particular order: not every server sorts. Without unfinished ones. The
+   * prefix must name the whole folder: a disk lists one folder and no other below it.
    */
   list(prefix: string, signal: AbortSignal): AsyncIterable<StoredObject>;
-  /** Undefined where there is no such object. */
+  /** The object's text; undefined if there is no such object. */
   read(key: string, signal: AbortSignal): Promise<string | undefined>;
-  /** Copies a local file: visible as a whole or not at all, and only where its bytes are those that were staged. */
+  /**
+   * The bytes from `start` up to `end`, not included; undefined if there is no such object. An object that ends earlier gives
+   * the bytes there are: fewer than asked, or none. A caller that needs all of them checks the length.
+   * @param end greater than `start`
+   */
+  readRange(key: string, start: number, end: number, signal: AbortSignal): Promise<Uint8Array | undefined>;
+  /**
+   * Copies a local file. It appears in full or not at all, and only if its bytes are those that were staged
+   * (`stage.file_changed`). Replaces an object of that key.
+   */
   putFile(key: string, file: LocalFile, signal: AbortSignal): Promise<void>;
   /**
-   * Creates the object unless there is one. A rejection leaves open whether it was created, unless its remedy is
-   * `give-up`. `modified` is used where the store lets us choose.
+   * Creates the object unless it exists. Neither a rejection nor `exists` says who created it: the client may have sent the
+   * request twice. `modified` becomes the object's time if the store lets us choose.
    */
   createExclusive(key: string, text: string, modified: Date, signal: AbortSignal): Promise<"created" | "exists">;
-  /** Those that do not exist are no error. */
+  /** Ignores objects that don't exist. */
   delete(keys: readonly string[], signal: AbortSignal): Promise<void>;
-  /** Files of which the writing began and has not ended, by whomever, under keys that begin with the prefix. */
+  /** Unfinished files of any process whose key begins with the prefix. */
   unfinished(prefix: string, signal: AbortSignal): Promise<Unfinished[]>;
-  /** Removes them; whoever still writes one of them fails. */
+  /** Removes them. The process that still writes one of them fails. Ignores those that are gone. */
   discard(unfinished: readonly Unfinished[], signal: AbortSignal): Promise<void>;
-  /** What `load` needs beyond the members above: rejects where a large file could not be written. */
+  /** Rejects if a large file couldn't be written here. May leave an object with this key. */
   checkLargeFiles(key: string, signal: AbortSignal): Promise<void>;
 }

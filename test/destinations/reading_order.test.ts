@@ -20,7 +20,7 @@ import { EXPORT, hours } from "../conformance/batches.ts";
 import { embedded, embeddedSkip } from "../support/embedded.ts";
 import { bigqueryServer, PROJECT } from "./bigquery/emulator.ts";
 import { bigqueryOptions, TABLE } from "./bigquery/harness.ts";
-import { temporaryFolder } from "./lake/harness.ts";
+import { temporaryFolder } from "../support/temporary_folder.ts";
 import { column, type SessionBatches, sessionBatches } from "./snowflake/batches.ts";
 import { DATABASE, snowflakeServer } from "./snowflake/emulator.ts";
 import { openTestSnowflake, snowflakeOptions } from "./snowflake/harness.ts";

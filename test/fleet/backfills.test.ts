@@ -265,7 +265,7 @@ suite("an outage in the middle of a backfill", () => {
       const name = intervalName(batch.interval);
       if (name === passing) tries += 1;
       if (name === passing && tries === 1) {
-        throw new ReplayportError("away", { code: "lake.unreachable", remedy: "retry", hint: "Wait." });
+        throw new ReplayportError("away", { code: "store.unreachable", remedy: "retry", hint: "Wait." });
       }
       if (name === final)
         throw new ReplayportError("full", { code: "lake.full", remedy: "give-up", hint: "Make room." });
@@ -298,7 +298,7 @@ suite("an outage in the middle of a backfill", () => {
     const definition = exportOf("replays", LATER);
     const { fleet } = await world.open([definition], { settings: { ...SETTINGS, attempts: 1 } });
     world.ledger.beforeCommit = () =>
-      Promise.reject(new ReplayportError("away", { code: "lake.unreachable", remedy: "retry", hint: "Wait." }));
+      Promise.reject(new ReplayportError("away", { code: "store.unreachable", remedy: "retry", hint: "Wait." }));
     const { id } = await fleet.startBackfill(request(), never);
     const worker = await fleet.startWorker(2);
     assert.equal((await end(fleet, id)).failed, 10);

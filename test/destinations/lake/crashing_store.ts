@@ -17,6 +17,7 @@ export function mortal(store: Store, diesAt: number): Store {
       yield* store.list(...args);
     },
     read: async (...args) => (alive(), await store.read(...args)),
+    readRange: async (...args) => (alive(), await store.readRange(...args)),
     putFile: async (...args) => (alive(), await store.putFile(...args)),
     createExclusive: async (...args) => (alive(), await store.createExclusive(...args)),
     delete: async (...args) => (alive(), await store.delete(...args)),

@@ -11,7 +11,8 @@ import { ReplayportError } from "../../../src/errors.ts";
 import { intervalName } from "../../../src/intervals/interval.ts";
 import { Batches, EXPORT, hours } from "../../conformance/batches.ts";
 import { gateAfter } from "../../conformance/interrupted.ts";
-import { type Folder, openTestLake, temporaryFolder } from "./harness.ts";
+import { openTestLake } from "./harness.ts";
+import { type Folder, temporaryFolder } from "../../support/temporary_folder.ts";
 import { filesBelow, lakeRows } from "./lake_rows.ts";
 import { EVERYTHING, rejection, rejectsWith, row } from "../../conformance/context.ts";
 import { HookedStore, type Hooks } from "./hooked_store.ts";
@@ -161,6 +162,35 @@ suite("lake on disk", () => {
     assert.equal((await filesBelow(folder.path)).length, 2);
   });
 
+  test("a store that lists in any order gives the same ledger, in order, and loads and reloads work on it", async () => {
+    await using folder = await temporaryFolder();
+    await using batches = await Batches.open();
+    const shuffled = (): Destination => {
+      const store = new HookedStore(new DiskStore(folder.path), {}, (listed) => listed.toReversed());
+      return openLakeOn(store, undefined, { export: EXPORT }, DEPS);
+    };
+    await using lake = shuffled();
+    for (const hour of [3, 1, 2, 30]) await lake.load(await batches.batch(hours(hour), [[row(`s${hour}`, 1)]]), SIGNAL);
+    for (let version = 2; version <= 12; version += 1) {
+      await lake.load(await batches.batch(hours(1), [[row("s1", version)], [row("s4", version)]]), SIGNAL);
+    }
+    await using other = shuffled();
+    const names = [1, 2, 3, 30].map((hour) => intervalName(hours(hour)));
+    assert.deepEqual(await ledgerOf(other), names);
+    const receipts = await Array.fromAsync(other.receipts(EVERYTHING, SIGNAL));
+    assert.deepEqual(
+      receipts.map(({ interval }) => intervalName(interval)),
+      names,
+    );
+    // A lower generation that a killed cleanup left doesn't count.
+    await writeFile(join(folder.path, manifest(1, 1, 5)), '{"layout":1}');
+    assert.deepEqual(await ledgerOf(other), names);
+    assert.deepEqual(
+      (await lakeRows(folder.path, "manifests")).find(({ session }) => session === "s1"),
+      row("s1", 12),
+    );
+  });
+
   test("a commit that went through and was then refused, as by a request sent twice, is found and counts", async () => {
     await using folder = await temporaryFolder();
     await using batches = await Batches.open();
@@ -264,14 +294,14 @@ suite("lake on disk", () => {
     const failed = (code: string): Error => Object.assign(new Error(`${code}: it did not work`), { code });
     const bytes = 2 ** 60;
     const full = (await diskError(failed("ENOSPC"), { action: "writing", path, bytes })) as ReplayportError;
-    assert.equal(full.code, "lake.disk_full");
+    assert.equal(full.code, "store.disk_full");
     const missing = Number(/(\d+) are missing/.exec(full.message)?.[1]);
     assert.ok(missing > 2 ** 59 && missing <= bytes);
     for (const [code, expected] of [
-      ["EACCES", "lake.access_denied"],
-      ["EROFS", "lake.read_only"],
-      ["ENOTDIR", "lake.not_a_folder"],
-      ["ENOTSUP", "lake.not_supported"],
+      ["EACCES", "store.access_denied"],
+      ["EROFS", "store.read_only"],
+      ["ENOTDIR", "store.not_a_folder"],
+      ["ENOTSUP", "store.not_supported"],
     ] as const) {
       const error = (await diskError(failed(code), { action: "writing", path })) as ReplayportError;
       assert.deepEqual([error.code, error.remedy], [expected, "give-up"]);
@@ -285,7 +315,7 @@ suite("lake on disk", () => {
     async () => {
       const error = await rejection(writeFile("/dev/full", "x"));
       const mapped = await diskError(error, { action: "writing", path: "/dev/full", bytes: 1 });
-      assert.ok(mapped instanceof ReplayportError && mapped.code === "lake.disk_full");
+      assert.ok(mapped instanceof ReplayportError && mapped.code === "store.disk_full");
     },
   );
 });

@@ -1,10 +1,10 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { GetObjectCommand, ListMultipartUploadsCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { openLake, type LakeOptions } from "../../../destinations/lake/index.ts";
 import type { Destination, DestinationDeps } from "../../../destinations/destination.ts";
 import { s3Server, type S3Server } from "../../support/s3.ts";
+import { temporaryFolder } from "../../support/temporary_folder.ts";
 import { EXPORT } from "../../conformance/batches.ts";
 import type { Harness, HarnessResult, Target } from "../../conformance/harness.ts";
 import { filesBelow, lakeRows } from "./lake_rows.ts";
@@ -23,17 +23,6 @@ export function openTestLake(options: LakeOptions, deps: Partial<DestinationDeps
 }
 
 const LAKE: Pick<Harness, "countsRows"> = { countsRows: false };
-
-export interface Folder extends AsyncDisposable {
-  readonly path: string;
-  remove(): Promise<void>;
-}
-
-export async function temporaryFolder(): Promise<Folder> {
-  const path = await mkdtemp(join(tmpdir(), "replayport-lake-"));
-  const remove = (): Promise<void> => rm(path, { recursive: true, force: true });
-  return { path, remove, [Symbol.asyncDispose]: remove };
-}
 
 export function fileLake(): Promise<HarnessResult> {
   return Promise.resolve({

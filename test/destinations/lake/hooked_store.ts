@@ -1,7 +1,15 @@
 import type { LocalFile } from "../../../destinations/files/read_staged.ts";
 import type { Store, StoredObject, Unfinished } from "../../../destinations/store/store.ts";
 
-export type Operation = "list" | "read" | "putFile" | "createExclusive" | "delete" | "unfinished" | "discard";
+export type Operation =
+  | "list"
+  | "read"
+  | "readRange"
+  | "putFile"
+  | "createExclusive"
+  | "delete"
+  | "unfinished"
+  | "discard";
 
 export interface Hooks {
   /** Awaited before the store is asked; may reject in its place. `step` counts the operations, from 1. */
@@ -15,10 +23,13 @@ export class HookedStore implements Store {
   readonly name: string;
   readonly #store: Store;
   readonly #hooks: Hooks;
+  readonly #reorder: (listed: StoredObject[]) => StoredObject[];
   #steps = 0;
 
-  constructor(store: Store, hooks: Hooks) {
+  /** @param reorder gives each listing another order, as a server may that doesn't sort */
+  constructor(store: Store, hooks: Hooks, reorder = (listed: StoredObject[]): StoredObject[] => listed) {
     this.name = store.name;
+    this.#reorder = reorder;
     this.#store = store;
     this.#hooks = hooks;
   }
@@ -28,11 +39,16 @@ export class HookedStore implements Store {
   }
 
   async *list(prefix: string, signal: AbortSignal): AsyncIterable<StoredObject> {
-    yield* await this.#hooked("list", prefix, () => Array.fromAsync(this.#store.list(prefix, signal)));
+    const listed = await this.#hooked("list", prefix, () => Array.fromAsync(this.#store.list(prefix, signal)));
+    yield* this.#reorder(listed);
   }
 
   read(key: string, signal: AbortSignal): Promise<string | undefined> {
     return this.#hooked("read", key, () => this.#store.read(key, signal));
+  }
+
+  readRange(key: string, start: number, end: number, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    return this.#hooked("readRange", key, () => this.#store.readRange(key, start, end, signal));
   }
 
   putFile(key: string, file: LocalFile, signal: AbortSignal): Promise<void> {

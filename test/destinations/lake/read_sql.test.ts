@@ -15,7 +15,7 @@ import {
 } from "../../../destinations/lake/index.ts";
 import { ReplayportError } from "../../../src/errors.ts";
 import type { Column, ColumnType } from "../../../src/models/column.ts";
-import { temporaryFolder } from "./harness.ts";
+import { temporaryFolder } from "../../support/temporary_folder.ts";
 
 const S3: LakeOptions = { type: "s3", bucket: "acme-lake", prefix: "posthog", region: "eu-west-1" };
 

@@ -15,7 +15,8 @@ import { S3Store } from "../../../destinations/store/s3_store.ts";
 import type { LocalFile } from "../../../destinations/files/read_staged.ts";
 import { interval } from "../../../src/intervals/interval.ts";
 import { EXPORT, hours } from "../../conformance/batches.ts";
-import { openTestLake, s3Options, temporaryFolder, unfinishedUploads } from "./harness.ts";
+import { openTestLake, s3Options, unfinishedUploads } from "./harness.ts";
+import { temporaryFolder } from "../../support/temporary_folder.ts";
 import { EVERYTHING, rejectsWith } from "../../conformance/context.ts";
 import { isList, openWorld, refusal, server, signalled, SIGNAL, skip } from "./s3_fixture.ts";
 

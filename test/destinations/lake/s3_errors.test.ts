@@ -48,36 +48,42 @@ suite("lake on S3: check and errors", { skip }, () => {
     await using lake = openTestLake(s3Options(server, "replayport-no-such-bucket"));
     for (const work of [() => lake.check(SIGNAL), () => Array.fromAsync(lake.covered(EVERYTHING, SIGNAL))]) {
       const error = await rejectsWith("give-up", work());
-      assert.equal(error.code, "lake.no_bucket");
+      assert.equal(error.code, "store.no_bucket");
       assert.match(error.hint ?? "", /replayport-no-such-bucket/);
     }
   });
 
   const listing: readonly [string, Fault, string, "retry" | "give-up", RegExp][] = [
-    ["an unknown key", refusal(403, "InvalidAccessKeyId"), "lake.bad_credentials", "give-up", /access key/],
-    ["a wrong secret", refusal(403, "SignatureDoesNotMatch"), "lake.bad_credentials", "give-up", /secret/],
-    ["an old session", refusal(400, "ExpiredToken"), "lake.bad_credentials", "give-up", /expired/],
+    ["an unknown key", refusal(403, "InvalidAccessKeyId"), "store.bad_credentials", "give-up", /access key/],
+    ["a wrong secret", refusal(403, "SignatureDoesNotMatch"), "store.bad_credentials", "give-up", /secret/],
+    ["an old session", refusal(400, "ExpiredToken"), "store.bad_credentials", "give-up", /expired/],
     [
       "another region, by its header",
       refusal(301, "PermanentRedirect", "", { "x-amz-bucket-region": "eu-west-1" }),
-      "lake.wrong_region",
+      "store.wrong_region",
       "give-up",
       /the region eu-west-1/,
     ],
     [
       "another region, by the answer's text",
       refusal(400, "AuthorizationHeaderMalformed", "<Region>eu-central-1</Region>"),
-      "lake.wrong_region",
+      "store.wrong_region",
       "give-up",
       /the region eu-central-1/,
     ],
-    ["a wrong clock", refusal(403, "RequestTimeTooSkewed"), "lake.clock", "give-up", /clock/],
-    ["InternalError", refusal(500, "InternalError"), "lake.unavailable", "retry", /./],
-    ["SlowDown", refusal(503, "SlowDown"), "lake.unavailable", "retry", /./],
-    ["RequestTimeout", refusal(400, "RequestTimeout"), "lake.unavailable", "retry", /./],
-    ["a server that lacks something", refusal(501, "NotImplemented"), "lake.not_supported", "give-up", /If-None-Match/],
-    ["an answer that is no XML", { kind: "answer", status: 502, body: "<html>" }, "lake.unavailable", "retry", /./],
-    ["a broken line", { kind: "cut-request" }, "lake.unreachable", "retry", /reached/],
+    ["a wrong clock", refusal(403, "RequestTimeTooSkewed"), "store.clock", "give-up", /clock/],
+    ["InternalError", refusal(500, "InternalError"), "store.unavailable", "retry", /./],
+    ["SlowDown", refusal(503, "SlowDown"), "store.unavailable", "retry", /./],
+    ["RequestTimeout", refusal(400, "RequestTimeout"), "store.unavailable", "retry", /./],
+    [
+      "a server that lacks something",
+      refusal(501, "NotImplemented"),
+      "store.not_supported",
+      "give-up",
+      /If-None-Match/,
+    ],
+    ["an answer that is no XML", { kind: "answer", status: 502, body: "<html>" }, "store.unavailable", "retry", /./],
+    ["a broken line", { kind: "cut-request" }, "store.unreachable", "retry", /reach/],
   ];
   for (const [what, fault, code, remedy, hint] of listing) {
     test(`${what}: ${code}, ${remedy}`, async () => {
@@ -102,7 +108,7 @@ suite("lake on S3: check and errors", { skip }, () => {
     const error = await Array.fromAsync(lake.covered(EVERYTHING, SIGNAL)).catch((thrown: unknown) => thrown);
     assert.ok(error instanceof ReplayportError);
     // Machines without any name server say EAI_AGAIN in place of ENOTFOUND.
-    assert.ok(["lake.unknown_host", "lake.unreachable"].includes(error.code), error.message);
+    assert.ok(["store.unknown_host", "store.unreachable"].includes(error.code), error.message);
     assert.match(error.hint ?? "", /replayport\.invalid/);
   });
 

@@ -56,7 +56,7 @@ suite("lake on S3: faults", { skip }, () => {
     world.proxy.decide((request) => (isManifest(request) ? refusal(403, "AccessDenied") : undefined));
     await using lake = world.open();
     const error = await rejectsWith("give-up", lake.load(await world.batches.batch(hours(0), [[row("a", 1)]]), SIGNAL));
-    assert.equal(error.code, "lake.access_denied");
+    assert.equal(error.code, "store.access_denied");
     assert.match(error.hint ?? "", /s3:PutObject on s3:\/\/.*_replayport/);
     assert.deepEqual(await world.keys(), []);
   });
@@ -94,7 +94,7 @@ suite("lake on S3: faults", { skip }, () => {
     await gate.reached;
     world.proxy.die();
     gate.open();
-    assert.equal((await rejectsWith("retry", loading)).code, "lake.unreachable");
+    assert.equal((await rejectsWith("retry", loading)).code, "store.unreachable");
     assert.equal(warnings.length, 1);
     assert.equal((await world.keys()).length, 1);
     await using next = openTestLake(s3Options(world.server, world.bucket));
