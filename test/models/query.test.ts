@@ -341,14 +341,18 @@ suite("a user's own SELECT", { skip: clickhouseSkip }, () => {
   });
 
   for (const [what, wrong, message] of [
-    ["a key that it has not", definition("SELECT 1 AS other"), /no column id, which is part of its key/],
-    ["team_id for all teams", definition("SELECT 1 AS id WHERE {team_id} = 1", { teams: "all" }), /uses \{team_id\}/],
+    ["a key that the SELECT doesn't return", definition("SELECT 1 AS other"), /no column id, which is part of its key/],
     [
-      "a rule on a column that it has not",
+      "a SELECT with {team_id} for all teams",
+      definition("SELECT 1 AS id WHERE {team_id} = 1", { teams: "all" }),
+      /uses \{team_id\}/,
+    ],
+    [
+      "a rule on a column that the SELECT doesn't return",
       definition("SELECT 1 AS id", { rules: { ...NO_RULES, exclude: ["nothing"] } }),
       /no column nothing/,
     ],
-    ["a mistake in its SQL", definition("SELEKT 1 AS id"), /code 62/],
+    ["a mistake in the SQL of a SELECT", definition("SELEKT 1 AS id"), /code 62/],
   ] as const) {
     test(`${what} is refused`, async () => {
       await assert.rejects(

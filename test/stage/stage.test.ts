@@ -33,7 +33,7 @@ suite("staging", () => {
   });
   after(async () => await rm(root, { recursive: true, force: true }));
 
-  test("a file is counted, hashed and complete, and gone with the stage", async () => {
+  test("a staged file is counted, hashed and complete, and removed with the stage", async () => {
     const bytes = gzipSync(LINES);
     {
       await using stage = await openStage(root, "a1");
@@ -67,7 +67,7 @@ suite("staging", () => {
     });
   }
 
-  test("another number of rows than ClickHouse said is refused", async () => {
+  test("a staged file with another number of rows than ClickHouse reported is refused", async () => {
     await using stage = await openStage(root, "a2");
     await assert.rejects(
       stage.add(incoming(LINES, { rows: 4 }), signal),
@@ -79,7 +79,7 @@ suite("staging", () => {
     );
   });
 
-  test("property: rows of CSV are counted whatever stands in them", async () => {
+  test("rows of CSV are counted correctly whatever their values contain", async () => {
     await using stage = await openStage(root, "csv");
     await fc.assert(
       fc.asyncProperty(
@@ -118,7 +118,7 @@ suite("staging", () => {
     },
   );
 
-  test("a stream that breaks leaves nothing", async () => {
+  test("a stream that breaks leaves no file in the stage", async () => {
     await using stage = await openStage(root, "broken");
     const stream = Readable.from(
       (function* broken() {
@@ -130,7 +130,7 @@ suite("staging", () => {
     assert.deepEqual(await readdir(stage.folder), []);
   });
 
-  test("an abort ends a stream that gives nothing", async () => {
+  test("an abort ends the staging of a stream that sends nothing", async () => {
     await using stage = await openStage(root, "abort");
     const leave = new AbortController();
     const adding = stage.add(incoming("", { stream: new Readable({ read: () => undefined }) }), leave.signal);
@@ -140,7 +140,7 @@ suite("staging", () => {
     assert.deepEqual(await readdir(stage.folder), []);
   });
 
-  test("the folder of a process that was killed is removed by the next, that of one alive is not", async () => {
+  test("the staging folder of a killed process is removed by the next run, that of a live process is kept", async () => {
     const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore" });
     const alive = join(root, `run-${child.pid}-abc`);
     const ended = spawn(process.execPath, ["-e", ""]);
@@ -160,7 +160,7 @@ suite("staging", () => {
     assert.ok(!existsSync(alive));
   });
 
-  test("a folder that cannot be made says what to do", async () => {
+  test("a staging folder that can't be created says what to do", async () => {
     await writeFile(join(root, "a-file"), "");
     await assert.rejects(
       openStage(join(root, "a-file"), "x"),
