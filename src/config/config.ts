@@ -1,6 +1,5 @@
-/** From the text of schedules.yaml to a config, or to everything that is wrong with it at once. */
+/** From the text of schedules.yaml to a config, or to a list of everything that is wrong with it. */
 import { dirname, resolve } from "node:path";
-import { type Document, LineCounter, parseDocument, visit, type YAMLError } from "yaml";
 import type * as z from "zod";
 import type { ExportDefinition } from "../export/definition.ts";
 import { type AlertsConfig, resolveAlerts } from "./alerts.ts";
@@ -14,13 +13,14 @@ import { type RedisConfig, resolveFleet, resolveRedis } from "./fleet.ts";
 import { type HttpConfig, resolveHttp } from "./http.ts";
 import { coerce, reportIssues } from "./problems/zod_issues.ts";
 import { configJsonSchema } from "./problems/json_schema.ts";
-import { isRecord, pathKey } from "./problems/path.ts";
+import { isRecord, type Path, pathKey } from "./problems/path.ts";
 import { checkCollisions } from "./path_collisions.ts";
 import { createReport, type Problem, type Report } from "./problems/problems.ts";
 import { configSchema, exportSchema } from "./schema.ts";
-import { collectSecrets, secretPaths } from "./secrets.ts";
+import { collectSecrets, type IsSecret, secretPaths } from "./secrets.ts";
 import { resolveSource, type SourceConfig, sourceSchema } from "./source.ts";
 import { resolveTelemetry, type TelemetryConfig } from "./telemetry.ts";
+import { readYaml } from "./yaml.ts";
 
 export interface Config {
   /** Absolute. */
@@ -30,19 +30,19 @@ export interface Config {
   readonly destinations: Readonly<Record<string, DestinationOptions>>;
   /** In the order of the file. */
   readonly exports: readonly ExportDefinition[];
-  /** Undefined where the file has no `redis`. */
+  /** Undefined if the file has no `redis`. */
   readonly redis: RedisConfig | undefined;
   readonly fleet: FleetSettings;
   readonly http: HttpConfig;
-  /** Undefined where the file has no `alerts`. */
+  /** Undefined if the file has no `alerts`. */
   readonly alerts: AlertsConfig | undefined;
   readonly telemetry: TelemetryConfig;
-  /** Every secret that was met, longest first; for logs to hide. */
+  /** Every secret in the file, longest first, for logs to hide. */
   readonly secrets: readonly string[];
 }
 
 export interface ParseOptions {
-  /** Names the file in problems, and its folder is where relative paths start. */
+  /** Names the file in problems. Relative paths start in its folder. */
   readonly file: string;
   readonly env: Environment;
   /** The text of another file, by its absolute path. */
@@ -51,34 +51,79 @@ export interface ParseOptions {
 
 export type ParseResult = { readonly config: Config } | { readonly problems: readonly Problem[] };
 
-// The messages of these quote the file, which may hold a password that YAML stumbled over.
-const QUOTING: Readonly<Record<string, string>> = {
-  UNEXPECTED_TOKEN: "something stands where YAML does not expect it",
-  BAD_DQ_ESCAPE: "an escape that YAML does not know",
-  TAG_RESOLVE_FAILED: "a tag that YAML does not know",
-  BAD_ALIAS: "an alias without its anchor",
-  BAD_DIRECTIVE: "a directive that YAML does not know",
-};
-
-function syntaxFix({ code }: YAMLError): string {
-  if (code === "DUPLICATE_KEY") return "Remove one of the two.";
-  if (code === "TAB_AS_INDENT") return "Indent with spaces.";
-  if (code === "BAD_INDENT") return "Indent the keys of one mapping alike.";
-  return "Values that hold any of : # & * ! @ ` { } [ ] % belong in quotes.";
+export async function parseConfig(text: string, options: ParseOptions): Promise<ParseResult> {
+  const { file, env } = options;
+  const { document, lines, tree: raw, problems: syntax, readable } = readYaml(text, file);
+  if (!readable) return { problems: syntax };
+  const isSecret = secretPaths(configJsonSchema());
+  const report = createReport({ file, document, lines, raw, isSecret });
+  const config = await resolveConfig(substituteTree(raw, env), options, isSecret, report);
+  const problems = [...syntax, ...report.problems];
+  return config && problems.length === 0 ? { config } : { problems };
 }
 
-/** The keys that are right by themselves, whatever is wrong with the others. */
-function salvage<Shape extends z.ZodRawShape>(
-  schema: z.ZodObject<Shape>,
-  given: unknown,
-): Partial<z.output<z.ZodObject<Shape>>> {
-  if (!isRecord(given)) return {};
-  const entries = Object.entries(schema.shape).flatMap(([key, field]) => {
-    const value = Object.hasOwn(given, key) ? given[key] : undefined;
-    const result = (field as unknown as z.ZodType).safeParse(value);
-    return result.success && result.data !== undefined ? [[key, result.data]] : [];
+/**
+ * Reports everything that is wrong at once, so each step works with what the steps before it left valid:
+ *
+ * 1. variables that are missing;
+ * 2. the schema, where numbers and flags from the environment are still text;
+ * 3. names that the user chose;
+ * 4. source and destinations, each by itself;
+ * 5. exports, each by itself;
+ * 6. exports together with each other and with their destinations;
+ * 7. the optional sections, which the schema has checked in full.
+ *
+ * @returns undefined if there is no valid source; other problems are only in the report
+ */
+async function resolveConfig(
+  substituted: SubstitutedTree,
+  { file, read }: ParseOptions,
+  isSecret: IsSecret,
+  report: Report,
+): Promise<Config | undefined> {
+  const folder = dirname(resolve(file));
+  reportEnvironment(substituted, report);
+  const top = checkSchema(substituted, report);
+  const settings = validKeys(configSchema, top);
+
+  reportNames(top, report);
+  const source = await resolveCheckedSource(top["source"], folder, read, report);
+  const destinations = resolveDestinations(top["destinations"], folder, report);
+
+  const origin = (path: Path) => substituted.origins.get(pathKey(path));
+  const exports = await resolveExports(top["exports"], {
+    report,
+    folder,
+    destinations: Object.keys(isRecord(top["destinations"]) ? top["destinations"] : {}),
+    hasSalt: Object.hasOwn(top, "hash_salt"),
+    salt: settings.hash_salt ?? "",
+    posthogUrl: settings.posthog_url ?? "",
+    limits: settings.limits ?? {},
+    read,
+    wholeFromEnv: (path) => origin(path)?.whole ?? false,
+    fromEnv: (path) => origin(path) !== undefined,
   });
-  return Object.fromEntries(entries) as Partial<z.output<z.ZodObject<Shape>>>;
+  checkCollisions(exports, destinations, report);
+  for (const definition of exports) {
+    const destination = destinations[definition.destination];
+    if (destination) checkForDestination(definition, destination, report);
+  }
+
+  if (!source) return undefined;
+  const redis = settings.redis && resolveRedis(settings.redis, folder);
+  return {
+    file: resolve(file),
+    source,
+    destinations,
+    exports,
+    redis,
+    fleet: resolveFleet(settings.fleet),
+    http: resolveHttp(settings.http),
+    alerts: settings.alerts && resolveAlerts(settings.alerts),
+    telemetry: resolveTelemetry(settings.telemetry),
+    // The password of Redis is part of its URL, so only the parsed URL has it.
+    secrets: collectSecrets(substituted, isSecret, redis?.password),
+  };
 }
 
 function reportEnvironment({ origins }: SubstitutedTree, report: Report): void {
@@ -95,157 +140,81 @@ function reportEnvironment({ origins }: SubstitutedTree, report: Report): void {
   }
 }
 
-/** Aliases without an anchor before them, and a key that zod would pass over in silence. */
-function reportNodes(document: Document, report: Report): void {
-  visit(document, {
-    Alias(_, node) {
-      if (node.resolve(document)) return;
-      report.addAt(
-        node.range?.[0] ?? 0,
-        "an alias without an anchor before it",
-        "Set the anchor first, or put a * in quotes.",
-      );
-    },
-    Scalar(role, node) {
-      if (role === "key" && node.value === "__proto__") report.addAt(node.range?.[0] ?? 0, "unknown key", "Remove it.");
-    },
-  });
-}
-
-/** @throws where an alias holds itself, or aliases expand beyond measure */
-function treeOf(document: Document): unknown {
-  const tree: unknown = document.toJS();
-  // Throws on a circle.
-  JSON.stringify(tree);
-  return tree;
-}
-
-export async function parseConfig(text: string, options: ParseOptions): Promise<ParseResult> {
-  const { file } = options;
-  const isSecret = secretPaths(configJsonSchema());
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, version: "1.2", merge: true });
-  const problemsOf = (report: Report): ParseResult => ({ problems: report.problems });
-
-  const syntax = createReport({ file, document, lines, raw: undefined, isSecret });
-  for (const error of [...document.errors, ...document.warnings]) {
-    syntax.addAt(error.pos[0], QUOTING[error.code] ?? error.message, syntaxFix(error));
-  }
-  reportNodes(document, syntax);
-  // A key that stands twice is the one mistake after which the rest still means what it says.
-  if (syntax.problems.length > document.errors.filter(({ code }) => code === "DUPLICATE_KEY").length)
-    return problemsOf(syntax);
-  let raw: unknown;
-  try {
-    raw = treeOf(document);
-  } catch {
-    syntax.addAt(
-      0,
-      "an alias cannot be resolved",
-      "Aliases need an anchor before them, must not hold themselves, and be few.",
-    );
-    return problemsOf(syntax);
-  }
-
-  const report = createReport({ file, document, lines, raw, isSecret });
-  const substituted = substituteTree(raw, options.env);
-  reportEnvironment(substituted, report);
-  const config = await resolveConfig(substituted, options, report);
-  const problems = [...syntax.problems, ...report.problems];
-  return config && problems.length === 0 ? { config } : { problems };
-}
-
-async function resolveConfig(
-  substituted: SubstitutedTree,
-  { file, read }: ParseOptions,
-  report: Report,
-): Promise<Config | undefined> {
-  const folder = dirname(resolve(file));
+/** Reports what the schema refuses. @returns the tree, with the numbers and flags that the environment holds as text */
+function checkSchema(substituted: SubstitutedTree, report: Report): Readonly<Record<string, unknown>> {
   const first = configSchema.safeParse(substituted.tree, { reportInput: true });
   const coerced = first.success ? undefined : coerce(substituted, first.error.issues);
   const tree = coerced ?? substituted.tree;
   const result = coerced === undefined ? first : configSchema.safeParse(tree, { reportInput: true });
   if (!result.success) reportIssues(result.error.issues, tree, configJsonSchema(), report);
+  return isRecord(tree) ? tree : {};
+}
 
-  const top = isRecord(tree) ? tree : {};
-  const settings = salvage(configSchema, tree);
-  const given = { source: top["source"], destinations: top["destinations"], exports: top["exports"] };
+/** The keys that are valid by themselves, whatever is wrong with the others. */
+function validKeys<Shape extends z.ZodRawShape>(
+  schema: z.ZodObject<Shape>,
+  given: unknown,
+): Partial<z.output<z.ZodObject<Shape>>> {
+  if (!isRecord(given)) return {};
+  const entries = Object.entries(schema.shape).flatMap(([key, field]) => {
+    const value = Object.hasOwn(given, key) ? given[key] : undefined;
+    const result = (field as unknown as z.ZodType).safeParse(value);
+    return result.success && result.data !== undefined ? [[key, result.data]] : [];
+  });
+  return Object.fromEntries(entries) as Partial<z.output<z.ZodObject<Shape>>>;
+}
 
-  for (const section of ["destinations", "exports"] as const) {
-    for (const name of isRecord(given[section]) ? Object.keys(given[section]) : []) {
+function reportNames(top: Readonly<Record<string, unknown>>, report: Report): void {
+  for (const section of ["destinations", "exports"]) {
+    const given = top[section];
+    for (const name of isRecord(given) ? Object.keys(given) : []) {
       if (NAME.test(name)) continue;
       const fix = "Write 1 to 63 of a-z, 0-9, _ and -, the first a letter or a digit.";
       report.add([section, name], "not a name", fix, "key");
     }
   }
-  const source = resolveSource(salvage(sourceSchema, given.source), folder);
-  const named = isRecord(given.source)
-    ? ["clickhouse", "embedded"].filter((key) => Object.hasOwn(given.source as object, key))
-    : [];
-  if (isRecord(given.source) && named.length !== 1) {
+}
+
+async function resolveCheckedSource(
+  given: unknown,
+  folder: string,
+  read: ParseOptions["read"],
+  report: Report,
+): Promise<SourceConfig | undefined> {
+  const source = resolveSource(validKeys(sourceSchema, given), folder);
+  if (isRecord(given)) {
+    const named = ["clickhouse", "embedded"].filter((key) => Object.hasOwn(given, key));
     const problem = named.length === 0 ? "names neither clickhouse nor embedded" : "names both clickhouse and embedded";
-    report.add(["source"], problem, "Keep one of the two.", "key");
+    if (named.length !== 1) report.add(["source"], problem, "Keep one of the two.", "key");
   }
   if (source?.kind === "clickhouse" && source.caFile !== undefined) {
     await read(source.caFile).catch(() => {
-      report.add(
-        ["source", "clickhouse", "ca_file"],
-        "cannot be read",
-        "Write the path of a PEM file, relative to the YAML file.",
-      );
+      const fix = "Write the path of a PEM file, relative to the YAML file.";
+      report.add(["source", "clickhouse", "ca_file"], "cannot be read", fix);
     });
   }
+  return source;
+}
 
+function resolveDestinations(given: unknown, folder: string, report: Report): Record<string, DestinationOptions> {
   const destinations: Record<string, DestinationOptions> = {};
-  for (const [name, one] of Object.entries(isRecord(given.destinations) ? given.destinations : {})) {
+  for (const [name, one] of Object.entries(isRecord(given) ? given : {})) {
     const parsed = destinationSchema.safeParse(one);
     if (parsed.success) destinations[name] = resolveDestination(parsed.data, ["destinations", name], folder, report);
   }
+  return destinations;
+}
 
-  const origin = (path: Parameters<typeof pathKey>[0]) => substituted.origins.get(pathKey(path));
-  const shared: Shared = {
-    report,
-    folder,
-    destinations: isRecord(given.destinations) ? Object.keys(given.destinations) : [],
-    hasSalt: Object.hasOwn(top, "hash_salt"),
-    salt: settings.hash_salt ?? "",
-    posthogUrl: settings.posthog_url ?? "",
-    limits: settings.limits ?? {},
-    read,
-    wholeFromEnv: (path) => origin(path)?.whole ?? false,
-    fromEnv: (path) => origin(path) !== undefined,
-  };
+async function resolveExports(given: unknown, shared: Shared): Promise<ExportDefinition[]> {
   const exports: ExportDefinition[] = [];
-  const written = Object.entries(isRecord(given.exports) ? given.exports : {});
-  if (isRecord(given.exports) && written.length === 0) {
-    report.add(["exports"], "names no export", "Write at least one; `replayport init` shows how.", "key");
+  if (!isRecord(given)) return exports;
+  if (Object.keys(given).length === 0) {
+    shared.report.add(["exports"], "names no export", "Write at least one; `replayport init` shows how.", "key");
   }
-  for (const [name, one] of written) {
+  for (const [name, one] of Object.entries(given)) {
     if (!isRecord(one)) continue;
-    const definition = await resolveExport(name, salvage(exportSchema, one), new Set(Object.keys(one)), shared);
+    const definition = await resolveExport(name, validKeys(exportSchema, one), new Set(Object.keys(one)), shared);
     if (definition) exports.push(definition);
   }
-  checkCollisions(exports, destinations, report);
-  for (const definition of exports) {
-    const destination = destinations[definition.destination];
-    if (destination) checkForDestination(definition, destination, report);
-  }
-  const redis = settings.redis && resolveRedis(settings.redis, folder);
-  const secrets = [...collectSecrets(substituted, secretPaths(configJsonSchema())), redis?.password ?? ""].filter(
-    Boolean,
-  );
-  return (
-    source && {
-      file: resolve(file),
-      source,
-      destinations,
-      exports,
-      redis,
-      fleet: resolveFleet(settings.fleet),
-      http: resolveHttp(settings.http),
-      alerts: settings.alerts && resolveAlerts(settings.alerts),
-      telemetry: resolveTelemetry(settings.telemetry),
-      secrets: secrets.sort((a, b) => b.length - a.length),
-    }
-  );
+  return exports;
 }

@@ -40,8 +40,12 @@ export function markedKeys(schema: SchemaNode): ReadonlySet<string> {
 }
 
 /** Every secret of the config, longest first: a log that replaces them in this order leaves no part of one. */
-export function collectSecrets({ tree, origins }: SubstitutedTree, isSecret: IsSecret): string[] {
-  const found = new Set<string>();
+export function collectSecrets(
+  { tree, origins }: SubstitutedTree,
+  isSecret: IsSecret,
+  ...others: readonly (string | undefined)[]
+): string[] {
+  const found = new Set<string>(others.filter((secret) => secret !== undefined));
   const visit = (value: unknown, path: Path): void => {
     if (typeof value === "string" && isSecret(path)) found.add(value);
     else if (Array.isArray(value)) value.forEach((item, index) => visit(item, [...path, index]));

@@ -1,4 +1,4 @@
-/** What zod found, in sentences that name no value. */
+/** Turns zod's issues into problems. No sentence repeats a value. */
 import type * as z from "zod";
 import type { SubstitutedTree } from "../values/env.ts";
 import { describedAt, formOf, type SchemaNode } from "./schema_node.ts";
@@ -8,7 +8,7 @@ import { nearest, suggestion } from "./suggest.ts";
 
 type Issue = z.core.$ZodIssue;
 
-const place = (path: readonly PropertyKey[]): Path =>
+const pathOf = (path: readonly PropertyKey[]): Path =>
   path.map((part) => (typeof part === "number" ? part : String(part)));
 
 /** The issues of a member of a union, with their paths from the top. */
@@ -16,8 +16,8 @@ function below({ path }: Issue, inner: readonly Issue[]): Issue[] {
   return inner.map((one) => ({ ...one, path: [...path, ...one.path] }));
 }
 
-/** The issues of the member of a union that the value seems to be; none where several could be meant. */
-function meant(issue: z.core.$ZodIssueInvalidUnion): readonly Issue[] {
+/** The issues of the union's member that the value comes closest to. None if several are equally close. */
+function closest(issue: z.core.$ZodIssueInvalidUnion): readonly Issue[] {
   const close = issue.errors.filter((issues) =>
     issues.every(
       (one) =>
@@ -31,29 +31,29 @@ function meant(issue: z.core.$ZodIssueInvalidUnion): readonly Issue[] {
   return below(issue, only);
 }
 
-/** Issues with those of unions spread out. */
-function spread(issues: readonly Issue[]): Issue[] {
+/** Replaces the issue of a union with those of its closest member. */
+function expandUnion(issues: readonly Issue[]): Issue[] {
   return issues.flatMap((issue) => {
-    const inner = issue.code === "invalid_union" ? meant(issue) : [];
-    return inner.length > 0 ? spread(inner) : [issue];
+    const inner = issue.code === "invalid_union" ? closest(issue) : [];
+    return inner.length > 0 ? expandUnion(inner) : [issue];
   });
 }
 
-/** Whether the issue, or a member of a union in it, wants this value at this place. */
-function wants(issue: Issue, value: number | boolean): boolean {
+/** Whether this value would solve the issue, in a union for any member. */
+function accepts(issue: Issue, value: number | boolean): boolean {
   if (issue.code === "invalid_type") {
     return typeof value === "boolean" ? issue.expected === "boolean" : ["number", "int"].includes(issue.expected);
   }
   if (issue.code === "invalid_value") return issue.values.includes(value);
   return (
     issue.code === "invalid_union" &&
-    issue.errors.some((issues) => issues.some((one) => one.path.length === 0 && wants(one, value)))
+    issue.errors.some((issues) => issues.some((one) => one.path.length === 0 && accepts(one, value)))
   );
 }
 
 const NUMBER = /^[+-]?\d+(?:\.\d+)?$/;
 
-/** The number or the flag that a text stands for. */
+/** The number or flag that the text spells. */
 export function plainValue(text: string): number | boolean | undefined {
   if (NUMBER.test(text)) return Number(text);
   return text === "true" || text === "false" ? text === "true" : undefined;
@@ -70,21 +70,21 @@ function withValue(tree: unknown, path: Path, value: unknown): unknown {
 }
 
 /**
- * The environment holds only text. Where the schema wants a number or a flag and the whole value is one placeholder, the
- * text is read as such. Undefined where there is nothing of the kind.
+ * Variables hold only text. If the schema needs a number or a flag and the whole value is one placeholder, the text is
+ * parsed as such. Undefined if there is no such value.
  */
 export function coerce({ tree, origins }: SubstitutedTree, issues: readonly Issue[]): unknown {
   let changed: { readonly tree: unknown } | undefined;
   for (const origin of origins.values()) {
     const value = origin.whole ? plainValue(origin.text) : undefined;
     if (value === undefined) continue;
-    const asked = flatten(issues).some((issue) => samePlace(place(issue.path), origin.path) && wants(issue, value));
+    const asked = flatten(issues).some((issue) => samePath(pathOf(issue.path), origin.path) && accepts(issue, value));
     if (asked) changed = { tree: withValue((changed ?? { tree }).tree, origin.path, value) };
   }
   return changed?.tree;
 }
 
-const samePlace = (one: Path, other: Path): boolean =>
+const samePath = (one: Path, other: Path): boolean =>
   one.length === other.length && one.every((part, index) => String(part) === String(other[index]));
 
 /** All issues, those of every member of every union included. */
@@ -112,7 +112,7 @@ function kindOf(value: unknown): string {
   return { string: "a text", number: "a number", boolean: "a flag" }[typeof value as string] ?? "a mapping of keys";
 }
 
-/** A value as it stands in YAML, on one line. */
+/** A value as YAML writes it on one line. */
 function flow(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(flow).join(", ")}]`;
   if (isRecord(value)) {
@@ -122,7 +122,7 @@ function flow(value: unknown): string {
   return typeof value === "string" && /^[\w./][\w./: +-]*$/.test(value) ? value : JSON.stringify(value);
 }
 
-/** What belongs there, from the schema's own description. */
+/** What belongs at a place: the schema's description, with an example. */
 function help(node: SchemaNode | undefined, key: string | number | undefined): string {
   const [example] = node?.examples ?? [];
   const written = example === undefined ? "" : flow(example);
@@ -160,31 +160,41 @@ function messageOf(issue: Issue): string {
   }
 }
 
+/** Reports each issue at its place: an unknown key, an unknown type of destination, or a value that doesn't fit. */
 export function reportIssues(issues: readonly Issue[], tree: unknown, schema: SchemaNode, report: Report): void {
-  for (const issue of spread(issues)) {
-    const path = place(issue.path);
+  for (const issue of expandUnion(issues)) {
+    const path = pathOf(issue.path);
     const node = describedAt(schema, path, tree);
-    if (issue.code === "unrecognized_keys") {
-      const here = valueAt(tree, path);
-      const known = Object.keys((node && formOf(node, here)?.properties) ?? {});
-      const unused = known.filter((key) => !isRecord(here) || !Object.hasOwn(here, key));
-      for (const key of issue.keys) report.add([...path, key], "unknown key", unknownKey(key, unused), "key");
-      continue;
-    }
-    if (issue.code === "invalid_union" && issue.discriminator !== undefined) {
+    if (issue.code === "unrecognized_keys") reportUnknownKeys(issue.keys, path, valueAt(tree, path), node, report);
+    else if (issue.code === "invalid_union" && issue.discriminator !== undefined) {
       const given = valueAt(tree, path);
       const known = ((issue as { options?: readonly unknown[] }).options ?? []).map(String);
       report.add(path, given === undefined ? "is missing" : "not a known type", suggestion(given, known, "type"));
-      continue;
-    }
-    const fix: unknown = issue.code === "custom" ? issue.params?.["fix"] : undefined;
-    const choice =
-      issue.code === "invalid_value" && issue.input !== undefined && issue.input !== null
-        ? suggestion(issue.input, issue.values.map(String), "value")
-        : undefined;
-    const described = path.length === 0 ? "`replayport init` writes a config to start from." : help(node, path.at(-1));
-    report.add(path, messageOf(issue), typeof fix === "string" ? fix : (choice ?? (described || "Remove the key.")));
+    } else report.add(path, messageOf(issue), fixOf(issue, path, node));
   }
+}
+
+/** In order of precedence: the fix of our own parser, the known value that is nearest, the description of the place. */
+function fixOf(issue: Issue, path: Path, node: SchemaNode | undefined): string {
+  const own: unknown = issue.code === "custom" ? issue.params?.["fix"] : undefined;
+  if (typeof own === "string") return own;
+  if (issue.code === "invalid_value" && issue.input !== undefined && issue.input !== null) {
+    return suggestion(issue.input, issue.values.map(String), "value");
+  }
+  if (path.length === 0) return "`replayport init` writes a config to start from.";
+  return help(node, path.at(-1)) || "Remove the key.";
+}
+
+function reportUnknownKeys(
+  keys: readonly string[],
+  path: Path,
+  given: unknown,
+  node: SchemaNode | undefined,
+  report: Report,
+): void {
+  const known = Object.keys((node && formOf(node, given)?.properties) ?? {});
+  const unused = known.filter((key) => !isRecord(given) || !Object.hasOwn(given, key));
+  for (const key of keys) report.add([...path, key], "unknown key", unknownKey(key, unused), "key");
 }
 
 function unknownKey(key: string, unused: readonly string[]): string {
