@@ -1,14 +1,14 @@
-/** Where people are told of what needs them. */
+/** Where alerts go. */
 import * as z from "zod";
 import { duration, parsed, SECRET } from "./values/fields.ts";
 
 export interface AlertsConfig {
-  /** A secret: whoever knows it can post. */
+  /** A secret: anyone who knows it can post. */
   readonly webhook: string;
   readonly format: "json" | "slack";
-  /** Undefined: lag is no reason for an alert. */
+  /** Undefined: lag raises no alert. */
   readonly lagAboveMs: number | undefined;
-  /** What goes on for so long is told again. */
+  /** An alert that is still active after this is sent again. */
   readonly repeatAfterMs: number;
 }
 
@@ -21,7 +21,7 @@ const webhookUrl = parsed<string>(
     const fix = "Write an address such as https://hooks.acme.internal/replayport.";
     if (!url || !/^https?:$/.test(url.protocol)) return { problem: "not a web address", fix };
     if (url.username !== "" || url.password !== "") {
-      return { problem: "an address with a name or password in it", fix: "Put a secret into its path or its query." };
+      return { problem: "an address with a name or password in it", fix: "Put the secret in its path or query." };
     }
     return { value: url.href };
   },
@@ -36,18 +36,18 @@ export const alertsSchema = z
     format: z
       .enum(["json", "slack"])
       .default("json")
-      .describe("json, or what Slack's incoming webhooks take.")
+      .describe("json, or slack for Slack's incoming webhooks.")
       .meta({ examples: ["slack"] }),
     lag_above: duration(MINUTE_MS, 366 * DAY_MS)
       .optional()
-      .describe("An export whose data is older than this is told of. It should be longer than its schedule and settle.")
+      .describe("Alert when an export's data is older than this. Make it longer than its schedule and settle together.")
       .meta({ examples: ["3h"] }),
     repeat_after: duration(MINUTE_MS, 366 * DAY_MS)
       .prefault("12h")
-      .describe("What has not been resolved by then is told again.")
+      .describe("Send an alert again if it is still active after this.")
       .meta({ examples: ["12h"] }),
   })
-  .describe("A webhook for runs that failed for good, exports that were paused, and lag.");
+  .describe("A webhook for failed runs, paused exports and lag.");
 
 export type AlertsInput = z.output<typeof alertsSchema>;
 

@@ -1,6 +1,6 @@
 /**
- * Rules and conditions on columns. The columns of a model in SQL are known only to ClickHouse, so for such a model the names
- * are handed on as they are, and the run says what does not exist.
+ * Rules and conditions on columns. Only ClickHouse knows the columns of a model in SQL, so their names are passed on
+ * unchecked, and the run reports the unknown ones.
  */
 import type { ColumnType } from "../models/column.ts";
 import type { ColumnRules, Condition } from "../models/model.ts";
@@ -11,9 +11,10 @@ import type { Path } from "./problems/path.ts";
 import type { Report } from "./problems/problems.ts";
 import type { ColumnsInput, ConditionInput } from "./schema.ts";
 import { nearest, suggestion } from "./problems/suggest.ts";
+import { defined } from "./values/defined.ts";
 import { clickhouseTime, parseTime } from "./values/times.ts";
 
-/** What is known of the columns: all of them, or the key alone. */
+/** What is known about the columns: all of them, or only the key. */
 export type Columns = { readonly known: true } | { readonly known: false; readonly key: readonly string[] };
 
 const BY_NAME = new Map(SESSION_REPLAYS.map((column) => [column.name, column]));
@@ -26,11 +27,11 @@ const RULES = { include: "include", exclude: "exclude", hash: "hash", strip_quer
 type Rule = keyof typeof RULES;
 
 function unknownColumn(name: string, candidates: readonly string[]): string {
-  const meant = nearest(name, candidates);
-  return meant === undefined ? suggestion(name, NAMES, "column") : `Did you mean "${meant}"?`;
+  const close = nearest(name, candidates);
+  return close === undefined ? suggestion(name, NAMES, "column") : `Did you mean "${close}"?`;
 }
 
-/** What is wrong with a rule on one column, with the remedy. */
+/** What is wrong with a rule on one column, and the fix. */
 function refusal(rule: Rule, name: string, input: ColumnsInput): readonly [string, string] | undefined {
   const column = BY_NAME.get(name);
   const included = input.include?.includes(name) ?? false;
@@ -44,9 +45,9 @@ function refusal(rule: Rule, name: string, input: ColumnsInput): readonly [strin
       return optIn ? undefined : ["is exported anyway", `Remove it. What can be included: ${OPT_IN.join(", ")}.`];
     case "exclude":
       if (NEEDED.has(name))
-        return ["cannot be left out", "Remove it: this column identifies a row or decides which row is current."];
+        return ["cannot be excluded", "Remove it: this column identifies a row or decides which row is current."];
       if (included) return ["both included and excluded", "Remove it from one of the two."];
-      return optIn ? ["is left out anyway", "Remove it."] : undefined;
+      return optIn ? ["is not exported anyway", "Remove it."] : undefined;
     case "hash":
     case "strip_query": {
       if (NEEDED.has(name))
@@ -65,7 +66,7 @@ function refusalInSql(rule: Rule, name: string, key: readonly string[]): readonl
   if (rule === "include") return undefined;
   if (key.includes(name)) return ["a column of the key", "Remove it: the key's true value identifies a row."];
   const isOrder = READING_ORDER.some((column) => column === name);
-  return isOrder ? ["cannot be left out", "Remove it: this column decides which row is current."] : undefined;
+  return isOrder ? ["cannot be excluded", "Remove it: this column decides which row is current."] : undefined;
 }
 
 export function resolveRules(input: ColumnsInput, columns: Columns, path: Path, report: Report): ColumnRules {
@@ -83,8 +84,8 @@ export function resolveRules(input: ColumnsInput, columns: Columns, path: Path, 
 
 type Value = string | number | boolean;
 
-/** The value as ClickHouse takes it, or what is wrong with it. */
-function fit(
+/** The value in ClickHouse's form, or what is wrong with it. */
+function checkValue(
   value: Value,
   type: ColumnType,
   timezone: string,
@@ -101,16 +102,16 @@ function fit(
       if (typeof given === "number" && Number.isFinite(given)) return { value: given };
       return ["the column holds numbers", "Write a number."];
     case "bool":
-      return typeof given === "boolean" ? { value: given } : ["the column holds flags", "Write true or false."];
+      return typeof given === "boolean" ? { value: given } : ["the column holds true or false", "Write true or false."];
     case "timestamp": {
-      const moment = typeof value === "string" ? parseTime(value, timezone) : undefined;
-      if (moment && "value" in moment) return { value: clickhouseTime(moment.value) };
+      const time = typeof value === "string" ? parseTime(value, timezone) : undefined;
+      if (time && "value" in time) return { value: clickhouseTime(time.value) };
       const fix = "Write a date (2026-10-01) or a timestamp with its zone (2026-10-01T06:00:00Z).";
-      return [moment?.problem ?? "the column holds timestamps", moment?.fix ?? fix];
+      return [time?.problem ?? "the column holds timestamps", time?.fix ?? fix];
     }
     case "string[]":
     case "timestamp[]":
-      return ["a column of lists cannot be compared", "Remove it; filter by it where the rows are read."];
+      return ["a column of lists cannot be compared", "Remove it, and filter by it in the destination."];
   }
 }
 
@@ -118,7 +119,7 @@ export interface ConditionContext {
   readonly columns: Columns;
   readonly timezone: string;
   readonly report: Report;
-  /** Whether the value is one placeholder: its text may stand for a number or a flag. */
+  /** Whether the value is one placeholder: its text may spell a number or a flag. */
   readonly wholeFromEnv: (path: Path) => boolean;
 }
 
@@ -145,18 +146,18 @@ function resolveCondition(
     return undefined;
   }
   if (type === "string[]" || type === "timestamp[]") {
-    report.add(path, ...(fit("", type, timezone, false) as readonly [string, string]), "key");
+    report.add(path, ...(checkValue("", type, timezone, false) as readonly [string, string]), "key");
     return undefined;
   }
   const checked = (value: Value, at: Path): Value => {
     if (type === undefined) return value;
-    const result = fit(value, type, timezone, wholeFromEnv(at));
+    const result = checkValue(value, type, timezone, wholeFromEnv(at));
     if ("value" in result) return result.value;
     report.add(at, ...result);
     return value;
   };
   if (Array.isArray(input)) {
-    if (type === "bool") report.add(path, "a flag needs no list", "Write true or false.", "key");
+    if (type === "bool") report.add(path, "a column of true and false takes no list", "Write true or false.", "key");
     const values = input.map((value, index) => checked(value, [...path, index]) as string | number);
     return { column: name, op: "in", values };
   }
@@ -185,7 +186,7 @@ function range(
   const min = end("min");
   const max = end("max");
   if (min !== undefined && max !== undefined && typeof min === typeof max && min > max) {
-    report.add(path, "min is greater than max: no row fits", "Exchange them.", "key");
+    report.add(path, "min is greater than max: no row fits", "Swap them.", "key");
   }
-  return { column, op: "range", ...(min === undefined ? {} : { min }), ...(max === undefined ? {} : { max }) };
+  return defined<Extract<Condition, { op: "range" }>>({ column, op: "range", min, max });
 }

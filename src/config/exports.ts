@@ -1,4 +1,4 @@
-/** From an export as it stands in the YAML to the definition that the core works by. */
+/** From an export in the YAML to the core's ExportDefinition. */
 import { resolve } from "node:path";
 import { messageOf, ReplayportError } from "../errors.ts";
 import {
@@ -18,22 +18,22 @@ import { DEFAULT_LIMITS, DEFAULT_PATH, type ExportInput, type LimitsInput } from
 import { nearest, suggestion } from "./problems/suggest.ts";
 import { parseTime } from "./values/times.ts";
 
-/** What an export shares with the others. */
+/** What all exports share. */
 export interface Shared {
   readonly report: Report;
   /** Relative paths start here. */
   readonly folder: string;
   readonly destinations: readonly string[];
-  /** Whether the file gives a salt, be it right or wrong. */
+  /** Whether the file has a salt, valid or not. */
   readonly hasSalt: boolean;
   readonly salt: string;
   readonly posthogUrl: string;
   readonly limits: LimitsInput;
   /** The text of a file. */
   readonly read: (path: string) => Promise<string>;
-  /** Whether the value at this place is one placeholder. */
+  /** Whether the value is one placeholder. */
   readonly wholeFromEnv: (path: Path) => boolean;
-  /** Whether any of the value at this place came from the environment: then no message may repeat it. */
+  /** Whether any of the value came from the environment. If so, no message may repeat it. */
   readonly fromEnv: (path: Path) => boolean;
 }
 
@@ -47,7 +47,7 @@ function resolveSchedule(text: string | undefined, timezone: string, path: Path,
   } catch (error) {
     const preset = nearest(text, PRESETS);
     const meant = preset === undefined ? "" : `Did you mean "${preset}"? `;
-    // The parser's reason may repeat the text.
+    // The parser's reason may quote the text.
     const reason = shared.fromEnv(path) ? "" : (/ \((.*)\)$/s.exec(messageOf(error))?.[1] ?? "");
     const hint = error instanceof ReplayportError ? error.hint : undefined;
     const message = reason === "" ? "not a schedule" : `not a schedule: ${reason}`;
@@ -58,16 +58,20 @@ function resolveSchedule(text: string | undefined, timezone: string, path: Path,
 
 function resolveStart(text: string | undefined, timezone: string, path: Path, report: Report): Date | undefined {
   if (text === undefined) return undefined;
-  const moment = parseTime(text, timezone);
-  if (!("value" in moment)) {
-    report.add(path, moment.problem, moment.fix);
+  const time = parseTime(text, timezone);
+  if (!("value" in time)) {
+    report.add(path, time.problem, time.fix);
     return undefined;
   }
-  const { at, micros } = moment.value;
+  const { at, micros } = time.value;
   if (micros !== 0)
-    report.add(path, "has a fraction of a second", "Write whole seconds: that is how ClickHouse keeps time here.");
+    report.add(
+      path,
+      "has a fraction of a second",
+      "Write whole seconds: ClickHouse records ingestion times to the second.",
+    );
   if (at < EARLIEST)
-    report.add(path, "before the year 2000", "Write the first day that is wanted; PostHog has no older replays.");
+    report.add(path, "before the year 2000", "Write the first day to export. PostHog has no older replays.");
   return at;
 }
 
@@ -92,7 +96,7 @@ function resolveSweep(input: Partial<ExportInput>, timezone: string, path: Path,
   if (sweep === undefined || typeof sweep !== "object") return undefined;
   const schedule = resolveSchedule(sweep.schedule, timezone, [...path, "sweep", "schedule"], shared);
   if (settle !== undefined && sweep.after < settle) {
-    const fix = "Make it longer: a sweep is a second reading, after the first.";
+    const fix = "Make it longer: a sweep reads an interval again, after the first read.";
     shared.report.add([...path, "sweep", "after"], "shorter than settle", fix);
   }
   return schedule && { schedule, afterMs: sweep.after };
@@ -116,10 +120,10 @@ function checkCompression(input: Partial<ExportInput>, path: Path, report: Repor
 }
 
 /**
- * Reports all that is wrong with the export beyond its schema.
- * @param input the keys that are right by themselves, with defaults; the others have been reported
- * @param given the keys that are written there, right or wrong
- * @returns undefined where too little is right for a definition
+ * Reports what is wrong with the export beyond its schema.
+ * @param input the keys that are valid by themselves, with defaults; the others have been reported
+ * @param given the keys in the file, valid or not
+ * @returns undefined if too little is valid for a definition
  */
 export async function resolveExport(
   name: string,
@@ -161,7 +165,7 @@ export async function resolveExport(
   const hashes = (input.columns?.hash?.length ?? 0) > 0;
   if (hashes && !shared.hasSalt) {
     const fix =
-      'Write hash_salt: "${REPLAYPORT_HASH_SALT}" at the top of the file, and keep the salt: another one gives other hashes.';
+      'Write hash_salt: "${REPLAYPORT_HASH_SALT}" at the top of the file, and never change the salt: a different one gives different hashes.';
     report.add([...path, "columns", "hash"], "needs a salt", fix);
   }
 

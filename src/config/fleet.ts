@@ -1,4 +1,4 @@
-/** Redis, and how the fleet works: needed by `scheduler`, `worker` and `serve` only. */
+/** Redis and the fleet's settings. Only `scheduler`, `worker`, `serve` and the backfills of a fleet need them. */
 import { resolve } from "node:path";
 import * as z from "zod";
 import type { FleetSettings } from "../fleet/fleet.ts";
@@ -6,7 +6,7 @@ import { duration, parsed, text } from "./values/fields.ts";
 import { type RedisAddress, parseRedisUrl, REDIS_URL_PATTERN } from "./values/redis_url.ts";
 
 export interface RedisConfig extends RedisAddress {
-  /** What every key begins with, in braces: a Cluster then keeps all of them on one node. */
+  /** The start of every key, in braces, so that a Redis Cluster keeps all of them on one node. */
   readonly prefix: string;
   /** Absolute: certificates in PEM that are trusted for this server. */
   readonly caFile?: string;
@@ -27,12 +27,12 @@ export const redisSchema = z
       .string()
       .regex(/^[A-Za-z0-9._-]{1,40}$/)
       .default("replayport")
-      .describe("What every key begins with. Two fleets on one Redis need two.")
+      .describe("The start of every key. Two fleets on one Redis need different ones.")
       .meta({ examples: ["replayport"] }),
     ca_file: text.optional().describe("A PEM file with the certificates to trust, relative to this file."),
   })
   .describe(
-    "Redis, for scheduler, workers and backfills. It may be flushed at any time; the ledger is in the destination.",
+    "Redis, for scheduler, workers and backfills. You can flush it at any time: the ledger is in the destination.",
   )
   .meta({ examples: [{ url: "${REDIS_URL}" }] });
 
@@ -41,31 +41,31 @@ const several = (fallback: number, most: number, description: string) =>
 
 export const fleetSchema = z
   .strictObject({
-    in_flight: several(4, 64, "Intervals of one export in the queue at once, so that none starves the others."),
+    in_flight: several(4, 64, "Intervals of one export in the queue at once, so that no export starves the others."),
     backfill_in_flight: several(2, 64, "Intervals of one backfill in the queue at once. Live intervals go first."),
-    attempts: several(5, 100, "Attempts of one interval, with growing pauses, before it counts as failed."),
+    attempts: several(5, 100, "Attempts to load one interval, with growing delays, before it counts as failed."),
     pause_after: several(10, 10_000, "Failed intervals in a row after which an export is paused."),
     retry_after: duration(1000, DAY_MS)
       .prefault("10m")
-      .describe("When what failed for a passing reason (an outage) is tried again by itself.")
+      .describe("When an interval that failed for a temporary reason (an outage) is retried automatically.")
       .meta({ examples: ["10m"] }),
     takeover: duration(1000, 60 * MINUTE_MS)
       .prefault("30s")
-      .describe("How long a worker may be silent before another takes its batches.")
+      .describe("How long a worker can be silent before another one takes over its batches.")
       .meta({ examples: ["30s"] }),
   })
-  .describe("How scheduler and workers go about it.");
+  .describe("Settings of scheduler and workers.");
 
 export type RedisInput = z.output<typeof redisSchema>;
 export type FleetInput = z.output<typeof fleetSchema>;
 
-/** @param folder that relative paths start from */
+/** @param folder where relative paths start */
 export function resolveRedis(input: RedisInput, folder: string): RedisConfig {
   const caFile = input.ca_file === undefined ? {} : { caFile: resolve(folder, input.ca_file) };
   return { ...input.url, prefix: `{${input.prefix}}`, ...caFile };
 }
 
-/** @param input undefined where the file says nothing: then every default */
+/** @param input undefined if the file has no section: then every default */
 export function resolveFleet(input: FleetInput | undefined): FleetSettings {
   const given = input ?? fleetSchema.parse({});
   return {

@@ -4,9 +4,9 @@ import { SECRET, text } from "./values/fields.ts";
 
 export interface HttpConfig {
   readonly host: string;
-  /** 0: any that is free. */
+  /** 0: any free port. */
   readonly port: number;
-  /** Undefined: nothing can be changed over HTTP, and nothing read unless `publicReads`. */
+  /** Undefined: HTTP can change nothing, and read nothing unless `publicReads`. */
   readonly token: string | undefined;
   readonly publicReads: boolean;
 }
@@ -15,7 +15,7 @@ export const httpSchema = z
   .strictObject({
     host: text
       .default("127.0.0.1")
-      .describe("The address to listen on. Beyond loopback it takes a token.")
+      .describe("The address to listen on. Any other than loopback needs a token.")
       .meta({ examples: ["127.0.0.1", "0.0.0.0"] }),
     port: z
       .int()
@@ -27,7 +27,7 @@ export const httpSchema = z
     token: z
       .string()
       .min(16)
-      // What a header can carry; anything else could never be sent.
+      // Anything else can't be sent in a header.
       .regex(/^[\x21-\x7e]+$/)
       .meta(SECRET)
       .optional()
@@ -36,13 +36,13 @@ export const httpSchema = z
     public_reads: z
       .boolean()
       .default(false)
-      .describe("Whether reading (dashboard, metrics, GET) takes no token. Changes always take it."),
+      .describe("Allow reads (dashboard, metrics, GET) without a token. Changes always need it."),
   })
   .describe("API, metrics, health and dashboard over HTTP.");
 
 export type HttpInput = z.output<typeof httpSchema>;
 
-/** @param input undefined where the file says nothing: then loopback, and health only */
+/** @param input undefined if the file has no section: then loopback, and health only */
 export function resolveHttp(input: HttpInput | undefined): HttpConfig {
   const { host, port, token, public_reads } = input ?? httpSchema.parse({});
   return { host, port, token, publicReads: public_reads };

@@ -1,18 +1,18 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { messageOf, ReplayportError } from "../errors.ts";
+import { giveUp, messageOf, ReplayportError } from "../errors.ts";
 import { type Config, parseConfig } from "./config.ts";
 import type { Environment } from "./values/env.ts";
 import { formatProblems } from "./problems/problems.ts";
 
 export type { Config };
 
-/** Where a config is looked for unless another file is named. */
+/** The config file unless --config names another. */
 export const DEFAULT_FILE = "schedules.yaml";
 
 /**
  * The config of a file.
- * @param file relative to the working directory; `schedules.yaml` is the name by custom (DEFAULT_FILE)
+ * @param file relative to the working directory; `schedules.yaml` by default (DEFAULT_FILE)
  * @throws ReplayportError `config.missing`, `config.unreadable`, or `config.invalid`, whose message lists every problem
  */
 export async function loadConfig(file: string, env: Environment): Promise<Config> {
@@ -22,20 +22,20 @@ export async function loadConfig(file: string, env: Environment): Promise<Config
     text = await read(resolve(file));
   } catch (cause) {
     const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
-    throw new ReplayportError(missing ? `there is no ${file}` : `${file} cannot be read: ${messageOf(cause)}`, {
-      code: missing ? "config.missing" : "config.unreadable",
-      remedy: "give-up",
-      hint: missing
-        ? "Write one with `replayport init`, or name another with --config."
-        : "Give it to this user to read.",
-      cause,
-    });
+    throw missing
+      ? new ReplayportError(`there is no ${file}`, {
+          ...giveUp("config.missing", "Create one with `replayport init`, or name another with --config."),
+          cause,
+        })
+      : new ReplayportError(`${file} cannot be read: ${messageOf(cause)}`, {
+          ...giveUp("config.unreadable", "Make it readable for the user that runs Replayport."),
+          cause,
+        });
   }
   const result = await parseConfig(text, { file, env, read });
   if ("config" in result) return result.config;
-  throw new ReplayportError(formatProblems(result.problems, file), {
-    code: "config.invalid",
-    remedy: "give-up",
-    hint: "Mend what is listed above and run the command again.",
-  });
+  throw new ReplayportError(
+    formatProblems(result.problems, file),
+    giveUp("config.invalid", "Fix the problems above and try again."),
+  );
 }

@@ -1,4 +1,4 @@
-/** The folders that exports write to: each has to have its own. */
+/** The folders that exports write to. Each export needs its own. */
 import type { DestinationOptions } from "../../destinations/options.ts";
 import type { ExportDefinition } from "../export/definition.ts";
 import { lakeRoot } from "./destinations/destinations.ts";
@@ -18,14 +18,14 @@ export function checkTemplate(template: string, path: Path, report: Report): voi
     report.add(path, "has an unknown placeholder", suggestion(name, PLACEHOLDERS, "placeholder"));
   const folders = template.replaceAll(/\{[^{}]*\}/g, "x").split("/");
   if (/[{}]/.test(folders.join(""))) report.add(path, "its braces do not match", "Write placeholders as {year}.");
-  // oxlint-disable-next-line no-control-regex -- they break the XML of a listing.
+  // oxlint-disable-next-line no-control-regex -- control characters break the XML of a listing.
   if (/[\\\u0000-\u001F\u007F]/.test(template))
     report.add(path, "has a backslash or a control character", "Write single slashes between the names.");
   if (folders.includes(""))
     report.add(path, "begins or ends with a slash, or has two in a row", "Write a relative path.");
   if (folders.some((folder) => folder.startsWith(".")))
-    report.add(path, "has a folder that begins with a dot", "Write another name: readers pass over such folders.");
-  if (folders[0] === LEDGER) report.add(path, "is where the manifests are", "Write another folder.");
+    report.add(path, "has a folder that begins with a dot", "Write another name: readers skip such folders.");
+  if (folders[0] === LEDGER) report.add(path, "belongs to the manifests", "Write another folder.");
   if (unknown.length === 0 && !names.includes("export")) {
     report.add(path, "lacks {export}", "Put {export} in it: two exports must never share a folder.");
   }
@@ -33,34 +33,34 @@ export function checkTemplate(template: string, path: Path, report: Report): voi
 
 const DIGITS: Readonly<Record<string, string>> = { year: "####", month: "##", day: "##", hour: "##" };
 
-/** The folder with `#` for each digit that time fills in. */
-function shapeOf(definition: ExportDefinition, root: string): string {
+/** The folder with `#` for each digit of a time. */
+function folderPattern(definition: ExportDefinition, root: string): string {
   const folder = definition.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => DIGITS[name] ?? definition.name);
   return `${root}/${folder}`;
 }
 
-/** Whether there are times at which both are the same folder; may say so where there are none. */
-function mayMeet(one: string, other: string): boolean {
+/** Whether both can be the same folder at some time. May say yes for two that never are. */
+function canCollide(one: string, other: string): boolean {
   if (one.length !== other.length) return false;
   const fits = (a: string, b: string): boolean => a === b || (a === "#" && /\d/.test(b)) || (b === "#" && /\d/.test(a));
   return Array.from(one, (_, index) => index).every((index) => fits(one.charAt(index), other.charAt(index)));
 }
 
-/** Two exports in one folder would remove each other's files. Destinations may be one place; their exports may not. */
+/** Two exports in one folder would delete each other's files. Two destinations may be the same place; exports may not. */
 export function checkCollisions(
   exports: readonly ExportDefinition[],
   destinations: Readonly<Record<string, DestinationOptions>>,
   report: Report,
 ): void {
-  const shapes = exports.flatMap((definition) => {
+  const folders = exports.flatMap((definition) => {
     const config = Object.hasOwn(destinations, definition.destination)
       ? destinations[definition.destination]
       : undefined;
     const root = config && lakeRoot(config);
-    return root === undefined ? [] : [{ name: definition.name, shape: shapeOf(definition, root) }];
+    return root === undefined ? [] : [{ name: definition.name, pattern: folderPattern(definition, root) }];
   });
-  for (const [index, { name, shape }] of shapes.entries()) {
-    const earlier = shapes.slice(0, index).find((other) => mayMeet(other.shape, shape));
+  for (const [index, { name, pattern }] of folders.entries()) {
+    const earlier = folders.slice(0, index).find((other) => canCollide(other.pattern, pattern));
     if (!earlier) continue;
     const fix = `Give one of them another path, such as ${name}/{export}, or another destination.`;
     report.add(["exports", name], `writes to the same folder as the export ${earlier.name}`, fix, "key");

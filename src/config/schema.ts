@@ -1,6 +1,6 @@
 /**
- * The one definition of schedules.yaml, in the names that stand in it. Types, messages and the JSON Schema for editors come
- * from it; what needs more than one key at a time is checked in resolve.ts.
+ * The one definition of schedules.yaml, by the names in the file. Types, messages and the JSON Schema for editors come from
+ * it. The resolve functions check what depends on more than one key.
  */
 import * as z from "zod";
 import { COMPRESSIONS } from "../export/definition.ts";
@@ -25,19 +25,19 @@ const limitsSchema = z
   .strictObject({
     memory: size(2 ** 26, "64MiB")
       .optional()
-      .describe("Of one query; a GROUP BY spills to disk at half of it.")
+      .describe("Memory of one query. A GROUP BY spills to disk at half of it.")
       .meta({ examples: ["4GiB"] }),
     time: duration(1000, DAY_MS)
       .optional()
-      .describe("Of one query.")
+      .describe("Time of one query.")
       .meta({ examples: ["10m"] }),
-    threads: z.int().min(0).max(1024).optional().describe("Of one query; 0: as many as ClickHouse likes."),
+    threads: z.int().min(0).max(1024).optional().describe("Threads of one query. 0 lets ClickHouse decide."),
     attempt: duration(60_000, 7 * DAY_MS)
       .optional()
-      .describe("Of one attempt to load a batch, all in all. Then it is given up, and made again later.")
+      .describe("Time of one attempt to load a batch, in total. After that it is aborted and retried later.")
       .meta({ examples: ["6h"] }),
   })
-  .describe("What one query may take of ClickHouse, and one attempt of time.")
+  .describe("Limits of one query in ClickHouse, and of one attempt.")
   .meta({ examples: [{ memory: "4GiB", time: "10m", threads: 0 }] });
 
 const timezone = parsed<string>((given) => {
@@ -59,18 +59,19 @@ const columnNames = (description: string, example: string[]) =>
 const columnsSchema = z
   .strictObject({
     include: columnNames(
-      `Columns that are left out otherwise: ${SESSION_REPLAYS.filter(({ optIn }) => optIn)
+      `Columns that are only exported if you name them: ${SESSION_REPLAYS.filter(({ optIn }) => optIn)
         .map((column) => column.name)
         .join(", ")}.`,
       ["block_urls"],
     ),
-    exclude: columnNames("Columns that are left out.", ["distinct_id"]),
-    hash: columnNames("Columns given as SHA-256 of hash_salt and value. Joins between hashed columns still work.", [
-      "distinct_id",
-    ]),
-    strip_query: columnNames("URL columns given without query and fragment.", ["first_url", "all_urls"]),
+    exclude: columnNames("Columns to leave out.", ["distinct_id"]),
+    hash: columnNames(
+      "Columns to replace by SHA-256 of hash_salt and value. Joins between hashed columns still work.",
+      ["distinct_id"],
+    ),
+    strip_query: columnNames("URL columns to export without query and fragment.", ["first_url", "all_urls"]),
   })
-  .describe("What is done to columns before anything leaves ClickHouse.");
+  .describe("Changes to columns, made before anything leaves ClickHouse.");
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]);
 const bound = z.union([z.string(), z.number()]).optional();
@@ -79,8 +80,8 @@ const conditionSchema = z
     scalar,
     z.array(z.union([z.string(), z.number()])).min(1),
     z.strictObject({
-      min: bound.describe("The least value, itself included."),
-      max: bound.describe("The greatest value, itself included."),
+      min: bound.describe("The lowest value, included."),
+      max: bound.describe("The highest value, included."),
     }),
   ])
   .describe("A value, a list of values, or a range { min, max } that includes both ends.")
@@ -102,18 +103,16 @@ export const exportSchema = z
           key: z
             .array(text)
             .min(1)
-            .describe("The columns that tell one row from another.")
+            .describe("The columns that identify a row.")
             .meta({ examples: [["team_id", "day"]] }),
         }),
       ])
-      .describe("What is exported: session_replays, or a SELECT of your own.")
+      .describe("What to export: session_replays, or your own SELECT.")
       .meta({ examples: ["session_replays"] }),
     team_id: z
       .union([teamId, z.array(teamId).min(1), z.literal("all")])
       .optional()
-      .describe(
-        "PostHog's project: its number, a list of numbers, or all of the cluster. A model in SQL may go without.",
-      )
+      .describe("PostHog's project: its number, a list of numbers, or all of the cluster. A model in SQL can omit it.")
       .meta({ examples: [1, [1, 2], "all"] }),
     destination: text.describe("The name of one of the destinations.").meta({ examples: ["lake"] }),
     schedule: schedule.describe(`When, and how time is cut into intervals: ${SCHEDULE_FORMS}.`),
@@ -122,7 +121,7 @@ export const exportSchema = z
       .describe("IANA name; where days begin.")
       .meta({ examples: ["Europe/Berlin"] }),
     start: text
-      .describe("The first moment to export: a date (midnight in timezone), or a timestamp with its zone.")
+      .describe("Where to start: a date (midnight in timezone), or a timestamp with its zone.")
       .meta({ examples: ["2026-10-01", "2026-10-01T06:00:00Z"] }),
     format: z
       .enum(formats)
@@ -136,29 +135,27 @@ export const exportSchema = z
       .meta({ examples: ["zstd"] }),
     settle: duration(0, DAY_MS)
       .prefault("5m")
-      .describe("How long after its end an interval is read, since rows become visible late.")
+      .describe("How long to wait after an interval's end before reading it, since rows become visible late.")
       .meta({ examples: ["5m"] }),
     lookback: duration(HOUR_MS, 366 * DAY_MS)
       .prefault("3d")
       .describe(
-        "How long before an interval a session in it may have begun. Longer costs more; the sweep finds the rest.",
+        "How long before an interval its sessions can have started. Longer costs more; the sweep finds the rest.",
       )
       .meta({ examples: ["3d"] }),
     sweep: z
       .union([
         z.literal(["off", false]),
         z.strictObject({
-          schedule: schedule
-            .prefault("@daily")
-            .describe("How time is cut for the second reading, in the export's timezone."),
+          schedule: schedule.prefault("@daily").describe("The windows of the second read, in the export's timezone."),
           after: duration(0, 90 * DAY_MS)
             .prefault("1d")
-            .describe("How long after its end a window is read again.")
+            .describe("How long after its end to read a window again.")
             .meta({ examples: ["1d"] }),
         }),
       ])
       .prefault({ schedule: "@daily", after: "1d" })
-      .describe("A second, later reading that finds what became visible too late for the first. Or: off.")
+      .describe("A second, later read that finds what became visible too late for the first. Or: off.")
       .meta({ examples: [{ schedule: "@daily", after: "1d" }, "off"] }),
     path: text
       .optional()
@@ -170,14 +167,14 @@ export const exportSchema = z
     where: z
       .record(text, conditionSchema)
       .optional()
-      .describe("Only rows whose columns have these values.")
+      .describe("Export only rows whose columns have these values.")
       .meta({ examples: [{ snapshot_source: "web" }] }),
     rows_per_file: z
       .int()
       .min(1)
       .max(100_000_000)
       .default(500_000)
-      .describe("A file is cut at about so many rows.")
+      .describe("About how many rows go into one file.")
       .meta({ examples: [500_000] }),
     limits: limitsSchema.optional(),
   })
@@ -187,16 +184,14 @@ export const configSchema = z
   .strictObject({
     posthog_url: httpUrl
       .optional()
-      .describe("Where PostHog is; for the column replay_url.")
+      .describe("Your PostHog's address, for the column replay_url.")
       .meta({ examples: ["https://eu.posthog.com"] }),
     source: sourceSchema,
-    destinations: z
-      .record(name, destinationSchema)
-      .describe("Places that exports are loaded to, by names of your own."),
+    destinations: z.record(name, destinationSchema).describe("Where exports are loaded to, by a name of your choice."),
     limits: limitsSchema.optional(),
     exports: z
       .record(name, exportSchema)
-      .describe("What is exported, by names of your own: 1 to 63 of a-z, 0-9, _ and -."),
+      .describe("What to export, by a name of your choice: 1 to 63 of a-z, 0-9, _ and -."),
     redis: redisSchema.optional(),
     fleet: fleetSchema.optional(),
     http: httpSchema.optional(),
@@ -207,7 +202,7 @@ export const configSchema = z
       .min(16)
       .meta(SECRET)
       .optional()
-      .describe("A secret of at least 16 characters; needed where columns are hashed. Another salt gives other hashes.")
+      .describe("A secret of at least 16 characters, needed to hash columns. A different salt gives different hashes.")
       .meta({ examples: ["${REPLAYPORT_HASH_SALT}"] }),
   })
   .describe("Replayport's exports.");

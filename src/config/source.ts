@@ -1,4 +1,4 @@
-/** Where replays are read from: a ClickHouse server, or the embedded engine. */
+/** The source: a ClickHouse server or the embedded engine. */
 import { resolve } from "node:path";
 import * as z from "zod";
 import { duration, httpUrl, SECRET, text } from "./values/fields.ts";
@@ -8,7 +8,7 @@ const DEFAULT_TABLE = "session_replay_events";
 export type SourceConfig =
   | {
       readonly kind: "clickhouse";
-      /** http(s), without a slash at its end. */
+      /** http(s), without a trailing slash. */
       readonly url: string;
       readonly username: string;
       /** May be empty. */
@@ -16,7 +16,7 @@ export type SourceConfig =
       readonly database: string;
       readonly table: string;
       readonly requestTimeoutMs: number;
-      /** Absolute: certificates in PEM that are trusted for this server. */
+      /** Absolute. A PEM file with certificates to trust for this server. */
       readonly caFile?: string;
     }
   | {
@@ -32,7 +32,7 @@ const table = text.prefault(DEFAULT_TABLE).describe("The table of replays. A Dis
 const clickhouseSchema = z
   .strictObject({
     url: httpUrl.describe("ClickHouse's HTTP interface.").meta({ examples: ["https://clickhouse.acme.internal:8443"] }),
-    username: text.prefault("default").describe("A user that may read the table. Read-only is enough."),
+    username: text.prefault("default").describe("A user that can read the table. Read-only is enough."),
     password: z
       .string()
       .meta(SECRET)
@@ -68,7 +68,7 @@ export const sourceSchema = z
 
 export type SourceInput = z.output<typeof sourceSchema>;
 
-/** Undefined where none is named. @param folder that relative paths start from */
+/** Undefined if there is none. @param folder where relative paths start */
 export function resolveSource(
   { clickhouse, embedded }: Partial<SourceInput>,
   folder: string,

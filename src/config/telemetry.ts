@@ -3,9 +3,9 @@ import * as z from "zod";
 import { httpUrl, text } from "./values/fields.ts";
 
 export interface TelemetryConfig {
-  /** An OTLP/HTTP collector, without `/v1/traces`. Undefined: as OTEL_EXPORTER_OTLP_ENDPOINT says, else no traces. */
+  /** An OTLP/HTTP collector, without `/v1/traces`. Undefined: OTEL_EXPORTER_OTLP_ENDPOINT, or no traces. */
   readonly endpoint: string | undefined;
-  /** Undefined: as OTEL_SERVICE_NAME says, else `replayport`. */
+  /** Undefined: OTEL_SERVICE_NAME, or `replayport`. */
   readonly serviceName: string | undefined;
 }
 
@@ -13,7 +13,7 @@ export const telemetrySchema = z
   .strictObject({
     endpoint: httpUrl
       .optional()
-      .describe("An OTLP/HTTP collector. OTEL_EXPORTER_OTLP_ENDPOINT does as well; headers come from the environment.")
+      .describe("An OTLP/HTTP collector. OTEL_EXPORTER_OTLP_ENDPOINT works too; headers come from the environment.")
       .meta({ examples: ["http://127.0.0.1:4318"] }),
     service_name: text
       .optional()

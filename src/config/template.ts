@@ -10,24 +10,24 @@ export function initTemplate(now: Date, schema = "./node_modules/replayport/sche
 
 const TEMPLATE = `# yaml-language-server: $schema=SCHEMA
 #
-# What Replayport exports, from where, to where and when. "replayport check" tells all that is wrong with it.
-# \${NAME} is taken from the environment, \${NAME:-default} where it may be missing; write $\${ for a literal one.
+# What Replayport exports, from where, to where and when. "replayport check" lists everything that is wrong with it.
+# \${NAME} comes from the environment, \${NAME:-default} if it may be missing; write $\${ for a literal one.
 
-# Where PostHog is, for links to the replays (the column replay_url).
+# Your PostHog's address, for links to the replays (the column replay_url).
 posthog_url: https://eu.posthog.com
 
 source:
-  # The ClickHouse that PostHog writes to. A user that may only read is enough.
+  # The ClickHouse that PostHog writes to. A read-only user is enough.
   clickhouse:
     url: "\${CLICKHOUSE_URL}"
     username: "\${CLICKHOUSE_USERNAME:-default}"
     password: "\${CLICKHOUSE_PASSWORD}"
     database: posthog
-  # Or the embedded engine, without any server:
+  # Or the embedded engine, without a server:
   # embedded: ./data/clickhouse
 
 destinations:
-  # A bucket of S3. Keys come from AWS's default chain: environment, profile, web identity or instance role.
+  # An S3 bucket. Keys come from AWS's default chain: environment, profile, web identity or instance role.
   lake:
     type: s3
     bucket: "\${LAKE_BUCKET}"
@@ -35,7 +35,7 @@ destinations:
     region: eu-central-1
   # Or a folder:
   # local: { type: file, path: ./lake }
-  # Or a table of a warehouse (docs/snowflake.md, docs/bigquery.md):
+  # Or a warehouse table (docs/snowflake.md, docs/bigquery.md):
   # warehouse: { type: bigquery, project: acme-data, dataset: posthog, table: session_replays }
 
 exports:
@@ -55,12 +55,12 @@ exports:
     #   snapshot_source: web
     #   duration_seconds: { min: 5 }
 
-    # What must not leave as it is. Hashing needs hash_salt, below.
+    # Columns to leave out or change. Hashing needs hash_salt, below.
     # columns:
     #   exclude: [ai_tags_freeform]
     #   hash: [distinct_id]
     #   strip_query: [first_url, all_urls]
 
-# At least 16 characters, and always the same: another salt gives other hashes.
+# At least 16 characters. Never change it: a different salt gives different hashes.
 # hash_salt: "\${REPLAYPORT_HASH_SALT}"
 `;

@@ -129,9 +129,9 @@ const CASES: Readonly<Record<string, Case>> = {
     "partition_by.column: first_url is of type string",
     /start_time/,
   ),
-  "leaving out what tells deletions": wrong(
+  "excluding is_deleted": wrong(
     {},
-    "exports.replays.columns.exclude[1]: cannot be left out",
+    "exports.replays.columns.exclude[1]: cannot be excluded",
     /on_delete of the destination local/,
     { columns: { exclude: ["distinct_id", "is_deleted"] } },
   ),
@@ -143,4 +143,4 @@ const CASES: Readonly<Record<string, Case>> = {
   ),
 };
 
-testMistakes("config: mistakes in a bigquery destination", CASES);
+testMistakes("a bigquery destination", CASES);

@@ -55,9 +55,9 @@ suite("config: snowflake", () => {
 });
 
 const CASES: Readonly<Record<string, Case>> = {
-  "leaving out what tells deletions": wrong(
+  "excluding is_deleted": wrong(
     { on_delete: "delete" },
-    "exports.replays.columns.exclude[1]: cannot be left out",
+    "exports.replays.columns.exclude[1]: cannot be excluded",
     /on_delete of the destination local/,
     { columns: { exclude: ["distinct_id", "is_deleted"] } },
   ),
@@ -69,4 +69,4 @@ const CASES: Readonly<Record<string, Case>> = {
   ),
 };
 
-testMistakes("config: mistakes in a snowflake destination", CASES);
+testMistakes("a snowflake destination", CASES);

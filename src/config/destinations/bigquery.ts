@@ -1,4 +1,4 @@
-/** A table of BigQuery, as the YAML names it. */
+/** A BigQuery table, as the YAML names it. */
 import { resolve } from "node:path";
 import * as z from "zod";
 import type { BigQueryCredentials, BigQueryOptions, Impersonation } from "../../../destinations/bigquery/options.ts";
@@ -13,34 +13,34 @@ import { checkOnDelete } from "./warehouse.ts";
 
 const serviceAccount = z.string().regex(/^[^@\s]+@[^@\s]+\.[^@\s]+$/);
 const LABEL = /^[a-z][a-z0-9_-]{0,62}$/;
-/** BigQuery bills no query below 10 MB; a lower limit would refuse every one. */
+/** BigQuery bills at least 10 MB per query, so a lower limit would refuse every query. */
 const LEAST_BILLED = 10 * 1024 * 1024;
 
 const MOST_CLUSTERS = 4;
 
 export const bigquerySchema = z
   .strictObject({
-    type: z.literal("bigquery").describe("A table of BigQuery."),
+    type: z.literal("bigquery").describe("A BigQuery table."),
     project: z
       .string()
       .regex(/^(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$/)
-      .describe("The project's id: the dataset's, and the one that pays for the jobs.")
+      .describe("The id of the project that has the dataset and pays for the jobs.")
       .meta({ examples: ["acme-data"] }),
     dataset: z
       .string()
       .regex(/^\w{1,1024}$/)
-      .describe("The dataset. It has to exist.")
+      .describe("The dataset. It must exist.")
       .meta({ examples: ["posthog"] }),
     table: z
       .string()
       .regex(/^(?!_replayport)[A-Za-z0-9_-]{1,1024}$/)
-      .describe("The table. It is made where it is missing.")
+      .describe("The table. It is created if it doesn't exist.")
       .meta({ examples: ["session_replays"] }),
     location: z
       .string()
       .regex(/^[A-Za-z0-9-]+$/)
       .optional()
-      .describe("Where the dataset is. Only to be warned of a mistake: without it, the dataset's own is used.")
+      .describe("The dataset's location, to catch a mistake. Without it, the dataset's own is used.")
       .meta({ examples: ["EU", "europe-west1"] }),
     credentials: secret
       .optional()
@@ -52,23 +52,23 @@ export const bigquerySchema = z
       .meta({ examples: ["./bigquery-key.json"] }),
     access_token: secret
       .optional()
-      .describe("An OAuth token that something else renews.")
+      .describe("An OAuth access token. Replayport can't renew it.")
       .meta({ examples: ["${BIGQUERY_TOKEN}"] }),
     impersonate: z
       .union([
         serviceAccount,
         z.strictObject({
-          service_account: serviceAccount.describe("The service account to stand in for."),
+          service_account: serviceAccount.describe("The service account to impersonate."),
           delegates: z.array(serviceAccount).min(1).optional().describe("Service accounts in between, first to last."),
         }),
       ])
       .optional()
-      .describe("A service account that the credentials stand in for.")
+      .describe("A service account for the credentials to impersonate.")
       .meta({ examples: ["replayport@acme-data.iam.gserviceaccount.com"] }),
     on_delete: z
       .enum(["tombstone", "delete"])
       .default("tombstone")
-      .describe("Deleted sessions: keep the row and empty what is personal, or delete the row."),
+      .describe("Deleted sessions: keep the row without its personal columns, or delete the row."),
     partition_by: z
       .union([
         z.literal("none"),
@@ -78,7 +78,7 @@ export const bigquerySchema = z
         }),
       ])
       .optional()
-      .describe("How a new table is partitioned. Without it: by day of start_time, as far as the export has it.")
+      .describe("How a new table is partitioned. Without it: by day of start_time, if the export has it.")
       .meta({ examples: [{ column: "start_time", granularity: "month" }] }),
     cluster_by: z
       .array(text)
@@ -87,24 +87,24 @@ export const bigquerySchema = z
       .meta({ examples: [["team_id", "session_id"]] }),
     maximum_bytes_billed: size(LEAST_BILLED, "10MiB")
       .optional()
-      .describe("A statement that would be billed for more is refused by BigQuery.")
+      .describe("BigQuery refuses a statement that would be billed for more.")
       .meta({ examples: ["50GiB"] }),
     labels: z
       .record(z.string().regex(LABEL), z.string().regex(/^[a-z0-9_-]{0,63}$/))
       .optional()
-      .describe("Further labels of each job, for the bill.")
+      .describe("More labels for each job, for the bill.")
       .meta({ examples: [{ team: "data" }] }),
     json_columns: z
       .array(text)
       .optional()
-      .describe("Columns of text or of lists that become JSON in the table.")
+      .describe("Columns of text or lists to store as JSON in the table.")
       .meta({ examples: [["ai_tags_freeform"]] }),
     api_endpoint: httpUrl
       .optional()
       .describe("For a private or regional endpoint, or an emulator.")
       .meta({ examples: ["https://bigquery.europe-west3.rep.googleapis.com"] }),
   })
-  .describe("A table of BigQuery.");
+  .describe("A BigQuery table.");
 
 type Input = z.output<typeof bigquerySchema>;
 
@@ -165,7 +165,7 @@ const LOADABLE: Readonly<Record<ExportDefinition["format"], readonly Compression
   csv: ["gzip", "none"],
 };
 
-/** What shows only once export and destination are known: the columns of session_replays, and how files are compressed. */
+/** Checks the columns of session_replays, and how files are compressed. */
 export function checkBigQuery(definition: ExportDefinition, options: BigQueryOptions, report: Report): void {
   const { name, format, compression, model, selection, destination } = definition;
   if (!LOADABLE[format].includes(compression)) {
@@ -173,7 +173,7 @@ export function checkBigQuery(definition: ExportDefinition, options: BigQueryOpt
     report.add(["exports", name, "compression"], `BigQuery cannot load ${format} compressed with ${compression}`, fix);
   }
   checkOnDelete(definition, report);
-  // Only ClickHouse knows the columns of a SELECT; a load says what does not fit.
+  // Only ClickHouse knows the columns of a SELECT; the load reports what doesn't fit.
   if (model.kind !== "session_replays") return;
   const types = new Map(exportedColumns(selection).map((column) => [column.name, column.type]));
   const wrong = (at: Path, column: string, fits: (type: ColumnType) => boolean, fix: string): void => {

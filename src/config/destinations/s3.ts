@@ -13,7 +13,7 @@ const ROLE = /^arn:aws[a-z-]*:iam::\d{12}:role\/\S+$/;
 const prefix = parsed<string>((given) => {
   const trimmed = given.trim().replaceAll(/^\/+|\/+$/g, "");
   const folders = trimmed.split("/");
-  // oxlint-disable-next-line no-control-regex -- they break the XML of a listing.
+  // oxlint-disable-next-line no-control-regex -- control characters break the XML of a listing.
   const odd = /[\\\u0000-\u001F\u007F]/.test(trimmed);
   if (
     odd ||
@@ -28,7 +28,7 @@ const prefix = parsed<string>((given) => {
 
 export const s3Schema = z
   .strictObject({
-    type: z.literal("s3").describe("A bucket of S3, or of a server that speaks its protocol."),
+    type: z.literal("s3").describe("A bucket in S3, or on a server with the same protocol."),
     bucket: z
       .string()
       .regex(BUCKET)
@@ -36,7 +36,7 @@ export const s3Schema = z
       .meta({ examples: ["acme-lake"] }),
     prefix: prefix
       .optional()
-      .describe("A folder in the bucket that everything goes to.")
+      .describe("The folder in the bucket for everything.")
       .meta({ examples: ["posthog"] }),
     region: z
       .string()
@@ -51,17 +51,17 @@ export const s3Schema = z
     force_path_style: z
       .boolean()
       .optional()
-      .describe("https://host/bucket instead of https://bucket.host; MinIO wants it."),
+      .describe("https://host/bucket instead of https://bucket.host; MinIO needs it."),
     encryption: z
       .union([
         z.enum(["AES256", "aws:kms"]),
         z.strictObject({
           type: z.enum(["AES256", "aws:kms"]).describe("AES256 (keys of S3) or aws:kms."),
-          key: text.optional().describe("Id, alias or ARN of the KMS key. Without it, the one that the bucket names."),
+          key: text.optional().describe("Id, alias or ARN of the KMS key. Without it, the bucket's own."),
         }),
       ])
       .optional()
-      .describe("How objects are encrypted at rest, where the bucket's own setting is not enough.")
+      .describe("How objects are encrypted at rest, if not by the bucket's own setting.")
       .meta({ examples: ["AES256"] }),
     assume_role: z
       .strictObject({
@@ -70,22 +70,22 @@ export const s3Schema = z
           .regex(ROLE)
           .describe("The role.")
           .meta({ examples: ["arn:aws:iam::123456789012:role/replayport"] }),
-        external_id: text.optional().describe("The external id that the role asks for."),
+        external_id: text.optional().describe("The external id that the role requires."),
         session_name: z
           .string()
           .regex(/^[\w+=,.@-]{2,64}$/)
           .optional()
-          .describe("Shows in the bucket's logs: 2 to 64 letters, digits or +=,.@-"),
+          .describe("Shown in the bucket's logs: 2 to 64 letters, digits or +=,.@-"),
       })
       .optional()
-      .describe("A role to take on before S3 is asked."),
+      .describe("A role to assume before using S3."),
     access_key_id: secret
       .optional()
       .describe("Without it, AWS's default chain: environment, profile, web identity, instance role.")
       .meta({ examples: ["${AWS_ACCESS_KEY_ID}"] }),
     secret_access_key: secret
       .optional()
-      .describe("Belongs to access_key_id.")
+      .describe("The secret of access_key_id.")
       .meta({ examples: ["${AWS_SECRET_ACCESS_KEY}"] }),
     session_token: secret
       .optional()

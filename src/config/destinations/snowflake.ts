@@ -1,4 +1,4 @@
-/** A table of Snowflake, as the YAML names it. */
+/** A Snowflake table, as the YAML names it. */
 import { resolve } from "node:path";
 import * as z from "zod";
 import type { ExternalStage, SnowflakeAuth, SnowflakeOptions } from "../../../destinations/snowflake/options.ts";
@@ -10,22 +10,22 @@ import type { Path } from "../problems/path.ts";
 import type { Report } from "../problems/problems.ts";
 import { checkOnDelete } from "./warehouse.ts";
 
-/** A plain name, which is folded to upper case, or any name in double quotes, which keeps its case. */
+/** A plain name, which Snowflake folds to upper case, or any name in double quotes, which keeps its case. */
 const identifier = z.string().regex(/^(?:[A-Za-z_][\w$-]{0,254}|"(?:[^"]|""){1,255}")$/);
-/** Shorter than Snowflake allows: the table that is its lock has the same name with something before it. */
+/** Shorter than Snowflake allows, because the table's lock has the same name with a prefix. */
 const tableName = z.string().regex(/^(?:[A-Za-z_][\w$-]{0,229}|"(?:[^"]|""){1,230}")$/);
 const HOUR_MS = 3_600_000;
 
 export const snowflakeSchema = z
   .strictObject({
-    type: z.literal("snowflake").describe("A table of Snowflake."),
+    type: z.literal("snowflake").describe("A Snowflake table."),
     account: z
       .string()
       .regex(/^[A-Za-z0-9][\w.-]*$/)
       .refine((name) => !/snowflakecomputing/i.test(name), "write the account alone, without snowflakecomputing.com")
       .describe("The account: organisation-account, or its locator with the region.")
       .meta({ examples: ["acme-analytics", "xy12345.eu-central-1"] }),
-    username: text.describe("The user. Best one of TYPE = SERVICE.").meta({ examples: ["REPLAYPORT"] }),
+    username: text.describe("The user, ideally one of TYPE = SERVICE.").meta({ examples: ["REPLAYPORT"] }),
     private_key: secret
       .optional()
       .describe("The private key of a pair, as PEM; encrypted or not.")
@@ -36,11 +36,11 @@ export const snowflakeSchema = z
       .meta({ examples: ["./snowflake-key.p8"] }),
     private_key_passphrase: secret
       .optional()
-      .describe("Of an encrypted private key.")
+      .describe("The passphrase of an encrypted private key.")
       .meta({ examples: ["${SNOWFLAKE_PRIVATE_KEY_PASSPHRASE}"] }),
     password: secret
       .optional()
-      .describe("Snowflake lets services sign in with passwords no longer: better a key pair.")
+      .describe("Snowflake no longer accepts passwords from services: use a key pair.")
       .meta({ examples: ["${SNOWFLAKE_PASSWORD}"] }),
     oauth_token: secret
       .optional()
@@ -58,16 +58,16 @@ export const snowflakeSchema = z
       .optional()
       .describe("The warehouse. Without it, the user's default warehouse.")
       .meta({ examples: ["LOADING"] }),
-    database: identifier.describe("The database. It has to exist.").meta({ examples: ["ANALYTICS"] }),
-    schema: identifier.describe("The schema. It has to exist.").meta({ examples: ["POSTHOG"] }),
+    database: identifier.describe("The database. It must exist.").meta({ examples: ["ANALYTICS"] }),
+    schema: identifier.describe("The schema. It must exist.").meta({ examples: ["POSTHOG"] }),
     table: tableName
-      .refine((name) => !/^"?_replayport/i.test(name), "names that begin with _replayport are taken")
-      .describe("The table. It is made where it is missing.")
+      .refine((name) => !/^"?_replayport/i.test(name), "names that begin with _replayport are reserved")
+      .describe("The table. It is created if it doesn't exist.")
       .meta({ examples: ["SESSION_REPLAYS"] }),
     on_delete: z
       .enum(["tombstone", "delete"])
       .default("tombstone")
-      .describe("Deleted sessions: keep the row and empty what is personal, or delete the row."),
+      .describe("Deleted sessions: keep the row without its personal columns, or delete the row."),
     stage: identifier
       .optional()
       .describe(
@@ -86,13 +86,13 @@ export const snowflakeSchema = z
       }),
     statement_timeout: duration(1000, 24 * HOUR_MS)
       .prefault("30m")
-      .describe("After so long a statement is cancelled, in Snowflake too.")
+      .describe("After this time a statement is cancelled, in Snowflake too.")
       .meta({ examples: ["30m"] }),
     query_tag: z
       .string()
       .regex(/^.{1,500}$/)
       .optional()
-      .describe("Stands in QUERY_TAG as `tag`, beside export and interval.")
+      .describe("Appears in QUERY_TAG as `tag`, beside export and interval.")
       .meta({ examples: ["data-platform"] }),
     host: z
       .string()
@@ -106,16 +106,16 @@ export const snowflakeSchema = z
       .min(1)
       .max(65_535)
       .optional()
-      .describe("Where it is not the protocol's own.")
+      .describe("If it isn't the protocol's default.")
       .meta({ examples: [443] }),
   })
-  .describe("A table of Snowflake.");
+  .describe("A Snowflake table.");
 
 type Input = z.output<typeof snowflakeSchema>;
 
 const WAYS = ["private_key", "private_key_file", "password", "oauth_token", "oauth_token_file"] as const;
 
-/** Reports what the schema cannot see: ways to sign in that are missing, or exclude each other. */
+/** Reports what the schema can't see: ways to sign in that are missing or exclude each other. */
 export function resolveSnowflake(input: Input, path: Path, folder: string, report: Report): SnowflakeOptions {
   const given = WAYS.filter((name) => input[name] !== undefined);
   if (given.length === 0) {
@@ -125,7 +125,7 @@ export function resolveSnowflake(input: Input, path: Path, folder: string, repor
     report.add([...path, name], "is a second way to sign in", `Keep one of: ${given.join(", ")}.`, "key");
   }
   if (input.private_key_passphrase !== undefined && given[0]?.startsWith("private_key") !== true) {
-    const fix = "Give private_key or private_key_file, or leave it out.";
+    const fix = "Give private_key or private_key_file too, or remove it.";
     report.add([...path, "private_key_passphrase"], "has no key beside it", fix, "key");
   }
   if (input.stage !== undefined && input.external_stage !== undefined) {
@@ -169,7 +169,7 @@ function authOf(input: Input, folder: string): SnowflakeAuth {
   return { type: "password", password: input.password ?? "" };
 }
 
-/** What only export and destination together can get wrong. */
+/** Checks how files are compressed. */
 export function checkSnowflake(definition: ExportDefinition, report: Report): void {
   const { name, format, compression } = definition;
   checkOnDelete(definition, report);

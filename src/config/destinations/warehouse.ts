@@ -11,5 +11,5 @@ export function checkOnDelete(definition: ExportDefinition, report: Report): voi
   // Only ClickHouse knows the columns of a SELECT.
   if (model.kind !== "session_replays" || !exclude.includes(DELETED)) return;
   const fix = `Remove it: on_delete of the destination ${destination} finds deleted sessions by this column.`;
-  report.add(["exports", name, "columns", "exclude", exclude.indexOf(DELETED)], "cannot be left out", fix);
+  report.add(["exports", name, "columns", "exclude", exclude.indexOf(DELETED)], "cannot be excluded", fix);
 }

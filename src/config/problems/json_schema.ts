@@ -1,4 +1,4 @@
-/** The JSON Schema of schedules.yaml: help in editors, and the texts of our own messages. */
+/** The JSON Schema of schedules.yaml, for editors and for our own messages. */
 import * as z from "zod";
 import { PLACEHOLDER_PATTERN } from "../values/env.ts";
 import { configSchema } from "../schema.ts";
@@ -7,8 +7,8 @@ import type { SchemaNode } from "./schema_node.ts";
 const ANNOTATIONS = new Set(["description", "default", "examples", "writeOnly"]);
 
 /**
- * Lets a placeholder stand for a number, a flag, a choice or a text of a certain form. Constants are left alone: `type`
- * tells the destinations apart, and an editor could not help with any of them if it took a placeholder.
+ * Allows a placeholder instead of a number, a flag, a choice or a text with a pattern. Not instead of a constant: `type`
+ * tells destinations apart, and an editor couldn't help with any of them if it could be a placeholder.
  */
 function allowPlaceholder(node: Record<string, unknown>): void {
   const type = node["type"];
@@ -25,7 +25,7 @@ function allowPlaceholder(node: Record<string, unknown>): void {
 
 let cached: SchemaNode | undefined;
 
-/** Draft 7, which every editor knows. */
+/** Draft 7, which every editor supports. */
 export function configJsonSchema(): SchemaNode {
   cached ??= toJsonSchema();
   return cached;
@@ -36,7 +36,7 @@ function toJsonSchema(): SchemaNode {
     io: "input",
     target: "draft-07",
     override: ({ zodSchema, jsonSchema, path }) => {
-      // zod leaves the examples of a text that is parsed out: it cannot know that ours are of the text.
+      // zod omits the examples of a text that is parsed: it can't know that ours are of the text.
       const examples: unknown = z.globalRegistry.get(zodSchema)?.["examples"];
       if (Array.isArray(examples)) jsonSchema.examples = examples;
       if (path.at(-1) !== "propertyNames") allowPlaceholder(jsonSchema);

@@ -1,7 +1,7 @@
 /** A place in the config: keys and indexes from its top. */
 export type Path = readonly (string | number)[];
 
-/** Equal for equal places, and for no others. */
+/** Equal only for equal places. */
 export function pathKey(path: Path): string {
   return JSON.stringify(path.map(String));
 }
@@ -20,7 +20,7 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** What stands at a place; undefined where there is nothing. */
+/** The value at a place; undefined if there is none. */
 export function valueAt(root: unknown, path: Path): unknown {
   let value = root;
   for (const part of path) {

@@ -1,17 +1,17 @@
-/** What is wrong with a config: collected, never thrown one by one. */
+/** What is wrong with a config. Problems are collected, not thrown one by one. */
 import { isAlias, isMap, isPair, isScalar, isSeq, type Document, type LineCounter, type Node } from "yaml";
 import { dotted, type Path, pathKey, valueAt } from "./path.ts";
 
 export interface Problem {
   readonly file: string;
-  /** `exports.replays.schedule`; empty where the file as a whole is meant. */
+  /** `exports.replays.schedule`; empty for the file as a whole. */
   readonly path: string;
   /** Both count from 1. */
   readonly line?: number;
   readonly column?: number;
-  /** What stands there, as it may be shown: never a secret, never what came out of the environment. */
+  /** The value as the file has it. Never a secret, never the value of a variable. */
   readonly value?: string;
-  /** What is wrong. No sentence of it repeats the value. */
+  /** What is wrong, without repeating the value. */
   readonly message: string;
   /** What to do about it. */
   readonly fix: string;
@@ -22,11 +22,11 @@ export interface Report {
   add(path: Path, message: string, fix: string, at?: "key"): void;
   /** A problem of the file's text, at an offset. */
   addAt(offset: number, message: string, fix: string): void;
-  /** Leaves out whatever else is wrong at a place: it follows from what was reported. */
+  /** Ignores further problems at a place: they follow from the reported one. */
   mute(path: Path): void;
 }
 
-/** What is needed to say where a value stands and how it was written. */
+/** The file, to find where a value is and how it is written. */
 export interface Written {
   readonly file: string;
   readonly document: Document;
@@ -54,7 +54,7 @@ function shown({ raw, isSecret }: Written, path: Path): string | undefined {
   return text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
 }
 
-/** The node at a place or, where there is none, that of the nearest place above it. */
+/** The node at a place, or of the nearest place above it. */
 function nodeAt(document: Document, path: Path, at: "key" | "value"): Node | undefined {
   let node: unknown = document.contents;
   let found: Node | undefined;
@@ -65,7 +65,7 @@ function nodeAt(document: Document, path: Path, at: "key" | "value"): Node | und
       if (!pair) break;
       const last = depth === path.length - 1;
       const key = pair.key as Node;
-      // A mapping or a list begins on a line of its own; its key is where one looks for it.
+      // For a mapping or a list, people look for its key.
       const leaf = isScalar(pair.value) || isAlias(pair.value);
       found = last && at === "value" && leaf && pair.value !== null ? (pair.value as Node) : key;
       node = pair.value;
@@ -111,7 +111,7 @@ export function createReport(written: Written): Report {
   };
 }
 
-/** All problems, one after the other, in the order of the file. */
+/** All problems as text, in the order of the file. */
 export function formatProblems(problems: readonly Problem[], file: string): string {
   const sorted = [...problems].sort((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
   const lines = sorted.map(({ line, column, path, value, message, fix }) => {

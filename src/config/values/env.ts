@@ -1,9 +1,9 @@
 /**
  * Values from the environment: `${NAME}`, `${NAME:-default}`, and `$${` for a literal `${`.
  *
- * Only strings that are values are touched, and only after the YAML was parsed: what a variable holds can become neither a
- * key nor a list. A variable that is empty counts as missing, since an empty password is nearly always a deployment
- * that forgot it; `${NAME:-}` says that empty is meant.
+ * Only values that are strings are replaced, and only after the YAML is parsed, so a variable can't become a key or a list.
+ * An empty variable counts as missing, because an empty password nearly always means that a deployment forgot it.
+ * `${NAME:-}` allows it to be empty.
  */
 import { type Path, pathKey } from "../problems/path.ts";
 
@@ -18,10 +18,10 @@ const WHOLE = new RegExp(`^${PLACEHOLDER_PATTERN}$`);
 
 export interface Substituted {
   readonly text: string;
-  /** Every variable that is named, with what stands for it. */
+  /** Every variable that is used, with its value or default. */
   readonly used: readonly { readonly name: string; readonly value: string }[];
   readonly missing: readonly string[];
-  /** A `${` that begins no placeholder. */
+  /** It has a `${` that doesn't start a placeholder. */
   readonly malformed: boolean;
 }
 
@@ -49,10 +49,10 @@ export function substitute(text: string, env: Environment): Substituted {
   return { text: replaced, used, missing, malformed };
 }
 
-/** A place whose value came from the environment, at least in part. */
+/** A place whose value comes from the environment, at least in part. */
 export interface Origin extends Substituted {
   readonly path: Path;
-  /** The value is one placeholder and nothing else, so it may stand for a number or a flag. */
+  /** The value is one placeholder and nothing else, so it may be a number or a flag. */
   readonly whole: boolean;
 }
 

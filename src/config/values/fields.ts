@@ -1,14 +1,14 @@
-/** The kinds of values that the schema is made of. What each takes in is what the JSON Schema shows to editors. */
+/** The kinds of fields in the schema. The JSON Schema for editors shows what each takes. */
 import * as z from "zod";
 import { DURATION_PATTERN, formatDuration, type Parsed, parseDuration, parseSize, SIZE_PATTERN } from "./units.ts";
 
-/** Exports and destinations: safe in a folder, an S3 key, a job id and a table. */
+/** Names of exports and destinations. They go into folders, S3 keys, job ids and tables. */
 export const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 
-/** The key of a mapping. Checked in config.ts: zod passes over the value of a key that it refuses. */
+/** The key of a mapping. config.ts checks it, because zod skips the value of a key that it refuses. */
 export const name = z.string().meta({ pattern: NAME.source });
 
-/** A text that means something. Refusals become issues with a `fix` among their parameters. */
+/** A text that is parsed. A refusal becomes an issue with a `fix` among its parameters. */
 export function parsed<T>(parse: (text: string) => Parsed<T>, meta: Readonly<Record<string, unknown>> = {}) {
   return z
     .string()
@@ -21,7 +21,7 @@ export function parsed<T>(parse: (text: string) => Parsed<T>, meta: Readonly<Rec
     });
 }
 
-/** Milliseconds; both bounds are allowed. */
+/** Milliseconds, both bounds included. */
 export function duration(minMs: number, maxMs: number) {
   const fix = `Write at least ${formatDuration(minMs)} and at most ${formatDuration(maxMs)}.`;
   return parsed<number>(
@@ -51,16 +51,16 @@ export function size(minBytes: number, minText: string) {
   ]);
 }
 
-/** An http(s) address without a slash at its end. */
+/** An http(s) address, without a trailing slash. */
 export const httpUrl = parsed<string>((text) => {
   const fix = "Write an address such as https://host:8443, with http:// or https:// before it.";
   const url = URL.canParse(text.trim()) ? new URL(text.trim()) : undefined;
   if (!url || (url.protocol !== "http:" && url.protocol !== "https:")) return { problem: "not a web address", fix };
   if (url.username !== "" || url.password !== "") {
-    return { problem: "an address with a name or password in it", fix: "Give them by keys of their own." };
+    return { problem: "an address with a name or password in it", fix: "Use the keys for them instead." };
   }
   if (url.search !== "" || url.hash !== "") {
-    return { problem: "an address with a query or a fragment", fix: "Leave out what follows ? or #." };
+    return { problem: "an address with a query or a fragment", fix: "Remove the ? or # and what follows it." };
   }
   return { value: (url.origin + url.pathname).replace(/\/+$/, "") };
 });

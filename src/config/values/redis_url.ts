@@ -1,15 +1,16 @@
-/** The addresses of Redis that the config takes. */
+/** The Redis addresses that the config accepts. */
+import { defined } from "./defined.ts";
 import type { Parsed } from "./units.ts";
 
 export interface RedisAddress {
   readonly kind: "single" | "sentinel" | "cluster";
-  /** Of the server, the sentinels, or some nodes of the cluster. */
+  /** The server, the sentinels, or some nodes of the cluster. */
   readonly hosts: readonly { readonly host: string; readonly port: number }[];
   readonly tls: boolean;
   readonly username?: string;
   readonly password?: string;
   readonly db: number;
-  /** The name under which the sentinels know the server. */
+  /** The sentinels' name for the server. */
   readonly master?: string;
 }
 
@@ -32,7 +33,7 @@ function decoded(text: string): string | undefined {
 }
 
 export function parseRedisUrl(text: string): Parsed<RedisAddress> {
-  const refused = { problem: "not an address of Redis", fix: FIX };
+  const refused = { problem: "not a Redis address", fix: FIX };
   const groups = FORM.exec(text.trim())?.groups;
   if (!groups) return refused;
   const kind = groups["kind"] === "sentinel" || groups["kind"] === "cluster" ? groups["kind"] : "single";
@@ -43,7 +44,7 @@ export function parseRedisUrl(text: string): Parsed<RedisAddress> {
   });
   if (hosts.some(({ host, port }) => host === "" || port < 1 || port > 65_535)) return refused;
   if (kind === "single" && hosts.length > 1) {
-    return { problem: "several hosts, of neither sentinels nor a cluster", fix: FIX };
+    return { problem: "several hosts without +sentinel or +cluster", fix: FIX };
   }
   const [name, ...secret] = (groups["user"] ?? "").split(":");
   const username = decoded(name ?? "");
@@ -57,17 +58,17 @@ export function parseRedisUrl(text: string): Parsed<RedisAddress> {
   const db = Number(path[0] ?? 0);
   if (path.length > 1 || !Number.isInteger(db) || db < 0) return refused;
   if (kind === "cluster" && path.length > 0) {
-    return { problem: "a cluster has one database only", fix: "Leave out what follows the hosts." };
+    return { problem: "a cluster has only one database", fix: "Remove what follows the hosts." };
   }
   return {
-    value: {
+    value: defined<RedisAddress>({
       kind,
       hosts,
       tls: groups["scheme"] === "rediss",
       db,
-      ...(username === "" ? {} : { username }),
-      ...(password === "" ? {} : { password }),
-      ...(master === undefined ? {} : { master }),
-    },
+      username: username === "" ? undefined : username,
+      password: password === "" ? undefined : password,
+      master,
+    }),
   };
 }

@@ -1,4 +1,4 @@
-/** Moments as people write them in YAML: a date in the export's time zone, or a timestamp that names its own. */
+/** Times as people write them in YAML: a date in the export's time zone, or a timestamp with its own zone. */
 import { parseSchedule } from "../../intervals/schedule.ts";
 import type { Parsed } from "./units.ts";
 
@@ -14,7 +14,7 @@ export interface Timestamp {
   readonly micros: number;
 }
 
-/** Whether Intl knows the IANA name. Offsets such as +02:00 are none: they have no rule for summer. */
+/** Whether Intl knows the IANA name. Offsets such as +02:00 are refused: they have no daylight saving time. */
 export function isTimezone(name: string): boolean {
   if (!/^[A-Za-z]/.test(name)) return false;
   try {
@@ -32,13 +32,13 @@ const isCalendarDate = (date: string): boolean => {
 };
 
 /**
- * The moment at which a date begins in a zone. It is the tick of @daily, so that an export which starts on a date starts
- * with a whole interval, also where the clock passes over midnight or strikes it twice.
+ * When a date begins in a zone. It is the tick of @daily, so an export that starts on a date starts with a whole interval,
+ * even where the clock skips midnight or repeats it.
  */
 export function startOfDate(date: string, timezone: string): Date {
   const local = new Intl.DateTimeFormat("sv-SE", { timeZone: timezone, dateStyle: "short" });
   const daily = parseSchedule("@daily", timezone);
-  // Zones lie within 14 hours of UTC, so the tick before the wanted one is at most 38 hours early.
+  // Zones are within 14 hours of UTC, so the tick before this one is at most 38 hours early.
   let tick: Date | undefined = new Date(Date.parse(`${date}T00:00:00Z`) - 4 * HALF_DAY_MS);
   do tick = daily.next(tick);
   while (tick !== undefined && local.format(tick) < date);

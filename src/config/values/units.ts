@@ -1,6 +1,6 @@
 /** Durations and sizes as people write them. */
 
-/** What a text that cannot be read gets instead of a value. Neither sentence repeats the text: it may be a secret. */
+/** Why a text was refused. Neither sentence repeats the text: it may be a secret. */
 export interface Refusal {
   readonly problem: string;
   readonly fix: string;
@@ -27,7 +27,7 @@ export function parseDuration(text: string): Parsed<number> {
   return { problem: "not a duration", fix: "Write a whole number and a unit: 90s, 5m, 2h, 3d or 1w." };
 }
 
-/** The shortest text that parseDuration reads back: 5400000 → `90m`. */
+/** The shortest text that parseDuration turns back into `ms`: 5400000 → `90m`. */
 export function formatDuration(ms: number): string {
   const [unit, size] = Object.entries(UNITS_MS).findLast(([, one]) => ms >= one && ms % one === 0) ?? ["s", SECOND_MS];
   return `${ms / size}${unit}`;
