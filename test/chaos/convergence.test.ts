@@ -5,10 +5,10 @@
 import { suite, test } from "node:test";
 import { embeddedSkip } from "../support/embedded.ts";
 import { converges } from "./converges.ts";
-import { lakePlace } from "../destinations/lake/chaos_target.ts";
+import { lakeChaosTarget } from "../destinations/lake/chaos_target.ts";
 
 suite("convergence", { skip: embeddedSkip }, () => {
   test("a lake ends equal to its source, and loses no session on the way", { timeout: 900_000 }, async () => {
-    await converges({ open: lakePlace, runs: 8, steps: 14, events: 45 });
+    await converges({ open: lakeChaosTarget, runs: 8, steps: 14, events: 45 });
   });
 });

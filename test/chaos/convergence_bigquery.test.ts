@@ -2,13 +2,13 @@
 import { suite, test } from "node:test";
 import { bigquerySkip } from "../destinations/bigquery/fixture.ts";
 import { embeddedSkip } from "../support/embedded.ts";
-import { bigqueryPlace } from "../destinations/bigquery/chaos_target.ts";
+import { bigqueryChaosTarget } from "../destinations/bigquery/chaos_target.ts";
 import { converges } from "./converges.ts";
 
 const skip = embeddedSkip === false ? await bigquerySkip() : embeddedSkip;
 
 suite("convergence: bigquery", { skip }, () => {
   test("a table ends equal to its source, and loses no session on the way", { timeout: 1_800_000 }, async () => {
-    await converges({ open: bigqueryPlace, runs: 2, steps: 24, events: 30 });
+    await converges({ open: bigqueryChaosTarget, runs: 2, steps: 24, events: 30 });
   });
 });

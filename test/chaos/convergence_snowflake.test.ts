@@ -3,12 +3,12 @@ import { suite, test } from "node:test";
 import { skip as snowflakeSkip } from "../destinations/snowflake/fixture.ts";
 import { embeddedSkip } from "../support/embedded.ts";
 import { converges } from "./converges.ts";
-import { snowflakePlace } from "../destinations/snowflake/chaos_target.ts";
+import { snowflakeChaosTarget } from "../destinations/snowflake/chaos_target.ts";
 
 const skip = embeddedSkip === false ? snowflakeSkip : embeddedSkip;
 
 suite("convergence: snowflake", { skip }, () => {
   test("a table ends equal to its source, and loses no session on the way", { timeout: 1_800_000 }, async () => {
-    await converges({ open: snowflakePlace, runs: 2, steps: 26, events: 30 });
+    await converges({ open: snowflakeChaosTarget, runs: 2, steps: 26, events: 30 });
   });
 });

@@ -11,13 +11,13 @@ import fc from "fast-check";
 import type { ExportDefinition } from "../../src/export/definition.ts";
 import { embedded } from "../support/embedded.ts";
 import { openOptions, replaySource } from "../support/replay_source.ts";
-import type { Place } from "./target.ts";
+import type { ChaosTarget } from "./target.ts";
 import { sourceRows } from "./source_rows.ts";
 import { DEFINITION, stories, World } from "./story.ts";
 
 export interface Convergence {
-  /** An empty place for each story. */
-  readonly open: (definition: ExportDefinition) => Promise<Place>;
+  /** An empty target for each story. */
+  readonly open: (definition: ExportDefinition) => Promise<ChaosTarget>;
   /** How many stories are told, unless RUNS says otherwise. */
   readonly runs: number;
   /** A worker is killed at one of so many steps, or after the last. */
@@ -38,14 +38,14 @@ export async function converges({ open, runs, steps, events }: Convergence): Pro
       await replays.truncate();
       const stage = await mkdtemp(join(tmpdir(), "replayport-test-stage-"));
       try {
-        await using place = await open(DEFINITION);
-        const world = new World(replays, place, stage);
+        await using target = await open(DEFINITION);
+        const world = new World(replays, target, stage);
         for (const event of story) await world.live(event);
         await world.settle();
         const expected = await sourceRows(engine.client, replays.database);
         assert.deepEqual(
-          await place.rows(),
-          expected.map((row) => place.shown(row)),
+          await target.rows(),
+          expected.map((row) => target.shown(row)),
         );
       } finally {
         await rm(stage, { recursive: true, force: true });

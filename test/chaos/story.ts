@@ -9,7 +9,8 @@ import { type LoadOptions, loadBatch } from "../../src/export/load_batch.ts";
 import type { Interval } from "../../src/intervals/interval.ts";
 import { parseSchedule } from "../../src/intervals/schedule.ts";
 import type { PartialRow, ReplaySource } from "../support/replay_source.ts";
-import type { Place } from "./target.ts";
+import { crashAfter, crashBefore } from "../support/crash.ts";
+import type { ChaosTarget } from "./target.ts";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -53,16 +54,16 @@ export type StoryEvent =
   | { readonly kind: "delete"; readonly session: number; readonly odd: boolean }
   | { readonly kind: "merge" }
   | { readonly kind: "wait"; readonly minutes: number }
-  /** Loads what is due, the nth of it first; `diesAt` is the step of the store at which the process is killed. */
-  | { readonly kind: "load"; readonly pick: number; readonly count: number; readonly diesAt: number | undefined }
-  | { readonly kind: "reload"; readonly pick: number; readonly diesAt: number | undefined }
+  /** Loads what is due, the nth of it first; `crashAt` is the step of the load at which the worker is killed. */
+  | { readonly kind: "load"; readonly pick: number; readonly count: number; readonly crashAt: number | undefined }
+  | { readonly kind: "reload"; readonly pick: number; readonly crashAt: number | undefined }
   /** Two attempts of one batch at the same time. */
   | { readonly kind: "race"; readonly pick: number }
   /** Two batches at the same time. */
   | { readonly kind: "together"; readonly pick: number };
 
 const aSession = fc.integer({ min: 0, max: 7 });
-const anEvent = (aDeath: fc.Arbitrary<number | undefined>): fc.Arbitrary<StoryEvent> =>
+const anEvent = (aCrash: fc.Arbitrary<number | undefined>): fc.Arbitrary<StoryEvent> =>
   fc.oneof(
     {
       weight: 6,
@@ -94,10 +95,10 @@ const anEvent = (aDeath: fc.Arbitrary<number | undefined>): fc.Arbitrary<StoryEv
         kind: fc.constant("load" as const),
         pick: fc.nat(),
         count: fc.integer({ min: 1, max: 4 }),
-        diesAt: aDeath,
+        crashAt: aCrash,
       }),
     },
-    { weight: 2, arbitrary: fc.record({ kind: fc.constant("reload" as const), pick: fc.nat(), diesAt: aDeath }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant("reload" as const), pick: fc.nat(), crashAt: aCrash }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant("race" as const), pick: fc.nat() }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant("together" as const), pick: fc.nat() }) },
   );
@@ -110,8 +111,8 @@ export interface StoryShape {
 }
 
 export function stories({ steps, events }: StoryShape): fc.Arbitrary<StoryEvent[]> {
-  const aDeath = fc.option(fc.integer({ min: 0, max: steps }), { nil: undefined, freq: 2 });
-  return fc.array(anEvent(aDeath), { minLength: Math.floor(events / 2), maxLength: events, size: "max" });
+  const aCrash = fc.option(fc.integer({ min: 0, max: steps }), { nil: undefined, freq: 2 });
+  return fc.array(anEvent(aCrash), { minLength: Math.floor(events / 2), maxLength: events, size: "max" });
 }
 
 export class World {
@@ -121,12 +122,12 @@ export class World {
   #seen = new Set<string>();
   readonly #known = new Set<number>();
   readonly #replays: ReplaySource;
-  readonly #place: Place;
+  readonly #target: ChaosTarget;
   readonly #stage: string;
 
-  constructor(replays: ReplaySource, place: Place, stage: string) {
+  constructor(replays: ReplaySource, target: ChaosTarget, stage: string) {
     this.#replays = replays;
-    this.#place = place;
+    this.#target = target;
     this.#stage = stage;
   }
 
@@ -148,14 +149,14 @@ export class World {
         const due = await this.#due();
         for (let step = 0; step < Math.min(event.count, due.length); step += 1) {
           const interval = due[(event.pick + step) % due.length];
-          if (interval) await this.#load(interval, event.diesAt);
+          if (interval) await this.#load(interval, event.crashAt);
         }
         return;
       }
       case "reload": {
         const covered = await readCoverage(this.#open(), AbortSignal.timeout(60_000));
         const interval = covered[event.pick % Math.max(1, covered.length)]?.interval;
-        if (interval) await this.#load(interval, event.diesAt);
+        if (interval) await this.#load(interval, event.crashAt);
         return;
       }
       case "race": {
@@ -187,8 +188,11 @@ export class World {
     assert.fail("what is due does not end");
   }
 
-  #open(diesAt?: number): Destination {
-    return this.#place.open(() => new Date(this.#now), diesAt);
+  #open(crashAt?: number): Destination {
+    // Every other worker dies before the step, every other one after it.
+    const kill = (crashAt ?? 0) % 2 === 0 ? crashBefore : crashAfter;
+    const crash = crashAt === undefined ? undefined : kill(1 + crashAt);
+    return this.#target.open(() => new Date(this.#now), crash);
   }
 
   async #due(): Promise<Interval[]> {
@@ -196,12 +200,12 @@ export class World {
     return dueIntervals(DEFINITION, covered, new Date(this.#now), 40);
   }
 
-  async #load(interval: Interval, diesAt: number | undefined): Promise<void> {
-    const destination = this.#open(diesAt);
+  async #load(interval: Interval, crashAt: number | undefined): Promise<void> {
+    const destination = this.#open(crashAt);
     try {
       await this.#attempt(destination, interval);
     } catch (error) {
-      if (diesAt === undefined) throw error;
+      if (crashAt === undefined) throw error;
     }
     await this.#nothingVanished();
   }
@@ -240,7 +244,7 @@ export class World {
   }
 
   async #nothingVanished(): Promise<void> {
-    const now = new Set((await this.#place.rows()).map(({ key }) => key));
+    const now = new Set((await this.#target.rows()).map(({ key }) => key));
     for (const key of this.#seen) assert.ok(now.has(key), `${key} was there and is gone`);
     this.#seen = now;
   }

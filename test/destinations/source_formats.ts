@@ -8,7 +8,7 @@ import { loadBatch } from "../../src/export/load_batch.ts";
 import { dependencies, FIRST_LOAD, HOUR_ONE, REPLAYS } from "../support/definitions.ts";
 import { embedded } from "../support/embedded.ts";
 import { openOptions, type PartialRow, replaySource } from "../support/replay_source.ts";
-import type { Place } from "../chaos/target.ts";
+import type { ChaosTarget } from "../chaos/target.ts";
 import { sourceRows } from "../chaos/source_rows.ts";
 
 const START_MICROS = HOUR_ONE.start.getTime() * 1000;
@@ -35,32 +35,45 @@ const SESSIONS: readonly PartialRow[] = [
   session("long ago", { firstMicros: START_MICROS - 86_400_000_000 + 1 }),
 ];
 
-export async function showsWhatTheSourceHolds(
-  open: (definition: ExportDefinition) => Promise<Place>,
-  shape: Pick<ExportDefinition, "format" | "compression">,
-  signal: AbortSignal,
-): Promise<void> {
-  await using engine = await embedded();
-  await using replays = await replaySource(engine.client, openOptions(engine.url, "posthog"));
+export interface FormatSource extends AsyncDisposable {
+  /** Loads the sessions by way of files of this shape, and compares what the target shows with the source. */
+  shows(
+    open: (definition: ExportDefinition) => Promise<ChaosTarget>,
+    shape: Pick<ExportDefinition, "format" | "compression">,
+    signal: AbortSignal,
+  ): Promise<void>;
+}
+
+/** One engine with the sessions, for every format of a test file. */
+export async function formatSource(): Promise<FormatSource> {
+  await using stack = new AsyncDisposableStack();
+  const engine = stack.use(await embedded());
+  const replays = stack.use(await replaySource(engine.client, openOptions(engine.url, "posthog")));
   await replays.insert(SESSIONS);
-  // With the columns that have to be asked for, and in several files.
-  const rules = {
-    ...REPLAYS.selection.rules,
-    include: ["block_first_timestamps", "block_last_timestamps", "block_urls", "blocks_aligned"],
+  const expected = await sourceRows(engine.client, replays.database);
+  assert.equal(expected.length, SESSIONS.length);
+  const open = stack.move();
+  return {
+    async shows(openTarget, shape, signal) {
+      // With the columns that have to be asked for, and in several files.
+      const rules = {
+        ...REPLAYS.selection.rules,
+        include: ["block_first_timestamps", "block_last_timestamps", "block_urls", "blocks_aligned"],
+      };
+      const definition = { ...REPLAYS, ...shape, selection: { ...REPLAYS.selection, rules }, rowsPerFile: 4 };
+      const stage = await mkdtemp(join(tmpdir(), "replayport-test-stage-"));
+      try {
+        await using target = await openTarget(definition);
+        await using destination = target.open(() => new Date("2026-10-01T02:00:00Z"));
+        await loadBatch(definition, HOUR_ONE, FIRST_LOAD, dependencies(replays.source, destination, stage), signal);
+        assert.deepEqual(
+          await target.rows(),
+          expected.map((row) => target.shown(row)),
+        );
+      } finally {
+        await rm(stage, { recursive: true, force: true });
+      }
+    },
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
-  const definition = { ...REPLAYS, ...shape, selection: { ...REPLAYS.selection, rules }, rowsPerFile: 4 };
-  const stage = await mkdtemp(join(tmpdir(), "replayport-test-stage-"));
-  try {
-    await using place = await open(definition);
-    await using destination = place.open(() => new Date("2026-10-01T02:00:00Z"));
-    await loadBatch(definition, HOUR_ONE, FIRST_LOAD, dependencies(replays.source, destination, stage), signal);
-    const expected = await sourceRows(engine.client, replays.database);
-    assert.equal(expected.length, SESSIONS.length);
-    assert.deepEqual(
-      await place.rows(),
-      expected.map((row) => place.shown(row)),
-    );
-  } finally {
-    await rm(stage, { recursive: true, force: true });
-  }
 }

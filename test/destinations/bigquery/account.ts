@@ -16,7 +16,7 @@ import type { ExportDefinition } from "../../../src/export/definition.ts";
 import { openTestBigQuery } from "./harness.ts";
 import type { HarnessResult, SeenRow } from "../../conformance/harness.ts";
 import { CURRENT_ROWS, tombstone } from "./chaos_target.ts";
-import type { Place } from "../../chaos/target.ts";
+import type { ChaosTarget } from "../../chaos/target.ts";
 import type { Row } from "../../chaos/source_rows.ts";
 
 const { env } = process;
@@ -112,8 +112,8 @@ export function openAccount(): Account {
   };
 }
 
-/** For stories without deaths and without a clock of their own. */
-export function accountPlace(definition: ExportDefinition): Promise<Place> {
+/** For stories without crashes and without a clock of their own. */
+export function accountTarget(definition: ExportDefinition): Promise<ChaosTarget> {
   const account = openAccount();
   return Promise.resolve({
     open: (now) =>

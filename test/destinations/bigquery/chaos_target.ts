@@ -4,10 +4,10 @@ import { openBigQuery } from "../../../destinations/bigquery/index.ts";
 import type { Destination } from "../../../destinations/destination.ts";
 import type { ExportDefinition } from "../../../src/export/definition.ts";
 import { bigqueryOptions, TABLE } from "./harness.ts";
-import { diesAt } from "./fixture.ts";
+import { crashingBigQuery } from "./crash.ts";
 import { bigqueryServer, PROJECT } from "./emulator.ts";
 import { openFaultProxy } from "../../support/fault_proxy.ts";
-import type { Place } from "../../chaos/target.ts";
+import type { ChaosTarget } from "../../chaos/target.ts";
 import type { Row } from "../../chaos/source_rows.ts";
 
 /** The rows of session_replays as source_rows.ts has them. */
@@ -24,9 +24,9 @@ export function tombstone(row: Row): Row {
   return row["deleted"] === true ? { ...row, first_url: null, urls: [] } : row;
 }
 
-export async function bigqueryPlace(definition: ExportDefinition): Promise<Place> {
+export async function bigqueryChaosTarget(definition: ExportDefinition): Promise<ChaosTarget> {
   const server = await bigqueryServer();
-  assert.ok(!("skip" in server), "asked for a place without an emulator");
+  assert.ok(!("skip" in server), "asked for a target without an emulator");
   const { layer } = server;
   const dataset = await server.dataset();
   const proxy = await openFaultProxy(server.url);
@@ -37,17 +37,10 @@ export async function bigqueryPlace(definition: ExportDefinition): Promise<Place
       { now, version: "test", onWarning: () => undefined },
     );
   return {
-    open(now, dies) {
+    open(now, crash) {
       layer.clock = now;
-      if (dies === undefined) return openAt(server.url, now, 2);
-      const death = new AbortController();
-      // The dead neither wait nor clean up: their signal is aborted, and none of their requests comes through.
-      const onDeath = (): void => void setImmediate(() => death.abort(new Error("killed")));
-      proxy.decide(diesAt(dies, { kind: dies % 2 === 0 ? "cut-request" : "cut-answer" }, onDeath));
-      const mortal = openAt(proxy.url, now, 1);
-      const load = mortal.load.bind(mortal);
-      mortal.load = (batch, signal) => load(batch, AbortSignal.any([signal, death.signal]));
-      return mortal;
+      if (!crash) return openAt(server.url, now, 2);
+      return crashingBigQuery(proxy, crash, (url) => openAt(url, now, 1));
     },
     async rows() {
       // A job of the dead may still run; the emulator would show it half done.

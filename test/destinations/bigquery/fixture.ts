@@ -7,13 +7,7 @@ import { Batches } from "../../conformance/batches.ts";
 import type { SeenRow } from "../../conformance/harness.ts";
 import { EVERYTHING } from "../../conformance/context.ts";
 import { type BigQueryServer, bigqueryServer, PROJECT } from "./emulator.ts";
-import {
-  type Decide,
-  type Fault,
-  type FaultProxy,
-  openFaultProxy,
-  type ProxiedRequest,
-} from "../../support/fault_proxy.ts";
+import { type FaultProxy, openFaultProxy, type ProxiedRequest } from "../../support/fault_proxy.ts";
 
 export interface BigQueryWorld extends AsyncDisposable {
   readonly server: BigQueryServer;
@@ -103,26 +97,5 @@ export function refusal(code: number, reason: string, message: string, headers: 
     status: code,
     headers: { "content-type": "application/json; charset=UTF-8", ...headers },
     body,
-  };
-}
-
-/** Requests that ask again how a job is doing are one step. */
-function stepOf({ method, path }: ProxiedRequest): string {
-  return `${method} ${path.replace(/\?.*/, "")}`;
-}
-
-/** Everything goes through up to the given step; at it this happens, and after it nothing comes through any more. */
-export function diesAt(step: number, fault: Fault, onDeath: () => void): Decide {
-  const dead: Fault = { kind: "cut-request" };
-  let [steps, last, alive] = [0, "", true];
-  return (request) => {
-    if (!alive) return dead;
-    const now = stepOf(request);
-    if (now !== last) steps += 1;
-    last = now;
-    if (steps < step) return undefined;
-    alive = false;
-    onDeath();
-    return fault;
   };
 }

@@ -2,6 +2,8 @@ import { type BigQueryDeps, type BigQueryOptions, openBigQuery } from "../../../
 import type { Destination } from "../../../destinations/destination.ts";
 import { type BigQueryServer, bigqueryServer, PROJECT, TOKEN } from "./emulator.ts";
 import { EXPORT } from "../../conformance/batches.ts";
+import { openFaultProxy } from "../../support/fault_proxy.ts";
+import { crashingBigQuery } from "./crash.ts";
 import type { HarnessResult, SeenRow } from "../../conformance/harness.ts";
 
 export const TABLE = "sessions";
@@ -49,9 +51,11 @@ export async function bigqueryHarness(): Promise<HarnessResult> {
   return {
     type: "bigquery",
     countsRows: true,
+    crash: { steps: 24, block: 3, atLeast: { old: 12, new: 1 } },
     async open() {
       const dataset = await server.dataset();
       const options = bigqueryOptions(server, dataset);
+      const proxy = await openFaultProxy(server.url);
       return {
         secrets: [TOKEN],
         open: () => Promise.resolve(openTestBigQuery(options)),
@@ -63,7 +67,17 @@ export async function bigqueryHarness(): Promise<HarnessResult> {
           const jobs = [...server.layer.jobs.values()].map(({ configuration }) => configuration);
           return `${JSON.stringify(await server.select(ledger))}\n${JSON.stringify(jobs)}`;
         },
-        [Symbol.asyncDispose]: () => Promise.resolve(),
+        crashing: {
+          open: async (crash) =>
+            crashingBigQuery(proxy, crash, (url) =>
+              openTestBigQuery(
+                { ...bigqueryOptions({ url }, dataset), maxAttempts: 1 },
+                { onWarning: () => undefined },
+              ),
+            ),
+          settle: () => server.layer.idle(),
+        },
+        [Symbol.asyncDispose]: () => proxy[Symbol.asyncDispose](),
       };
     },
     openBroken: () =>

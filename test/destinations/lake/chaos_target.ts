@@ -8,17 +8,17 @@ import { DiskStore } from "../../../destinations/store/disk_store.ts";
 import { type ExportDefinition, fileExtension } from "../../../src/export/definition.ts";
 import { exportedColumns } from "../../../src/models/session_replays_query.ts";
 import { filesBelow } from "./lake_rows.ts";
-import { mortal } from "./crashing_store.ts";
-import type { Place } from "../../chaos/target.ts";
+import { HookedStore } from "./hooked_store.ts";
+import type { ChaosTarget } from "../../chaos/target.ts";
 import type { Row } from "../../chaos/source_rows.ts";
 
-export async function lakePlace(definition: ExportDefinition): Promise<Place> {
+export async function lakeChaosTarget(definition: ExportDefinition): Promise<ChaosTarget> {
   const folder = await mkdtemp(join(tmpdir(), "replayport-test-lake-"));
   return {
-    open(now, diesAt) {
+    open(now, crash) {
       const store = new DiskStore(folder);
       return openLakeOn(
-        diesAt === undefined ? store : mortal(store, diesAt),
+        crash ? new HookedStore(store, { around: crash.step }) : store,
         undefined,
         { export: definition.name, path: definition.path },
         { now, version: "test", onWarning: () => undefined },

@@ -1,12 +1,16 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { GetObjectCommand, ListMultipartUploadsCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
-import { openLake, type LakeOptions } from "../../../destinations/lake/index.ts";
+import { DEFAULT_PATH, openLake, openLakeOn, type LakeOptions } from "../../../destinations/lake/index.ts";
 import type { Destination, DestinationDeps } from "../../../destinations/destination.ts";
+import { DiskStore } from "../../../destinations/store/disk_store.ts";
+import { intervalName } from "../../../src/intervals/interval.ts";
+import type { Crash } from "../../support/crash.ts";
 import { s3Server, type S3Server } from "../../support/s3.ts";
 import { temporaryFolder } from "../../support/temporary_folder.ts";
 import { EXPORT } from "../../conformance/batches.ts";
-import type { Harness, HarnessResult, Target } from "../../conformance/harness.ts";
+import type { CrashingTarget, Harness, HarnessResult, Target } from "../../conformance/harness.ts";
+import { HookedStore } from "./hooked_store.ts";
 import { filesBelow, lakeRows } from "./lake_rows.ts";
 
 /** A clean-up that fails is a fault in these tests, not a warning. */
@@ -28,20 +32,38 @@ export function fileLake(): Promise<HarnessResult> {
   return Promise.resolve({
     ...LAKE,
     type: "file",
+    crash: { steps: 30, block: 1, atLeast: { old: 6, new: 6, dead: 1 } },
     async open() {
       const folder = await temporaryFolder();
       const path = join(folder.path, "lake");
-      return lakeTarget({
+      const target = lakeTarget({
         open: () => openTestLake({ type: "file", path }),
         folder: () => Promise.resolve(path),
         unfinished: () => Promise.resolve([]),
         secrets: [],
         close: () => folder.remove(),
       });
+      return { ...target, crashing: crashingFolder(path) };
     },
     // A file where the folder should be: refused to root as well, which permissions are not.
     openBroken: () => Promise.resolve([openTestLake({ type: "file", path: join(import.meta.filename, "lake") })]),
   });
+}
+
+function crashingFolder(path: string): CrashingTarget {
+  return {
+    async open({ step }: Crash) {
+      const store = new HookedStore(new DiskStore(path), { around: step });
+      const deps = { ...DEPS, onWarning: () => undefined };
+      return openLakeOn(store, undefined, { export: EXPORT, path: DEFAULT_PATH }, deps);
+    },
+    looseRows: async () => await lakeRows(path, "folder"),
+    async visibleFiles({ interval }) {
+      const files = await filesBelow(path);
+      return files.filter((file) => basename(file).startsWith(`${intervalName(interval)}.`) && !file.endsWith(".json"))
+        .length;
+    },
+  };
 }
 
 export async function s3Lake(): Promise<HarnessResult> {

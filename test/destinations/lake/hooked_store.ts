@@ -12,6 +12,8 @@ export type Operation =
   | "discard";
 
 export interface Hooks {
+  /** Carries out each operation, or doesn't: `crash.step`. */
+  readonly around?: <Answer>(step: string, work: () => Promise<Answer>) => Promise<Answer>;
   /** Awaited before the store is asked; may reject in its place. `step` counts the operations, from 1. */
   readonly before?: (operation: Operation, key: string, step: number) => Promise<void>;
   /** Awaited when the store has done it; may reject, as if the answer were lost. */
@@ -83,9 +85,12 @@ export class HookedStore implements Store {
   async #hooked<Answer>(operation: Operation, key: string, work: () => Promise<Answer>): Promise<Answer> {
     this.#steps += 1;
     const step = this.#steps;
-    await this.#hooks.before?.(operation, key, step);
-    const answer = await work();
-    await this.#hooks.after?.(operation, key, step);
-    return answer;
+    const hooked = async (): Promise<Answer> => {
+      await this.#hooks.before?.(operation, key, step);
+      const answer = await work();
+      await this.#hooks.after?.(operation, key, step);
+      return answer;
+    };
+    return await (this.#hooks.around?.(`${operation} ${key}`, hooked) ?? hooked());
   }
 }

@@ -13,9 +13,12 @@
  */
 import { randomBytes } from "node:crypto";
 import { sessionOpener } from "../../../destinations/snowflake/client.ts";
-import type { SnowflakeAuth, SnowflakeOptions } from "../../../destinations/snowflake/index.ts";
+import { openSnowflake, type SnowflakeAuth, type SnowflakeOptions } from "../../../destinations/snowflake/index.ts";
 import type { Row } from "../../../destinations/snowflake/statement.ts";
+import { EXPORT } from "../../conformance/batches.ts";
+import type { HarnessResult } from "../../conformance/harness.ts";
 import type { Unavailable } from "../../support/tools.ts";
+import { TEST_DEPS } from "./harness.ts";
 
 const PREFIX = "REPLAYPORT_TEST_SNOWFLAKE_";
 const given = (name: string): string | undefined => process.env[`${PREFIX}${name}`] || undefined;
@@ -94,4 +97,59 @@ function authOf(): SnowflakeAuth | undefined {
   if (path !== undefined) return { type: "key_file", path, ...(passphrase === undefined ? {} : { passphrase }) };
   if (password !== undefined) return { type: "password", password };
   return token === undefined ? undefined : { type: "oauth", token };
+}
+
+const OWN_TABLES = ["SESSIONS", "_REPLAYPORT_LOCK_SESSIONS", "_REPLAYPORT_RECEIPTS"];
+/** For the conformance suite. */
+export function accountHarness(): Promise<HarnessResult> {
+  const account = snowflakeAccount();
+  if ("skip" in account) return Promise.resolve(account);
+  return Promise.resolve({
+    type: "snowflake",
+    countsRows: true,
+    async open() {
+      const schema = await account.schema();
+      const { files } = await account.objects(schema);
+      const path = (table: string): string => `"${account.database}"."${schema}"."${table}"`;
+      return {
+        secrets: account.secrets,
+        open: () => Promise.resolve(openSnowflake(account.options(schema), { export: EXPORT }, TEST_DEPS)),
+        async rows() {
+          const { tables } = await account.objects(schema);
+          if (!tables.includes("SESSIONS")) return [];
+          const select = `SELECT "SESSION_ID", "VALUE", "_VERSION" FROM ${path("SESSIONS")} ORDER BY 1, 3, 2`;
+          return (await account.sql(select)).map((row) => ({
+            session: String(row["SESSION_ID"]),
+            value: Number(row["VALUE"]),
+            version: Number(row["_VERSION"]),
+          }));
+        },
+        async leftovers() {
+          const found = await account.objects(schema);
+          return [
+            ...found.tables.filter((name) => !OWN_TABLES.includes(name)),
+            ...found.files.filter((file) => !files.includes(file)),
+          ];
+        },
+        async ledgerText() {
+          const rows = await Promise.all(
+            OWN_TABLES.slice(1).map((table) => account.sql(`SELECT * FROM ${path(table)}`)),
+          );
+          return JSON.stringify(rows);
+        },
+        [Symbol.asyncDispose]: () => account.dropSchema(schema),
+      };
+    },
+    openBroken() {
+      const options = account.options("NO_SUCH_SCHEMA");
+      const open = (more: Partial<typeof options>): ReturnType<typeof openSnowflake> =>
+        openSnowflake({ ...options, ...more }, { export: EXPORT }, TEST_DEPS);
+      return Promise.resolve([
+        open({}),
+        open({ auth: { type: "password", password: "wrong" } }),
+        open({ role: "no_such_role" }),
+        open({ warehouse: "no_such_warehouse" }),
+      ]);
+    },
+  });
 }

@@ -3,10 +3,10 @@ import { openSnowflakeOn } from "../../../destinations/snowflake/index.ts";
 import { sessionOpener } from "../../../destinations/snowflake/client.ts";
 import type { ExportDefinition } from "../../../src/export/definition.ts";
 import { snowflakeOptions } from "./harness.ts";
-import { dying } from "./crash.ts";
+import { crashingSessions } from "./crash.ts";
 import { server } from "./fixture.ts";
 import { DATABASE } from "./emulator.ts";
-import type { Place } from "../../chaos/target.ts";
+import type { ChaosTarget } from "../../chaos/target.ts";
 import type { Row } from "../../chaos/source_rows.ts";
 
 const COLUMNS = [
@@ -19,16 +19,19 @@ const COLUMNS = [
   '"RETENTION_PERIOD_DAYS", "SURFACING_SCORE", "SNAPSHOT_SOURCE"',
 ].join(", ");
 
-export async function snowflakePlace(definition: ExportDefinition): Promise<Place> {
+export async function snowflakeChaosTarget(definition: ExportDefinition): Promise<ChaosTarget> {
   const schema = await server.schema();
   const options = snowflakeOptions(server, schema);
   return {
-    open(now, diesAt) {
+    open(now, crash) {
       const sessions = sessionOpener(options);
-      const mortal =
-        diesAt === undefined ? sessions : dying(sessions, 1 + diesAt, diesAt % 2 === 0 ? "before" : "after").open;
       const deps = { now, version: "test", onWarning: () => undefined };
-      return openSnowflakeOn(mortal, options, { export: definition.name }, deps);
+      return openSnowflakeOn(
+        crash ? crashingSessions(sessions, crash) : sessions,
+        options,
+        { export: definition.name },
+        deps,
+      );
     },
     async rows() {
       const { tables } = await server.objects(schema);

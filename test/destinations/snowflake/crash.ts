@@ -1,36 +1,20 @@
-/** Workers that are killed between two statements. */
+/** Sessions of a worker that is killed: each statement is a step. */
 import type { OpenSession } from "../../../destinations/snowflake/statement.ts";
-import { hookedSessions } from "./fixture.ts";
+import type { Crash } from "../../support/crash.ts";
 
-/** Sessions that die at a step, and do nothing any more from there: neither clean-ups nor closing. */
-export function dying(
-  open: OpenSession,
-  at: number,
-  when: "before" | "after",
-): { open: OpenSession; died: () => string | undefined } {
-  let died: string | undefined;
-  let steps = 0;
-  const dieAt = (step: boolean, sql: string): void => {
-    if (step) died = sql;
-    if (died !== undefined) throw new Error("the process was killed");
-  };
-  const hooked = hookedSessions(open, {
-    before({ sql }) {
-      dieAt(false, sql);
-      steps += 1;
-      dieAt(when === "before" && steps === at, sql);
-    },
-    after: ({ sql }) => dieAt(when === "after" && steps === at, sql),
-  });
-  return {
-    died: () => died,
-    async open(purpose, signal) {
-      dieAt(false, "");
-      const session = await hooked(purpose, signal);
-      return {
-        execute: (statement, inner) => session.execute(statement, inner),
-        [Symbol.asyncDispose]: () => (died === undefined ? session[Symbol.asyncDispose]() : Promise.resolve()),
-      };
-    },
+/**
+ * A dead worker's session stays open with whatever transaction it had. The layer over the emulator rolls it back when another
+ * transaction waits for it; in Snowflake that takes 5 minutes.
+ */
+export function crashingSessions(open: OpenSession, crash: Crash): OpenSession {
+  return async (purpose, signal) => {
+    if (crash.at !== undefined) throw new Error("the worker was killed");
+    const session = await open(purpose, signal);
+    return {
+      execute: (statement, inner) => crash.step(statement.sql, () => session.execute(statement, inner)),
+      [Symbol.asyncDispose]: async () => {
+        if (crash.at === undefined) await session[Symbol.asyncDispose]();
+      },
+    };
   };
 }

@@ -7,7 +7,8 @@ import { failsAfter } from "../../conformance/interrupted.ts";
 import { EVERYTHING, rejection, rejectsWith } from "../../conformance/context.ts";
 import { DATABASE } from "./emulator.ts";
 import { s3Server, type S3Server } from "../../support/s3.ts";
-import { dying } from "./crash.ts";
+import { crashBefore } from "../../support/crash.ts";
+import { crashingSessions } from "./crash.ts";
 import { sessions } from "./batches.ts";
 import { openWorld, server, SIGNAL, skip as snowflakeSkip, type World } from "./fixture.ts";
 import { openSnowflakeOn, type ExternalStage } from "../../../destinations/snowflake/index.ts";
@@ -104,15 +105,15 @@ suite("Snowflake: an external stage", { skip }, () => {
     assert.deepEqual(await set.keys(), []);
 
     const options = { ...world.options, externalStage };
-    const { open } = dying(sessionOpener(options), 9, "before");
-    const mortal = openSnowflakeOn(
-      open,
+    const killed = crashingSessions(sessionOpener(options), crashBefore(9));
+    const doomed = openSnowflakeOn(
+      killed,
       options,
       { export: batch.export },
       { ...TEST_DEPS, onWarning: () => undefined },
     );
     await world.open({ externalStage }).load(await world.batch({ of: hours(5), files: [] }), SIGNAL);
-    await rejection(mortal.load(await world.batch({ files }), SIGNAL));
+    await rejection(doomed.load(await world.batch({ files }), SIGNAL));
     await world.open({ externalStage }).load(await world.batch({ files }), SIGNAL);
     assert.deepEqual(await set.keys(), []);
     assert.equal((await Array.fromAsync(world.open().receipts(EVERYTHING, SIGNAL))).length, 2);

@@ -1,7 +1,14 @@
 import type { Destination } from "../../../destinations/destination.ts";
-import { openSnowflake, type SnowflakeDeps, type SnowflakeOptions } from "../../../destinations/snowflake/index.ts";
+import { sessionOpener } from "../../../destinations/snowflake/client.ts";
+import {
+  openSnowflake,
+  openSnowflakeOn,
+  type SnowflakeDeps,
+  type SnowflakeOptions,
+} from "../../../destinations/snowflake/index.ts";
 import { DATABASE, PASSWORD, ROLE, type SnowflakeServer, snowflakeServer, WAREHOUSE } from "./emulator.ts";
 import { EXPORT } from "../../conformance/batches.ts";
+import { crashingSessions } from "./crash.ts";
 import type { HarnessResult, SeenRow } from "../../conformance/harness.ts";
 
 export const TABLE = "sessions";
@@ -64,6 +71,7 @@ export async function snowflakeHarness(): Promise<HarnessResult> {
   return {
     type: "snowflake",
     countsRows: true,
+    crash: { steps: 60, block: 3, atLeast: { old: 11, new: 3 } },
     async open() {
       const schema = await server.schema();
       const options = snowflakeOptions(server, schema);
@@ -77,6 +85,14 @@ export async function snowflakeHarness(): Promise<HarnessResult> {
           const own = OWN_TABLES.slice(1).map((name) => `SELECT * FROM "${DATABASE}"."${schema}"."${name}"`);
           const rows = await Promise.all(own.map((sql) => server.sql(schema, sql)));
           return JSON.stringify(rows);
+        },
+        crashing: {
+          open(crash) {
+            const deps = { ...TEST_DEPS, onWarning: () => undefined };
+            const open = crashingSessions(sessionOpener(options), crash);
+            return Promise.resolve(openSnowflakeOn(open, options, { export: EXPORT }, deps));
+          },
+          endSessions: () => server.endSessions(),
         },
         [Symbol.asyncDispose]: () => Promise.resolve(),
       };

@@ -7,13 +7,16 @@ import type { Destination } from "../../../destinations/destination.ts";
 import type { Row } from "../../../destinations/snowflake/statement.ts";
 import { EXPORT, hours } from "../../conformance/batches.ts";
 import { TEST_DEPS } from "./harness.ts";
+import { conformance } from "../../conformance/suite.ts";
 import { EVERYTHING, rejectsWith } from "../../conformance/context.ts";
-import { type SnowflakeAccount, snowflakeAccount } from "./account.ts";
+import { accountHarness, type SnowflakeAccount, snowflakeAccount } from "./account.ts";
 import { SESSION_COLUMNS, column, type SessionBatches, sessionBatches, sessions, TEXT_TIMES } from "./batches.ts";
 
 const found = snowflakeAccount();
 const skip = "skip" in found ? found.skip : false;
 const account = found as SnowflakeAccount;
+/** Each statement crosses the internet, and a case may load several times. */
+const CASE_MS = 600_000;
 const SIGNAL = AbortSignal.timeout(1_800_000);
 /** 2026-10-01T00:00:00.123456Z */
 const MICROS = 1_790_812_800_123_456;
@@ -41,7 +44,9 @@ async function openWorld(): Promise<World> {
   };
 }
 
-suite("Snowflake, a real account", { skip, timeout: 1_800_000 }, () => {
+suite("Snowflake, a real account", { skip, timeout: 7_200_000 }, () => {
+  conformance("snowflake, a real account", accountHarness, CASE_MS);
+
   test("check passes", async () => {
     await using world = await openWorld();
     await world.open().check(SIGNAL);

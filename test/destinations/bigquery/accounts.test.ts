@@ -3,18 +3,16 @@
  * reads, labels, transactions that meet, types, refusals. bigquery_account.ts says what switches it on.
  */
 import assert from "node:assert/strict";
-import { suite, test } from "node:test";
+import { after, suite, test } from "node:test";
 import { commitJobId } from "../../../destinations/bigquery/names.ts";
 import { hours } from "../../conformance/batches.ts";
 import { openTestBigQuery } from "./harness.ts";
 import { conformance } from "../../conformance/suite.ts";
 import { EVERYTHING, rejectsWith } from "../../conformance/context.ts";
 import { embeddedSkip } from "../../support/embedded.ts";
-import { type Account, accountHarness, accountPlace, accountSkip, openAccount, STRANGER } from "./account.ts";
+import { type Account, accountHarness, accountTarget, accountSkip, openAccount, STRANGER } from "./account.ts";
 import { ReplayBatches, type ReplayRow } from "../replay_batches.ts";
-import { showsWhatTheSourceHolds } from "../source_formats.ts";
-
-conformance("bigquery, a real account", accountHarness);
+import { type FormatSource, formatSource } from "../source_formats.ts";
 
 const DAY_MS = 86_400_000;
 const FIRST_DAY = Date.UTC(2026, 8, 1);
@@ -39,6 +37,8 @@ async function lastCommit({ options, select }: Account, generation = 0): Promise
 }
 
 suite("bigquery: a real account", { skip: accountSkip, concurrency: false }, () => {
+  conformance("bigquery, a real account", accountHarness);
+
   test("a MERGE reads the days of its sessions, and not the whole table", { timeout: 600_000 }, async ({ signal }) => {
     await using account = openAccount();
     await using batches = await ReplayBatches.open();
@@ -153,6 +153,8 @@ suite("bigquery: a real account", { skip: accountSkip, concurrency: false }, () 
     });
   }
 
+  let source: FormatSource | undefined;
+  after(async () => await source?.[Symbol.asyncDispose]());
   for (const [format, compression] of [
     ["parquet", "zstd"],
     ["parquet", "lz4"],
@@ -166,7 +168,8 @@ suite("bigquery: a real account", { skip: accountSkip, concurrency: false }, () 
         skip: embeddedSkip,
       },
       async ({ signal }) => {
-        await showsWhatTheSourceHolds(accountPlace, { format, compression }, signal);
+        source ??= await formatSource();
+        await source.shows(accountTarget, { format, compression }, signal);
       },
     );
   }
