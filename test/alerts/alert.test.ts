@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { type Alert, nextAlerts, type FleetView, type Limits, type Notification } from "../../src/alerts/alert.ts";
 import { messageOfAlerts } from "../../src/alerts/message.ts";
 import type { ExportStatus } from "../../src/fleet/fleet.ts";
-import { backfill, ERROR, exportStatus, hours, NOW, PAUSE } from "../web/fake_fleet.ts";
+import { backfill, ERROR, exportStatus, hours, NOW, PAUSE } from "../support/fake_fleet.ts";
 
 const HOUR_MS = 3_600_000;
 const LIMITS: Limits = { lagAboveMs: 3 * HOUR_MS, repeatAfterMs: 12 * HOUR_MS };

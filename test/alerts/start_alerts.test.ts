@@ -7,7 +7,7 @@ import { suite, test } from "node:test";
 import { text } from "node:stream/consumers";
 import { startAlerts, type AlertOptions } from "../../src/alerts/start_alerts.ts";
 import { messageOf, ReplayportError } from "../../src/errors.ts";
-import { ERROR, exportStatus, type FakeFleet, fakeFleet, hours, NOW, PAUSE } from "../web/fake_fleet.ts";
+import { ERROR, exportStatus, type FakeFleet, fakeFleet, hours, NOW, PAUSE } from "../support/fake_fleet.ts";
 
 const SECRET_PATH = "/services/s3cr3t-path";
 

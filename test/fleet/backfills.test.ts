@@ -6,8 +6,17 @@ import { ReplayportError } from "../../src/errors.ts";
 import { interval, intervalName } from "../../src/intervals/interval.ts";
 import type { Backfill, BackfillRequest } from "../../src/fleet/fleet.ts";
 import { requeueLost } from "../../src/fleet/backfills/backfills.ts";
-import { Gate, receipt } from "./fakes.ts";
-import { SETTINGS, type WorldFleet, drained, exportOf, hours, never, openWorld, until } from "./fleet_fixture.ts";
+import { Gate, receipt } from "../support/fleet_fakes.ts";
+import {
+  SETTINGS,
+  type WorldFleet,
+  drained,
+  exportOf,
+  hours,
+  never,
+  openWorld,
+  until,
+} from "../support/fleet_fixture.ts";
 
 const DAY = "2026-10-01T00:00:00Z";
 const TEN = interval(DAY, "2026-10-01T10:00:00Z");

@@ -6,7 +6,7 @@ import { suite, test } from "node:test";
 import { clickhouseSkip } from "../support/clickhouse.ts";
 import { type ProxiedRequest, first } from "../support/fault_proxy.ts";
 import { type Site, openSite } from "./fleet_processes.ts";
-import { until } from "./fleet_fixture.ts";
+import { until } from "../support/fleet_fixture.ts";
 
 const HOURS = 6;
 const extracting = ({ path }: ProxiedRequest): boolean => path.includes("param_exported_at");

@@ -11,8 +11,8 @@ import { BATCH_RETRY } from "../../src/retry.ts";
 import { TEXT_REPLAYS, dependencies, hour } from "../support/definitions.ts";
 import { fakeSource } from "../support/fake_source.ts";
 import { memoryWarehouse } from "../support/memory_destination.ts";
-import { down } from "./fakes.ts";
-import { NOON, SETTINGS, never } from "./fleet_fixture.ts";
+import { down } from "../support/fleet_fakes.ts";
+import { NOON, SETTINGS, never } from "../support/fleet_fixture.ts";
 
 const TASK = { id: "replays/x", export: "replays", interval: hour(0, 1), backfill: undefined };
 

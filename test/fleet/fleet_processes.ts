@@ -17,7 +17,7 @@ import { type FaultProxy, openFaultProxy } from "../support/fault_proxy.ts";
 import { type OwnOptions, type OwnRedis, ownRedisFor } from "../support/redis.ts";
 import { lakeRows } from "../destinations/lake/chaos_target.ts";
 import { sourceRows } from "../chaos/source_rows.ts";
-import { until } from "./fleet_fixture.ts";
+import { until } from "../support/fleet_fixture.ts";
 
 const MAIN = join(import.meta.dirname, "../../src/cli/main.ts");
 const STAND_STILL = join(import.meta.dirname, "pause_at_commit.ts");

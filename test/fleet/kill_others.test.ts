@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { clickhouseSkip } from "../support/clickhouse.ts";
 import { type Running, type Site, openSite } from "./fleet_processes.ts";
-import { until } from "./fleet_fixture.ts";
+import { until } from "../support/fleet_fixture.ts";
 
 const HOURS = 24;
 

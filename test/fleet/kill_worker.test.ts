@@ -5,7 +5,7 @@ import { filesBelow } from "../destinations/lake/lake_rows.ts";
 import { clickhouseSkip } from "../support/clickhouse.ts";
 import { type Fault, type ProxiedRequest, first } from "../support/fault_proxy.ts";
 import { openSite } from "./fleet_processes.ts";
-import { until } from "./fleet_fixture.ts";
+import { until } from "../support/fleet_fixture.ts";
 
 const HOURS = 4;
 const never = new Promise<never>(() => undefined);

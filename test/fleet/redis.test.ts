@@ -5,7 +5,7 @@ import { ReplayportError } from "../../src/errors.ts";
 import { checkRedis, redisName, warningsFrom } from "../../src/fleet/redis/client.ts";
 import type { FleetRedisOptions } from "../../src/fleet/fleet.ts";
 import { ownRedisFor } from "../support/redis.ts";
-import { SETTINGS, drained, exportOf, never, openWorld, until } from "./fleet_fixture.ts";
+import { SETTINGS, drained, exportOf, never, openWorld, until } from "../support/fleet_fixture.ts";
 
 const single = (port: number, rest: Partial<FleetRedisOptions> = {}): FleetRedisOptions => ({
   kind: "single",

@@ -6,7 +6,7 @@ import { interval } from "../../src/intervals/interval.ts";
 import { checkRedis } from "../../src/fleet/redis/client.ts";
 import type { RedisServer } from "../support/redis.ts";
 import { clusterRedisFor, sentinelRedisFor, tlsRedisFor } from "../support/redis_kinds.ts";
-import { type World, drained, exportOf, never, openWorld, until } from "./fleet_fixture.ts";
+import { type World, drained, exportOf, never, openWorld, until } from "../support/fleet_fixture.ts";
 
 const LATER = { start: new Date("2026-10-01T11:00:00Z") };
 

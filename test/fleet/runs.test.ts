@@ -4,7 +4,7 @@ import { suite, test } from "node:test";
 import { interval } from "../../src/intervals/interval.ts";
 import type { Run } from "../../src/fleet/fleet.ts";
 import { RUNS_KEPT } from "../../src/fleet/redis/state.ts";
-import { exportOf, openWorld } from "./fleet_fixture.ts";
+import { exportOf, openWorld } from "../support/fleet_fixture.ts";
 
 const HOUR = interval("2026-10-01T10:00:00Z", "2026-10-01T11:00:00Z");
 

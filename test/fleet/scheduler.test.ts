@@ -5,8 +5,17 @@ import { ReplayportError } from "../../src/errors.ts";
 import { interval, parseIntervalName } from "../../src/intervals/interval.ts";
 import { parseSchedule } from "../../src/intervals/schedule.ts";
 import { startBackfill } from "../../src/fleet/backfills/backfills.ts";
-import { receipt } from "./fakes.ts";
-import { ONE_HOUR, SETTINGS, type Ticker, type World, exportOf, hours, never, openWorld } from "./fleet_fixture.ts";
+import { receipt } from "../support/fleet_fakes.ts";
+import {
+  ONE_HOUR,
+  SETTINGS,
+  type Ticker,
+  type World,
+  exportOf,
+  hours,
+  never,
+  openWorld,
+} from "../support/fleet_fixture.ts";
 
 const at = (text: string): Date => new Date(text);
 const DAY = "2026-10-01T00:00:00Z";

@@ -4,8 +4,8 @@ import { suite, test } from "node:test";
 import type { Destination } from "../../destinations/destination.ts";
 import { ReplayportError } from "../../src/errors.ts";
 import { interval, parseIntervalName } from "../../src/intervals/interval.ts";
-import { Gate, receipt } from "./fakes.ts";
-import { DAY, SETTINGS, type World, exportOf, hours, never, openWorld, until } from "./fleet_fixture.ts";
+import { Gate, receipt } from "../support/fleet_fakes.ts";
+import { DAY, SETTINGS, type World, exportOf, hours, never, openWorld, until } from "../support/fleet_fixture.ts";
 
 const at = (text: string): Date => new Date(text);
 const ERROR = { code: "x", message: "x", hint: undefined, remedy: "retry", at: at("2026-10-01T12:00:00Z") } as const;

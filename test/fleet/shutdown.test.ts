@@ -5,7 +5,7 @@ import { clickhouseSkip } from "../support/clickhouse.ts";
 import { type ProxiedRequest, first } from "../support/fault_proxy.ts";
 import { filesBelow } from "../destinations/lake/lake_rows.ts";
 import { type Running, type Site, openSite } from "./fleet_processes.ts";
-import { until } from "./fleet_fixture.ts";
+import { until } from "../support/fleet_fixture.ts";
 
 const HOURS = 4;
 const extracting = ({ path }: ProxiedRequest): boolean => path.includes("param_exported_at");

@@ -3,8 +3,18 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { interval } from "../../src/intervals/interval.ts";
 import { parseSchedule } from "../../src/intervals/schedule.ts";
-import { Gate, receipt } from "./fakes.ts";
-import { DAY, ONE_HOUR, SETTINGS, drained, exportOf, never, openWorld, runKinds, until } from "./fleet_fixture.ts";
+import { Gate, receipt } from "../support/fleet_fakes.ts";
+import {
+  DAY,
+  ONE_HOUR,
+  SETTINGS,
+  drained,
+  exportOf,
+  never,
+  openWorld,
+  runKinds,
+  until,
+} from "../support/fleet_fixture.ts";
 
 suite("a run", () => {
   test("tells each step, in order, and leaves no job behind", async (t) => {

@@ -1,8 +1,18 @@
 /** An export that fails again and again is paused, and keeps nobody else waiting. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { down, wrong } from "./fakes.ts";
-import { DAY, ONE_HOUR, SETTINGS, drained, exportOf, hours, never, openWorld, until } from "./fleet_fixture.ts";
+import { down, wrong } from "../support/fleet_fakes.ts";
+import {
+  DAY,
+  ONE_HOUR,
+  SETTINGS,
+  drained,
+  exportOf,
+  hours,
+  never,
+  openWorld,
+  until,
+} from "../support/fleet_fixture.ts";
 
 suite("an export that fails", () => {
   test("is paused after so many failures, says why, and goes on after resume", async (t) => {

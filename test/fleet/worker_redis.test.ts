@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { ownRedisFor } from "../support/redis.ts";
-import { Gate } from "./fakes.ts";
-import { ONE_HOUR, SETTINGS, drained, exportOf, never, openWorld, runKinds, until } from "./fleet_fixture.ts";
+import { Gate } from "../support/fleet_fakes.ts";
+import { ONE_HOUR, SETTINGS, drained, exportOf, never, openWorld, runKinds, until } from "../support/fleet_fixture.ts";
 
 suite("a run during which Redis", () => {
   test("is out of memory is not counted as a failure of the export", async (t) => {

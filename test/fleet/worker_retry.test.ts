@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { suite, test } from "node:test";
-import { down, wrong } from "./fakes.ts";
-import { ONE_HOUR, SETTINGS, exportOf, never, openWorld, runKinds, until } from "./fleet_fixture.ts";
+import { down, wrong } from "../support/fleet_fakes.ts";
+import { ONE_HOUR, SETTINGS, exportOf, never, openWorld, runKinds, until } from "../support/fleet_fixture.ts";
 
 suite("an attempt that fails", () => {
   test("for a passing reason is tried again, not before the other side allows it", async (t) => {

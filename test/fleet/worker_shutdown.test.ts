@@ -2,8 +2,18 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { suite, test } from "node:test";
-import { Gate } from "./fakes.ts";
-import { ONE_HOUR, SETTINGS, drained, exportOf, hours, never, openWorld, runKinds, until } from "./fleet_fixture.ts";
+import { Gate } from "../support/fleet_fakes.ts";
+import {
+  ONE_HOUR,
+  SETTINGS,
+  drained,
+  exportOf,
+  hours,
+  never,
+  openWorld,
+  runKinds,
+  until,
+} from "../support/fleet_fixture.ts";
 
 suite("a worker that stops", () => {
   test("lets a batch end within its grace", async (t) => {

@@ -48,9 +48,6 @@ const UNTIL_FIXED = {
     "test/chaos/target.ts",
     "test/destinations/lake/chaos_target.ts",
     "test/destinations/lake/lake_rows.ts",
-    "test/fleet/fakes.ts",
-    "test/fleet/fleet_fixture.ts",
-    "test/web/fake_fleet.ts",
   ],
 };
 

@@ -16,12 +16,14 @@ export interface ServerProcess {
 }
 
 /**
- * Ends the server when its input ends. That is when our process does, in whatever way: a run of tests that is killed must
- * not leave servers behind.
+ * Ends with the server, and ends the server when its input ends. That is when our process does, in whatever way: a run of tests
+ * that is killed must not leave servers behind. Descriptor 3 is the input, since a shell gives its background jobs none.
  */
-const UNTIL_INPUT_ENDS = '"$0" "$@" & server=$!; read _; kill -9 $server; wait $server; rm -rf "$TMPDIR"';
+const UNTIL_INPUT_ENDS =
+  'exec 3<&0; "$0" "$@" 3<&- & server=$!; { read _ <&3; kill -9 $server; } & watch=$!; ' +
+  'wait $server; kill $watch; rm -rf "$TMPDIR"';
 
-/** Undefined where it ends before it answers, or does not answer in time. @param answers says whether it does; a rejection is a no */
+/** Undefined if it exits before it answers, or does not answer in time. @param answers whether it does; a rejection counts as no */
 export async function startServer(
   program: string,
   args: readonly string[],

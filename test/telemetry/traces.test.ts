@@ -11,7 +11,7 @@ import type { FleetEvent } from "../../src/fleet/fleet.ts";
 import { traceTarget } from "../../src/telemetry/endpoint.ts";
 import { startTraces } from "../../src/telemetry/start_traces.ts";
 import { VERSION } from "../../src/version.ts";
-import { ERROR, type FakeFleet, fakeFleet, hours, NOW } from "../web/fake_fleet.ts";
+import { ERROR, type FakeFleet, fakeFleet, hours, NOW } from "../support/fake_fleet.ts";
 
 interface Attribute {
   readonly key: string;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { ReplayportError } from "../../src/errors.ts";
 import { type AppClient, type JsonObject, openApp } from "./app_client.ts";
-import { at, backfill, ERROR, exportStatus, hours, PAUSE, run } from "./fake_fleet.ts";
+import { at, backfill, ERROR, exportStatus, hours, PAUSE, run } from "../support/fake_fleet.ts";
 
 interface ErrorAnswer {
   readonly error: {

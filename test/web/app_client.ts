@@ -4,7 +4,7 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import * as z from "zod";
 import { createApp } from "../../src/web/app.ts";
 import { createMetrics } from "../../src/web/metrics.ts";
-import { type FakeFleet, type FakeState, fakeFleet, NOW } from "./fake_fleet.ts";
+import { type FakeFleet, type FakeState, fakeFleet, NOW } from "../support/fake_fleet.ts";
 
 export const TOKEN = "t0ken-of-the-tests-0123456789";
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { sameSecret } from "../../src/web/auth.ts";
 import { openApp, TOKEN } from "./app_client.ts";
-import { NOW } from "./fake_fleet.ts";
+import { NOW } from "../support/fake_fleet.ts";
 
 const READS = ["/", "/metrics", "/api/exports", "/api/runs", "/api/queue", "/api/backfills", "/api/openapi.json"];
 const CHANGES = [

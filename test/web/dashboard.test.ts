@@ -7,7 +7,7 @@ import { ReplayportError } from "../../src/errors.ts";
 import { dashboardPage, type Snapshot } from "../../src/web/page/dashboard_page.ts";
 import { span } from "../../src/web/page/format.ts";
 import { openApp } from "./app_client.ts";
-import { at, backfill, ERROR, exportStatus, fakeFleet, hours, NOW, PAUSE, run } from "./fake_fleet.ts";
+import { at, backfill, ERROR, exportStatus, fakeFleet, hours, NOW, PAUSE, run } from "../support/fake_fleet.ts";
 
 const { state } = fakeFleet();
 const EMPTY: Snapshot = {

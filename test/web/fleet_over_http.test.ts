@@ -6,8 +6,8 @@ import { ReplayportError } from "../../src/errors.ts";
 import type { FleetHandle } from "../../src/fleet/fleet.ts";
 import { startWeb } from "../../src/web/start_web.ts";
 import { ownRedis } from "../support/redis.ts";
-import { down, wrong } from "../fleet/fakes.ts";
-import { exportOf, never, openWorld, until, type World } from "../fleet/fleet_fixture.ts";
+import { down, wrong } from "../support/fleet_fakes.ts";
+import { exportOf, never, openWorld, until, type World } from "../support/fleet_fixture.ts";
 import { assertDescribed, type JsonObject, type OpenApiDocument, TOKEN } from "./app_client.ts";
 
 /** Far in the future, so that nothing is live. */

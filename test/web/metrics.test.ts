@@ -6,7 +6,7 @@ import type { FleetEvent } from "../../src/fleet/fleet.ts";
 import { VERSION } from "../../src/version.ts";
 import { createMetrics } from "../../src/web/metrics.ts";
 import { openApp } from "./app_client.ts";
-import { backfill, ERROR, exportStatus, fakeFleet, hours, NOW, PAUSE } from "./fake_fleet.ts";
+import { backfill, ERROR, exportStatus, fakeFleet, hours, NOW, PAUSE } from "../support/fake_fleet.ts";
 
 const LINE = /^(?<name>[a-zA-Z_:][\w:]*)(?:\{(?<labels>.*)\})? (?<value>[-+]?(?:\d[\d.e+-]*|Inf|NaN))$/i;
 

@@ -7,7 +7,7 @@ import { ReplayportError } from "../../src/errors.ts";
 import type { Fleet } from "../../src/fleet/fleet.ts";
 import { isLoopback, startWeb, type Web, type WebDependencies, type WebOptions } from "../../src/web/start_web.ts";
 import { TOKEN } from "./app_client.ts";
-import { type FakeFleet, fakeFleet, NOW } from "./fake_fleet.ts";
+import { type FakeFleet, fakeFleet, NOW } from "../support/fake_fleet.ts";
 
 const OPTIONS: WebOptions = { host: "127.0.0.1", port: 0, token: TOKEN, publicReads: false };
 const DEPENDENCIES: WebDependencies = {

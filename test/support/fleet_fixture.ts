@@ -22,10 +22,10 @@ import type { FleetOptions } from "../../src/fleet/resources.ts";
 import { connect, disconnect } from "../../src/fleet/redis/client.ts";
 import { Scheduler } from "../../src/fleet/scheduler/scheduler.ts";
 import { FleetState } from "../../src/fleet/redis/state.ts";
-import { REPLAYS } from "../support/definitions.ts";
-import { type FakeSource, fakeSource } from "../support/fake_source.ts";
-import { type MemoryWarehouse, memoryWarehouse } from "../support/memory_destination.ts";
-import { type RedisServer, redisServer } from "../support/redis.ts";
+import { REPLAYS } from "./definitions.ts";
+import { type FakeSource, fakeSource } from "./fake_source.ts";
+import { type MemoryWarehouse, memoryWarehouse } from "./memory_destination.ts";
+import { type RedisServer, redisServer } from "./redis.ts";
 
 export const HOUR_MS = 3_600_000;
 export const NOON = new Date("2026-10-01T12:00:00Z");
