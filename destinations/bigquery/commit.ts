@@ -17,17 +17,20 @@
  * own job, the ledger is asked what stands now.
  */
 import { setTimeout } from "node:timers/promises";
-import { ReplayportError } from "../../src/errors.ts";
-import { describeInterval } from "../../src/intervals/interval.ts";
+import { giveUp, ReplayportError, retry } from "../../src/errors.ts";
 import type { Batch, Receipt } from "../destination.ts";
 import { type Commit, commitScript, inspect, type StagedRows } from "./commit_sql.ts";
-import { type BigQueryContext, qualifiedName, ledgerPlace, ownDeadline } from "./context.ts";
+import { cleanupDeadline } from "../cleanup.ts";
+import { type BigQueryContext, qualifiedName, ledgerPlace } from "./context.ts";
 import { jsonColumns, type Target } from "./ddl.ts";
 import { jobError } from "./errors.ts";
 import { failed, isOf, query, queryConfiguration, runJob } from "./jobs.ts";
 import { type Precondition, readReceipts } from "./ledger.ts";
 import { commitJobId } from "./names.ts";
-import { otherRows, type Staged } from "./stage.ts";
+import type { Staged } from "./stage.ts";
+import { expectRows } from "../warehouse/row_counts.ts";
+import { describeBatch, lostRace } from "../races.ts";
+import { receiptOf } from "../receipts.ts";
 
 /** What a user's own statement or BigQuery itself was in the way of is tried so often; the rows are staged already. */
 const TRIES = 5;
@@ -66,11 +69,11 @@ export async function commit(
     if (!failed(job) && !existed && !signal.aborted) {
       const [row] = await client.rows(jobId, signal).catch(() => []);
       const committedAt = Number(row?.["committed_at"] ?? Number.NaN);
-      if (Number.isFinite(committedAt)) return receiptOf(batch, prepared.staged, new Date(committedAt));
+      if (Number.isFinite(committedAt)) return receiptOf(batch, prepared.staged.totals, new Date(committedAt));
     }
     // Of another load's job the next plan tells what it did.
     if (own || signal.aborted) {
-      const standing = await standingReceipt(context, batch);
+      const standing = await committedReceipt(context, batch);
       if (standing?.attempt === batch.attempt) return standing;
     }
     signal.throwIfAborted();
@@ -92,7 +95,7 @@ async function planCommit(
 ): Promise<Commit> {
   const { options, place } = context;
   const onDelete = options.onDelete ?? "tombstone";
-  const found = await look(context, batch, staged, target, signal);
+  const found = await inspectStaging(context, batch, staged, target, signal);
   if (String(found["attempts"]) !== before.attempts) throw lostRace(batch);
   if (onDelete === "delete" && staged.table !== undefined && Number(found["later_deletions"]) > 0) {
     throw overtaken(batch);
@@ -106,9 +109,7 @@ async function planCommit(
     onDelete,
     head: String(found["head"]),
     attempt: batch.attempt,
-    rows: staged.rows,
-    bytes: staged.bytes,
-    files: staged.files,
+    totals: staged.totals,
     fingerprint: batch.fingerprint,
     readAt: batch.readAt,
     version: context.version,
@@ -119,7 +120,7 @@ async function planCommit(
 
 type Found = Readonly<Record<string, unknown>>;
 
-async function look(
+async function inspectStaging(
   context: BigQueryContext,
   batch: Batch,
   staged: Staged,
@@ -156,7 +157,7 @@ async function look(
  */
 function stagedRows(context: BigQueryContext, batch: Batch, staged: Staged, table: string, found: Found): StagedRows {
   const counted = Number(found["rows"]);
-  if (counted !== staged.rows) throw otherRows(batch, `${staged.rows} rows were staged`, String(counted));
+  expectRows(batch, staged.totals.rows, "counted in the staging table", counted);
   if (Number(found["keyless"]) > 0) throw withoutKey(batch, Number(found["keyless"]));
   const micros = (name: string): bigint | undefined => {
     const value = found[name];
@@ -183,8 +184,8 @@ function stagedRows(context: BigQueryContext, batch: Batch, staged: Staged, tabl
 }
 
 /** Read with a time of its own: what was committed has to be known, also after an abort. */
-async function standingReceipt(context: BigQueryContext, batch: Batch): Promise<Receipt | undefined> {
-  const receipts = await readReceipts(context, batch.interval, ownDeadline());
+async function committedReceipt(context: BigQueryContext, batch: Batch): Promise<Receipt | undefined> {
+  const receipts = await readReceipts(context, batch.interval, cleanupDeadline(60_000));
   return receipts.find(
     ({ interval }) =>
       interval.start.getTime() === batch.interval.start.getTime() &&
@@ -192,37 +193,19 @@ async function standingReceipt(context: BigQueryContext, batch: Batch): Promise<
   );
 }
 
-function receiptOf(batch: Batch, { rows, bytes, files }: Staged, committedAt: Date): Receipt {
-  const { export: exportName, interval, attempt, fingerprint, readAt } = batch;
-  return { export: exportName, interval, attempt, rows, bytes, files, fingerprint, readAt, committedAt };
-}
-
-export function lostRace(batch: Batch): ReplayportError {
-  return new ReplayportError(`${batch.export}, ${describeInterval(batch.interval)}: another attempt loaded it first`, {
-    code: "bigquery.lost_race",
-    remedy: "retry",
-    hint: "Nothing is wrong: two attempts were alive, the other one won, and this one has removed what it wrote.",
-  });
-}
-
 function overtaken(batch: Batch): ReplayportError {
   return new ReplayportError(
-    `${batch.export}, ${describeInterval(batch.interval)}: sessions were deleted after it was read`,
-    {
-      code: "bigquery.overtaken",
-      remedy: "retry",
-      hint: "Nothing is wrong: with `on_delete: delete` an older reading could bring deleted sessions back, so it is read again.",
-    },
+    `${describeBatch(batch)}: sessions were deleted after it was read`,
+    retry(
+      "bigquery.overtaken",
+      "Nothing is wrong: with `on_delete: delete` an older read could bring deleted sessions back, so the interval is read again.",
+    ),
   );
 }
 
 function withoutKey(batch: Batch, count: number): ReplayportError {
   return new ReplayportError(
-    `${batch.export}, ${describeInterval(batch.interval)}: ${count} rows have no ${batch.key.join(" or no ")}`,
-    {
-      code: "bigquery.no_key",
-      remedy: "give-up",
-      hint: "Rows are told apart by these columns; let the model's SELECT leave out rows without them.",
-    },
+    `${describeBatch(batch)}: ${count} rows have no ${batch.key.join(" or no ")}`,
+    giveUp("bigquery.no_key", "These columns identify a row. Leave rows without them out of the model's SELECT."),
   );
 }

@@ -1,7 +1,7 @@
 /** The statements that bring a staged batch into the target: what is asked before the commit, and the commit. Pure. */
 import type { Interval } from "../../src/intervals/interval.ts";
 import type { Column } from "../../src/models/column.ts";
-import type { FileFormat } from "../destination.ts";
+import type { FileFormat, Totals } from "../destination.ts";
 import {
   DELETED_COLUMN,
   END_COLUMN,
@@ -96,9 +96,7 @@ export interface Commit extends LedgerPlace {
   /** The table's last commit, as this one was planned on: what was planned holds for no other. */
   readonly head: string;
   readonly attempt: string;
-  readonly rows: number;
-  readonly bytes: number;
-  readonly files: number;
+  readonly totals: Totals;
   readonly fingerprint: string;
   readonly readAt: Date;
   readonly version: string;
@@ -179,9 +177,9 @@ export function commitScript(commit: Commit): string {
     interval_end: timestamp(end),
     target_table: string(commit.target),
     attempt: string(commit.attempt),
-    rows: String(commit.rows),
-    bytes: String(commit.bytes),
-    files: String(commit.files),
+    rows: String(commit.totals.rows),
+    bytes: String(commit.totals.bytes),
+    files: String(commit.totals.files),
     fingerprint: string(commit.fingerprint),
     read_at: timestamp(commit.readAt),
     committed_at: "commit_time",

@@ -25,8 +25,3 @@ export function qualifiedName({ place }: BigQueryContext, table: string): string
 export function ledgerPlace(context: BigQueryContext): LedgerPlace {
   return { ledger: qualifiedName(context, context.ledger), target: context.place.table, export: context.export };
 }
-
-/** What is done in any ending gets a time of its own, since the caller's signal may be aborted already. */
-export function ownDeadline(): AbortSignal {
-  return AbortSignal.timeout(60_000);
-}

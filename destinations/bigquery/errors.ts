@@ -3,7 +3,7 @@
  * cause: they carry the request with its bearer token.
  * Reasons: https://cloud.google.com/bigquery/docs/error-messages
  */
-import { messageOf, ReplayportError, type Remedy } from "../../src/errors.ts";
+import { type Classification, giveUp, messageOf, ReplayportError, retry } from "../../src/errors.ts";
 import { RAISED } from "./sql.ts";
 
 export interface BigQueryRequest {
@@ -40,13 +40,6 @@ interface Fault {
   readonly message: string;
 }
 
-interface Verdict {
-  readonly code: string;
-  readonly remedy: Remedy;
-  readonly hint: string;
-  readonly retryAfterMs?: number;
-}
-
 const NETWORK = /ECONN|EPIPE|ETIMEDOUT|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR|socket hang up|network timeout/;
 
 export function httpStatus(error: unknown): number | undefined {
@@ -71,43 +64,38 @@ export function jobError(result: JobErrorResult, request: BigQueryRequest): Repl
 }
 
 function made(fault: Fault, request: BigQueryRequest, retryAfterMs?: number): ReplayportError {
-  const verdict = judge(fault, request);
-  const asked = retryAfterMs ?? verdict.retryAfterMs;
+  const classified = classify(fault, request);
+  const asked = retryAfterMs ?? classified.retryAfterMs;
   const detail = [fault.reason, fault.status].filter((part) => part !== "" && part !== undefined).join(", ");
   const message = fault.message.trim().slice(0, 2000);
   return new ReplayportError(
     `${request.action} on ${request.resource} failed: ${message}${detail === "" ? "" : ` (${detail})`}`,
-    {
-      code: verdict.code,
-      remedy: verdict.remedy,
-      hint: verdict.hint,
-      ...(asked === undefined ? {} : { retryAfterMs: asked }),
-    },
+    { ...classified, ...(asked === undefined ? {} : { retryAfterMs: asked }) },
   );
 }
 
-function judge({ reason, status, message }: Fault, request: BigQueryRequest): Verdict {
+function classify({ reason, status, message }: Fault, request: BigQueryRequest): Classification {
   const at = request.endpoint ?? "bigquery.googleapis.com";
   if (message.includes(RAISED.tableMoved)) {
-    return again("bigquery.conflict", "Nothing is wrong: another load committed in between; this one is made again.");
+    return retry("bigquery.conflict", "Nothing is wrong: another load committed in between; this one is made again.");
   }
   if (/aborted due to concurrent update|could not serialize access/i.test(message)) {
-    return again("bigquery.conflict", "Two loads of one table met; BigQuery cancelled this one, and it is made again.");
+    return retry("bigquery.conflict", "Two loads of one table met; BigQuery cancelled this one, and it is made again.");
   }
   switch (reason) {
     case "accessDenied":
     case "accessNotConfigured":
       return denied(message, request);
     case "billingNotEnabled":
-      return stop("bigquery.billing", `Enable billing for the project ${project(request)}: loads and MERGE need it.`);
+      return giveUp("bigquery.billing", `Enable billing for the project ${project(request)}: loads and MERGE need it.`);
     case "bytesBilledLimitExceeded":
     case "billingTierLimitExceeded":
-      return stop(
+      return giveUp(
         "bigquery.bytes_billed",
         "The MERGE would scan more than `maximum_bytes_billed` allows: raise it, or partition the table by day of start_time, so that old days are not read.",
       );
     case "quotaExceeded":
-      return again(
+      return retry(
         "bigquery.quota",
         "A quota is used up, see https://cloud.google.com/bigquery/quotas; a schedule with longer intervals needs fewer jobs.",
         10 * 60_000,
@@ -115,7 +103,7 @@ function judge({ reason, status, message }: Fault, request: BigQueryRequest): Ve
     case "rateLimitExceeded":
     case "userRateLimitExceeded":
     case "jobRateLimitExceeded":
-      return again("bigquery.rate_limit", "BigQuery asked for patience; the batch is tried again later.", 30_000);
+      return retry("bigquery.rate_limit", "BigQuery asked for patience; the batch is tried again later.", 30_000);
     case "backendError":
     case "internalError":
     case "jobBackendError":
@@ -123,63 +111,66 @@ function judge({ reason, status, message }: Fault, request: BigQueryRequest): Ve
     case "tableUnavailable":
     case "timeout":
     case "resourceInUse":
-      return again("bigquery.unavailable", "BigQuery could not do it now; the batch is tried again later.");
+      return retry("bigquery.unavailable", "BigQuery could not do it now; the batch is tried again later.");
     case "stopped":
-      return again("bigquery.stopped", "Somebody or a time limit cancelled the job; the batch is tried again later.");
+      return retry("bigquery.stopped", "Somebody or a time limit cancelled the job; the batch is tried again later.");
     case "resourcesExceeded":
-      return stop(
+      return giveUp(
         "bigquery.resources",
         "The job needs more than BigQuery gives to one job: load shorter intervals (`schedule`).",
       );
     case "responseTooLarge":
     case "blocked":
-      return stop(
+      return giveUp(
         "bigquery.refused",
         "BigQuery has blocked this kind of job; see https://cloud.google.com/bigquery/docs/error-messages.",
       );
     case "network":
-      return again("bigquery.unreachable", `Check that ${at} can be reached from here.`);
+      return retry("bigquery.unreachable", `Check that ${at} can be reached from here.`);
     default:
   }
   if (/Cannot query over table .* without a filter/i.test(message)) {
-    return stop(
+    return giveUp(
       "bigquery.partition_filter",
       "The table requires a filter on a partition column that Replayport cannot bound: partition it by start_time, or ALTER TABLE … SET OPTIONS (require_partition_filter = FALSE).",
     );
   }
   if (/invalid_grant|invalid_client|Could not refresh access token|DECODER|asn1/i.test(message)) {
-    return stop(
+    return giveUp(
       "bigquery.bad_credentials",
       "Google does not take the credentials: check that the key is whole and not deleted, and this machine's clock.",
     );
   }
   if (status === 404 && /unable to impersonate/i.test(message)) {
-    return stop("bigquery.bad_credentials", "Check the address under `impersonate`: there is no such service account.");
+    return giveUp(
+      "bigquery.bad_credentials",
+      "Check the address under `impersonate`: there is no such service account.",
+    );
   }
   if (/Could not load the default credentials/i.test(message)) {
-    return stop(
+    return giveUp(
       "bigquery.no_credentials",
       "No credentials were found: set `credentials`, or GOOGLE_APPLICATION_CREDENTIALS, or run `gcloud auth application-default login`.",
     );
   }
   if (status === 401) {
-    return stop("bigquery.bad_credentials", "The token is not, or no longer, valid: renew the credentials.");
+    return giveUp("bigquery.bad_credentials", "The token is not, or no longer, valid: renew the credentials.");
   }
   if (status === 403) return denied(message, request);
   if (status === 404 || reason === "notFound") return missing(message, request);
   if (status === 409 || reason === "duplicate") {
-    return again("bigquery.exists", "Another attempt made the same thing at this moment; the batch is tried again.");
+    return retry("bigquery.exists", "Another attempt made the same thing at this moment; the batch is tried again.");
   }
   if (status === 408 || status === 429 || (status !== undefined && status >= 500)) {
-    return again("bigquery.unavailable", `${at} asked for patience or broke off; the batch is tried again later.`);
+    return retry("bigquery.unavailable", `${at} asked for patience or broke off; the batch is tried again later.`);
   }
   if (/different location|location .* does not match|was not found in location/i.test(message)) {
     return wrongLocation(message);
   }
   if (status === undefined && reason === "") {
-    return again("bigquery.unreachable", `Check that ${at} can be reached from here, and what stands in between.`);
+    return retry("bigquery.unreachable", `Check that ${at} can be reached from here, and what stands in between.`);
   }
-  return stop(
+  return giveUp(
     "bigquery.refused",
     "BigQuery refuses what it was asked; the message says why. Is the table partitioned or typed in another way than the export needs?",
   );
@@ -189,11 +180,11 @@ function judge({ reason, status, message }: Fault, request: BigQueryRequest): Ve
 const PERMISSION = /(?<![\w.-])(?:bigquery|iam|serviceusage)\.[a-z]+\.(?!com\b)[a-z]+\b/i;
 
 /** Google names the missing permission in the message; where it does not, it is the one that the request needs. */
-function denied(message: string, request: BigQueryRequest): Verdict {
+function denied(message: string, request: BigQueryRequest): Classification {
   const disabled = /\b(\w+\.googleapis\.com)\b/.exec(message)?.[1] ?? "bigquery.googleapis.com";
   if (/has not been used in project|SERVICE_DISABLED|API .* is disabled/i.test(message)) {
     const where = /in project (\S+) before/i.exec(message)?.[1] ?? project(request);
-    return stop("bigquery.api_disabled", `gcloud services enable ${disabled} --project=${where}`);
+    return giveUp("bigquery.api_disabled", `gcloud services enable ${disabled} --project=${where}`);
   }
   const permission = PERMISSION.exec(message)?.[0] ?? request.action;
   const given = `${permission} is missing: ${grant(permission, request)}`;
@@ -201,7 +192,7 @@ function denied(message: string, request: BigQueryRequest): Verdict {
   const absent = /may not exist/i.test(message)
     ? " If it is there at all: check `project`, `dataset` and `table`."
     : "";
-  return stop("bigquery.access_denied", given + absent);
+  return giveUp("bigquery.access_denied", given + absent);
 }
 
 /** What is missing on a table that is there, by its own access list. */
@@ -237,35 +228,27 @@ function projectRole(permission: string): string | undefined {
   return permission.startsWith("bigquery.jobs.") ? "roles/bigquery.jobUser" : undefined;
 }
 
-function missing(message: string, request: BigQueryRequest): Verdict {
+function missing(message: string, request: BigQueryRequest): Classification {
   const [owner = "", dataset] = request.resource.split(".");
   if (/not found: project|project .* (not found|does not exist)/i.test(message)) {
-    return stop("bigquery.no_project", `There is no project ${owner}, or it is not yours: check \`project\`.`);
+    return giveUp("bigquery.no_project", `There is no project ${owner}, or it is not yours: check \`project\`.`);
   }
   if (/not found: dataset/i.test(message) || request.action === "bigquery.datasets.get") {
     const schema = dataset ?? "<dataset>";
-    return stop(
+    return giveUp(
       "bigquery.no_dataset",
       `Create it: CREATE SCHEMA \`${owner}\`.\`${schema}\` OPTIONS (location = 'EU'); or check \`dataset\`. A wrong \`location\` looks the same.`,
     );
   }
-  return again("bigquery.vanished", "Something else removed it; the batch is tried again later.");
+  return retry("bigquery.vanished", "Something else removed it; the batch is tried again later.");
 }
 
-export function wrongLocation(message: string): Verdict {
-  return stop("bigquery.wrong_location", `Set \`location\` to the dataset's own, or leave it out: ${message}`);
+export function wrongLocation(message: string): Classification {
+  return giveUp("bigquery.wrong_location", `Set \`location\` to the dataset's own, or leave it out: ${message}`);
 }
 
 function project(request: BigQueryRequest): string {
   return request.resource.split(".")[0] ?? "";
-}
-
-function stop(code: string, hint: string): Verdict {
-  return { code, remedy: "give-up", hint };
-}
-
-function again(code: string, hint: string, retryAfterMs?: number): Verdict {
-  return { code, remedy: "retry", hint, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
 }
 
 /** Milliseconds from a Retry-After header in seconds. */

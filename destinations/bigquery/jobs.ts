@@ -4,7 +4,8 @@ import { setTimeout } from "node:timers/promises";
 import { messageOf, ReplayportError } from "../../src/errors.ts";
 import type { Interval } from "../../src/intervals/interval.ts";
 import type { JobResource } from "./client.ts";
-import { type BigQueryContext, ownDeadline } from "./context.ts";
+import { cleanupDeadline } from "../cleanup.ts";
+import type { BigQueryContext } from "./context.ts";
 import { jobError } from "./errors.ts";
 import { ATTEMPT_LABEL, jobLabels } from "./names.ts";
 
@@ -56,7 +57,9 @@ export async function runJob(
   } catch (error) {
     if (error instanceof ReplayportError && error.remedy === "give-up") throw error;
     // The request may have come through for all that.
-    const found = await client.job(jobId, signal.aborted ? ownDeadline() : signal).catch(() => unknown(jobId, error));
+    const found = await client
+      .job(jobId, signal.aborted ? cleanupDeadline(60_000) : signal)
+      .catch(() => unknown(jobId, error));
     if (!found) throw error;
     submitted = "exists";
   }
@@ -66,7 +69,7 @@ export async function runJob(
     return { job: await follow(client, jobId, signal), existed };
   } catch (error) {
     if (!signal.aborted) throw error;
-    const deadline = ownDeadline();
+    const deadline = cleanupDeadline(60_000);
     const found = existed ? await client.job(jobId, deadline).catch((cause: unknown) => unknown(jobId, cause)) : {};
     if (existed && (!found || !isOf(found, attempt))) throw error;
     await client.cancel(jobId, deadline).catch(() => undefined);

@@ -1,6 +1,7 @@
 /** The receipts of one export in one table, read back from `_replayport_receipts`. */
 import type { Interval } from "../../src/intervals/interval.ts";
 import type { Coverage, Receipt } from "../destination.ts";
+import { fromRecord } from "../receipts.ts";
 import { type BigQueryContext, ledgerPlace } from "./context.ts";
 import { query } from "./jobs.ts";
 import { countReceipts, forgetReceipts, precondition, receipts } from "./sql.ts";
@@ -40,17 +41,20 @@ async function select(
 }
 
 export async function readReceipts(context: BigQueryContext, range: Interval, signal: AbortSignal): Promise<Receipt[]> {
-  return (await select(context, range, RECEIPT, signal)).map((row) => ({
-    export: String(row["export"]),
-    interval: intervalOf(row),
-    attempt: String(row["attempt"]),
-    rows: Number(row["rows"]),
-    bytes: Number(row["bytes"]),
-    files: Number(row["files"]),
-    fingerprint: String(row["fingerprint"]),
-    readAt: time(row, "read_at"),
-    committedAt: time(row, "committed_at"),
-  }));
+  return (await select(context, range, RECEIPT, signal)).map((row) =>
+    fromRecord({
+      export: String(row["export"]),
+      interval_start: time(row, "interval_start"),
+      interval_end: time(row, "interval_end"),
+      attempt: String(row["attempt"]),
+      rows: Number(row["rows"]),
+      bytes: Number(row["bytes"]),
+      files: Number(row["files"]),
+      fingerprint: String(row["fingerprint"]),
+      read_at: time(row, "read_at"),
+      committed_at: time(row, "committed_at"),
+    }),
+  );
 }
 
 export async function readCoverage(

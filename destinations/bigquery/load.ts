@@ -20,8 +20,10 @@
 import { ReplayportError } from "../../src/errors.ts";
 import { describeInterval } from "../../src/intervals/interval.ts";
 import type { Batch, Receipt } from "../destination.ts";
-import { commit, lostRace } from "./commit.ts";
-import { type BigQueryContext, ownDeadline } from "./context.ts";
+import { olderRead } from "../races.ts";
+import { commit } from "./commit.ts";
+import { cleanupDeadline } from "../cleanup.ts";
+import type { BigQueryContext } from "./context.ts";
 import { ensureLedger, ensureTarget } from "./ddl.ts";
 import { readPrecondition } from "./ledger.ts";
 import { checkLocation } from "./location.ts";
@@ -33,19 +35,19 @@ export async function load(context: BigQueryContext, batch: Batch, signal: Abort
   signal.throwIfAborted();
   checkCompression(batch);
   let staging: string | undefined;
-  let foreign: string[] = [];
+  let others: string[] = [];
   try {
     await checkLocation(context, signal);
     await ensureLedger(context, signal);
     const target = await ensureTarget(context, batch, signal);
     const before = await readPrecondition(context, batch.interval, signal);
-    if (before.readAt && before.readAt > batch.readAt) throw lostRace(batch);
+    if (before.readAt && before.readAt > batch.readAt) throw olderRead(batch, before.readAt);
     const staged = await stageFiles(context, batch, (table) => (staging = table), signal);
     const own = stagingTable(place, batch);
-    foreign = (await client.tablesWith(stagingPrefix(place, batch.id), signal)).filter((table) => table !== own);
+    others = (await client.tablesWith(stagingPrefix(place, batch.id), signal)).filter((table) => table !== own);
     signal.throwIfAborted();
     const receipt = await commit(context, batch, { before, staged, target }, signal);
-    await drop(context, batch, [...(staging === undefined ? [] : [staging]), ...foreign]);
+    await drop(context, batch, [...(staging === undefined ? [] : [staging]), ...others]);
     return receipt;
   } catch (error) {
     // The tables may not be what they were: they are looked at again.
@@ -58,7 +60,7 @@ export async function load(context: BigQueryContext, batch: Batch, signal: Abort
 
 /** Never rejects: the batch is loaded, or the load has a better error to show. */
 async function drop(context: BigQueryContext, batch: Batch, tables: readonly string[]): Promise<void> {
-  const deadline = ownDeadline();
+  const deadline = cleanupDeadline(60_000);
   for (const table of tables) {
     try {
       await context.client.dropTable(table, deadline);

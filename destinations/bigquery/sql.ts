@@ -131,7 +131,8 @@ WHERE ${ofExport(place)} AND receipt.\`interval_start\` < ${timestamp(end)} AND 
 ORDER BY receipt.\`interval_start\`, receipt.\`interval_end\``;
 }
 
-/** For a check. */
-export function countRows(table: string): string {
-  return `SELECT COUNT(*) AS \`rows\` FROM ${identifier(table)}`;
+/** For a check, as warehouse/probe.ts wants it. */
+export function selectProbe(table: string): string {
+  return `SELECT \`session_id\`, \`first_url\`, TO_JSON_STRING(\`all_urls\`) AS \`all_urls\`, UNIX_MICROS(\`start_time\`) AS \`start_us\`, UNIX_MICROS(\`end_time\`) AS \`end_us\`, \`is_deleted\`, \`active_seconds\`, \`_version\` AS \`version\`, UNIX_MICROS(\`_exported_at\`) AS \`exported_us\`
+FROM ${identifier(table)}`;
 }

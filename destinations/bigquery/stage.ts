@@ -1,9 +1,10 @@
 /** Staged files become rows of the attempt's own staging table: one load job each, free of charge. */
 import { setTimeout } from "node:timers/promises";
 import { ReplayportError } from "../../src/errors.ts";
-import { describeInterval } from "../../src/intervals/interval.ts";
-import type { Batch, StagedFile } from "../destination.ts";
-import { pull } from "../files/pull.ts";
+import type { Batch, StagedFile, Totals } from "../destination.ts";
+import { eachFile } from "../files/each_file.ts";
+import { lostRace } from "../races.ts";
+import { expectRows } from "../warehouse/row_counts.ts";
 import type { BigQueryContext } from "./context.ts";
 import { jobError } from "./errors.ts";
 import { failed, runJob } from "./jobs.ts";
@@ -18,12 +19,10 @@ const PAUSE_MS = 1000;
 export interface Staged {
   /** Undefined where the batch had no files. */
   readonly table: string | undefined;
-  readonly rows: number;
-  readonly bytes: number;
-  readonly files: number;
+  readonly totals: Totals;
 }
 
-/** @param onTable told the table's name before it is made, so that it can be dropped in every ending */
+/** @param onTable called with the table's name before the table is made, so that it can be dropped in every ending */
 export async function stageFiles(
   context: BigQueryContext,
   batch: Batch,
@@ -31,19 +30,17 @@ export async function stageFiles(
   signal: AbortSignal,
 ): Promise<Staged> {
   const table = stagingTable(context.place, batch);
-  let [rows, bytes, files] = [0, 0, 0];
-  for await (const file of pull(batch.files, signal)) {
-    if (files === 0) {
+  let created = false;
+  const put = async (file: StagedFile, inner: AbortSignal): Promise<void> => {
+    if (!created) {
       onTable(table);
-      await context.client.createTable(table, stagingResource(context, batch), signal);
+      await context.client.createTable(table, stagingResource(context, batch), inner);
+      created = true;
     }
-    await loadFile(context, batch, table, file, signal);
-    await file.release();
-    rows += file.rows;
-    bytes += file.bytes;
-    files += 1;
-  }
-  return { table: files === 0 ? undefined : table, rows, bytes, files };
+    await loadFile(context, batch, table, file, inner);
+  };
+  const { totals } = await eachFile(batch.files, 1, put, signal);
+  return { table: created ? table : undefined, totals };
 }
 
 /** The staging table as tables.insert takes it. https://cloud.google.com/bigquery/docs/reference/rest/v2/tables#Table */
@@ -72,14 +69,15 @@ async function loadFile(
     signal.throwIfAborted();
     if (!failed(job)) {
       const loaded = Number(job.statistics?.load?.outputRows ?? Number.NaN);
-      if (loaded !== file.rows) throw otherRows(batch, `file ${file.index} has ${file.rows} rows`, String(loaded));
+      expectRows(batch, file.rows, `loaded of file ${file.index}`, loaded);
       return;
     }
     const error = jobError(
       job.status?.errorResult ?? {},
       client.request("bigquery.tables.updateData", `${place.dataset}.${table}`),
     );
-    if (error.code === "bigquery.vanished") throw stagingGone(batch);
+    // Another attempt has won, and removed what this one staged.
+    if (error.code === "bigquery.vanished") throw lostRace(batch);
     // An id that was found spent is passed over; a job of our own that failed is made again where that may help.
     if (existed) continue;
     if (error.remedy !== "retry" || tries === TRIES) throw error;
@@ -136,24 +134,4 @@ export function checkCompression(batch: Pick<Batch, "format" | "extension">): vo
     remedy: "give-up",
     hint: `Write \`compression: gzip\` or \`compression: none\` into the export, or \`format: parquet\`, which BigQuery reads with zstd too.`,
   });
-}
-
-export function otherRows(batch: Batch, expected: string, found: string): ReplayportError {
-  const which = `${batch.export}, ${describeInterval(batch.interval)}`;
-  return new ReplayportError(`${which}: ${expected}, but BigQuery loaded ${found}; nothing was changed`, {
-    code: "bigquery.rows_differ",
-    remedy: "retry",
-    hint: "If it comes again, keep the staged files (`--stage-dir`) and look into them.",
-  });
-}
-
-function stagingGone(batch: Batch): ReplayportError {
-  return new ReplayportError(
-    `${batch.export}, ${describeInterval(batch.interval)}: the staging table of this attempt is gone`,
-    {
-      code: "bigquery.lost_race",
-      remedy: "retry",
-      hint: "Nothing is wrong: another attempt loaded the interval, and removed what this one had staged.",
-    },
-  );
 }

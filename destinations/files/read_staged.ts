@@ -66,7 +66,7 @@ async function onDisk<Answer>(file: LocalFile, work: Promise<Answer>): Promise<A
   }
 }
 
-function fileChanged(file: LocalFile, detail: string): ReplayportError {
+export function fileChanged(file: LocalFile, detail: string): ReplayportError {
   return new ReplayportError(
     `the staged file ${file.path} isn't what was staged: ${detail}`,
     retry(

@@ -5,34 +5,30 @@
  * that match no row.
  */
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { messageOf, ReplayportError } from "../../src/errors.ts";
-import { interval } from "../../src/intervals/interval.ts";
-import type { Batch } from "../destination.ts";
-import { stagedFile } from "../files/staged_file.ts";
-import { ownDeadline, type SnowflakeContext } from "./context.ts";
+import { ReplayportError } from "../../src/errors.ts";
+import { checkSteps } from "../check.ts";
+import { expectProbe, probeBatch } from "../warehouse/probe.ts";
+import { cleanupDeadline } from "../cleanup.ts";
+import type { SnowflakeContext } from "./context.ts";
 import { dropTable } from "./ddl.ts";
 import { isMissing } from "./errors.ts";
-import { microsOf } from "./ledger.ts";
 import { snowflake } from "../sql/snowflake.ts";
 import { load } from "./load.ts";
 import { objectPath, ownNames, type Names } from "./names.ts";
-import { PROBE_COLUMNS, PROBE_FILE, PROBE_KEY, PROBE_ROW } from "./probe_file.ts";
 import type { Session, Statement } from "./statement.ts";
 import { existingColumns } from "./tables.ts";
 
 export async function check(context: SnowflakeContext, signal: AbortSignal): Promise<void> {
-  try {
-    await using session = await context.openSession({ export: context.export, doing: "check" }, signal);
-    await whoAmI(context, session, signal);
-    await checkExisting(context.names, session, signal);
-    await tinyLoad(context, session, signal);
-  } catch (error) {
-    signal.throwIfAborted();
-    throw named(error);
-  }
+  const step = checkSteps("Snowflake's check", signal);
+  await using session = await step("opening a session", () =>
+    context.openSession({ export: context.export, doing: "check" }, signal),
+  );
+  await step("asking for role and warehouse", () => whoAmI(context, session, signal));
+  await step("trying the privileges on tables that exist", () => checkExisting(context.names, session, signal));
+  await step("loading one row", () => tinyLoad(context, session, signal));
 }
 
 /** A login goes through with a warehouse that does not exist; only statements fail then. This one says so, and why. */
@@ -98,13 +94,13 @@ async function tinyLoad(context: SnowflakeContext, session: Session, signal: Abo
   };
   const folder = await mkdtemp(join(tmpdir(), "replayport-check-"));
   try {
-    const batch = await probeBatch(context, attempt, folder);
+    const batch = await probeBatch(context.export, { folder, attempt, readAt: context.now() });
     await load(probe, batch, signal);
     await readBack(session, objectPath(names, table), signal);
   } finally {
     await rm(folder, { recursive: true, force: true });
     for (const each of [names.table, names.receipts, names.lock]) {
-      await session.execute(dropTable(objectPath(names, each)), ownDeadline()).catch((error: unknown) => {
+      await session.execute(dropTable(objectPath(names, each)), cleanupDeadline()).catch((error: unknown) => {
         // Without the schema there is no table either.
         if (isMissing(error)) return;
         context.onWarning(`a table of the check could not be dropped: ${objectPath(names, each)}`, { error });
@@ -113,62 +109,8 @@ async function tinyLoad(context: SnowflakeContext, session: Session, signal: Abo
   }
 }
 
-async function probeBatch(context: SnowflakeContext, attempt: string, folder: string): Promise<Batch> {
-  const path = join(folder, "0.parquet");
-  await writeFile(path, PROBE_FILE);
-  const file = await stagedFile(path, { rows: 1 });
-  const of = interval("2026-10-01T00:00:00Z", "2026-10-01T01:00:00Z");
-  return {
-    id: `check/${attempt}`,
-    export: context.export,
-    interval: of,
-    attempt,
-    format: "parquet",
-    extension: ".parquet",
-    columns: PROBE_COLUMNS,
-    key: PROBE_KEY,
-    fingerprint: "0000000000000000",
-    readAt: context.now(),
-    sourceVersion: "check",
-    // oxlint-disable-next-line typescript/require-await -- a list that is pulled from.
-    files: (async function* once() {
-      yield file;
-    })(),
-  };
-}
-
 async function readBack(session: Session, table: string, signal: AbortSignal): Promise<void> {
-  const sql = `SELECT "SESSION_ID", DATE_PART(EPOCH_MICROSECOND, "START_TIME") AS "START_US", "FIRST_URL", ARRAY_SIZE("ALL_URLS") AS "URLS", "IS_DELETED", "_VERSION" FROM ${table}`;
-  const rows = await session.execute({ sql, doing: "reading back what was loaded", grants: [] }, signal);
-  const [row] = rows;
-  const seen = {
-    rows: rows.length,
-    session: row?.["SESSION_ID"],
-    start: microsOf(row, "START_US"),
-    url: row?.["FIRST_URL"],
-    urls: Number(row?.["URLS"]),
-    deleted: row?.["IS_DELETED"],
-    version: Number(row?.["_VERSION"]),
-  };
-  if (JSON.stringify(seen) === JSON.stringify(PROBE_ROW)) return;
-  throw new ReplayportError(
-    `what was loaded is not what is read back: ${JSON.stringify(seen)} for ${JSON.stringify(PROBE_ROW)}`,
-    {
-      code: "snowflake.read_back",
-      remedy: "give-up",
-      hint: "The account reads Parquet in another way than is documented. Set the export's `format` to jsonl, and report this message.",
-    },
-  );
-}
-
-function named(error: unknown): unknown {
-  if (!(error instanceof ReplayportError)) return error;
-  const { code, remedy, hint, retryAfterMs } = error;
-  return new ReplayportError(`Snowflake's check failed: ${messageOf(error)}`, {
-    code,
-    remedy,
-    ...(hint === undefined ? {} : { hint }),
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    cause: error,
-  });
+  const micros = (column: string, alias: string): string => `DATE_PART(EPOCH_MICROSECOND, "${column}") AS "${alias}"`;
+  const sql = `SELECT "SESSION_ID", "FIRST_URL", "ALL_URLS", ${micros("START_TIME", "START_US")}, ${micros("END_TIME", "END_US")}, "IS_DELETED", "ACTIVE_SECONDS", "_VERSION" AS "VERSION", ${micros("_EXPORTED_AT", "EXPORTED_US")} FROM ${table}`;
+  expectProbe(await session.execute({ sql, doing: "reading back what was loaded", grants: [] }, signal));
 }

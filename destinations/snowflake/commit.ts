@@ -14,11 +14,11 @@
  * rolls back.
  *
  * **A session may be a moment behind** what other sessions have committed since it began, but never behind what it wrote
- * itself. The lock's row counts its turns, so after the UPDATE a load knows whether others have committed since it began;
+ * itself. The lock's row counts the commits, so after the UPDATE a load knows whether others have committed since it began;
  * where they have, it asks the ledger in a new session, which sees all that was committed before it.
  *
  * **Each statement may run twice.** The driver sends a request again whose answer was lost. A MERGE writes its own rows
- * again as they are, the receipt is inserted where it is not there, BEGIN and COMMIT without a turn do nothing.
+ * again as they are, the receipt is inserted where it is not there, BEGIN and COMMIT without a transaction do nothing.
  *
  * **A worker that sleeps.** Snowflake rolls back a transaction that blocks another one and is idle for 5 minutes, and its
  * session goes on without one. MERGE, DELETE and INSERT do nothing then, and after the COMMIT the ledger is read
@@ -30,10 +30,11 @@
  *
  * https://docs.snowflake.com/en/sql-reference/transactions
  */
-import { messageOf, ReplayportError } from "../../src/errors.ts";
-import { describeInterval } from "../../src/intervals/interval.ts";
+import { ReplayportError } from "../../src/errors.ts";
 import type { Batch, Receipt } from "../destination.ts";
-import { ownDeadline, type SnowflakeContext } from "./context.ts";
+import { cleanupDeadline } from "../cleanup.ts";
+import type { SnowflakeContext } from "./context.ts";
+import { commitUnknown, lostRace } from "../races.ts";
 import { ledgerKey, type LedgerEntry, readEntry } from "./ledger.ts";
 import { BEGIN, COMMIT, deleteReceipts, insertReceipt, ROLLBACK, takeLock } from "./sql.ts";
 import type { Session, Statement } from "./statement.ts";
@@ -58,7 +59,7 @@ export async function commitBatch(
   const [locked] = await session.execute(takeLock(key, batch.attempt, context.now()), signal);
   if (!(Number(Object.values(locked ?? {})[0]) >= 1)) throw lockIsGone(context);
   const seen = await readEntry(context, session, batch.interval, signal);
-  const now = seen.turn === before.turn + 1 ? seen : await askAnew(context, batch, signal);
+  const now = seen.commitCount === before.commitCount + 1 ? seen : await readInNewSession(context, batch, signal);
   const { transaction } = seen;
   if (now.attempt !== before.attempt || transaction === undefined) throw lostRace(batch);
   if (mergeRows) await session.execute(mergeRows(transaction), signal);
@@ -75,9 +76,9 @@ export async function commitBatch(
   }
   let after: LedgerEntry;
   try {
-    after = await readEntry(context, session, batch.interval, ownDeadline());
+    after = await readEntry(context, session, batch.interval, cleanupDeadline());
   } catch (error) {
-    throw unknownOutcome(batch, error);
+    throw commitUnknown(batch, error);
   }
   if (after.attempt !== batch.attempt) throw lostRace(batch);
 }
@@ -85,7 +86,7 @@ export async function commitBatch(
 /** Whether it was acknowledged. Where it was not, the session's end rolls back. */
 export async function rollback(session: Session): Promise<boolean> {
   try {
-    await session.execute(ROLLBACK, ownDeadline());
+    await session.execute(ROLLBACK, cleanupDeadline());
     return true;
   } catch {
     return false;
@@ -98,27 +99,19 @@ async function settle(context: SnowflakeContext, session: Session, batch: Batch,
   let entry: LedgerEntry;
   try {
     entry = rolledBack
-      ? await readEntry(context, session, batch.interval, ownDeadline())
-      : await askAnew(context, batch, ownDeadline());
+      ? await readEntry(context, session, batch.interval, cleanupDeadline())
+      : await readInNewSession(context, batch, cleanupDeadline());
   } catch {
-    throw unknownOutcome(batch, error);
+    throw commitUnknown(batch, error);
   }
   if (entry.attempt === batch.attempt) return;
   // Without an acknowledged ROLLBACK the COMMIT may still be on its way.
-  throw rolledBack ? error : unknownOutcome(batch, error);
+  throw rolledBack ? error : commitUnknown(batch, error);
 }
 
-async function askAnew(context: SnowflakeContext, batch: Batch, signal: AbortSignal): Promise<LedgerEntry> {
+async function readInNewSession(context: SnowflakeContext, batch: Batch, signal: AbortSignal): Promise<LedgerEntry> {
   await using session = await context.openSession({ export: batch.export, doing: "ledger" }, signal);
   return await readEntry(context, session, batch.interval, signal);
-}
-
-function lostRace(batch: Batch): ReplayportError {
-  return new ReplayportError(`${batch.export}, ${describeInterval(batch.interval)}: another attempt loaded it first`, {
-    code: "snowflake.lost_race",
-    remedy: "retry",
-    hint: "Nothing is wrong: two attempts were alive, the other one won, and this one has changed nothing.",
-  });
 }
 
 function lockIsGone({ names }: SnowflakeContext): ReplayportError {
@@ -126,15 +119,5 @@ function lockIsGone({ names }: SnowflakeContext): ReplayportError {
     code: "snowflake.lock",
     remedy: "retry",
     hint: `Something else removes rows from ${names.lock}; the next attempt adds it again.`,
-  });
-}
-
-function unknownOutcome(batch: Batch, error: unknown): ReplayportError {
-  const where = `${batch.export}, ${describeInterval(batch.interval)}`;
-  return new ReplayportError(`${where}: it is not known whether it was committed: ${messageOf(error)}`, {
-    code: "snowflake.commit_unknown",
-    remedy: "retry",
-    hint: "The batch is there as a whole or not at all. The next load of it settles which.",
-    cause: error,
   });
 }

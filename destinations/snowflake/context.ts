@@ -17,11 +17,6 @@ export interface SnowflakeContext extends SnowflakeDeps, SnowflakeExport {
   readonly openStage: OpenStage;
 }
 
-/** What is done in any ending gets a time of its own, since the caller's signal may be aborted already. */
-export function ownDeadline(): AbortSignal {
-  return AbortSignal.timeout(30_000);
-}
-
 /** The folder of a batch in a stage: one folder for each attempt is in it. Ends with a slash. */
 export function batchFolder({ names, export: exportName }: SnowflakeContext, interval: Interval): string {
   return `${targetFolder(names)}/${exportName}/${intervalName(interval)}/`;

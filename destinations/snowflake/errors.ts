@@ -2,7 +2,7 @@
  * Turns what the driver throws into ReplayportError, by Snowflake's own codes. The driver's errors are not passed on as a
  * cause: they carry requests and answers, with tokens in them.
  */
-import { messageOf, ReplayportError, type Remedy } from "../../src/errors.ts";
+import { type Classification, giveUp, messageOf, ReplayportError, retry } from "../../src/errors.ts";
 import type { Statement } from "./statement.ts";
 
 /** What an error may name, so that its hint can be carried out as it stands. */
@@ -30,12 +30,6 @@ export interface DriverError {
   readonly response?: { readonly statusCode?: number };
 }
 
-interface Verdict {
-  readonly code: string;
-  readonly remedy: Remedy;
-  readonly hint: string;
-}
-
 /** Six digits: `002003`. Empty where the error has none. */
 export function codeOf(error: unknown): string {
   const { code } = error as DriverError;
@@ -55,10 +49,10 @@ export function isLost(error: unknown): boolean {
 export function snowflakeError(error: unknown, statement: Statement, context: ErrorContext): ReplayportError {
   if (error instanceof ReplayportError) return error;
   const code = codeOf(error);
-  const verdict = judge(error as DriverError, code, statement, context);
+  const classified = classify(error as DriverError, code, statement, context);
   const detail = code === "" ? "" : ` (${code})`;
   const message = `${statement.doing} failed: ${shown(messageOf(error), context)}${detail}`;
-  return new ReplayportError(message, verdict);
+  return new ReplayportError(message, classified);
 }
 
 /** One line, without secrets, and without the values of rows that COPY repeats. */
@@ -68,7 +62,7 @@ function shown(message: string, { secrets }: ErrorContext): string {
   return line.length > 500 ? `${line.slice(0, 500)}…` : line;
 }
 
-function judge(error: DriverError, code: string, statement: Statement, context: ErrorContext): Verdict {
+function classify(error: DriverError, code: string, statement: Statement, context: ErrorContext): Classification {
   const role = context.role ?? "<the user's default role>";
   const granting = statement.grants.map((grant) => `GRANT ${grant} TO ROLE ${role};`).join(" ");
   switch (code) {
@@ -76,9 +70,9 @@ function judge(error: DriverError, code: string, statement: Statement, context: 
     case "390101":
     case "390102":
     case "390106":
-      return stop("snowflake.login", loginHint(context));
+      return giveUp("snowflake.login", loginHint(context));
     case "390144":
-      return stop(
+      return giveUp(
         "snowflake.login",
         `Give the user the public half of this key: ALTER USER ${context.username} SET RSA_PUBLIC_KEY='…'; ` +
           `then check account (${context.account}) and username, and that this machine's clock is right: a token holds for a minute.`,
@@ -86,11 +80,11 @@ function judge(error: DriverError, code: string, statement: Statement, context: 
     case "390303":
     case "390318":
       return context.renewable
-        ? again(
+        ? retry(
             "snowflake.token_expired",
             "The token in the file has expired: whoever writes the file has to renew it.",
           )
-        : stop(
+        : giveUp(
             "snowflake.token_expired",
             "The OAuth token has expired: give a new one, or oauth_token_file with a file that is renewed.",
           );
@@ -103,21 +97,21 @@ function judge(error: DriverError, code: string, statement: Statement, context: 
     case "401004":
     case "405503":
     case "407002":
-      return again("snowflake.session_lost", "The session ended. The next attempt opens another one.");
+      return retry("snowflake.session_lost", "The session ended. The next attempt opens another one.");
     case "390189":
-      return stop(
+      return giveUp(
         "snowflake.role",
         `Create the role, or let the user have it: GRANT ROLE ${role} TO USER ${context.username};`,
       );
     case "390201":
-      return stop(
+      return giveUp(
         "snowflake.missing",
         `An object of the login does not exist, or the role may not use it. ${granting}`,
       );
     case "390420":
     case "390422":
     case "390432":
-      return stop(
+      return giveUp(
         "snowflake.network_policy",
         "A network policy refuses this machine's address: add it to the policy's ALLOWED_IP_LIST.",
       );
@@ -125,7 +119,7 @@ function judge(error: DriverError, code: string, statement: Statement, context: 
     case "002043":
     case "090109":
       if (code === "002043" && !/warehouse/i.test(error.message ?? "")) return missing(granting);
-      return stop(
+      return giveUp(
         "snowflake.warehouse",
         context.warehouse === undefined
           ? "The user has no default warehouse: set `warehouse`."
@@ -135,93 +129,96 @@ function judge(error: DriverError, code: string, statement: Statement, context: 
     case "000608":
     case "000609":
     case "000610":
-      return again(
+      return retry(
         "snowflake.warehouse_suspended",
         `The warehouse is suspended or between two states. If it does not come back: ALTER WAREHOUSE ${context.warehouse ?? "…"} SET AUTO_RESUME = TRUE;`,
       );
     case "090073":
-      return again(
+      return retry(
         "snowflake.quota",
         "A resource monitor has stopped the warehouse: raise its quota, wait for its next period, or give another `warehouse`.",
       );
     case "003001":
-      return stop(
+      return giveUp(
         "snowflake.access_denied",
         granting === "" ? `Ask an owner for what is named here, for the role ${role}.` : granting,
       );
     case "002003":
       return missing(granting);
     case "000604":
-      return again("snowflake.cancelled", "Somebody or something cancelled the statement in Snowflake.");
+      return retry("snowflake.cancelled", "Somebody or something cancelled the statement in Snowflake.");
     case "000630":
     case "000605":
-      return again(
+      return retry(
         "snowflake.timeout",
         "The statement outlived its limit: give `statement_timeout` more, or take a larger warehouse.",
       );
     case "000625":
     case "000626":
     case "000627":
-      return again("snowflake.lock", "Another transaction held the table for too long. Nothing was changed.");
+      return retry("snowflake.lock", "Another transaction held the table for too long. Nothing was changed.");
     case "000002":
     case "000014":
     case "000407":
     case "000603":
-      return again("snowflake.internal", "Snowflake had a fault of its own.");
+      return retry("snowflake.internal", "Snowflake had a fault of its own.");
     case "091016":
-      return again(
+      return retry(
         "snowflake.staged_file",
         "A staged file is not where COPY looks for it: something else removed it, or the URL of the external stage is not that of the bucket and prefix beside it.",
       );
     case "001003":
     case "000904":
-      return stop("snowflake.statement", "This is a fault of Replayport's; please report it with this message.");
+      return giveUp("snowflake.statement", "This is a fault of Replayport's; please report it with this message.");
     case "401001":
     case "402001":
       return error.cause?.code === "ENOTFOUND"
-        ? stop("snowflake.unknown_host", `No such host: check \`account\` and \`host\` (${context.address}).`)
-        : again("snowflake.unreachable", `Check that ${context.address} can be reached from here.`);
+        ? giveUp("snowflake.unknown_host", `No such host: check \`account\` and \`host\` (${context.address}).`)
+        : retry("snowflake.unreachable", `Check that ${context.address} can be reached from here.`);
     case "401002":
     case "402002":
       return answered(error.response?.statusCode, context);
     case "401003":
-      return stop(
+      return giveUp(
         "snowflake.not_snowflake",
         `What answers at ${context.address} is not Snowflake: check \`account\`, \`host\` and proxies.`,
       );
     default:
   }
-  if (code.startsWith("404")) return stop("snowflake.options", "Check the options of the destination.");
+  if (code.startsWith("404")) return giveUp("snowflake.options", "Check the options of the destination.");
   if (code.startsWith("412") || code.startsWith("413")) {
-    return again(
+    return retry(
       "snowflake.certificate",
       `The certificate of ${context.address} could not be checked: let this machine reach its OCSP and CRL servers.`,
     );
   }
-  if (code.startsWith("39")) return stop("snowflake.login", loginHint(context));
+  if (code.startsWith("39")) return giveUp("snowflake.login", loginHint(context));
   return byState(error.sqlState, granting);
 }
 
 /** https://docs.snowflake.com/en/developer-guide/snowflake-scripting/exceptions lists no codes: SQL states are the standard's. */
-function byState(state: string | undefined, granting: string): Verdict {
+function byState(state: string | undefined, granting: string): Classification {
   switch (state?.slice(0, 2)) {
     case "22":
-      return stop("snowflake.data", "A value does not fit its column: compare the table's columns with the export's.");
+      return giveUp(
+        "snowflake.data",
+        "A value does not fit its column: compare the table's columns with the export's.",
+      );
     case "0A":
     case "42":
     case "02":
       return state === "42501"
-        ? stop("snowflake.access_denied", granting)
-        : stop("snowflake.refused", `Snowflake refuses the statement. ${granting}`);
+        ? giveUp("snowflake.access_denied", granting)
+        : giveUp("snowflake.refused", `Snowflake refuses the statement. ${granting}`);
     case undefined:
     default:
-      return again("snowflake.failed", "The batch is tried again later.");
+      return retry("snowflake.failed", "The batch is tried again later.");
   }
 }
 
-function missing(granting: string): Verdict {
+function missing(granting: string): Classification {
   const granted = granting === "" ? "" : ` If they are right: ${granting}`;
-  return stop(
+  return giveUp(
     "snowflake.missing",
     `Check \`database\` and \`schema\`, which are not made here, and what else is named.${granted}`,
   );
@@ -231,14 +228,14 @@ function loginHint({ auth, username, account }: ErrorContext): string {
   return `Check account (${account}), username (${username}) and ${auth}, and that the user is neither disabled nor locked: DESCRIBE USER ${username};`;
 }
 
-function answered(status: number | undefined, { address, account }: ErrorContext): Verdict {
+function answered(status: number | undefined, { address, account }: ErrorContext): Classification {
   if (status === 403 || status === 404) {
-    return stop(
+    return giveUp(
       "snowflake.account",
       `Nobody has the account ${account} at ${address}: write organisation-account, or the locator with its region.`,
     );
   }
-  return again("snowflake.unavailable", `${address} did not do it (HTTP ${status ?? "?"}).`);
+  return retry("snowflake.unavailable", `${address} did not do it (HTTP ${status ?? "?"}).`);
 }
 
 /** The client has waited longer than Snowflake would have let the statement run. */
@@ -248,12 +245,4 @@ export function noAnswer(statement: Statement, waitedMs: number, { address }: Er
     remedy: "retry",
     hint: `Check that ${address} can be reached from here. The statement was cancelled, as far as it could be.`,
   });
-}
-
-function stop(code: string, hint: string): Verdict {
-  return { code, remedy: "give-up", hint: hint === "" ? "See the message." : hint };
-}
-
-function again(code: string, hint: string): Verdict {
-  return { code, remedy: "retry", hint };
 }

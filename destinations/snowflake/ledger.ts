@@ -2,6 +2,7 @@
 import { ReplayportError } from "../../src/errors.ts";
 import type { Interval } from "../../src/intervals/interval.ts";
 import type { Coverage, Receipt } from "../destination.ts";
+import { fromRecord } from "../receipts.ts";
 import type { SnowflakeContext } from "./context.ts";
 import { isMissing } from "./errors.ts";
 import { type LedgerKey, selectPrecondition, selectReceipts } from "./sql.ts";
@@ -18,8 +19,8 @@ export interface LedgerEntry {
   readonly attempt: string | undefined;
   readonly readAt: Date | undefined;
   readonly hasLock: boolean;
-  /** How many loads of the target have held its lock. */
-  readonly turn: number;
+  /** How many loads of the target have taken its lock. */
+  readonly commitCount: number;
   /** The transaction in which it was asked. */
   readonly transaction: string | undefined;
 }
@@ -36,7 +37,7 @@ export async function readEntry(
     attempt: found ? String(row?.["ATTEMPT"]) : undefined,
     readAt: found ? dateOf(row, "READ_US") : undefined,
     hasLock: Number(row?.["LOCKS"]) > 0,
-    turn: Number(row?.["TURN"] ?? 0),
+    commitCount: Number(row?.["TURN"] ?? 0),
     transaction: typeof row?.["TRANSACTION"] === "string" ? row["TRANSACTION"] : undefined,
   };
 }
@@ -68,17 +69,19 @@ export function coverageOf(row: Row): Coverage {
   };
 }
 
-export function receiptOf(row: Row, exportName: string): Receipt {
-  return {
+export function toReceipt(row: Row, exportName: string): Receipt {
+  return fromRecord({
     export: exportName,
-    ...coverageOf(row),
+    interval_start: dateOf(row, "START_US"),
+    interval_end: dateOf(row, "END_US"),
     attempt: String(row["ATTEMPT"]),
     rows: Number(row["ROWS"]),
     bytes: Number(row["BYTES"]),
     files: Number(row["FILES"]),
     fingerprint: String(row["FINGERPRINT"]),
-    readAt: dateOf(row, "READ_US"),
-  };
+    read_at: dateOf(row, "READ_US"),
+    committed_at: dateOf(row, "COMMITTED_US"),
+  });
 }
 
 /** From microseconds of the epoch, which a number holds exactly. */

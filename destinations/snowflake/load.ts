@@ -16,11 +16,11 @@
  * its temporary table goes with it, its transaction is rolled back, at the latest 5 minutes after it begins to block
  * another one.
  */
-import { ReplayportError } from "../../src/errors.ts";
-import { describeInterval, intervalName } from "../../src/intervals/interval.ts";
+import { intervalName } from "../../src/intervals/interval.ts";
 import type { Batch, Receipt } from "../destination.ts";
 import { commitBatch, rollback } from "./commit.ts";
-import { batchFolder, ownDeadline, type SnowflakeContext } from "./context.ts";
+import { cleanupDeadline } from "../cleanup.ts";
+import { batchFolder, type SnowflakeContext } from "./context.ts";
 import { copyInto, fileFormat } from "./copy.ts";
 import { createStaging, dropTable } from "./ddl.ts";
 import { isLost } from "./errors.ts";
@@ -31,7 +31,10 @@ import { insertLock, measureStaging } from "./sql.ts";
 import type { Stage } from "./stage.ts";
 import type { Row, Session, Statement } from "./statement.ts";
 import { prepareTables } from "./tables.ts";
-import { uploadFiles, type Uploaded } from "./upload.ts";
+import { uploadFiles } from "./upload.ts";
+import { olderRead } from "../races.ts";
+import { receiptOf } from "../receipts.ts";
+import { expectRows } from "../warehouse/row_counts.ts";
 
 export async function load(context: SnowflakeContext, batch: Batch, signal: AbortSignal): Promise<Receipt> {
   // Before anything is extracted: some files can never be loaded.
@@ -50,14 +53,21 @@ export async function load(context: SnowflakeContext, batch: Batch, signal: Abor
   let others: readonly string[] = [];
   try {
     await stage.remove(folder, signal);
-    const files = await uploadFiles(stage, folder, batch, signal);
+    const { names: files, totals } = await uploadFiles(stage, folder, batch, signal);
     const bounds =
       files.length === 0
         ? undefined
-        : await fillStaging(session, stage, batch, { folder, staging, names: context.names }, files, signal);
+        : await fillStaging(
+            session,
+            stage,
+            batch,
+            { folder, staging, names: context.names, files },
+            totals.rows,
+            signal,
+          );
     others = await otherAttempts(context, stage, batch, signal);
     signal.throwIfAborted();
-    receipt = receiptFor(batch, files, context.now());
+    receipt = receiptOf(batch, totals, context.now());
     const target = objectPath(context.names, context.names.table);
     const { onDelete } = context;
     const mergeRows = (transaction: string): Statement =>
@@ -84,24 +94,30 @@ export async function load(context: SnowflakeContext, batch: Batch, signal: Abor
   return receipt;
 }
 
+interface StagedBatch {
+  readonly folder: string;
+  readonly staging: string;
+  readonly names: Names;
+  /** Names of the files in the folder. */
+  readonly files: readonly string[];
+}
+
 /** Undefined where the MERGE cannot be pruned. */
 async function fillStaging(
   session: Session,
   stage: Stage,
   batch: Batch,
-  { folder, staging, names }: { readonly folder: string; readonly staging: string; readonly names: Names },
-  files: readonly Uploaded[],
+  { folder, staging, names, files }: StagedBatch,
+  rows: number,
   signal: AbortSignal,
 ): Promise<Bounds | undefined> {
   await session.execute(createStaging(names, staging, batch.columns, batch.format), signal);
-  const fileNames = files.map(({ name }) => name);
-  const copy = copyInto(staging, stage.location(folder), fileNames, batch, stage.grants);
+  const copy = copyInto(staging, stage.location(folder), files, batch, stage.grants);
   const copied = await session.execute(copy, signal);
   const wanted = boundsWanted(batch);
   const [measured] = await session.execute(measureStaging(staging, wanted), signal);
-  const rows = files.reduce((sum, file) => sum + file.rows, 0);
-  expectRows(batch, "copied", sumOf(copied, "rows_loaded"), rows);
-  expectRows(batch, "counted in the staging table", Number(measured?.["ROWS"]), rows);
+  expectRows(batch, rows, "copied", sumOf(copied, "rows_loaded"));
+  expectRows(batch, rows, "counted in the staging table", Number(measured?.["ROWS"]));
   if (wanted.length === 0 || wanted.some(({ name }) => measured?.[name] === null)) return undefined;
   return {
     firstStart: microsOf(measured, "FIRST_START"),
@@ -112,18 +128,6 @@ async function fillStaging(
 
 function sumOf(rows: readonly Row[], column: string): number {
   return rows.reduce((sum, row) => sum + Number(row[column] ?? 0), 0);
-}
-
-function expectRows(batch: Batch, what: string, rows: number, staged: number): void {
-  if (rows === staged) return;
-  throw new ReplayportError(
-    `${batch.export}, ${describeInterval(batch.interval)}: ${staged} rows were staged, ${rows} ${what}`,
-    {
-      code: "snowflake.rows_differ",
-      remedy: "retry",
-      hint: "Nothing was changed. If it happens again, look at the files: something changes them, or they were written wrongly.",
-    },
-  );
 }
 
 /** Folders of this batch's other attempts: dead ones, or such as will lose. */
@@ -158,43 +162,18 @@ async function removeStaged(
   try {
     if (alive) {
       try {
-        if (staging !== undefined) await alive.session.execute(dropTable(staging), ownDeadline());
-        for (const folder of folders) await alive.stage.remove(folder, ownDeadline());
+        if (staging !== undefined) await alive.session.execute(dropTable(staging), cleanupDeadline());
+        for (const folder of folders) await alive.stage.remove(folder, cleanupDeadline());
         return;
       } catch (error) {
         if (!isLost(error)) throw error;
       }
     }
-    const deadline = ownDeadline();
+    const deadline = cleanupDeadline();
     await using session = await context.openSession({ export: context.export, doing: "clean-up" }, deadline);
     await using stage = context.openStage(session);
     for (const folder of folders) await stage.remove(folder, deadline);
   } catch (error) {
     context.onWarning(warning, { export: context.export, folders, error });
   }
-}
-
-function receiptFor(batch: Batch, files: readonly Uploaded[], committedAt: Date): Receipt {
-  return {
-    export: batch.export,
-    interval: batch.interval,
-    attempt: batch.attempt,
-    rows: files.reduce((sum, file) => sum + file.rows, 0),
-    bytes: files.reduce((sum, file) => sum + file.bytes, 0),
-    files: files.length,
-    fingerprint: batch.fingerprint,
-    readAt: batch.readAt,
-    committedAt,
-  };
-}
-
-function olderRead(batch: Batch, readAt: Date): ReplayportError {
-  return new ReplayportError(
-    `${batch.export}, ${describeInterval(batch.interval)}: read at ${batch.readAt.toISOString()}, but Snowflake has it as of ${readAt.toISOString()}`,
-    {
-      code: "snowflake.lost_race",
-      remedy: "retry",
-      hint: "Nothing is wrong: another attempt read the source later and was faster. Nothing was changed.",
-    },
-  );
 }

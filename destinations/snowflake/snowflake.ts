@@ -2,7 +2,7 @@ import type { Interval } from "../../src/intervals/interval.ts";
 import type { Batch, Coverage, Destination, Receipt } from "../destination.ts";
 import { check } from "./check.ts";
 import type { SnowflakeContext } from "./context.ts";
-import { coverageOf, readReceipts, receiptOf } from "./ledger.ts";
+import { coverageOf, readReceipts, toReceipt } from "./ledger.ts";
 import { load } from "./load.ts";
 import { objectPath } from "./names.ts";
 import { FORMATS } from "./options.ts";
@@ -30,7 +30,7 @@ export class Snowflake implements Destination {
 
   async *receipts(range: Interval, signal: AbortSignal): AsyncIterable<Receipt> {
     for (const row of await readReceipts(this.#context, range, "all", signal)) {
-      yield receiptOf(row, this.#context.export);
+      yield toReceipt(row, this.#context.export);
     }
   }
 

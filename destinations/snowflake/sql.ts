@@ -2,6 +2,7 @@
 import type { Interval } from "../../src/intervals/interval.ts";
 import type { Column } from "../../src/models/column.ts";
 import type { Batch, Receipt } from "../destination.ts";
+import { toRecord } from "../receipts.ts";
 import { RECEIPT_COLUMNS } from "../warehouse/rows.ts";
 import { snowflake } from "../sql/snowflake.ts";
 import { objectPath, schemaPath, type Names } from "./names.ts";
@@ -140,31 +141,25 @@ export function insertReceipt(
   }: { readonly version: string; readonly sourceVersion: string; readonly transaction: string },
 ): Statement {
   const table = objectPath(key.names, key.names.receipts);
-  const values: Readonly<Record<string, string>> = {
-    export: snowflake.string(receipt.export),
-    interval_start: snowflake.timestamp(receipt.interval.start),
-    interval_end: snowflake.timestamp(receipt.interval.end),
-    target_table: snowflake.string(key.names.table),
-    attempt: snowflake.string(receipt.attempt),
-    rows: String(receipt.rows),
-    bytes: String(receipt.bytes),
-    files: String(receipt.files),
-    fingerprint: snowflake.string(receipt.fingerprint),
-    read_at: snowflake.timestamp(receipt.readAt),
-    committed_at: snowflake.timestamp(receipt.committedAt),
-    replayport_version: snowflake.string(version),
-    source_version: snowflake.string(sourceVersion),
+  const record = {
+    ...toRecord(receipt, { replayport: version, source: sourceVersion }),
+    target_table: key.names.table,
   };
+  const values = RECEIPT_COLUMNS.map(({ name }) => literal(record[name]));
   const columns = RECEIPT_COLUMNS.map(({ name }) => snowflake.identifier(name.toUpperCase())).join(", ");
-  const selected = RECEIPT_COLUMNS.map(({ name }) => values[name] ?? "NULL").join(", ");
   return {
     sql: `INSERT INTO ${table} (${columns})
-SELECT ${selected}
+SELECT ${values.join(", ")}
 WHERE NOT EXISTS (SELECT 1 FROM ${table} WHERE ${of(key)} AND "ATTEMPT" = ${snowflake.string(receipt.attempt)})
   AND ${inTransaction(transaction)}`,
     doing: "writing the receipt",
     grants: ledgerGrants(key, "SELECT, INSERT", key.names.receipts),
   };
+}
+
+function literal(value: string | number | Date): string {
+  if (typeof value === "number") return String(value);
+  return typeof value === "string" ? snowflake.string(value) : snowflake.timestamp(value);
 }
 
 /** Under names of their own: an alias that is also a column may stand for either in WHERE. */

@@ -2,6 +2,8 @@
 import type { Column } from "../../src/models/column.ts";
 import { EXPORTED_AT_COLUMN, VERSION_COLUMN } from "../../src/models/reading_order.ts";
 
+import type { ReceiptRecord } from "../receipts.ts";
+
 /**
  * What becomes of a session whose recording was deleted.
  * - `tombstone`: its row stays, with `is_deleted` true and everything personal NULL.
@@ -43,8 +45,10 @@ export function hasRange({ columns, key }: Rows): boolean {
 /** The table of receipts beside the data. One row for each batch whose load stands. */
 export const RECEIPTS_TABLE = "_replayport_receipts";
 
+type ReceiptColumn = keyof ReceiptRecord | "target_table";
+
 /** Its columns: what `Receipt` has, and what operators ask for in SQL. */
-export const RECEIPT_COLUMNS: readonly Column[] = [
+export const RECEIPT_COLUMNS: readonly (Column & { readonly name: ReceiptColumn })[] = [
   receipt("export", "string", "Name of the export."),
   receipt("interval_start", "timestamp", "Start of the data interval."),
   receipt("interval_end", "timestamp", "End of the data interval, not included."),
@@ -60,6 +64,10 @@ export const RECEIPT_COLUMNS: readonly Column[] = [
   receipt("source_version", "string", "Version of ClickHouse."),
 ];
 
-function receipt(name: string, type: Column["type"], description: string): Column {
+function receipt(
+  name: ReceiptColumn,
+  type: Column["type"],
+  description: string,
+): Column & { readonly name: ReceiptColumn } {
   return { name, type, nullable: false, privacy: "none", description };
 }

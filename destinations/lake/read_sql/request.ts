@@ -66,14 +66,7 @@ export function demandS3({ reader, options }: ReadRequest): S3LakeOptions {
 
 /** `s3://bucket/prefix` or the absolute folder, without a slash at its end. */
 export function rootOf(options: LakeOptions): string {
-  switch (options.type) {
-    case "s3":
-      return `s3://${bucketAndPrefix(options)}`;
-    case "file":
-      return resolve(options.path);
-    default:
-      return options satisfies never;
-  }
+  return options.type === "s3" ? `s3://${bucketAndPrefix(options)}` : resolve(options.path);
 }
 
 /** `bucket/prefix` */

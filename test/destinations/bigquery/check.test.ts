@@ -1,6 +1,7 @@
 /** `check` does what a load does, on a small scale; whatever is missing is named with the statement that gives it. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { PROBE_ROW } from "../../../destinations/warehouse/probe.ts";
 import { hours } from "../../conformance/batches.ts";
 import { rejectsWith, row } from "../../conformance/context.ts";
 import { first, type ProxiedRequest } from "../../support/fault_proxy.ts";
@@ -64,7 +65,7 @@ suite("bigquery: check", { skip, concurrency: false }, () => {
       world.proxy.decide(named ? (request) => (dropsTable(request) ? denied : undefined) : first(1, matches, denied));
       const error = await rejectsWith("give-up", destination.check(signal));
       assert.equal(error.code, "bigquery.access_denied");
-      assert.match(error.message, /^BigQuery's check failed at /);
+      assert.match(error.message, /^BigQuery's check failed while /);
       const wanted = statement.replace("PROJECT", PROJECT).replace("DATASET", world.dataset);
       const absent = named ? " If it is there at all: check `project`, `dataset` and `table`." : "";
       assert.equal(error.hint, `${permission} is missing: ${wanted}${absent}`);
@@ -102,6 +103,33 @@ suite("bigquery: check", { skip, concurrency: false }, () => {
     assert.equal(warnings.length, 1);
     assert.partialDeepStrictEqual(warnings[0], { days: 60 });
     assert.match(JSON.stringify(warnings), /ALTER SCHEMA .* SET OPTIONS \(default_table_expiration_days = NULL\)/);
+  });
+
+  test("a check fails where a time is read back shifted", async ({ signal }) => {
+    await using world = await openBigQueryWorld();
+    await using destination = world.open();
+    const names = Object.keys(PROBE_ROW);
+    const values = names.map((name) => {
+      if (name === "all_urls") return JSON.stringify(PROBE_ROW.all_urls);
+      const value = PROBE_ROW[name as Exclude<keyof typeof PROBE_ROW, "all_urls">];
+      return name === "start_us" ? String(Number(value) - 5 * 3_600_000_000) : value;
+    });
+    const body = JSON.stringify({
+      jobComplete: true,
+      totalRows: "1",
+      schema: { fields: names.map((name) => ({ name, type: "STRING", mode: "NULLABLE" })) },
+      rows: [{ f: values.map((v) => ({ v })) }],
+    });
+    const readsBack = ({ method, path }: ProxiedRequest): boolean => {
+      const jobId = /\/queries\/([\w-]+)/.exec(path)?.[1] ?? "";
+      const sql = world.server.layer.jobs.get(jobId)?.configuration.query?.["query"];
+      return method === "GET" && typeof sql === "string" && sql.includes("`start_us`");
+    };
+    const headers = { "content-type": "application/json" };
+    world.proxy.decide(first(1, readsBack, { kind: "answer", status: 200, headers, body }));
+    const error = await rejectsWith("give-up", destination.check(signal));
+    assert.equal(error.code, "warehouse.read_back");
+    assert.deepEqual(await world.leftovers(), []);
   });
 
   for (const [what, status, reason, message, code, hint] of [

@@ -18,7 +18,7 @@ import type { BigQueryOptions } from "../../../destinations/bigquery/options.ts"
 import {
   addColumns,
   countReceipts,
-  countRows,
+  selectProbe,
   createTable,
   forgetReceipts,
   precondition,
@@ -93,9 +93,7 @@ function commitOf(options: Partial<BigQueryOptions>, staged: Partial<StagedRows>
     onDelete: context.options.onDelete ?? "tombstone",
     head: "0h1e2a3d4567",
     attempt,
-    rows: staged ? 2 : 0,
-    bytes: staged ? 4096 : 0,
-    files: staged ? 1 : 0,
+    totals: staged ? { rows: 2, bytes: 4096, files: 1 } : { rows: 0, bytes: 0, files: 0 },
     fingerprint,
     readAt,
     version: context.version,
@@ -171,7 +169,7 @@ function statements(): Record<string, string> {
     "commit where rows have no start": commitOf({}, { ...RANGED, range: { ...RANGED.range, orNone: true } }),
     "commit without a range": commitOf({}, {}),
     "commit without files": commitOf({}, undefined),
-    "what a check reads back": countRows(qualifiedName(context, "_replayport_check_0123456789ab")),
+    "what a check reads back": selectProbe(qualifiedName(context, "_replayport_check_0123456789ab")),
   };
 }
 

@@ -90,7 +90,7 @@ suite("Snowflake: a line that breaks", { skip, timeout: 600_000 }, () => {
     await using set = await setting();
     const destination = breakingAt(set, /^COPY/, { kind: "cut-answer" }, 1);
     const error = await rejectsWith("retry", destination.load(await set.world.batch({ files: [NEXT] }), SIGNAL));
-    assert.equal(error.code, "snowflake.rows_differ");
+    assert.equal(error.code, "warehouse.rows_differ");
     assert.equal(await set.outcome(), "old");
     await set.world.open().load(await set.world.batch({ files: [NEXT] }), SIGNAL);
     assert.equal(await set.outcome(), "new");
@@ -116,7 +116,7 @@ suite("Snowflake: a session that is lost", { skip, timeout: 600_000 }, () => {
       before: async ({ sql }) => (sql === "COMMIT" ? await server.endSessions() : undefined),
     });
     const error = await rejectsWith("retry", destination.load(await set.world.batch({ files: [NEXT] }), SIGNAL));
-    assert.equal(error.code, "snowflake.commit_unknown");
+    assert.equal(error.code, "load.commit_unknown");
     assert.equal(await set.outcome(), "old");
     await set.world.open().load(await set.world.batch({ files: [NEXT] }), SIGNAL);
     assert.equal(await set.outcome(), "new");
@@ -143,7 +143,7 @@ suite("Snowflake: a session that is lost", { skip, timeout: 600_000 }, () => {
       },
     });
     const error = await rejectsWith("retry", destination.load(await set.world.batch({ files: [NEXT] }), SIGNAL));
-    assert.equal(error.code, "snowflake.commit_unknown");
+    assert.equal(error.code, "load.commit_unknown");
     assert.match(error.hint ?? "", /as a whole or not at all/);
     assert.deepEqual(await set.world.rows("SESSIONS", '"SESSION_ID", "_VERSION"'), AFTER);
     await set.world.open().load(await set.world.batch({ files: [NEXT] }), SIGNAL);

@@ -12,7 +12,7 @@ import type { Batch, Destination, StagedFile } from "../../../destinations/desti
 import { stagedFile } from "../../../destinations/files/staged_file.ts";
 import { openSnowflakeOn, type SnowflakeOptions } from "../../../destinations/snowflake/index.ts";
 import { LOCK_COLUMNS } from "../../../destinations/snowflake/ddl.ts";
-import { PROBE_ROW } from "../../../destinations/snowflake/probe_file.ts";
+import { PROBE_ROW } from "../../../destinations/warehouse/probe.ts";
 import { configureSession } from "../../../destinations/snowflake/sql.ts";
 import type { OpenSession, Row, Statement } from "../../../destinations/snowflake/statement.ts";
 import { RECEIPT_COLUMNS } from "../../../destinations/warehouse/rows.ts";
@@ -92,16 +92,7 @@ function recorder({ existing, others = [], rows = FILES * ROWS, refuses }: Setti
     if (sql.startsWith("LIST")) return others.map((name) => ({ name }));
     if (sql.includes("CURRENT_WAREHOUSE")) return [{ ROLE: "REPLAYPORT", WAREHOUSE: "LOADING" }];
     if (sql.startsWith('SELECT "SESSION_ID"')) {
-      return [
-        {
-          SESSION_ID: PROBE_ROW.session,
-          START_US: PROBE_ROW.start,
-          FIRST_URL: PROBE_ROW.url,
-          IS_DELETED: PROBE_ROW.deleted,
-          URLS: PROBE_ROW.urls,
-          _VERSION: PROBE_ROW.version,
-        },
-      ];
+      return [Object.fromEntries(Object.entries(PROBE_ROW).map(([name, value]) => [name.toUpperCase(), value]))];
     }
     return [];
   };

@@ -140,7 +140,7 @@ suite("Snowflake: loads at the same time", { skip, timeout: 300_000 }, () => {
     };
     const destination = openSnowflakeOn(behind, world.options, { export: late.export }, TEST_DEPS);
     const error = await rejectsWith("retry", destination.load(late, SIGNAL));
-    assert.equal(error.code, "snowflake.lost_race");
+    assert.equal(error.code, "load.lost_race");
     const [receipt] = await Array.fromAsync(world.open().receipts(hours(0), SIGNAL));
     assert.equal(receipt?.attempt, early.attempt);
   });

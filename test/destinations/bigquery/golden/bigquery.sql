@@ -598,4 +598,5 @@ COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
 -- what a check reads back
-SELECT COUNT(*) AS `rows` FROM `acme-data.posthog._replayport_check_0123456789ab`
+SELECT `session_id`, `first_url`, TO_JSON_STRING(`all_urls`) AS `all_urls`, UNIX_MICROS(`start_time`) AS `start_us`, UNIX_MICROS(`end_time`) AS `end_us`, `is_deleted`, `active_seconds`, `_version` AS `version`, UNIX_MICROS(`_exported_at`) AS `exported_us`
+FROM `acme-data.posthog._replayport_check_0123456789ab`
