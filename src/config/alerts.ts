@@ -1,6 +1,6 @@
 /** Where alerts go. */
 import * as z from "zod";
-import { duration, parsed, SECRET } from "./values/fields.ts";
+import { duration, field, optional, parsed, SECRET } from "./values/fields.ts";
 
 export interface AlertsConfig {
   /** A secret: anyone who knows it can post. */
@@ -30,22 +30,18 @@ const webhookUrl = parsed<string>(
 
 export const alertsSchema = z
   .strictObject({
-    webhook: webhookUrl
-      .describe("An address that alerts are posted to. It is treated as a secret.")
-      .meta({ examples: ["${ALERT_WEBHOOK}"] }),
-    format: z
-      .enum(["json", "slack"])
-      .default("json")
-      .describe("json, or slack for Slack's incoming webhooks.")
-      .meta({ examples: ["slack"] }),
-    lag_above: duration(MINUTE_MS, 366 * DAY_MS)
-      .optional()
-      .describe("Alert when an export's data is older than this. Make it longer than its schedule and settle together.")
-      .meta({ examples: ["3h"] }),
-    repeat_after: duration(MINUTE_MS, 366 * DAY_MS)
-      .prefault("12h")
-      .describe("Send an alert again if it is still active after this.")
-      .meta({ examples: ["12h"] }),
+    webhook: field(webhookUrl, "An address that alerts are posted to. It is treated as a secret.", "${ALERT_WEBHOOK}"),
+    format: field(z.enum(["json", "slack"]).default("json"), "json, or slack for Slack's incoming webhooks.", "slack"),
+    lag_above: optional(
+      duration(MINUTE_MS, 366 * DAY_MS),
+      "Alert when an export's data is older than this. Make it longer than its schedule and settle together.",
+      "3h",
+    ),
+    repeat_after: field(
+      duration(MINUTE_MS, 366 * DAY_MS).prefault("12h"),
+      "Send an alert again if it is still active after this.",
+      "12h",
+    ),
   })
   .describe("A webhook for failed runs, paused exports and lag.");
 

@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import * as z from "zod";
 import type { FleetSettings } from "../fleet/fleet.ts";
-import { duration, parsed, text } from "./values/fields.ts";
+import { duration, field, matching, optional, parsed, text } from "./values/fields.ts";
 import { type RedisAddress, parseRedisUrl, REDIS_URL_PATTERN } from "./values/redis_url.ts";
 
 export interface RedisConfig extends RedisAddress {
@@ -15,26 +15,25 @@ export interface RedisConfig extends RedisAddress {
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 
-export const redisSchema = z
-  .strictObject({
-    url: parsed<RedisAddress>(parseRedisUrl, { pattern: REDIS_URL_PATTERN })
-      .describe(
-        "redis://, or rediss:// for TLS, with :password@ and /db; redis+sentinel://host:26379,host:26379/master; " +
-          "redis+cluster://host:6379,host:6379.",
-      )
-      .meta({ examples: ["redis://127.0.0.1:6379", "rediss://:${REDIS_PASSWORD}@redis.acme.internal:6380/0"] }),
-    prefix: z
-      .string()
-      .regex(/^[A-Za-z0-9._-]{1,40}$/)
-      .default("replayport")
-      .describe("The start of every key. Two fleets on one Redis need different ones.")
-      .meta({ examples: ["replayport"] }),
-    ca_file: text.optional().describe("A PEM file with the certificates to trust, relative to this file."),
-  })
-  .describe(
-    "Redis, for scheduler, workers and backfills. You can flush it at any time: the ledger is in the destination.",
-  )
-  .meta({ examples: [{ url: "${REDIS_URL}" }] });
+export const redisSchema = field(
+  z.strictObject({
+    url: field(
+      parsed<RedisAddress>(parseRedisUrl, { pattern: REDIS_URL_PATTERN }),
+      "redis://, or rediss:// for TLS, with :password@ and /db; redis+sentinel://host:26379,host:26379/master; " +
+        "redis+cluster://host:6379,host:6379.",
+      "redis://127.0.0.1:6379",
+      "rediss://:${REDIS_PASSWORD}@redis.acme.internal:6380/0",
+    ),
+    prefix: field(
+      matching(/^[A-Za-z0-9._-]{1,40}$/).default("replayport"),
+      "The start of every key. Two fleets on one Redis need different ones.",
+      "replayport",
+    ),
+    ca_file: optional(text, "A PEM file with the certificates to trust, relative to this file."),
+  }),
+  "Redis, for scheduler, workers and backfills. You can flush it at any time: the ledger is in the destination.",
+  { url: "${REDIS_URL}" },
+);
 
 const several = (fallback: number, most: number, description: string) =>
   z.int().min(1).max(most).default(fallback).describe(description);
@@ -45,14 +44,16 @@ export const fleetSchema = z
     backfill_in_flight: several(2, 64, "Intervals of one backfill in the queue at once. Live intervals go first."),
     attempts: several(5, 100, "Attempts to load one interval, with growing delays, before it counts as failed."),
     pause_after: several(10, 10_000, "Failed intervals in a row after which an export is paused."),
-    retry_after: duration(1000, DAY_MS)
-      .prefault("10m")
-      .describe("When an interval that failed for a temporary reason (an outage) is retried automatically.")
-      .meta({ examples: ["10m"] }),
-    takeover: duration(1000, 60 * MINUTE_MS)
-      .prefault("30s")
-      .describe("How long a worker can be silent before another one takes over its batches.")
-      .meta({ examples: ["30s"] }),
+    retry_after: field(
+      duration(1000, DAY_MS).prefault("10m"),
+      "When an interval that failed for a temporary reason (an outage) is retried automatically.",
+      "10m",
+    ),
+    takeover: field(
+      duration(1000, 60 * MINUTE_MS).prefault("30s"),
+      "How long a worker can be silent before another one takes over its batches.",
+      "30s",
+    ),
   })
   .describe("Settings of scheduler and workers.");
 

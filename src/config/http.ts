@@ -1,6 +1,6 @@
 /** The HTTP side: API, metrics, health and the dashboard. */
 import * as z from "zod";
-import { SECRET, text } from "./values/fields.ts";
+import { field, optional, SECRET, text } from "./values/fields.ts";
 
 export interface HttpConfig {
   readonly host: string;
@@ -13,26 +13,23 @@ export interface HttpConfig {
 
 export const httpSchema = z
   .strictObject({
-    host: text
-      .default("127.0.0.1")
-      .describe("The address to listen on. Any other than loopback needs a token.")
-      .meta({ examples: ["127.0.0.1", "0.0.0.0"] }),
-    port: z
-      .int()
-      .min(0)
-      .max(65_535)
-      .default(8080)
-      .describe("The port to listen on.")
-      .meta({ examples: [8080] }),
-    token: z
-      .string()
-      .min(16)
-      // Anything else can't be sent in a header.
-      .regex(/^[\x21-\x7e]+$/)
-      .meta(SECRET)
-      .optional()
-      .describe("A secret of at least 16 characters without spaces, for `Authorization: Bearer …` and the dashboard.")
-      .meta({ examples: ["${REPLAYPORT_TOKEN}"] }),
+    host: field(
+      text.default("127.0.0.1"),
+      "The address to listen on. Any other than loopback needs a token.",
+      "127.0.0.1",
+      "0.0.0.0",
+    ),
+    port: field(z.int().min(0).max(65_535).default(8080), "The port to listen on.", 8080),
+    token: optional(
+      z
+        .string()
+        .min(16)
+        // Anything else can't be sent in a header.
+        .regex(/^[\x21-\x7e]+$/)
+        .meta(SECRET),
+      "A secret of at least 16 characters without spaces, for `Authorization: Bearer …` and the dashboard.",
+      "${REPLAYPORT_TOKEN}",
+    ),
     public_reads: z
       .boolean()
       .default(false)

@@ -8,7 +8,7 @@ import { SCHEDULE_FORMS } from "../intervals/schedule.ts";
 import { SESSION_REPLAYS } from "../models/session_replays.ts";
 import { alertsSchema } from "./alerts.ts";
 import { destinationSchema } from "./destinations/destinations.ts";
-import { duration, httpUrl, name, parsed, SECRET, size, text } from "./values/fields.ts";
+import { duration, field, httpUrl, name, optional, parsed, SECRET, size, text } from "./values/fields.ts";
 import { fleetSchema, redisSchema } from "./fleet.ts";
 import { httpSchema } from "./http.ts";
 import { sourceSchema } from "./source.ts";
@@ -21,24 +21,20 @@ const DAY_MS = 24 * HOUR_MS;
 export const DEFAULT_LIMITS = { memoryBytes: 4 * 2 ** 30, seconds: 600, threads: 0, attemptMs: 6 * HOUR_MS } as const;
 export const DEFAULT_PATH = "{export}/dt={year}-{month}-{day}";
 
-const limitsSchema = z
-  .strictObject({
-    memory: size(2 ** 26, "64MiB")
-      .optional()
-      .describe("Memory of one query. A GROUP BY spills to disk at half of it.")
-      .meta({ examples: ["4GiB"] }),
-    time: duration(1000, DAY_MS)
-      .optional()
-      .describe("Time of one query.")
-      .meta({ examples: ["10m"] }),
-    threads: z.int().min(0).max(1024).optional().describe("Threads of one query. 0 lets ClickHouse decide."),
-    attempt: duration(60_000, 7 * DAY_MS)
-      .optional()
-      .describe("Time of one attempt to load a batch, in total. After that it is aborted and retried later.")
-      .meta({ examples: ["6h"] }),
-  })
-  .describe("Limits of one query in ClickHouse, and of one attempt.")
-  .meta({ examples: [{ memory: "4GiB", time: "10m", threads: 0 }] });
+const limitsSchema = field(
+  z.strictObject({
+    memory: optional(size(2 ** 26, "64MiB"), "Memory of one query. A GROUP BY spills to disk at half of it.", "4GiB"),
+    time: optional(duration(1000, DAY_MS), "Time of one query.", "10m"),
+    threads: optional(z.int().min(0).max(1024), "Threads of one query. 0 lets ClickHouse decide."),
+    attempt: optional(
+      duration(60_000, 7 * DAY_MS),
+      "Time of one attempt to load a batch, in total. After that it is aborted and retried later.",
+      "6h",
+    ),
+  }),
+  "Limits of one query in ClickHouse, and of one attempt.",
+  { memory: "4GiB", time: "10m", threads: 0 },
+);
 
 const timezone = parsed<string>((given) => {
   if (isTimezone(given)) return { value: given };
@@ -49,12 +45,7 @@ const timezone = parsed<string>((given) => {
 
 const schedule = text.meta({ examples: ["@hourly", "@daily", "every 15 minutes", "30 6 * * 1-5"] });
 
-const columnNames = (description: string, example: string[]) =>
-  z
-    .array(text)
-    .optional()
-    .describe(description)
-    .meta({ examples: [example] });
+const columnNames = (description: string, example: string[]) => optional(z.array(text), description, example);
 
 const columnsSchema = z
   .strictObject({
@@ -75,17 +66,20 @@ const columnsSchema = z
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]);
 const bound = z.union([z.string(), z.number()]).optional();
-const conditionSchema = z
-  .union([
+const conditionSchema = field(
+  z.union([
     scalar,
     z.array(z.union([z.string(), z.number()])).min(1),
     z.strictObject({
       min: bound.describe("The lowest value, included."),
       max: bound.describe("The highest value, included."),
     }),
-  ])
-  .describe("A value, a list of values, or a range { min, max } that includes both ends.")
-  .meta({ examples: ["web", ["web", "mobile"], { min: 5, max: 600 }] });
+  ]),
+  "A value, a list of values, or a range { min, max } that includes both ends.",
+  "web",
+  ["web", "mobile"],
+  { min: 5, max: 600 },
+);
 
 const formats = Object.keys(COMPRESSIONS) as (keyof typeof COMPRESSIONS)[];
 const compressions = [...new Set(Object.values(COMPRESSIONS).flat())];
@@ -93,99 +87,88 @@ const teamId = z.int().min(1);
 
 export const exportSchema = z
   .strictObject({
-    model: z
-      .union([
+    model: field(
+      z.union([
         z.enum(["session_replays"]),
         z.strictObject({
-          sql: text
-            .describe("A file with one SELECT, relative to this file.")
-            .meta({ examples: ["replays_by_day.sql"] }),
-          key: z
-            .array(text)
-            .min(1)
-            .describe("The columns that identify a row.")
-            .meta({ examples: [["team_id", "day"]] }),
+          sql: field(text, "A file with one SELECT, relative to this file.", "replays_by_day.sql"),
+          key: field(z.array(text).min(1), "The columns that identify a row.", ["team_id", "day"]),
         }),
-      ])
-      .describe("What to export: session_replays, or your own SELECT.")
-      .meta({ examples: ["session_replays"] }),
-    team_id: z
-      .union([teamId, z.array(teamId).min(1), z.literal("all")])
-      .optional()
-      .describe("PostHog's project: its number, a list of numbers, or all of the cluster. A model in SQL can omit it.")
-      .meta({ examples: [1, [1, 2], "all"] }),
-    destination: text.describe("The name of one of the destinations.").meta({ examples: ["lake"] }),
+      ]),
+      "What to export: session_replays, or your own SELECT.",
+      "session_replays",
+    ),
+    team_id: optional(
+      z.union([teamId, z.array(teamId).min(1), z.literal("all")]),
+      "PostHog's project: its number, a list of numbers, or all of the cluster. A model in SQL can omit it.",
+      1,
+      [1, 2],
+      "all",
+    ),
+    destination: field(text, "The name of one of the destinations.", "lake"),
     schedule: schedule.describe(`When, and how time is cut into intervals: ${SCHEDULE_FORMS}.`),
-    timezone: timezone
-      .prefault("UTC")
-      .describe("IANA name; where days begin.")
-      .meta({ examples: ["Europe/Berlin"] }),
-    start: text
-      .describe("Where to start: a date (midnight in timezone), or a timestamp with its zone.")
-      .meta({ examples: ["2026-10-01", "2026-10-01T06:00:00Z"] }),
-    format: z
-      .enum(formats)
-      .default("parquet")
-      .describe("The files' format.")
-      .meta({ examples: ["parquet"] }),
-    compression: z
-      .enum(compressions)
-      .default("zstd")
-      .describe("The files' compression; snappy is for parquet only.")
-      .meta({ examples: ["zstd"] }),
-    settle: duration(0, DAY_MS)
-      .prefault("5m")
-      .describe("How long to wait after an interval's end before reading it, since rows become visible late.")
-      .meta({ examples: ["5m"] }),
-    lookback: duration(HOUR_MS, 366 * DAY_MS)
-      .prefault("3d")
-      .describe(
-        "How long before an interval its sessions can have started. Longer costs more; the sweep finds the rest.",
-      )
-      .meta({ examples: ["3d"] }),
-    sweep: z
-      .union([
-        z.literal(["off", false]),
-        z.strictObject({
-          schedule: schedule.prefault("@daily").describe("The windows of the second read, in the export's timezone."),
-          after: duration(0, 90 * DAY_MS)
-            .prefault("1d")
-            .describe("How long after its end to read a window again.")
-            .meta({ examples: ["1d"] }),
-        }),
-      ])
-      .prefault({ schedule: "@daily", after: "1d" })
-      .describe("A second, later read that finds what became visible too late for the first. Or: off.")
-      .meta({ examples: [{ schedule: "@daily", after: "1d" }, "off"] }),
-    path: text
-      .optional()
-      .describe(
-        `The folder in a lake: {export}, {year}, {month}, {day}, {hour} of the interval's start in UTC. Default ${DEFAULT_PATH}.`,
-      )
-      .meta({ examples: [DEFAULT_PATH] }),
+    timezone: field(timezone.prefault("UTC"), "IANA name; where days begin.", "Europe/Berlin"),
+    start: field(
+      text,
+      "Where to start: a date (midnight in timezone), or a timestamp with its zone.",
+      "2026-10-01",
+      "2026-10-01T06:00:00Z",
+    ),
+    format: field(z.enum(formats).default("parquet"), "The files' format.", "parquet"),
+    compression: field(
+      z.enum(compressions).default("zstd"),
+      "The files' compression; snappy is for parquet only.",
+      "zstd",
+    ),
+    settle: field(
+      duration(0, DAY_MS).prefault("5m"),
+      "How long to wait after an interval's end before reading it, since rows become visible late.",
+      "5m",
+    ),
+    lookback: field(
+      duration(HOUR_MS, 366 * DAY_MS).prefault("3d"),
+      "How long before an interval its sessions can have started. Longer costs more; the sweep finds the rest.",
+      "3d",
+    ),
+    sweep: field(
+      z
+        .union([
+          z.literal(["off", false]),
+          z.strictObject({
+            schedule: schedule.prefault("@daily").describe("The windows of the second read, in the export's timezone."),
+            after: field(
+              duration(0, 90 * DAY_MS).prefault("1d"),
+              "How long after its end to read a window again.",
+              "1d",
+            ),
+          }),
+        ])
+        .prefault({ schedule: "@daily", after: "1d" }),
+      "A second, later read that finds what became visible too late for the first. Or: off.",
+      { schedule: "@daily", after: "1d" },
+      "off",
+    ),
+    path: optional(
+      text,
+      `The folder in a lake: {export}, {year}, {month}, {day}, {hour} of the interval's start in UTC. Default ${DEFAULT_PATH}.`,
+      DEFAULT_PATH,
+    ),
     columns: columnsSchema.optional(),
-    where: z
-      .record(text, conditionSchema)
-      .optional()
-      .describe("Export only rows whose columns have these values.")
-      .meta({ examples: [{ snapshot_source: "web" }] }),
-    rows_per_file: z
-      .int()
-      .min(1)
-      .max(100_000_000)
-      .default(500_000)
-      .describe("About how many rows go into one file.")
-      .meta({ examples: [500_000] }),
+    where: optional(z.record(text, conditionSchema), "Export only rows whose columns have these values.", {
+      snapshot_source: "web",
+    }),
+    rows_per_file: field(
+      z.int().min(1).max(100_000_000).default(500_000),
+      "About how many rows go into one file.",
+      500_000,
+    ),
     limits: limitsSchema.optional(),
   })
   .describe("One export: a model, a team, a schedule and a destination.");
 
 export const configSchema = z
   .strictObject({
-    posthog_url: httpUrl
-      .optional()
-      .describe("Your PostHog's address, for the column replay_url.")
-      .meta({ examples: ["https://eu.posthog.com"] }),
+    posthog_url: optional(httpUrl, "Your PostHog's address, for the column replay_url.", "https://eu.posthog.com"),
     source: sourceSchema,
     destinations: z.record(name, destinationSchema).describe("Where exports are loaded to, by a name of your choice."),
     limits: limitsSchema.optional(),
@@ -197,13 +180,11 @@ export const configSchema = z
     http: httpSchema.optional(),
     alerts: alertsSchema.optional(),
     telemetry: telemetrySchema.optional(),
-    hash_salt: z
-      .string()
-      .min(16)
-      .meta(SECRET)
-      .optional()
-      .describe("A secret of at least 16 characters, needed to hash columns. A different salt gives different hashes.")
-      .meta({ examples: ["${REPLAYPORT_HASH_SALT}"] }),
+    hash_salt: optional(
+      z.string().min(16).meta(SECRET),
+      "A secret of at least 16 characters, needed to hash columns. A different salt gives different hashes.",
+      "${REPLAYPORT_HASH_SALT}",
+    ),
   })
   .describe("Replayport's exports.");
 

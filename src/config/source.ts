@@ -1,7 +1,7 @@
 /** The source: a ClickHouse server or the embedded engine. */
 import { resolve } from "node:path";
 import * as z from "zod";
-import { duration, httpUrl, SECRET, text } from "./values/fields.ts";
+import { duration, field, httpUrl, optional, SECRET, text } from "./values/fields.ts";
 
 const DEFAULT_TABLE = "session_replay_events";
 
@@ -31,35 +31,28 @@ const table = text.prefault(DEFAULT_TABLE).describe("The table of replays. A Dis
 
 const clickhouseSchema = z
   .strictObject({
-    url: httpUrl.describe("ClickHouse's HTTP interface.").meta({ examples: ["https://clickhouse.acme.internal:8443"] }),
+    url: field(httpUrl, "ClickHouse's HTTP interface.", "https://clickhouse.acme.internal:8443"),
     username: text.prefault("default").describe("A user that can read the table. Read-only is enough."),
-    password: z
-      .string()
-      .meta(SECRET)
-      .prefault("")
-      .describe("Best taken from the environment.")
-      .meta({ examples: ["${CLICKHOUSE_PASSWORD}"] }),
+    password: field(z.string().meta(SECRET).prefault(""), "Best taken from the environment.", "${CLICKHOUSE_PASSWORD}"),
     database: text.prefault("posthog").describe("The database that holds the table."),
     table,
-    request_timeout: duration(1000, 24 * 3600 * 1000)
-      .prefault("10m")
-      .describe("How long one request may take.")
-      .meta({ examples: ["10m"] }),
-    ca_file: text.optional().describe("A PEM file with the certificates to trust, relative to this file."),
+    request_timeout: field(duration(1000, 24 * 3600 * 1000).prefault("10m"), "How long one request may take.", "10m"),
+    ca_file: optional(text, "A PEM file with the certificates to trust, relative to this file."),
   })
   .describe("A ClickHouse server.");
 
-const embeddedSchema = z
-  .union([
+const embeddedSchema = field(
+  z.union([
     text,
     z.strictObject({
-      path: text.describe("The data directory, relative to this file.").meta({ examples: ["./data/clickhouse"] }),
+      path: field(text, "The data directory, relative to this file.", "./data/clickhouse"),
       database: text.prefault("default").describe("The database that holds the table."),
       table,
     }),
-  ])
-  .describe("The embedded engine and its data directory: no server needed.")
-  .meta({ examples: ["./data/clickhouse"] });
+  ]),
+  "The embedded engine and its data directory: no server needed.",
+  "./data/clickhouse",
+);
 
 export const sourceSchema = z
   .strictObject({ clickhouse: clickhouseSchema.optional(), embedded: embeddedSchema.optional() })

@@ -1,6 +1,6 @@
 /** Where traces of runs go. */
 import * as z from "zod";
-import { httpUrl, text } from "./values/fields.ts";
+import { httpUrl, optional, text } from "./values/fields.ts";
 
 export interface TelemetryConfig {
   /** An OTLP/HTTP collector, without `/v1/traces`. Undefined: OTEL_EXPORTER_OTLP_ENDPOINT, or no traces. */
@@ -11,14 +11,12 @@ export interface TelemetryConfig {
 
 export const telemetrySchema = z
   .strictObject({
-    endpoint: httpUrl
-      .optional()
-      .describe("An OTLP/HTTP collector. OTEL_EXPORTER_OTLP_ENDPOINT works too; headers come from the environment.")
-      .meta({ examples: ["http://127.0.0.1:4318"] }),
-    service_name: text
-      .optional()
-      .describe("The service's name in traces.")
-      .meta({ examples: ["replayport"] }),
+    endpoint: optional(
+      httpUrl,
+      "An OTLP/HTTP collector. OTEL_EXPORTER_OTLP_ENDPOINT works too; headers come from the environment.",
+      "http://127.0.0.1:4318",
+    ),
+    service_name: optional(text, "The service's name in traces.", "replayport"),
   })
   .describe("OpenTelemetry traces of runs.");
 

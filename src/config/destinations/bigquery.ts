@@ -6,12 +6,12 @@ import type { Compression, ExportDefinition } from "../../export/definition.ts";
 import type { ColumnType } from "../../models/column.ts";
 import { exportedColumns } from "../../models/session_replays_query.ts";
 import { defined } from "../values/defined.ts";
-import { httpUrl, secret, size, text } from "../values/fields.ts";
+import { field, httpUrl, matching, optional, secret, size, text } from "../values/fields.ts";
 import type { Path } from "../problems/path.ts";
 import type { Report } from "../problems/problems.ts";
 import { checkOnDelete } from "./warehouse.ts";
 
-const serviceAccount = z.string().regex(/^[^@\s]+@[^@\s]+\.[^@\s]+$/);
+const serviceAccount = matching(/^[^@\s]+@[^@\s]+\.[^@\s]+$/);
 const LABEL = /^[a-z][a-z0-9_-]{0,62}$/;
 /** BigQuery bills at least 10 MB per query, so a lower limit would refuse every query. */
 const LEAST_BILLED = 10 * 1024 * 1024;
@@ -21,88 +21,82 @@ const MOST_CLUSTERS = 4;
 export const bigquerySchema = z
   .strictObject({
     type: z.literal("bigquery").describe("A BigQuery table."),
-    project: z
-      .string()
-      .regex(/^(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$/)
-      .describe("The id of the project that has the dataset and pays for the jobs.")
-      .meta({ examples: ["acme-data"] }),
-    dataset: z
-      .string()
-      .regex(/^\w{1,1024}$/)
-      .describe("The dataset. It must exist.")
-      .meta({ examples: ["posthog"] }),
-    table: z
-      .string()
-      .regex(/^(?!_replayport)[A-Za-z0-9_-]{1,1024}$/)
-      .describe("The table. It is created if it doesn't exist.")
-      .meta({ examples: ["session_replays"] }),
-    location: z
-      .string()
-      .regex(/^[A-Za-z0-9-]+$/)
-      .optional()
-      .describe("The dataset's location, to catch a mistake. Without it, the dataset's own is used.")
-      .meta({ examples: ["EU", "europe-west1"] }),
-    credentials: secret
-      .optional()
-      .describe("A service account's key: its JSON. Without any credentials, the application default ones are used.")
-      .meta({ examples: ["${BIGQUERY_KEY}"] }),
-    credentials_file: text
-      .optional()
-      .describe("The file of a service account's key, relative to this file.")
-      .meta({ examples: ["./bigquery-key.json"] }),
-    access_token: secret
-      .optional()
-      .describe("An OAuth access token. Replayport can't renew it.")
-      .meta({ examples: ["${BIGQUERY_TOKEN}"] }),
-    impersonate: z
-      .union([
+    project: field(
+      matching(/^(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$/),
+      "The id of the project that has the dataset and pays for the jobs.",
+      "acme-data",
+    ),
+    dataset: field(matching(/^\w{1,1024}$/), "The dataset. It must exist.", "posthog"),
+    table: field(
+      matching(/^(?!_replayport)[A-Za-z0-9_-]{1,1024}$/),
+      "The table. It is created if it doesn't exist.",
+      "session_replays",
+    ),
+    location: optional(
+      matching(/^[A-Za-z0-9-]+$/),
+      "The dataset's location, to catch a mistake. Without it, the dataset's own is used.",
+      "EU",
+      "europe-west1",
+    ),
+    credentials: optional(
+      secret,
+      "A service account's key: its JSON. Without any credentials, the application default ones are used.",
+      "${BIGQUERY_KEY}",
+    ),
+    credentials_file: optional(
+      text,
+      "The file of a service account's key, relative to this file.",
+      "./bigquery-key.json",
+    ),
+    access_token: optional(secret, "An OAuth access token. Replayport can't renew it.", "${BIGQUERY_TOKEN}"),
+    impersonate: optional(
+      z.union([
         serviceAccount,
         z.strictObject({
           service_account: serviceAccount.describe("The service account to impersonate."),
-          delegates: z.array(serviceAccount).min(1).optional().describe("Service accounts in between, first to last."),
+          delegates: optional(z.array(serviceAccount).min(1), "Service accounts in between, first to last."),
         }),
-      ])
-      .optional()
-      .describe("A service account for the credentials to impersonate.")
-      .meta({ examples: ["replayport@acme-data.iam.gserviceaccount.com"] }),
+      ]),
+      "A service account for the credentials to impersonate.",
+      "replayport@acme-data.iam.gserviceaccount.com",
+    ),
     on_delete: z
       .enum(["tombstone", "delete"])
       .default("tombstone")
       .describe("Deleted sessions: keep the row without its personal columns, or delete the row."),
-    partition_by: z
-      .union([
+    partition_by: optional(
+      z.union([
         z.literal("none"),
         z.strictObject({
           column: text.describe("A timestamp column of the export."),
           granularity: z.enum(["hour", "day", "month", "year"]).default("day").describe("The size of a partition."),
         }),
-      ])
-      .optional()
-      .describe("How a new table is partitioned. Without it: by day of start_time, if the export has it.")
-      .meta({ examples: [{ column: "start_time", granularity: "month" }] }),
-    cluster_by: z
-      .array(text)
-      .optional()
-      .describe("How a new table is clustered. Without it: by team_id and session_id.")
-      .meta({ examples: [["team_id", "session_id"]] }),
-    maximum_bytes_billed: size(LEAST_BILLED, "10MiB")
-      .optional()
-      .describe("BigQuery refuses a statement that would be billed for more.")
-      .meta({ examples: ["50GiB"] }),
-    labels: z
-      .record(z.string().regex(LABEL), z.string().regex(/^[a-z0-9_-]{0,63}$/))
-      .optional()
-      .describe("More labels for each job, for the bill.")
-      .meta({ examples: [{ team: "data" }] }),
-    json_columns: z
-      .array(text)
-      .optional()
-      .describe("Columns of text or lists to store as JSON in the table.")
-      .meta({ examples: [["ai_tags_freeform"]] }),
-    api_endpoint: httpUrl
-      .optional()
-      .describe("For a private or regional endpoint, or an emulator.")
-      .meta({ examples: ["https://bigquery.europe-west3.rep.googleapis.com"] }),
+      ]),
+      "How a new table is partitioned. Without it: by day of start_time, if the export has it.",
+      { column: "start_time", granularity: "month" },
+    ),
+    cluster_by: optional(z.array(text), "How a new table is clustered. Without it: by team_id and session_id.", [
+      "team_id",
+      "session_id",
+    ]),
+    maximum_bytes_billed: optional(
+      size(LEAST_BILLED, "10MiB"),
+      "BigQuery refuses a statement that would be billed for more.",
+      "50GiB",
+    ),
+    labels: optional(
+      z.record(matching(LABEL), matching(/^[a-z0-9_-]{0,63}$/)),
+      "More labels for each job, for the bill.",
+      { team: "data" },
+    ),
+    json_columns: optional(z.array(text), "Columns of text or lists to store as JSON in the table.", [
+      "ai_tags_freeform",
+    ]),
+    api_endpoint: optional(
+      httpUrl,
+      "For a private or regional endpoint, or an emulator.",
+      "https://bigquery.europe-west3.rep.googleapis.com",
+    ),
   })
   .describe("A BigQuery table.");
 

@@ -11,6 +11,7 @@ import type { DestinationOptions, DestinationType } from "../../../destinations/
 import type { ExportDefinition } from "../../export/definition.ts";
 import type { Path } from "../problems/path.ts";
 import type { Report } from "../problems/problems.ts";
+import { field } from "../values/fields.ts";
 import { bigquerySchema, checkBigQuery, resolveBigQuery } from "./bigquery.ts";
 import { fileSchema, resolveFile } from "./file.ts";
 import { resolveS3, s3Schema } from "./s3.ts";
@@ -25,11 +26,13 @@ const SCHEMAS = {
 } as const satisfies { readonly [T in DestinationType]: z.ZodType<{ type: T }> };
 type Schema = (typeof SCHEMAS)[DestinationType];
 
-export const destinationSchema = z
-  // The cast says that the list isn't empty, which Object.values forgets.
-  .discriminatedUnion("type", Object.values(SCHEMAS) as [Schema, ...Schema[]])
-  .describe("A place that exports are loaded into.")
-  .meta({ examples: [{ type: "file", path: "./lake" }] });
+export const destinationSchema = field(
+  z
+    // The cast says that the list isn't empty, which Object.values forgets.
+    .discriminatedUnion("type", Object.values(SCHEMAS) as [Schema, ...Schema[]]),
+  "A place that exports are loaded into.",
+  { type: "file", path: "./lake" },
+);
 
 export type DestinationInput = z.output<typeof destinationSchema>;
 

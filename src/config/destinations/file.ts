@@ -2,12 +2,12 @@
 import { resolve } from "node:path";
 import * as z from "zod";
 import type { FileLakeOptions } from "../../../destinations/lake/options.ts";
-import { text } from "../values/fields.ts";
+import { field, text } from "../values/fields.ts";
 
 export const fileSchema = z
   .strictObject({
     type: z.literal("file").describe("A folder on this machine, or on a mount."),
-    path: text.describe("The folder, relative to this file.").meta({ examples: ["./lake"] }),
+    path: field(text, "The folder, relative to this file.", "./lake"),
   })
   .describe("A lake in a folder.");
 

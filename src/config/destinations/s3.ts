@@ -3,7 +3,7 @@ import * as z from "zod";
 import type { S3LakeOptions } from "../../../destinations/lake/options.ts";
 import type { AssumeRole, S3Bucket, S3Credentials, S3Encryption } from "../../../destinations/store/s3_options.ts";
 import { defined } from "../values/defined.ts";
-import { httpUrl, parsed, secret, text } from "../values/fields.ts";
+import { field, httpUrl, matching, optional, parsed, secret, text } from "../values/fields.ts";
 import type { Report } from "../problems/problems.ts";
 import type { Path } from "../problems/path.ts";
 
@@ -29,68 +29,40 @@ const prefix = parsed<string>((given) => {
 export const s3Schema = z
   .strictObject({
     type: z.literal("s3").describe("A bucket in S3, or on a server with the same protocol."),
-    bucket: z
-      .string()
-      .regex(BUCKET)
-      .describe("The bucket: 3 to 63 of a-z, 0-9, dots and hyphens.")
-      .meta({ examples: ["acme-lake"] }),
-    prefix: prefix
-      .optional()
-      .describe("The folder in the bucket for everything.")
-      .meta({ examples: ["posthog"] }),
-    region: z
-      .string()
-      .regex(/^[a-z0-9-]+$/)
-      .optional()
-      .describe("The bucket's region.")
-      .meta({ examples: ["eu-central-1"] }),
-    endpoint: httpUrl
-      .optional()
-      .describe("For servers other than AWS.")
-      .meta({ examples: ["https://minio.acme.internal:9000"] }),
-    force_path_style: z
-      .boolean()
-      .optional()
-      .describe("https://host/bucket instead of https://bucket.host; MinIO needs it."),
-    encryption: z
-      .union([
+    bucket: field(matching(BUCKET), "The bucket: 3 to 63 of a-z, 0-9, dots and hyphens.", "acme-lake"),
+    prefix: optional(prefix, "The folder in the bucket for everything.", "posthog"),
+    region: optional(matching(/^[a-z0-9-]+$/), "The bucket's region.", "eu-central-1"),
+    endpoint: optional(httpUrl, "For servers other than AWS.", "https://minio.acme.internal:9000"),
+    force_path_style: optional(z.boolean(), "https://host/bucket instead of https://bucket.host; MinIO needs it."),
+    encryption: optional(
+      z.union([
         z.enum(["AES256", "aws:kms"]),
         z.strictObject({
           type: z.enum(["AES256", "aws:kms"]).describe("AES256 (keys of S3) or aws:kms."),
-          key: text.optional().describe("Id, alias or ARN of the KMS key. Without it, the bucket's own."),
+          key: optional(text, "Id, alias or ARN of the KMS key. Without it, the bucket's own."),
         }),
-      ])
-      .optional()
-      .describe("How objects are encrypted at rest, if not by the bucket's own setting.")
-      .meta({ examples: ["AES256"] }),
+      ]),
+      "How objects are encrypted at rest, if not by the bucket's own setting.",
+      "AES256",
+    ),
     assume_role: z
       .strictObject({
-        arn: z
-          .string()
-          .regex(ROLE)
-          .describe("The role.")
-          .meta({ examples: ["arn:aws:iam::123456789012:role/replayport"] }),
-        external_id: text.optional().describe("The external id that the role requires."),
-        session_name: z
-          .string()
-          .regex(/^[\w+=,.@-]{2,64}$/)
-          .optional()
-          .describe("Shown in the bucket's logs: 2 to 64 letters, digits or +=,.@-"),
+        arn: field(matching(ROLE), "The role.", "arn:aws:iam::123456789012:role/replayport"),
+        external_id: optional(text, "The external id that the role requires."),
+        session_name: optional(
+          matching(/^[\w+=,.@-]{2,64}$/),
+          "Shown in the bucket's logs: 2 to 64 letters, digits or +=,.@-",
+        ),
       })
       .optional()
       .describe("A role to assume before using S3."),
-    access_key_id: secret
-      .optional()
-      .describe("Without it, AWS's default chain: environment, profile, web identity, instance role.")
-      .meta({ examples: ["${AWS_ACCESS_KEY_ID}"] }),
-    secret_access_key: secret
-      .optional()
-      .describe("The secret of access_key_id.")
-      .meta({ examples: ["${AWS_SECRET_ACCESS_KEY}"] }),
-    session_token: secret
-      .optional()
-      .describe("For temporary keys.")
-      .meta({ examples: ["${AWS_SESSION_TOKEN}"] }),
+    access_key_id: optional(
+      secret,
+      "Without it, AWS's default chain: environment, profile, web identity, instance role.",
+      "${AWS_ACCESS_KEY_ID}",
+    ),
+    secret_access_key: optional(secret, "The secret of access_key_id.", "${AWS_SECRET_ACCESS_KEY}"),
+    session_token: optional(secret, "For temporary keys.", "${AWS_SESSION_TOKEN}"),
   })
   .describe("A lake in a bucket of S3.");
 

@@ -4,110 +4,92 @@ import * as z from "zod";
 import type { ExternalStage, SnowflakeAuth, SnowflakeOptions } from "../../../destinations/snowflake/options.ts";
 import type { ExportDefinition } from "../../export/definition.ts";
 import { defined } from "../values/defined.ts";
-import { duration, secret, text } from "../values/fields.ts";
+import { duration, field, matching, optional, secret, text } from "../values/fields.ts";
 import { resolveBucket, s3Schema } from "./s3.ts";
 import type { Path } from "../problems/path.ts";
 import type { Report } from "../problems/problems.ts";
 import { checkOnDelete } from "./warehouse.ts";
 
 /** A plain name, which Snowflake folds to upper case, or any name in double quotes, which keeps its case. */
-const identifier = z.string().regex(/^(?:[A-Za-z_][\w$-]{0,254}|"(?:[^"]|""){1,255}")$/);
+const identifier = matching(/^(?:[A-Za-z_][\w$-]{0,254}|"(?:[^"]|""){1,255}")$/);
 /** Shorter than Snowflake allows, because the table's lock has the same name with a prefix. */
-const tableName = z.string().regex(/^(?:[A-Za-z_][\w$-]{0,229}|"(?:[^"]|""){1,230}")$/);
+const tableName = matching(/^(?:[A-Za-z_][\w$-]{0,229}|"(?:[^"]|""){1,230}")$/);
 const HOUR_MS = 3_600_000;
 
 export const snowflakeSchema = z
   .strictObject({
     type: z.literal("snowflake").describe("A Snowflake table."),
-    account: z
-      .string()
-      .regex(/^[A-Za-z0-9][\w.-]*$/)
-      .refine((name) => !/snowflakecomputing/i.test(name), "write the account alone, without snowflakecomputing.com")
-      .describe("The account: organisation-account, or its locator with the region.")
-      .meta({ examples: ["acme-analytics", "xy12345.eu-central-1"] }),
-    username: text.describe("The user, ideally one of TYPE = SERVICE.").meta({ examples: ["REPLAYPORT"] }),
-    private_key: secret
-      .optional()
-      .describe("The private key of a pair, as PEM; encrypted or not.")
-      .meta({ examples: ["${SNOWFLAKE_PRIVATE_KEY}"] }),
-    private_key_file: text
-      .optional()
-      .describe("The file of the private key, relative to this file.")
-      .meta({ examples: ["./snowflake-key.p8"] }),
-    private_key_passphrase: secret
-      .optional()
-      .describe("The passphrase of an encrypted private key.")
-      .meta({ examples: ["${SNOWFLAKE_PRIVATE_KEY_PASSPHRASE}"] }),
-    password: secret
-      .optional()
-      .describe("Snowflake no longer accepts passwords from services: use a key pair.")
-      .meta({ examples: ["${SNOWFLAKE_PASSWORD}"] }),
-    oauth_token: secret
-      .optional()
-      .describe("An OAuth access token.")
-      .meta({ examples: ["${SNOWFLAKE_TOKEN}"] }),
-    oauth_token_file: text
-      .optional()
-      .describe("A file with an OAuth access token that something else renews, relative to this file.")
-      .meta({ examples: ["/run/secrets/snowflake-token"] }),
-    role: identifier
-      .optional()
-      .describe("The role. Without it, the user's default role.")
-      .meta({ examples: ["REPLAYPORT"] }),
-    warehouse: identifier
-      .optional()
-      .describe("The warehouse. Without it, the user's default warehouse.")
-      .meta({ examples: ["LOADING"] }),
-    database: identifier.describe("The database. It must exist.").meta({ examples: ["ANALYTICS"] }),
-    schema: identifier.describe("The schema. It must exist.").meta({ examples: ["POSTHOG"] }),
-    table: tableName
-      .refine((name) => !/^"?_replayport/i.test(name), "names that begin with _replayport are reserved")
-      .describe("The table. It is created if it doesn't exist.")
-      .meta({ examples: ["SESSION_REPLAYS"] }),
+    account: field(
+      matching(/^[A-Za-z0-9][\w.-]*$/).refine(
+        (name) => !/snowflakecomputing/i.test(name),
+        "write the account alone, without snowflakecomputing.com",
+      ),
+      "The account: organisation-account, or its locator with the region.",
+      "acme-analytics",
+      "xy12345.eu-central-1",
+    ),
+    username: field(text, "The user, ideally one of TYPE = SERVICE.", "REPLAYPORT"),
+    private_key: optional(secret, "The private key of a pair, as PEM; encrypted or not.", "${SNOWFLAKE_PRIVATE_KEY}"),
+    private_key_file: optional(text, "The file of the private key, relative to this file.", "./snowflake-key.p8"),
+    private_key_passphrase: optional(
+      secret,
+      "The passphrase of an encrypted private key.",
+      "${SNOWFLAKE_PRIVATE_KEY_PASSPHRASE}",
+    ),
+    password: optional(
+      secret,
+      "Snowflake no longer accepts passwords from services: use a key pair.",
+      "${SNOWFLAKE_PASSWORD}",
+    ),
+    oauth_token: optional(secret, "An OAuth access token.", "${SNOWFLAKE_TOKEN}"),
+    oauth_token_file: optional(
+      text,
+      "A file with an OAuth access token that something else renews, relative to this file.",
+      "/run/secrets/snowflake-token",
+    ),
+    role: optional(identifier, "The role. Without it, the user's default role.", "REPLAYPORT"),
+    warehouse: optional(identifier, "The warehouse. Without it, the user's default warehouse.", "LOADING"),
+    database: field(identifier, "The database. It must exist.", "ANALYTICS"),
+    schema: field(identifier, "The schema. It must exist.", "POSTHOG"),
+    table: field(
+      tableName.refine((name) => !/^"?_replayport/i.test(name), "names that begin with _replayport are reserved"),
+      "The table. It is created if it doesn't exist.",
+      "SESSION_REPLAYS",
+    ),
     on_delete: z
       .enum(["tombstone", "delete"])
       .default("tombstone")
       .describe("Deleted sessions: keep the row without its personal columns, or delete the row."),
-    stage: identifier
-      .optional()
-      .describe(
-        "An internal stage in the schema that files go through. Without it, the user's own, which needs no grant.",
-      )
-      .meta({ examples: ["REPLAYPORT_FILES"] }),
-    external_stage: z
-      .strictObject({
+    stage: optional(
+      identifier,
+      "An internal stage in the schema that files go through. Without it, the user's own, which needs no grant.",
+      "REPLAYPORT_FILES",
+    ),
+    external_stage: optional(
+      z.strictObject({
         stage: identifier.describe("The stage in the schema. Its URL is s3://bucket/prefix/ of the bucket below."),
         s3: s3Schema.omit({ type: true }).describe("The bucket, with the keys to write to it."),
-      })
-      .optional()
-      .describe("A stage over a bucket: files are written to the bucket instead of through PUT.")
-      .meta({
-        examples: [{ stage: "LAKE", s3: { bucket: "acme-lake", prefix: "snowflake", region: "eu-central-1" } }],
       }),
-    statement_timeout: duration(1000, 24 * HOUR_MS)
-      .prefault("30m")
-      .describe("After this time a statement is cancelled, in Snowflake too.")
-      .meta({ examples: ["30m"] }),
-    query_tag: z
-      .string()
-      .regex(/^.{1,500}$/)
-      .optional()
-      .describe("Appears in QUERY_TAG as `tag`, beside export and interval.")
-      .meta({ examples: ["data-platform"] }),
-    host: z
-      .string()
-      .regex(/^[A-Za-z0-9._-]+$/)
-      .optional()
-      .describe("For private connectivity, or an emulator.")
-      .meta({ examples: ["acme-analytics.privatelink.snowflakecomputing.com"] }),
-    protocol: z.enum(["https", "http"]).optional().describe("http is for emulators."),
-    port: z
-      .int()
-      .min(1)
-      .max(65_535)
-      .optional()
-      .describe("If it isn't the protocol's default.")
-      .meta({ examples: [443] }),
+      "A stage over a bucket: files are written to the bucket instead of through PUT.",
+      { stage: "LAKE", s3: { bucket: "acme-lake", prefix: "snowflake", region: "eu-central-1" } },
+    ),
+    statement_timeout: field(
+      duration(1000, 24 * HOUR_MS).prefault("30m"),
+      "After this time a statement is cancelled, in Snowflake too.",
+      "30m",
+    ),
+    query_tag: optional(
+      matching(/^.{1,500}$/),
+      "Appears in QUERY_TAG as `tag`, beside export and interval.",
+      "data-platform",
+    ),
+    host: optional(
+      matching(/^[A-Za-z0-9._-]+$/),
+      "For private connectivity, or an emulator.",
+      "acme-analytics.privatelink.snowflakecomputing.com",
+    ),
+    protocol: optional(z.enum(["https", "http"]), "http is for emulators."),
+    port: optional(z.int().min(1).max(65_535), "If it isn't the protocol's default.", 443),
   })
   .describe("A Snowflake table.");
 

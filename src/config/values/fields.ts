@@ -67,6 +67,18 @@ export const httpUrl = parsed<string>((text) => {
 
 export const text = z.string().min(1);
 
+export const matching = (pattern: RegExp) => z.string().regex(pattern);
+
+/** A key with its description and examples, for editors and for messages about a value that doesn't fit. */
+export function field<T extends z.ZodType>(schema: T, description: string, ...examples: readonly unknown[]): T {
+  return schema.meta(examples.length === 0 ? { description } : { description, examples: [...examples] });
+}
+
+/** The same for a key that may be missing. */
+export function optional<T extends z.ZodType>(schema: T, description: string, ...examples: readonly unknown[]) {
+  return field(schema.optional(), description, ...examples);
+}
+
 /**
  * Marks a field whose value no message, log or page may show: JSON Schema's own keyword for passwords. A secret field
  * without it is hidden only if its name says so (secrets.ts).
