@@ -6,16 +6,12 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { messageOf, ReplayportError } from "../../src/errors.ts";
 import { impersonated } from "./impersonation.ts";
+import type { Identity, OpenTokens, TokenClient } from "./tokens.ts";
 import type { BigQueryCredentials, Impersonation } from "./options.ts";
 
 const SCOPE = "https://www.googleapis.com/auth/bigquery";
 /** What a source has to have to ask for another account's token. */
 const WIDE_SCOPE = "https://www.googleapis.com/auth/cloud-platform";
-
-/** The slice of an AuthClient that the client of BigQuery calls: it authorizes a request, and refreshes when it is time. */
-export interface TokenClient {
-  getRequestHeaders(url?: string): Promise<Headers>;
-}
 
 /** The slice of google-auth-library that is used. */
 interface AuthLibrary {
@@ -36,16 +32,6 @@ interface ServiceAccountKey {
   readonly private_key?: string;
   readonly private_key_id?: string;
 }
-
-/** Somebody who asks BigQuery. */
-export interface Identity {
-  readonly client: TokenClient;
-  /** The address that a grant names, where the credentials tell it. */
-  readonly principal: string | undefined;
-}
-
-/** Opens a new client, with a new token: what is done after a token was refused. */
-export type OpenTokens = () => Promise<Identity>;
 
 export function tokensOf(credentials: BigQueryCredentials, impersonate: Impersonation | undefined): OpenTokens {
   return async () => {

@@ -15,7 +15,7 @@ import { query } from "./jobs.ts";
 import { readCoverage, readReceipts } from "./ledger.ts";
 import { load } from "./load.ts";
 import { checkLocation } from "./location.ts";
-import { selectProbe } from "./sql.ts";
+import { bigquery } from "../sql/bigquery.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -118,4 +118,10 @@ function broken({ place }: BigQueryContext): ReplayportError {
       `Look for a row access policy, or for something else that writes to ${RECEIPTS_TABLE}.`,
     ),
   );
+}
+
+/** For a check, as warehouse/probe.ts wants it. */
+export function selectProbe(table: string): string {
+  return `SELECT \`session_id\`, \`first_url\`, TO_JSON_STRING(\`all_urls\`) AS \`all_urls\`, UNIX_MICROS(\`start_time\`) AS \`start_us\`, UNIX_MICROS(\`end_time\`) AS \`end_us\`, \`is_deleted\`, \`active_seconds\`, \`_version\` AS \`version\`, UNIX_MICROS(\`_exported_at\`) AS \`exported_us\`
+FROM ${bigquery.identifier(table)}`;
 }

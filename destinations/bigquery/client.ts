@@ -5,37 +5,14 @@
 import { BigQuery } from "@google-cloud/bigquery";
 import { ReplayportError } from "../../src/errors.ts";
 import { openUpload, type Upload } from "./upload.ts";
-import { type Identity, type OpenTokens, type TokenClient, tokensOf } from "./auth.ts";
-import { type BigQueryRequest, bigqueryError, httpStatus, type JobErrorResult } from "./errors.ts";
+import { tokensOf } from "./auth.ts";
+import type { DatasetResource, JobResource, TableResource } from "./resources.ts";
+import type { Identity, OpenTokens, TokenClient } from "./tokens.ts";
+import { type BigQueryRequest, bigqueryError, httpStatus } from "./errors.ts";
 import type { BigQueryOptions } from "./options.ts";
-import type { SchemaField } from "./types.ts";
 
 const DEFAULT_ATTEMPTS = 4;
 const REQUEST_MS = 60_000;
-
-/** The slice of the API's Job resource that is read here. */
-export interface JobResource {
-  readonly jobReference?: { readonly jobId?: string; readonly location?: string };
-  readonly configuration?: { readonly labels?: Readonly<Record<string, string>> };
-  readonly status?: { readonly state?: string; readonly errorResult?: JobErrorResult };
-  readonly statistics?: {
-    readonly totalBytesProcessed?: string;
-    readonly load?: { readonly outputRows?: string; readonly badRecords?: string };
-  };
-}
-
-export interface DatasetResource {
-  readonly location?: string;
-  /** Milliseconds that a new table lives, unless it is told otherwise. */
-  readonly defaultTableExpirationMs?: string;
-}
-
-export interface TableResource {
-  /** TABLE, VIEW, EXTERNAL, … */
-  readonly type?: string;
-  readonly schema?: { readonly fields?: readonly SchemaField[] };
-  readonly timePartitioning?: { readonly field?: string };
-}
 
 /** The slice of the client that is used. Its promises give arrays: the answer comes first. */
 interface Sdk {

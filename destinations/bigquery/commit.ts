@@ -16,25 +16,24 @@
  * succeeded, and what it did been undone since (somebody emptied the ledger). So after any end but a plain success of our
  * own job, the ledger is asked what stands now.
  */
-import { setTimeout } from "node:timers/promises";
 import { giveUp, ReplayportError, retry } from "../../src/errors.ts";
+import { delayAfter, type RetryPolicy, wait } from "../../src/retry.ts";
 import type { Batch, Receipt } from "../destination.ts";
-import { type Commit, commitScript, inspect, type StagedRows } from "./commit_sql.ts";
+import { type Commit, commitScript, inspect, type StagedRows } from "./merge.ts";
 import { cleanupDeadline } from "../cleanup.ts";
 import { type BigQueryContext, qualifiedName, ledgerPlace } from "./context.ts";
-import { jsonColumns, type Target } from "./ddl.ts";
+import { jsonColumns, type Target } from "./tables.ts";
 import { jobError } from "./errors.ts";
 import { failed, isOf, query, queryConfiguration, runJob } from "./jobs.ts";
 import { type Precondition, readReceipts } from "./ledger.ts";
 import { commitJobId } from "./names.ts";
-import type { Staged } from "./stage.ts";
+import type { Staged } from "./staging.ts";
 import { expectRows } from "../warehouse/row_counts.ts";
 import { describeBatch, lostRace } from "../races.ts";
 import { receiptOf } from "../receipts.ts";
 
-/** What a user's own statement or BigQuery itself was in the way of is tried so often; the rows are staged already. */
-const TRIES = 5;
-const PAUSE_MS = 500;
+/** For a commit that a user's own statement or BigQuery itself prevented: the rows are staged already. */
+const COMMIT_RETRY: RetryPolicy = { attempts: 5, firstDelayMs: 500, longestDelayMs: 8_000 };
 /** How far this machine's clock may be behind or ahead of BigQuery's, and no row is doubled. */
 const CLOCK_MS = 3_600_000;
 
@@ -79,8 +78,8 @@ export async function commit(
     signal.throwIfAborted();
     if (failed(job) && own) {
       const error = jobError(job.status?.errorResult ?? {}, request);
-      if (error.remedy !== "retry" || tries === TRIES) throw error;
-      await setTimeout(PAUSE_MS * 2 ** (tries - 1), undefined, { signal });
+      if (error.remedy !== "retry" || tries === COMMIT_RETRY.attempts) throw error;
+      await wait(delayAfter(tries, undefined, COMMIT_RETRY, Math.random), signal);
       tries += 1;
     }
   }
@@ -183,7 +182,7 @@ function stagedRows(context: BigQueryContext, batch: Batch, staged: Staged, tabl
   };
 }
 
-/** Read with a time of its own: what was committed has to be known, also after an abort. */
+/** With its own deadline, because what was committed must be known after an abort too. */
 async function committedReceipt(context: BigQueryContext, batch: Batch): Promise<Receipt | undefined> {
   const receipts = await readReceipts(context, batch.interval, cleanupDeadline(60_000));
   return receipts.find(

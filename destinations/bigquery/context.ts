@@ -1,7 +1,8 @@
-import type { Client, TableResource } from "./client.ts";
+import type { Client } from "./client.ts";
+import type { TableResource } from "./resources.ts";
 import type { TablePlace } from "./names.ts";
 import type { BigQueryDeps, BigQueryOptions } from "./options.ts";
-import type { LedgerPlace } from "./sql.ts";
+import type { LedgerPlace } from "./ledger_sql.ts";
 
 /** What every part of the destination works with. */
 export interface BigQueryContext extends BigQueryDeps {

@@ -4,7 +4,7 @@
  * Reasons: https://cloud.google.com/bigquery/docs/error-messages
  */
 import { type Classification, giveUp, messageOf, ReplayportError, retry } from "../../src/errors.ts";
-import { RAISED } from "./sql.ts";
+import { RAISED } from "./ledger_sql.ts";
 
 export interface BigQueryRequest {
   /** The permission that the request needs: `bigquery.jobs.create`. */

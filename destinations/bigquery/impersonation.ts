@@ -5,7 +5,7 @@
  * The library's own class is not used: it prints a warning to stderr whenever it is made, between lines of JSON.
  */
 import { messageOf } from "../../src/errors.ts";
-import type { TokenClient } from "./auth.ts";
+import type { TokenClient } from "./tokens.ts";
 import type { Impersonation } from "./options.ts";
 
 const ENDPOINT = "https://iamcredentials.googleapis.com";

@@ -1,9 +1,9 @@
-/** Jobs and their ends. What became of a job is never guessed: an answer that was lost is followed by the job's id. */
+/** Runs jobs. How a job ended is never guessed: if an answer is lost, the job is found by its id. */
 import { randomUUID } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
 import { messageOf, ReplayportError } from "../../src/errors.ts";
 import type { Interval } from "../../src/intervals/interval.ts";
-import type { JobResource } from "./client.ts";
+import type { JobResource } from "./resources.ts";
 import { cleanupDeadline } from "../cleanup.ts";
 import type { BigQueryContext } from "./context.ts";
 import { jobError } from "./errors.ts";
@@ -11,7 +11,7 @@ import { ATTEMPT_LABEL, jobLabels } from "./names.ts";
 
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 3000;
-/** So many questions in a row about a job may fail before it counts as unknown. */
+/** Failed requests in a row before a job counts as unknown. */
 const BLIND_TRIES = 5;
 
 export interface Ended {
@@ -20,7 +20,7 @@ export interface Ended {
   readonly existed: boolean;
 }
 
-/** What a job says of itself to whoever looks at the bill. */
+/** Shown in the job's labels, for whoever reads the bill. */
 export interface JobSubject {
   readonly interval?: Interval;
   readonly attempt?: string;
@@ -119,7 +119,7 @@ export function queryConfiguration(context: BigQueryContext, sql: string, subjec
   };
 }
 
-/** A statement that does no harm when it runs twice, under an id of its own. Gives what it selects. */
+/** Runs a statement that may run twice without harm. Returns its rows. */
 export async function query(
   context: BigQueryContext,
   what: { readonly action: string; readonly resource: string },

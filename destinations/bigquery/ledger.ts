@@ -4,7 +4,7 @@ import type { Coverage, Receipt } from "../destination.ts";
 import { fromRecord } from "../receipts.ts";
 import { type BigQueryContext, ledgerPlace } from "./context.ts";
 import { query } from "./jobs.ts";
-import { countReceipts, forgetReceipts, precondition, receipts } from "./sql.ts";
+import { countReceipts, forgetReceipts, precondition, receipts } from "./ledger_sql.ts";
 
 export const RECEIPT = [
   "export",
@@ -23,8 +23,8 @@ export const COVERAGE = ["interval_start", "interval_end", "committed_at"];
 type Row = Readonly<Record<string, unknown>>;
 
 /**
- * Nothing where there is no ledger yet; a dataset that is not there is an error. Nothing, too, where the table is gone that
- * the receipts speak of: somebody dropped it to have it anew, and the ledger must not say more than the data.
+ * Returns no rows if there is no ledger yet; a missing dataset is an error. Returns none either if the target table is gone:
+ * it was dropped on purpose, so everything is due again.
  */
 async function select(
   context: BigQueryContext,

@@ -3,7 +3,7 @@
  *
  *  1. makes sure of the tables: the target and `_replayport_receipts`.
  *  2. reads the receipt that stands for its interval: its precondition, read before anything is staged.
- *  3. loads its files into a staging table of its own (stage.ts).
+ *  3. loads its files into a staging table of its own (staging.ts).
  *  4. lists the staging tables of other attempts of the batch.
  *  5. commits: one script, one transaction, rows and receipt together (commit.ts).
  *  6. drops its staging table and what step 4 found.
@@ -12,10 +12,10 @@
  * before our commit; that is not the receipt that stands after it, so that attempt can only lose. One that begins later has
  * a table that the list does not hold.
  *
- * **Killed at any point**, the target and the ledger are as they were or as they are to be, since only the transaction
+ * **If it's killed at any point**, the target and the ledger are as before or complete, since only the transaction
  * changes them. What is left is a staging table, which the next load of the batch drops, and which expires after a day.
  *
- * Where nobody can tell whether the commit went through, the staging table stays: the job may still read it.
+ * If nobody can tell whether the commit went through, the staging table stays: the job may still read it.
  */
 import { ReplayportError } from "../../src/errors.ts";
 import { describeInterval } from "../../src/intervals/interval.ts";
@@ -24,11 +24,11 @@ import { olderRead } from "../races.ts";
 import { commit } from "./commit.ts";
 import { cleanupDeadline } from "../cleanup.ts";
 import type { BigQueryContext } from "./context.ts";
-import { ensureLedger, ensureTarget } from "./ddl.ts";
+import { ensureLedger, ensureTarget } from "./tables.ts";
 import { readPrecondition } from "./ledger.ts";
 import { checkLocation } from "./location.ts";
 import { stagingPrefix, stagingTable } from "./names.ts";
-import { checkCompression, stageFiles } from "./stage.ts";
+import { checkCompression, stageFiles } from "./staging.ts";
 
 export async function load(context: BigQueryContext, batch: Batch, signal: AbortSignal): Promise<Receipt> {
   const { client, place } = context;

@@ -13,7 +13,7 @@ export type BigQueryCredentials =
   /** A short-lived OAuth token that something else renews. Cannot be refreshed here. */
   | { readonly type: "access_token"; readonly token: string };
 
-/** A service account that the credentials stand in for. They need roles/iam.serviceAccountTokenCreator on it. */
+/** A service account to impersonate. The credentials need roles/iam.serviceAccountTokenCreator on it. */
 export interface Impersonation {
   readonly serviceAccount: string;
   /** Service accounts in between, first to last. */
@@ -51,7 +51,7 @@ export interface BigQueryOptions {
   readonly jsonColumns?: readonly string[];
   /** For a private endpoint or an emulator: an origin, such as `https://bigquery-acme.p.googleapis.com`. */
   readonly apiEndpoint?: string;
-  /** How often one request is sent before its error counts. Default 4, with the client's back-off between. */
+  /** How many times a request is sent before its error counts. Default 4, with the client's back-off in between. */
   readonly maxAttempts?: number;
   readonly fileBytes?: number;
 }

@@ -9,18 +9,17 @@
  */
 import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
-import { setTimeout } from "node:timers/promises";
 import { ReplayportError } from "../../src/errors.ts";
+import { delayAfter, type RetryPolicy, wait } from "../../src/retry.ts";
 import type { StagedFile } from "../destination.ts";
 import { checkWhole, openStaged, readPart } from "../files/read_staged.ts";
-import type { TokenClient } from "./auth.ts";
-import type { JobResource } from "./client.ts";
+import type { TokenClient } from "./tokens.ts";
+import type { JobResource } from "./resources.ts";
 
 /** A multiple of 256 KiB, which the protocol asks for. */
 const PART_BYTES = 16 * 1024 * 1024;
 const PART_MS = 300_000;
-const TRIES = 5;
-const PAUSE_MS = 250;
+const UPLOAD_RETRY: RetryPolicy = { attempts: 5, firstDelayMs: 250, longestDelayMs: 4_000 };
 
 export interface Upload {
   readonly endpoint: string;
@@ -176,11 +175,11 @@ async function pauseOrThrow(error: unknown, attempt: number, signal: AbortSignal
   if (error instanceof ReplayportError) throw error;
   const status = error instanceof UploadError ? error.code : undefined;
   const passing = status === undefined || status === 408 || status === 429 || status >= 500;
-  if (!passing || attempt >= TRIES) throw unwrapped(error);
-  await setTimeout(PAUSE_MS * 2 ** (attempt - 1), undefined, { signal });
+  if (!passing || attempt >= UPLOAD_RETRY.attempts) throw unwrapped(error);
+  await wait(delayAfter(attempt, undefined, UPLOAD_RETRY, Math.random), signal);
 }
 
-/** fetch hides what went wrong in the cause. */
+/** fetch puts the real error into `cause`. */
 function unwrapped(error: unknown): unknown {
   return error instanceof TypeError && error.cause instanceof Error ? error.cause : error;
 }

@@ -1,18 +1,18 @@
-/** Sessions over snowflake-sdk: the only file, with driver.ts, that knows it. */
+/** Sessions over snowflake-sdk. Only this file and driver.ts know it. */
 import { setTimeout } from "node:timers/promises";
 import { driverAuth } from "./auth.ts";
 import { type DriverConnection, type DriverStatement, loadDriver } from "./driver.ts";
 import { type ErrorContext, noAnswer, snowflakeError } from "./errors.ts";
 import { resolveIdentifier, snowflake } from "../sql/snowflake.ts";
 import { DEFAULT_STATEMENT_MS, type SnowflakeOptions } from "./options.ts";
-import { configureSession } from "./sql.ts";
+import { configureSession } from "./session_sql.ts";
 import type { OpenSession, Row, Session, Statement } from "./statement.ts";
 
-/** Beyond its limit, a statement is given so long to answer that it was cancelled; at most as long as the limit itself. */
+/** How long a statement has after its time limit to answer that it was cancelled; at most the limit itself. */
 const GRACE_MS = 15_000;
 const CLOSE_MS = 10_000;
 const CANCEL_MS = 5_000;
-/** After an abort, an upload is given so long to end: a file that arrives after its folder was cleared would stay there. */
+/** How long an upload has to end after an abort: a file that arrives after its folder was cleared would stay there. */
 const UPLOAD_MS = 10_000;
 const LOGIN_ATTEMPTS = 3;
 const LOGIN: Statement = { sql: "", doing: "logging in to Snowflake", grants: [] };
@@ -49,7 +49,7 @@ export function errorContext(options: SnowflakeOptions): ErrorContext {
   };
 }
 
-/** A session for each call: it logs in, is set up, and is closed. Tokens that expire between two calls trouble nobody. */
+/** Opens one session per call: it logs in, is configured, and is closed. So a token may expire between two calls. */
 export function sessionOpener(options: SnowflakeOptions): OpenSession {
   const context = errorContext(options);
   const limitMs = options.statementTimeoutMs ?? DEFAULT_STATEMENT_MS;
@@ -93,7 +93,7 @@ class DriverSession implements Session {
   readonly #connection: DriverConnection;
   readonly #context: ErrorContext;
   readonly #limitMs: number;
-  /** Requests to cancel that are on their way. */
+  /** Requests to cancel that haven't been answered. */
   readonly #cancelling = new Set<Promise<void>>();
   #connected = false;
 
@@ -167,7 +167,7 @@ class DriverSession implements Session {
     this.#cancelling.add(cancelled);
   }
 
-  /** Never rejects: a session that cannot be closed ends by itself, and its transaction with it. */
+  /** Never rejects: a session that can't be closed ends by itself, and its transaction with it. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#connected) return;
     this.#connected = false;

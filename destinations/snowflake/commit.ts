@@ -13,15 +13,15 @@
  * **One of two live attempts wins.** If the receipt of its interval is not the one that it read before the load, an attempt
  * rolls back.
  *
- * **A session may be a moment behind** what other sessions have committed since it began, but never behind what it wrote
- * itself. The lock's row counts the commits, so after the UPDATE a load knows whether others have committed since it began;
+ * **A session may lag slightly** behind what other sessions have committed since it began, but never behind its own
+ * writes. The lock's row counts the commits, so after the UPDATE a load knows whether others have committed since it began;
  * where they have, it asks the ledger in a new session, which sees all that was committed before it.
  *
  * **Each statement may run twice.** The driver sends a request again whose answer was lost. A MERGE writes its own rows
  * again as they are, the receipt is inserted where it is not there, BEGIN and COMMIT without a transaction do nothing.
  *
  * **A worker that sleeps.** Snowflake rolls back a transaction that blocks another one and is idle for 5 minutes, and its
- * session goes on without one. MERGE, DELETE and INSERT do nothing then, and after the COMMIT the ledger is read
+ * session continues without one. MERGE, DELETE and INSERT do nothing then, and after the COMMIT the ledger is read
  * once more: only a receipt that is there counts.
  *
  * **A COMMIT without an answer.** ROLLBACK follows on the same session: it undoes a COMMIT that never came, and changes
@@ -36,7 +36,7 @@ import { cleanupDeadline } from "../cleanup.ts";
 import type { SnowflakeContext } from "./context.ts";
 import { commitUnknown, lostRace } from "../races.ts";
 import { ledgerKey, type LedgerEntry, readEntry } from "./ledger.ts";
-import { BEGIN, COMMIT, deleteReceipts, insertReceipt, ROLLBACK, takeLock } from "./sql.ts";
+import { BEGIN, COMMIT, deleteReceipts, insertReceipt, ROLLBACK, takeLock } from "./ledger_sql.ts";
 import type { Session, Statement } from "./statement.ts";
 
 const COMMIT_MS = 120_000;

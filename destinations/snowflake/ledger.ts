@@ -5,7 +5,7 @@ import type { Coverage, Receipt } from "../destination.ts";
 import { fromRecord } from "../receipts.ts";
 import type { SnowflakeContext } from "./context.ts";
 import { isMissing } from "./errors.ts";
-import { type LedgerKey, selectPrecondition, selectReceipts } from "./sql.ts";
+import { type LedgerKey, selectPrecondition, selectReceipts } from "./ledger_sql.ts";
 import type { Row, Session } from "./statement.ts";
 import { existingColumns, targetIsGone } from "./tables.ts";
 

@@ -21,20 +21,20 @@ import type { Batch, Receipt } from "../destination.ts";
 import { commitBatch, rollback } from "./commit.ts";
 import { cleanupDeadline } from "../cleanup.ts";
 import { batchFolder, type SnowflakeContext } from "./context.ts";
-import { copyInto, fileFormat } from "./copy.ts";
-import { createStaging, dropTable } from "./ddl.ts";
+import { fileFormat } from "./copy.ts";
+import { dropTable } from "./ddl.ts";
 import { isLost } from "./errors.ts";
-import { ledgerKey, microsOf, readEntry } from "./ledger.ts";
-import { type Bounds, boundsWanted, merge } from "./merge.ts";
-import { type Names, objectPath, stagingTable } from "./names.ts";
-import { insertLock, measureStaging } from "./sql.ts";
+import { ledgerKey, readEntry } from "./ledger.ts";
+import { merge } from "./merge.ts";
+import { objectPath, stagingTable } from "./names.ts";
+import { insertLock } from "./ledger_sql.ts";
 import type { Stage } from "./stage.ts";
-import type { Row, Session, Statement } from "./statement.ts";
+import type { Session, Statement } from "./statement.ts";
+import { fillStaging } from "./staging.ts";
 import { prepareTables } from "./tables.ts";
 import { uploadFiles } from "./upload.ts";
 import { olderRead } from "../races.ts";
 import { receiptOf } from "../receipts.ts";
-import { expectRows } from "../warehouse/row_counts.ts";
 
 export async function load(context: SnowflakeContext, batch: Batch, signal: AbortSignal): Promise<Receipt> {
   // Before anything is extracted: some files can never be loaded.
@@ -92,42 +92,6 @@ export async function load(context: SnowflakeContext, batch: Batch, signal: Abor
     "the batch is loaded, but its staged files could not all be removed; a later load does it",
   );
   return receipt;
-}
-
-interface StagedBatch {
-  readonly folder: string;
-  readonly staging: string;
-  readonly names: Names;
-  /** Names of the files in the folder. */
-  readonly files: readonly string[];
-}
-
-/** Undefined where the MERGE cannot be pruned. */
-async function fillStaging(
-  session: Session,
-  stage: Stage,
-  batch: Batch,
-  { folder, staging, names, files }: StagedBatch,
-  rows: number,
-  signal: AbortSignal,
-): Promise<Bounds | undefined> {
-  await session.execute(createStaging(names, staging, batch.columns, batch.format), signal);
-  const copy = copyInto(staging, stage.location(folder), files, batch, stage.grants);
-  const copied = await session.execute(copy, signal);
-  const wanted = boundsWanted(batch);
-  const [measured] = await session.execute(measureStaging(staging, wanted), signal);
-  expectRows(batch, rows, "copied", sumOf(copied, "rows_loaded"));
-  expectRows(batch, rows, "counted in the staging table", Number(measured?.["ROWS"]));
-  if (wanted.length === 0 || wanted.some(({ name }) => measured?.[name] === null)) return undefined;
-  return {
-    firstStart: microsOf(measured, "FIRST_START"),
-    lastEnd: microsOf(measured, "LAST_END"),
-    firstExport: microsOf(measured, "FIRST_EXPORT"),
-  };
-}
-
-function sumOf(rows: readonly Row[], column: string): number {
-  return rows.reduce((sum, row) => sum + Number(row[column] ?? 0), 0);
 }
 
 /** Folders of this batch's other attempts: dead ones, or such as will lose. */

@@ -13,6 +13,7 @@
  * it a later start than the target has, and a second row; and clocks of two workers are not quite the same.
  * https://docs.snowflake.com/en/user-guide/tables-clustering-micropartitions
  */
+import type { Batch } from "../destination.ts";
 import type { Column } from "../../src/models/column.ts";
 import { EXPORTED_AT_COLUMN } from "../../src/models/reading_order.ts";
 import { newestFirst, replaces } from "../sql/reading_order.ts";
@@ -26,7 +27,7 @@ import {
   type Rows,
 } from "../warehouse/rows.ts";
 import { columnName, snowflake } from "../sql/snowflake.ts";
-import { hasColumn, inTransaction, type LoadBatch } from "./sql.ts";
+import { inTransaction } from "./ledger_sql.ts";
 import type { Statement } from "./statement.ts";
 
 /** Two days: twice what a session can last. */
@@ -142,3 +143,9 @@ function prune({ firstStart, lastEnd, firstExport }: Bounds, t: (name: string) =
     `(${start} IS NULL OR ${start} >= ${lower} OR ${exported} IS NULL OR ${exported} > ${snowflake.timestamp(BigInt(firstExport))})`,
   ];
 }
+
+export function hasColumn(columns: readonly Column[], name: string): boolean {
+  return columns.some((column) => column.name === name);
+}
+
+export type LoadBatch = Pick<Batch, "columns" | "key" | "format" | "extension">;

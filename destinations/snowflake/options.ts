@@ -40,7 +40,7 @@ export interface SnowflakeOptions {
   /** An internal stage in the schema of the target, for PUT. Default: the user's own stage, `@~`, which needs no grant. */
   readonly stage?: string;
   readonly externalStage?: ExternalStage;
-  /** After so long Snowflake cancels a statement, and so does the client. Default 30 minutes. */
+  /** Snowflake cancels a statement after this time, and so does the client. Default 30 minutes. */
   readonly statementTimeoutMs?: number;
   /** Shown as `tag` in the JSON of QUERY_TAG, beside app, export and interval. */
   readonly queryTag?: string;
@@ -48,7 +48,7 @@ export interface SnowflakeOptions {
   readonly host?: string;
   readonly protocol?: "https" | "http";
   readonly port?: number;
-  /** How often a login is sent before its error counts. Default 3. */
+  /** How many times a login is sent before its error counts. Default 3. */
   readonly loginAttempts?: number;
   readonly fileBytes?: number;
 }

@@ -1,4 +1,4 @@
-/** Brings the tables into the state that a load needs. Everything here is DDL, so none of it runs in a transaction. */
+/** Makes and grows the tables that a load needs. It's all DDL, so none of it runs in a transaction. */
 import { ReplayportError } from "../../src/errors.ts";
 import type { Column } from "../../src/models/column.ts";
 import type { Batch } from "../destination.ts";
@@ -8,7 +8,7 @@ import { RECEIPT_COLUMNS } from "../warehouse/rows.ts";
 import type { SnowflakeContext } from "./context.ts";
 import { addColumn, createLock, createReceipts, createTable, describeTable, LOCK_COLUMNS } from "./ddl.ts";
 import { isMissing } from "./errors.ts";
-import { countReceipts } from "./sql.ts";
+import { countReceipts } from "./ledger_sql.ts";
 import { columnName, snowflake } from "../sql/snowflake.ts";
 import { objectPath, type Names } from "./names.ts";
 import type { Session } from "./statement.ts";

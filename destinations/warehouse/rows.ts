@@ -19,7 +19,7 @@ export const END_COLUMN = "end_time";
 /** A tombstone is one by these, whatever a model says of them: of a user's own SELECT nothing is known, so all is personal. */
 const KEPT: ReadonlySet<string> = new Set([DELETED_COLUMN, VERSION_COLUMN, EXPORTED_AT_COLUMN]);
 
-/** Columns that a tombstone empties: whatever tells something of a person, but for the key, which finds the row. */
+/** Columns that a tombstone empties: everything that says something about a person, except the key, which finds the row. */
 export function personalColumns(columns: readonly Column[], key: readonly string[]): Column[] {
   return columns.filter(({ name, privacy }) => privacy !== "none" && !key.includes(name) && !KEPT.has(name));
 }

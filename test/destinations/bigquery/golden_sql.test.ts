@@ -8,23 +8,17 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import { Client } from "../../../destinations/bigquery/client.ts";
-import { type Commit, commitScript, inspect, type StagedRows } from "../../../destinations/bigquery/commit_sql.ts";
+import { type Commit, commitScript, inspect, type StagedRows } from "../../../destinations/bigquery/merge.ts";
 import { type BigQueryContext, qualifiedName, ledgerPlace } from "../../../destinations/bigquery/context.ts";
-import { jsonColumns, ledgerShape, targetShape } from "../../../destinations/bigquery/ddl.ts";
+import { jsonColumns, ledgerShape, targetShape } from "../../../destinations/bigquery/tables.ts";
 import { queryConfiguration } from "../../../destinations/bigquery/jobs.ts";
 import { COVERAGE, RECEIPT } from "../../../destinations/bigquery/ledger.ts";
 import { commitJobId, loadJobId, stagingTable } from "../../../destinations/bigquery/names.ts";
 import type { BigQueryOptions } from "../../../destinations/bigquery/options.ts";
-import {
-  addColumns,
-  countReceipts,
-  selectProbe,
-  createTable,
-  forgetReceipts,
-  precondition,
-  receipts,
-} from "../../../destinations/bigquery/sql.ts";
-import { loadConfiguration, stagingResource } from "../../../destinations/bigquery/stage.ts";
+import { addColumns, createTable } from "../../../destinations/bigquery/ddl.ts";
+import { countReceipts, forgetReceipts, precondition, receipts } from "../../../destinations/bigquery/ledger_sql.ts";
+import { selectProbe } from "../../../destinations/bigquery/check.ts";
+import { loadConfiguration, stagingResource } from "../../../destinations/bigquery/staging.ts";
 import type { Batch, FileFormat } from "../../../destinations/destination.ts";
 import { interval } from "../../../src/intervals/interval.ts";
 import type { Column } from "../../../src/models/column.ts";

@@ -13,7 +13,7 @@ import { stagedFile } from "../../../destinations/files/staged_file.ts";
 import { openSnowflakeOn, type SnowflakeOptions } from "../../../destinations/snowflake/index.ts";
 import { LOCK_COLUMNS } from "../../../destinations/snowflake/ddl.ts";
 import { PROBE_ROW } from "../../../destinations/warehouse/probe.ts";
-import { configureSession } from "../../../destinations/snowflake/sql.ts";
+import { configureSession } from "../../../destinations/snowflake/session_sql.ts";
 import type { OpenSession, Row, Statement } from "../../../destinations/snowflake/statement.ts";
 import { RECEIPT_COLUMNS } from "../../../destinations/warehouse/rows.ts";
 import { ReplayportError } from "../../../src/errors.ts";

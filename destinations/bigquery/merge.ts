@@ -20,7 +20,7 @@ import {
   ofExport,
   ofTable,
   RAISED,
-} from "./sql.ts";
+} from "./ledger_sql.ts";
 import { newestFirst, replaces } from "../sql/reading_order.ts";
 import { bigquery } from "../sql/bigquery.ts";
 import { isList } from "../sql/dialect.ts";
@@ -36,7 +36,7 @@ export interface Question extends Rows {
   readonly readAt: Date;
   /** Undefined for a batch without files. */
   readonly staging: string | undefined;
-  /** Loads that committed after this moment may have brought newer rows than this batch's. */
+  /** Loads that committed after this time may have brought newer rows than this batch's. */
   readonly since: Date;
   /** The target, where it is partitioned by start_time. */
   readonly pruned: string | undefined;

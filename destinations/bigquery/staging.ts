@@ -1,6 +1,6 @@
 /** Staged files become rows of the attempt's own staging table: one load job each, free of charge. */
-import { setTimeout } from "node:timers/promises";
 import { ReplayportError } from "../../src/errors.ts";
+import { delayAfter, type RetryPolicy, wait } from "../../src/retry.ts";
 import type { Batch, StagedFile, Totals } from "../destination.ts";
 import { eachFile } from "../files/each_file.ts";
 import { lostRace } from "../races.ts";
@@ -13,8 +13,7 @@ import { stagingField } from "./types.ts";
 
 const DAY_MS = 86_400_000;
 /** A load job that BigQuery itself could not do is made again, under the next generation of its id. */
-const TRIES = 3;
-const PAUSE_MS = 1000;
+const LOAD_RETRY: RetryPolicy = { attempts: 3, firstDelayMs: 1_000, longestDelayMs: 4_000 };
 
 export interface Staged {
   /** Undefined where the batch had no files. */
@@ -80,8 +79,8 @@ async function loadFile(
     if (error.code === "bigquery.vanished") throw lostRace(batch);
     // An id that was found spent is passed over; a job of our own that failed is made again where that may help.
     if (existed) continue;
-    if (error.remedy !== "retry" || tries === TRIES) throw error;
-    await setTimeout(PAUSE_MS * tries, undefined, { signal });
+    if (error.remedy !== "retry" || tries === LOAD_RETRY.attempts) throw error;
+    await wait(delayAfter(tries, undefined, LOAD_RETRY, Math.random), signal);
     tries += 1;
   }
 }

@@ -1,9 +1,8 @@
-/** The statements of tables and ledger. Pure. test/destinations/bigquery/golden holds every statement literally. */
+/** Statements that read and change the ledger. Pure. test/destinations/bigquery/golden holds every statement. */
 import type { Interval } from "../../src/intervals/interval.ts";
 import type { Column } from "../../src/models/column.ts";
 import { bigquery } from "../sql/bigquery.ts";
 import { RECEIPT_COLUMNS } from "../warehouse/rows.ts";
-import { targetType } from "./types.ts";
 
 const { identifier, string, timestamp } = bigquery;
 
@@ -26,46 +25,6 @@ function ledger(name: string, type: Column["type"], description: string): Column
 
 /** What `RAISE` says inside the transaction; the adapter finds it again in the job's error. */
 export const RAISED = { tableMoved: "replayport: another load has committed in between" } as const;
-
-export interface TableShape {
-  readonly table: string;
-  readonly columns: readonly Column[];
-  readonly key: readonly string[];
-  readonly json: ReadonlySet<string>;
-  readonly partition?: { readonly column: string; readonly granularity: string };
-  readonly cluster: readonly string[];
-  readonly description: string;
-  /** For tables of a check, which must not stay where the check is killed. */
-  readonly expires?: Date;
-}
-
-function definition(column: Column, json: ReadonlySet<string>, required: boolean): string {
-  const described = column.description === "" ? "" : ` OPTIONS (description = ${string(column.description)})`;
-  return `${identifier(column.name)} ${targetType(column, json)}${required ? " NOT NULL" : ""}${described}`;
-}
-
-/** Only the key is NOT NULL: a tombstone empties other columns, and NOT NULL can never be added to a column later. */
-export function createTable(shape: TableShape): string {
-  const columns = shape.columns.map((column) => definition(column, shape.json, shape.key.includes(column.name)));
-  const { partition } = shape;
-  const options = [
-    `description = ${string(shape.description)}`,
-    ...(shape.expires ? [`expiration_timestamp = ${timestamp(shape.expires)}`] : []),
-  ];
-  return [
-    `CREATE TABLE IF NOT EXISTS ${identifier(shape.table)} (\n  ${columns.join(",\n  ")}\n)`,
-    ...(partition
-      ? [`PARTITION BY TIMESTAMP_TRUNC(${identifier(partition.column)}, ${partition.granularity.toUpperCase()})`]
-      : []),
-    ...(shape.cluster.length > 0 ? [`CLUSTER BY ${shape.cluster.map(identifier).join(", ")}`] : []),
-    `OPTIONS (${options.join(", ")})`,
-  ].join("\n");
-}
-
-export function addColumns(table: string, columns: readonly Column[], json: ReadonlySet<string>): string {
-  const added = columns.map((column) => `ADD COLUMN IF NOT EXISTS ${definition(column, json, false)}`);
-  return `ALTER TABLE ${identifier(table)}\n  ${added.join(",\n  ")}`;
-}
 
 /** Which batch of which export in which table. */
 export interface LedgerPlace {
@@ -129,10 +88,4 @@ export function receipts(place: LedgerPlace, { start, end }: Interval, columns: 
 FROM ${identifier(place.ledger)} AS receipt
 WHERE ${ofExport(place)} AND receipt.\`interval_start\` < ${timestamp(end)} AND receipt.\`interval_end\` > ${timestamp(start)}
 ORDER BY receipt.\`interval_start\`, receipt.\`interval_end\``;
-}
-
-/** For a check, as warehouse/probe.ts wants it. */
-export function selectProbe(table: string): string {
-  return `SELECT \`session_id\`, \`first_url\`, TO_JSON_STRING(\`all_urls\`) AS \`all_urls\`, UNIX_MICROS(\`start_time\`) AS \`start_us\`, UNIX_MICROS(\`end_time\`) AS \`end_us\`, \`is_deleted\`, \`active_seconds\`, \`_version\` AS \`version\`, UNIX_MICROS(\`_exported_at\`) AS \`exported_us\`
-FROM ${identifier(table)}`;
 }

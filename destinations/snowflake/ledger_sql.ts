@@ -1,51 +1,17 @@
-/** Statements that move rows: COPY, MERGE, receipts and the lock. Pure. */
+/** Statements of the commit besides its MERGE: transaction, ledger and lock. Pure. */
 import type { Interval } from "../../src/intervals/interval.ts";
-import type { Column } from "../../src/models/column.ts";
-import type { Batch, Receipt } from "../destination.ts";
+import type { Receipt } from "../destination.ts";
 import { toRecord } from "../receipts.ts";
 import { RECEIPT_COLUMNS } from "../warehouse/rows.ts";
 import { snowflake } from "../sql/snowflake.ts";
 import { objectPath, schemaPath, type Names } from "./names.ts";
 import { reaching } from "./ddl.ts";
-import type { Purpose, Statement } from "./statement.ts";
+import type { Statement } from "./statement.ts";
 
 /** A receipt's key: everything in the ledger belongs to one export and one target. */
 export interface LedgerKey {
   readonly names: Names;
   readonly export: string;
-}
-
-export interface SessionSettings {
-  readonly purpose: Purpose;
-  readonly queryTag: string | undefined;
-  readonly statementSeconds: number;
-}
-
-/** Longer than the 5 minutes after which Snowflake rolls back an idle transaction that blocks another one. */
-const LOCK_SECONDS = 15 * 60;
-
-/**
- * Whatever account and user have set, a session of ours runs under these. ABORT_DETACHED_QUERY ends what a dead worker left
- * running, TRANSACTION_ABORT_ON_ERROR lets nothing be committed after a statement that failed.
- * https://docs.snowflake.com/en/sql-reference/parameters
- */
-export function configureSession({ purpose, queryTag, statementSeconds }: SessionSettings): Statement {
-  const tag = { app: "replayport", ...purpose, ...(queryTag === undefined ? {} : { tag: queryTag }) };
-  const settings = {
-    QUERY_TAG: snowflake.string(JSON.stringify(tag)),
-    TIMEZONE: "'UTC'",
-    TIMESTAMP_INPUT_FORMAT: "'AUTO'",
-    TIMESTAMP_TYPE_MAPPING: "'TIMESTAMP_NTZ'",
-    QUOTED_IDENTIFIERS_IGNORE_CASE: "FALSE",
-    ERROR_ON_NONDETERMINISTIC_MERGE: "TRUE",
-    AUTOCOMMIT: "TRUE",
-    TRANSACTION_ABORT_ON_ERROR: "TRUE",
-    ABORT_DETACHED_QUERY: "TRUE",
-    LOCK_TIMEOUT: String(LOCK_SECONDS),
-    STATEMENT_TIMEOUT_IN_SECONDS: String(statementSeconds),
-  };
-  const pairs = Object.entries(settings).map(([name, value]) => `${name} = ${value}`);
-  return { sql: `ALTER SESSION SET ${pairs.join(" ")}`, doing: "setting up the session", grants: [] };
 }
 
 export const BEGIN: Statement = { sql: "BEGIN TRANSACTION", doing: "beginning the transaction", grants: [] };
@@ -177,19 +143,3 @@ ORDER BY "START_US", "END_US"`,
     grants: ledgerGrants(key, "SELECT", key.names.receipts),
   };
 }
-
-/** What the staging table holds: the number of its rows, and the bounds that the MERGE prunes by, in microseconds. */
-export function measureStaging(staging: string, bounds: readonly { name: string; sql: string }[]): Statement {
-  const measured = bounds.map(({ name, sql }) => `,\n  DATE_PART(EPOCH_MICROSECOND, ${sql}) AS "${name}"`);
-  return {
-    sql: `SELECT COUNT(*) AS "ROWS"${measured.join("")}\nFROM ${staging}`,
-    doing: "counting the staged rows",
-    grants: [],
-  };
-}
-
-export function hasColumn(columns: readonly Column[], name: string): boolean {
-  return columns.some((column) => column.name === name);
-}
-
-export type LoadBatch = Pick<Batch, "columns" | "key" | "format" | "extension">;

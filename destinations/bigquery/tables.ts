@@ -1,0 +1,183 @@
+/** Tables are made where they are missing and grow by what the export gained. Never dropped, never retyped. */
+import { ReplayportError } from "../../src/errors.ts";
+import type { Column } from "../../src/models/column.ts";
+import type { Batch } from "../destination.ts";
+import { isList } from "../sql/dialect.ts";
+import { bigquery } from "../sql/bigquery.ts";
+import { PARTITION_COLUMN } from "../warehouse/rows.ts";
+import { planTable } from "../warehouse/table_plan.ts";
+import type { TableResource } from "./resources.ts";
+import { type BigQueryContext, qualifiedName } from "./context.ts";
+import { query } from "./jobs.ts";
+import { forgetGoneTable } from "./ledger.ts";
+import { addColumns, createTable, type TableShape } from "./ddl.ts";
+import { LEDGER_COLUMNS } from "./ledger_sql.ts";
+import { existingColumn, fits, targetType } from "./types.ts";
+
+const DEFAULT_CLUSTER = ["team_id", "session_id"];
+const NO_JSON: ReadonlySet<string> = new Set();
+
+export function jsonColumns({ options }: BigQueryContext): ReadonlySet<string> {
+  return new Set(options.jsonColumns);
+}
+
+export async function ensureLedger(context: BigQueryContext, signal: AbortSignal): Promise<void> {
+  await ensureTable(context, context.ledger, ledgerShape(context), signal);
+}
+
+export function ledgerShape(context: BigQueryContext): TableShape {
+  return {
+    table: qualifiedName(context, context.ledger),
+    columns: LEDGER_COLUMNS,
+    key: LEDGER_COLUMNS.filter(({ nullable }) => !nullable).map(({ name }) => name),
+    json: NO_JSON,
+    cluster: ["target_table", "export", "interval_start"],
+    description: "One row for each batch that Replayport has loaded into a table of this dataset.",
+    ...(context.expires ? { expires: context.expires } : {}),
+  };
+}
+
+export interface Target {
+  /** Whether it is partitioned by start_time, so that a condition on it saves something. */
+  readonly byStart: boolean;
+}
+
+export async function ensureTarget(
+  context: BigQueryContext,
+  rows: Pick<Batch, "columns" | "key">,
+  signal: AbortSignal,
+): Promise<Target> {
+  const shape = targetShape(context, rows);
+  const beforeCreation = () => forgetGoneTable(context, signal);
+  const { timePartitioning } = await ensureTable(context, context.place.table, shape, signal, beforeCreation);
+  return { byStart: timePartitioning?.field === PARTITION_COLUMN };
+}
+
+export function targetShape(context: BigQueryContext, { columns, key }: Pick<Batch, "columns" | "key">): TableShape {
+  const { options } = context;
+  const byName = new Map(columns.map((column) => [column.name, column]));
+  const json = jsonColumns(context);
+  for (const name of json) {
+    const column = byName.get(name);
+    if (column && (key.includes(name) || (column.type !== "string" && !isList(column.type)))) {
+      throw wrongOption("json_columns", `${name} is ${key.includes(name) ? "part of the key" : column.type}`);
+    }
+  }
+  const partition = partitionOf(context, byName);
+  const cluster = options.clusterBy ?? DEFAULT_CLUSTER.filter((name) => byName.has(name));
+  for (const name of cluster) {
+    const column = byName.get(name);
+    if (!column || isList(column.type) || json.has(name) || column.type === "float64") {
+      throw wrongOption("cluster_by", column ? `${name} is ${targetType(column, json)}` : `there is no column ${name}`);
+    }
+  }
+  return {
+    table: qualifiedName(context, context.place.table),
+    columns,
+    key,
+    json,
+    ...(partition ? { partition } : {}),
+    cluster,
+    description: `Loaded by Replayport, export ${context.export}.`,
+    ...(context.expires ? { expires: context.expires } : {}),
+  };
+}
+
+function partitionOf({ options }: BigQueryContext, byName: ReadonlyMap<string, Column>): TableShape["partition"] {
+  const { partitionBy } = options;
+  if (partitionBy === "none") return undefined;
+  if (partitionBy === undefined) {
+    return byName.get(PARTITION_COLUMN)?.type === "timestamp"
+      ? { column: PARTITION_COLUMN, granularity: "day" }
+      : undefined;
+  }
+  const type = byName.get(partitionBy.column)?.type;
+  if (type !== "timestamp") {
+    throw wrongOption(
+      "partition_by",
+      type === undefined ? `there is no column ${partitionBy.column}` : `${partitionBy.column} is ${type}`,
+    );
+  }
+  return partitionBy;
+}
+
+async function ensureTable(
+  context: BigQueryContext,
+  table: string,
+  shape: TableShape,
+  signal: AbortSignal,
+  beforeCreation: () => Promise<void> = () => Promise.resolve(),
+): Promise<TableResource> {
+  const signature = `${table} ${JSON.stringify(shape.columns)}`;
+  const known = context.ready.get(signature);
+  if (known) return known;
+  const { client } = context;
+  const resource = `${context.place.dataset}.${table}`;
+  // Another worker may make the table, or a part of it, between the look and the statement: then one looks again.
+  for (let look = 0; ; look += 1) {
+    const found = await client.table(table, signal);
+    if (found) checkLoadable(shape, found);
+    const existing = found?.schema?.fields?.map(existingColumn);
+    const plan = planTable(
+      shape.table,
+      existing,
+      shape.columns,
+      (column) => targetType(column, shape.json),
+      (type, column) => fits(type, column, shape.json),
+    );
+    if (found && plan.kind === "add" && plan.columns.length === 0) {
+      context.ready.set(signature, found);
+      return found;
+    }
+    if (look === 3) {
+      throw new ReplayportError(`${shape.table} does not come to have its columns`, {
+        code: "bigquery.table_unstable",
+        remedy: "retry",
+        hint: "Something else changes or removes the table at the same time.",
+      });
+    }
+    if (plan.kind === "create") await beforeCreation();
+    const [action, sql] =
+      plan.kind === "create"
+        ? (["bigquery.tables.create", createTable(shape)] as const)
+        : (["bigquery.tables.update", addColumns(shape.table, plan.columns, shape.json)] as const);
+    await query(context, { action, resource }, sql, {}, signal);
+  }
+}
+
+/** What no column of ours can mend: no table, or columns that a load would have to leave empty and may not. */
+function checkLoadable({ table, columns, key }: TableShape, { type = "TABLE", schema }: TableResource): void {
+  if (type !== "TABLE") {
+    throw new ReplayportError(`${table} is of type ${type}, and rows can be merged into tables only`, {
+      code: "bigquery.no_table",
+      remedy: "give-up",
+      hint: "Name another `table`; it is made where it is missing.",
+    });
+  }
+  const byName = new Map(columns.map((column) => [column.name.toLowerCase(), column]));
+  const stuck = (schema?.fields ?? []).filter(({ name = "", mode, defaultValueExpression }) => {
+    const ours = byName.get(name.toLowerCase());
+    if (mode !== "REQUIRED" || (ours && key.includes(ours.name))) return false;
+    return ours ? ours.nullable || ours.privacy !== "none" : defaultValueExpression === undefined;
+  });
+  if (stuck.length === 0) return;
+  const statements = stuck.map(
+    ({ name = "" }) =>
+      `ALTER TABLE ${bigquery.identifier(table)} ALTER COLUMN ${bigquery.identifier(name)} DROP NOT NULL;`,
+  );
+  throw new ReplayportError(
+    `${table} has columns that are NOT NULL and that a load may have to leave empty: ${stuck.map(({ name }) => name).join(", ")}`,
+    { code: "bigquery.not_null", remedy: "give-up", hint: statements.join(" ") },
+  );
+}
+
+function wrongOption(option: string, detail: string): ReplayportError {
+  return new ReplayportError(`\`${option}\` of the BigQuery destination does not fit the export: ${detail}`, {
+    code: "bigquery.option",
+    remedy: "give-up",
+    hint:
+      option === "json_columns"
+        ? "Name columns of text or of lists that are not part of the key."
+        : "Name columns that the export has, after its column rules, and that BigQuery can use for it.",
+  });
+}
