@@ -1,4 +1,4 @@
-/** Which manifests count. Pure: all that it needs stands in a listing. */
+/** Which manifests count. Pure: a listing has everything it needs. */
 import { contains, intervalName } from "../../src/intervals/interval.ts";
 import type { ManifestName } from "./layout.ts";
 
@@ -10,7 +10,7 @@ export interface Entry extends ManifestName {
 
 export interface Superseded {
   readonly entry: Entry;
-  /** The manifest that took its place. */
+  /** The manifest that replaced it. */
   readonly by: Entry;
 }
 
@@ -21,8 +21,8 @@ export interface Ledger {
 }
 
 /**
- * Two rules: of one interval the highest generation counts; and an interval that lies within another one counts only if it
- * was committed later. What they leave out is what a clean-up did not get to, since a load removes what it replaces.
+ * Two rules: the highest generation of an interval counts, and an interval within another one counts only if it was
+ * committed later. The rest is what a cleanup didn't get to, since a load removes what it replaces.
  */
 export function ledgerOf(entries: readonly Entry[]): Ledger {
   const superseded: Superseded[] = [];
@@ -40,7 +40,7 @@ export function ledgerOf(entries: readonly Entry[]): Ledger {
   }
 
   const current: Entry[] = [];
-  // Outer intervals come before inner ones, so only those that are still open can contain the next: one or two.
+  // Outer intervals come before inner ones, so only those that are still open (one or two) can contain the next.
   let open: Entry[] = [];
   for (const entry of [...highest.values()].sort(outerFirst)) {
     open = open.filter((outer) => outer.interval.end > entry.interval.start);

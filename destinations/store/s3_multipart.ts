@@ -9,7 +9,7 @@ import {
 } from "@aws-sdk/client-s3";
 import type { S3Session } from "./s3_session.ts";
 
-/** So many parts of one file are held in memory and sent at once. */
+/** Parts of one file that are in memory and uploading at once. */
 const PARALLEL_PARTS = 4;
 const ABORT_MS = 30_000;
 
@@ -18,7 +18,7 @@ export type MultipartTarget = Pick<
   "Bucket" | "Key" | "ServerSideEncryption" | "SSEKMSKeyId"
 >;
 
-/** The object appears whole after the last part, or never; in every other ending the upload is aborted. */
+/** The object appears in full after the last part, or never: the upload is aborted on any error. */
 export async function uploadParts(
   s3: S3Session,
   target: MultipartTarget & { Bucket: string; Key: string },
@@ -70,7 +70,7 @@ export async function uploadParts(
     );
   } catch (error) {
     failed.abort(error);
-    // A part that arrives after the abort would stay, and cost money, so they are waited for.
+    // Wait for them: a part that arrives after the abort would stay in the bucket, billed.
     await Promise.allSettled(pending);
     await abortUpload(s3, upload.Bucket, Key, UploadId, AbortSignal.timeout(ABORT_MS)).catch(() => undefined);
     throw error;

@@ -4,7 +4,7 @@ const MIB = 1024 * 1024;
 export const MAX_PARTS = 10_000;
 export const MIN_PART_BYTES = 5 * MIB;
 
-/** A part is held in memory while it is sent, and sent again as a whole. */
+/** A part is in memory while it's uploaded, and a retry uploads all of it. */
 export const DEFAULT_PART_BYTES = 16 * MIB;
 
 /**

@@ -4,8 +4,8 @@ import { open } from "node:fs/promises";
 import { type Transform, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import * as zlib from "node:zlib";
-import { type AsyncBuffer, parquetMetadataAsync } from "hyparquet";
 import type { FileFormat } from "../../destinations/destination.ts";
+import { parquetRowCount } from "../../destinations/parquet/row_count.ts";
 import { messageOf } from "../errors.ts";
 import { isWholeLz4 } from "./lz4_frame.ts";
 
@@ -47,17 +47,13 @@ function decompressor(path: string): Transform | "none" | undefined {
 async function parquetRows(path: string): Promise<number> {
   await using file = await open(path, "r");
   const { size } = await file.stat();
-  const buffer: AsyncBuffer = {
-    byteLength: size,
-    async slice(start, end = size) {
-      const bytes = Buffer.alloc(end - start);
-      await file.read(bytes, 0, bytes.length, start);
-      return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length);
-    },
+  const read = async (start: number, end: number): Promise<Uint8Array> => {
+    const bytes = Buffer.alloc(end - start);
+    await file.read(bytes, 0, bytes.length, start);
+    return bytes;
   };
   try {
-    const { num_rows: rows } = await parquetMetadataAsync(buffer);
-    return Number(rows);
+    return await parquetRowCount({ bytes: size, read });
   } catch (error) {
     throw new NotWhole(`no Parquet footer (${messageOf(error)})`);
   }

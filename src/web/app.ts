@@ -99,10 +99,10 @@ export function createApp(options: AuthOptions, dependencies: AppDependencies): 
     if (methods.length > 0) {
       c.header("Allow", methods.join(", "));
       const message = `${c.req.path} does not take ${c.req.method}`;
-      return c.json(errorBody("request.method", message, `It takes ${methods.join(", ")}.`), 405);
+      return c.json(errorBody("http.method", message, `It takes ${methods.join(", ")}.`), 405);
     }
     const hint = "The dashboard is at /, the API is described at /api/openapi.json.";
-    return c.json(errorBody("request.unknown", "there is nothing at this address", hint), 404);
+    return c.json(errorBody("http.unknown", "there is nothing at this address", hint), 404);
   });
   app.onError((error, c) => answerError(error, c, redact, onUnexpected));
   return app;

@@ -76,13 +76,13 @@ export class Auth {
       if (reads ? this.mayRead(c) : this.#hasBearer(c)) return await next();
       if (this.#options.token === undefined) {
         const hint = "Set http.token in the config to change anything, and http.public_reads to read without it.";
-        throw new RequestError("request.read_only", "this Replayport has no token, so nobody can use it", hint);
+        throw new RequestError("http.read_only", "this Replayport has no token, so nobody can use it", hint);
       }
       const page = reads ? await deny(c) : undefined;
       if (page) return page;
       const hint = "Send the token of the config (http.token) as: Authorization: Bearer <token>.";
       const what = c.req.header("authorization") === undefined ? "the token is missing" : "that is not the token";
-      throw new RequestError("request.unauthorized", what, hint);
+      throw new RequestError("http.unauthorized", what, hint);
     };
   }
 

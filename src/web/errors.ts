@@ -13,15 +13,15 @@ const STATUS: Readonly<Record<string, ContentfulStatusCode>> = {
   "backfill.cancelled": 409,
   "backfill.invalid": 400,
   "interval.invalid": 400,
-  "request.invalid": 400,
-  "request.unauthorized": 401,
-  "request.read_only": 403,
+  "http.invalid": 400,
+  "http.unauthorized": 401,
+  "http.read_only": 403,
 };
 
 const OF_STATUS: Readonly<Record<number, readonly [code: string, message: string, hint: string]>> = {
-  400: ["request.invalid", "the request cannot be read", "Send what /api/openapi.json says."],
-  413: ["request.too_large", "the request's body is too large", "No body that this API takes is larger than 64 KiB."],
-  415: ["request.not_json", "the body is not JSON", "Send it with Content-Type: application/json."],
+  400: ["http.invalid", "the request cannot be read", "Send what /api/openapi.json says."],
+  413: ["http.too_large", "the request's body is too large", "No body that this API takes is larger than 64 KiB."],
+  415: ["http.not_json", "the body is not JSON", "Send it with Content-Type: application/json."],
 };
 
 /** What planning a backfill asks of source and destination can fail there; a queue that is away is ours to mend. */
@@ -68,7 +68,7 @@ export function answerError(
     return c.json(errorBody(error.code, redact(error.message), hint, extras), status);
   }
   if (error instanceof HTTPException) {
-    const [code, message, hint] = OF_STATUS[error.status] ?? ["request.refused", error.message, undefined];
+    const [code, message, hint] = OF_STATUS[error.status] ?? ["http.refused", error.message, undefined];
     return c.json(errorBody(code, message, hint), error.status);
   }
   if (error instanceof DOMException && (error.name === "TimeoutError" || error.name === "AbortError")) {
@@ -88,7 +88,7 @@ export function invalidRequest(target: string, error: z.core.$ZodError): Request
       : [{ at: [part, ...issue.path.map(String)].join("."), message: sentence(issue) }],
   );
   const message = problems.map((problem) => `${problem.at}: ${problem.message}`).join("; ");
-  return new RequestError("request.invalid", message, "Send what /api/openapi.json says.", { problems });
+  return new RequestError("http.invalid", message, "Send what /api/openapi.json says.", { problems });
 }
 
 function sentence(issue: z.core.$ZodIssue): string {

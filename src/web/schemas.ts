@@ -150,7 +150,7 @@ export const errorSchema = z
       problems: z
         .array(z.strictObject({ at: z.string().openapi({ example: "body.end" }), message: z.string() }))
         .optional()
-        .describe("With `request.invalid`: everything that is wrong with the request"),
+        .describe("With `http.invalid`: everything that is wrong with the request"),
       backfill: z.string().optional().describe("With `backfill.overlap`: the id of the other"),
     }),
   })

@@ -50,12 +50,12 @@ export function isLoopback(host: string): boolean {
 
 /**
  * Resolves when it listens. Disposing it ends the listening, not the fleet.
- * @throws ReplayportError `config.http_unguarded`, `http.cannot_listen`
+ * @throws ReplayportError `http.unguarded`, `http.cannot_listen`
  */
 export async function startWeb(fleet: Fleet, options: WebOptions, dependencies: WebDependencies): Promise<Web> {
   if (!isLoopback(options.host) && options.token === undefined) {
     throw new ReplayportError(`refusing to listen on ${options.host} without a token: anyone there could use it`, {
-      code: "config.http_unguarded",
+      code: "http.unguarded",
       remedy: "give-up",
       hint: 'Set http.token in the config, for example to "${REPLAYPORT_TOKEN}", or listen on 127.0.0.1.',
     });

@@ -150,7 +150,7 @@ suite("Redis is down", () => {
       40,
     );
     assert.equal(world.ledger.receipts.length, 11);
-    assert.equal(world.warned.filter((line) => line.includes("away")).length, 1, "once for the process");
+    assert.equal(world.warned.filter((line) => line.includes("Redis is down")).length, 1, "once for the process");
     await worker.stop(1_000);
   });
 

@@ -10,7 +10,7 @@ const HOMES: Readonly<Record<string, string>> = {
   "@clickhouse/client": "src/clickhouse",
   chdb: "src/clickhouse_server",
   croner: "src/intervals",
-  hyparquet: "src/stage",
+  hyparquet: "destinations/parquet",
   yaml: "src/config",
   "fastest-levenshtein": "src/config",
   bullmq: "src/fleet",

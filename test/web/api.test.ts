@@ -147,7 +147,7 @@ suite("backfills", () => {
     const answer = await client.ask("POST", "/api/backfills", { body });
     assert.equal(answer.status, 400);
     const error = errorOf(answer);
-    assert.equal(error.code, "request.invalid");
+    assert.equal(error.code, "http.invalid");
     assert.deepEqual(error.problems?.map((one) => one.at).sort(), [
       "body.end",
       "body.export",
@@ -233,7 +233,7 @@ suite("what goes wrong", () => {
     for (const path of ["/api/nope", "/nope", "/api", "/api/exports/replays/pause/x"]) {
       const answer = await client.ask("GET", path);
       assert.equal(answer.status, 404);
-      assert.equal(errorOf(answer).code, "request.unknown");
+      assert.equal(errorOf(answer).code, "http.unknown");
     }
     assert.equal((await client.ask("DELETE", "/nope")).status, 404);
   });
@@ -252,7 +252,7 @@ suite("what goes wrong", () => {
       const answer = await client.ask(method, path);
       assert.equal(answer.status, 405, path);
       assert.equal(answer.headers.get("allow"), allowed);
-      if (method !== "HEAD") assert.equal(errorOf(answer).code, "request.method");
+      if (method !== "HEAD") assert.equal(errorOf(answer).code, "http.method");
     }
     assert.deepEqual(client.fleet.calls, []);
   });
@@ -294,7 +294,7 @@ suite("what goes wrong", () => {
     const declared = await client.ask("POST", "/api/backfills", { body, headers: { "content-length": "70013" } });
     assert.equal(declared.status, 413);
     assert.equal((await client.ask("POST", "/api/backfills", { body })).status, 413);
-    assert.equal(errorOf(declared).code, "request.too_large");
+    assert.equal(errorOf(declared).code, "http.too_large");
   });
 
   test("a body that is not JSON by its name", async () => {

@@ -28,7 +28,7 @@ suite("listening", () => {
   for (const host of ["0.0.0.0", "::", "192.0.2.1", "replayport.internal", "127.0.0.1.evil.example"]) {
     test(`refuses ${host} without a token, before anything listens`, async () => {
       const fleet = fakeFleet();
-      await assert.rejects(open({ host, token: undefined, publicReads: true }, fleet), codeOf("config.http_unguarded"));
+      await assert.rejects(open({ host, token: undefined, publicReads: true }, fleet), codeOf("http.unguarded"));
       assert.equal(fleet.listeners, 0);
     });
   }

@@ -66,7 +66,14 @@ export function demandS3({ reader, options }: ReadRequest): S3LakeOptions {
 
 /** `s3://bucket/prefix` or the absolute folder, without a slash at its end. */
 export function rootOf(options: LakeOptions): string {
-  return options.type === "s3" ? `s3://${bucketAndPrefix(options)}` : resolve(options.path);
+  switch (options.type) {
+    case "s3":
+      return `s3://${bucketAndPrefix(options)}`;
+    case "file":
+      return resolve(options.path);
+    default:
+      return options satisfies never;
+  }
 }
 
 /** `bucket/prefix` */
