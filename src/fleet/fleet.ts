@@ -13,17 +13,14 @@
  * Every text is redacted before it is stored. Every method rejects with a ReplayportError, whose code is one of those named at
  * the method, `fleet.unknown_export` or `redis.…`, or with `signal.reason`.
  */
+import type { ReplayportError } from "../errors.ts";
+import type { Receipt } from "../../destinations/destination.ts";
 import type { Interval } from "../intervals/interval.ts";
 
 export type { FleetRedisOptions, FleetSettings } from "./settings.ts";
 
-/** An error as it is stored and shown: redacted, without a stack. */
-export interface FleetError {
-  /** ReplayportError's code, or `unexpected` for any other error. */
-  readonly code: string;
-  readonly message: string;
-  readonly hint: string | undefined;
-  readonly remedy: "retry" | "give-up";
+/** An error as the fleet stores and shows it: redacted, without a stack. The code of an error that isn't ours is `unexpected`. */
+export interface FleetError extends Pick<ReplayportError, "code" | "message" | "hint" | "remedy"> {
   readonly at: Date;
 }
 
@@ -35,8 +32,8 @@ export interface Pause {
   /** Who paused it: `replayport` after too many failures, else the name that was given to `pause`. */
   readonly by: string;
   /**
-   * When one interval is tried to see whether the failure has passed; the export resumes by itself where it has.
-   * Undefined where only `resume` ends the pause: paused by a person, or by errors whose remedy is `give-up`.
+   * When one interval is tried to see whether the failure has passed; if it has, the export resumes by itself.
+   * Undefined if only `resume` ends the pause: a person paused it, or errors whose remedy is `give-up` did.
    */
   readonly probeAt: Date | undefined;
 }
@@ -49,28 +46,22 @@ export interface FailedInterval {
   readonly retryAt: Date | undefined;
 }
 
-/** The last batch that was loaded by the fleet. */
-export interface LastReceipt {
-  readonly interval: Interval;
-  readonly rows: number;
-  readonly bytes: number;
-  readonly files: number;
-  readonly committedAt: Date;
-}
+/** The receipt of the last batch that the fleet loaded. */
+export type LastReceipt = Pick<Receipt, "interval" | "rows" | "bytes" | "files" | "committedAt">;
 
 /**
- * One export. What comes from the ledger (`due`, `loadedUntil`, `gaps`) is as the scheduler saw it at `ledgerAt`; nothing is
- * asked of the destination to answer this. All of it is undefined before a scheduler has run.
+ * One export. What comes from the ledger (`due`, `loadedUntil`, `gaps`) is as the scheduler saw it at `ledgerAt`, and undefined
+ * before a scheduler has run: a status never asks the destination.
  */
 export interface ExportStatus {
   readonly export: string;
-  /** The name of the destination in the config. */
+  /** Its name in the config. */
   readonly destination: string;
-  /** As it stands in the config. */
+  /** As in the config. */
   readonly schedule: string;
   readonly timezone: string;
   readonly paused: Pause | undefined;
-  /** Live intervals that the ledger lacks and that have settled, including queued, running and failed ones; 1000 means 1000 or more. */
+  /** Settled live intervals without a receipt, including queued, running and failed ones; 1000 means 1000 or more. */
   readonly due: number | undefined;
   /** Jobs of this export that wait for a worker or for their next attempt, live and backfill. */
   readonly queued: number;
@@ -79,17 +70,17 @@ export interface ExportStatus {
   /** Runs that failed for good since the last one that was loaded. */
   readonly failuresInRow: number;
   readonly failedIntervals: readonly FailedInterval[];
-  /** Up to here everything since the export's start is loaded; undefined also where nothing is loaded yet. */
+  /** Everything from the export's start to here is loaded; also undefined if nothing is loaded yet. */
   readonly loadedUntil: Date | undefined;
-  /** Seconds from `loadedUntil` (the export's start where nothing is loaded) to now; undefined before a scheduler has run. */
+  /** Seconds from `loadedUntil`, or from the export's start if nothing is loaded, to now. */
   readonly lagSeconds: number | undefined;
-  /** Stretches without a receipt before the newest receipt's end, the oldest 20 of them. */
+  /** The oldest 20 gaps: time without a receipt before the newest receipt. */
   readonly gaps: readonly Interval[];
-  /** How many gaps there are in all. */
+  /** Of all gaps. */
   readonly gapCount: number | undefined;
   /** When the scheduler last saw the ledger change. */
   readonly ledgerAt: Date | undefined;
-  /** Why a scheduler could not ask the destination what is loaded; undefined unless it failed within the last three minutes. */
+  /** Why a scheduler couldn't read the ledger, if that was within the last three minutes. */
   readonly ledgerError: FleetError | undefined;
   readonly lastReceipt: LastReceipt | undefined;
   readonly lastError: FleetError | undefined;
@@ -98,15 +89,15 @@ export interface ExportStatus {
 /**
  * - `queued`: waits for a worker
  * - `running`: a worker has taken it
- * - `retrying`: an attempt failed, the next is to come at `Run.nextAttemptAt`
+ * - `retrying`: an attempt failed; the next begins at `Run.nextAttemptAt`
  * - `loaded`: a receipt was committed
- * - `covered`: nothing to do, since the ledger had a receipt already (another attempt or another process loaded it)
+ * - `covered`: nothing to do: the ledger already had a receipt, because another attempt or another process loaded it
  * - `failed`: failed for good
  * - `cancelled`: its backfill was cancelled before the run began, or while it ran
  */
 export type RunState = "queued" | "running" | "retrying" | "loaded" | "covered" | "failed" | "cancelled";
 
-/** Where a running attempt is. `ledger`: asking what is covered; `counting`, `staging` (and uploading: files are loaded while the next is staged), `loaded`. */
+/** What a running attempt is doing. `ledger`: reading what is covered; `staging`: also uploading, since a file is loaded while the next is staged. */
 export type RunStage = "ledger" | "counting" | "staging" | "loaded";
 
 export interface Run {
@@ -114,25 +105,25 @@ export interface Run {
   readonly id: string;
   readonly export: string;
   readonly interval: Interval;
-  /** The backfill's id; undefined for a live interval. */
+  /** Its id; undefined for a live interval. */
   readonly backfill: string | undefined;
   readonly state: RunState;
-  /** 1, 2, 3 …: the attempt that runs or ran last; 0 where none has begun. */
+  /** The attempt that runs or ran last: 1, 2, 3 …; 0 before the first. */
   readonly attempt: number;
   readonly queuedAt: Date;
-  /** When the last attempt began. */
+  /** Of the last attempt. */
   readonly startedAt: Date | undefined;
   readonly finishedAt: Date | undefined;
   readonly nextAttemptAt: Date | undefined;
   /** Undefined unless `running`. */
   readonly stage: RunStage | undefined;
-  /** Staged so far where it runs, loaded where it is `loaded`. */
+  /** Staged so far if `running`, loaded if `loaded`. */
   readonly rows: number;
   readonly bytes: number;
   readonly files: number;
-  /** Of the last attempt that failed, also where a later one succeeded. */
+  /** Of the last attempt that failed, even if a later one succeeded. */
   readonly error: FleetError | undefined;
-  /** The name of the worker that ran it last, `host.pid.xxxx`. */
+  /** The last worker that ran it, `host.pid.xxxx`. */
   readonly worker: string | undefined;
 }
 
@@ -144,7 +135,7 @@ export interface RunsQuery {
   readonly backfill?: string;
 }
 
-/** Jobs by state, of all exports. Workers read it as it is: `waiting + backfill + delayed + active` is all there is. */
+/** Jobs of all exports by state. Their sum is the whole queue. */
 export interface QueueDepth {
   /** Live intervals that wait for a worker. */
   readonly waiting: number;
@@ -162,7 +153,7 @@ export interface BackfillRequest {
   readonly force?: boolean;
   /** With force: accept fewer sessions than the receipt that is replaced. Default false. */
   readonly allowFewer?: boolean;
-  /** How many intervals of the schedule are joined into one batch. Default `auto`: as far as one file's rows and one folder allow. */
+  /** How many intervals of the schedule are joined into one batch. Default `auto`: as many as fit in one file and one folder. */
   readonly size?: "auto" | "schedule" | "hour" | "day" | "week" | "month";
   /** Intervals in the queue at once, 1 to 64. Default: the config's `fleet.backfill_in_flight`. */
   readonly inFlight?: number;
@@ -171,9 +162,9 @@ export interface BackfillRequest {
 }
 
 /**
- * - `running`: intervals are open or in the queue (also while its export is paused: then it waits)
+ * - `running`: intervals are open or in the queue, even while its export is paused
  * - `done`: every interval is loaded or was covered
- * - `failed`: nothing is left to do, and at least one interval failed for good; `retryBackfill` makes it run again
+ * - `failed`: all intervals ended, and at least one failed for good; `retryBackfill` makes it run again
  * - `cancelled`: ended by `cancelBackfill`
  */
 export type BackfillState = "running" | "done" | "failed" | "cancelled";
@@ -183,7 +174,7 @@ export interface Backfill {
   /** 8 characters of [0-9a-z]. */
   readonly id: string;
   readonly export: string;
-  /** From the first planned interval's start to the last one's end; what was asked for where nothing was planned. */
+  /** From the first planned interval's start to the last one's end; as requested if nothing was planned. */
   readonly range: Interval;
   readonly force: boolean;
   readonly allowFewer: boolean;
@@ -220,13 +211,13 @@ export interface FleetProcess {
 }
 
 export interface FleetHealth {
-  /** Redis answered. Where it did not, `problem` says why and the rest is empty. Never rejects. */
+  /** Whether Redis answered. If not, `problem` says why and the rest is empty. */
   readonly redis: boolean;
   /** A sentence, with what to do; redacted. */
   readonly problem: string | undefined;
   /** Milliseconds of one round trip to Redis. */
   readonly redisMs: number | undefined;
-  /** Sentences such as "maxmemory-policy is allkeys-lru …"; none where all is well. */
+  /** Sentences such as "maxmemory-policy is allkeys-lru …". */
   readonly warnings: readonly string[];
   readonly processes: readonly FleetProcess[];
 }
@@ -245,54 +236,43 @@ interface RunEventBase extends EventBase {
   readonly attempt: number;
 }
 
+interface Timed extends RunEventBase {
+  /** Since the attempt began. */
+  readonly seconds: number;
+}
+
 /**
- * What happens in this process: a worker tells of its runs, a scheduler of lag and enqueuing. So a worker's metrics are read
- * from the worker, and each alert has one sender; `serve` tells all of it. The order of a run's events:
- * `run.started`, any number of `run.stage`, then one of the others. Attempts of one run are events of their own.
+ * What happens in this process: a worker raises events for its runs, a scheduler for lag and enqueuing, `serve` both. So a
+ * worker's metrics are read from that worker. Each attempt of a run raises `run.started`, any number of `run.stage`, then one
+ * of the other run events.
  */
 export type FleetEvent =
   | (EventBase & { readonly kind: "enqueued"; readonly run: string; readonly interval: Interval })
   | (RunEventBase & { readonly kind: "run.started"; /** Since it was enqueued. */ readonly waitedSeconds: number })
-  /** How many sessions and files are to come; `seconds` since the attempt began. */
-  | (RunEventBase & {
+  /** How many sessions and files the batch has. */
+  | (Timed & {
       readonly kind: "run.stage";
       readonly stage: "counted";
       readonly sessions: number;
       readonly files: number;
-      readonly seconds: number;
     })
-  /** One file lies on local disk, after `seconds` of its own. */
-  | (RunEventBase & {
-      readonly kind: "run.stage";
-      readonly stage: "staged";
-      readonly rows: number;
-      readonly bytes: number;
-      readonly seconds: number;
-    })
-  /** A receipt was committed. Of `seconds` since the attempt began, `stageSeconds` went to the source and `loadSeconds` to the rest. */
-  | (RunEventBase & {
-      readonly kind: "run.loaded";
-      readonly rows: number;
-      readonly bytes: number;
-      readonly files: number;
-      readonly committedAt: Date;
-      readonly seconds: number;
-      readonly countSeconds: number;
-      readonly stageSeconds: number;
-      readonly loadSeconds: number;
-    })
+  /** One file is on local disk; `seconds` is the time it took. */
+  | (Timed & { readonly kind: "run.stage"; readonly stage: "staged"; readonly rows: number; readonly bytes: number })
+  /** A receipt was committed. `stageSeconds` went to reading the source, `loadSeconds` is the rest. */
+  | (Timed &
+      Omit<LastReceipt, "interval"> & {
+        readonly kind: "run.loaded";
+        readonly countSeconds: number;
+        readonly stageSeconds: number;
+        readonly loadSeconds: number;
+      })
   /** Nothing to do: the ledger had a receipt. */
-  | (RunEventBase & { readonly kind: "run.covered"; readonly seconds: number })
+  | (Timed & { readonly kind: "run.covered" })
   /** Released at shutdown, or cancelled with its backfill; not a failure. */
-  | (RunEventBase & { readonly kind: "run.released" | "run.cancelled"; readonly seconds: number })
-  | (RunEventBase & {
-      readonly kind: "run.retrying";
-      readonly error: FleetError;
-      readonly delayMs: number;
-      readonly seconds: number;
-    })
+  | (Timed & { readonly kind: "run.released" | "run.cancelled" })
+  | (Timed & { readonly kind: "run.retrying"; readonly error: FleetError; readonly delayMs: number })
   /** Failed for good: not tried again by itself, or not soon. */
-  | (RunEventBase & { readonly kind: "run.failed"; readonly error: FleetError; readonly seconds: number })
+  | (Timed & { readonly kind: "run.failed"; readonly error: FleetError })
   | (EventBase & { readonly kind: "export.paused"; readonly pause: Pause; readonly error: FleetError | undefined })
   | (EventBase & { readonly kind: "export.resumed"; readonly by: string })
   /** Each tick, for each export; from memory. */
@@ -301,7 +281,6 @@ export type FleetEvent =
       readonly lagSeconds: number;
       readonly due: number;
       readonly gaps: number;
-      /** Whether a pause keeps what is due from being loaded. */
       readonly paused: boolean;
     })
   /** At the end of each tick. `export` is empty. */
@@ -314,34 +293,34 @@ export interface Fleet extends AsyncDisposable {
   exports(signal: AbortSignal): Promise<readonly ExportStatus[]>;
   /** @throws ReplayportError `fleet.unknown_export` */
   export(name: string, signal: AbortSignal): Promise<ExportStatus>;
-  /** Those that are queued or run first, then the last 500 that ended, newest first. */
+  /** Queued and running ones first, then the last 500 that ended, newest first. */
   runs(query: RunsQuery, signal: AbortSignal): Promise<readonly Run[]>;
   queue(signal: AbortSignal): Promise<QueueDepth>;
 
   /**
-   * Plans the range (this asks the source and the ledger) and enqueues its first intervals. A range in which nothing is to
-   * do becomes a backfill that is `done`, with a total of 0.
-   * @throws ReplayportError `backfill.overlap` where a running backfill of the export overlaps the range (the message
-   * names its id), `backfill.invalid` for a range or an option that cannot be
+   * Plans the range, which asks the source and the ledger, and enqueues its first intervals. If there is nothing to do, the
+   * backfill is `done` at once, with a total of 0.
+   * @throws ReplayportError `backfill.overlap` if a running backfill of the export overlaps the range (the message names its
+   * id), `backfill.invalid` for an invalid range or option
    */
   startBackfill(request: BackfillRequest, signal: AbortSignal): Promise<Backfill>;
   /** Newest first. */
   backfills(signal: AbortSignal): Promise<readonly Backfill[]>;
   /** @throws ReplayportError `backfill.unknown` */
   backfill(id: string, signal: AbortSignal): Promise<Backfill>;
-  /** What is open or waits is dropped, what runs is aborted within seconds; what is loaded stays. Harmless to repeat. @throws `backfill.unknown` */
+  /** Drops what waits and aborts what runs, within seconds; what is loaded stays. Idempotent. @throws `backfill.unknown` */
   cancelBackfill(id: string, signal: AbortSignal): Promise<Backfill>;
   /** Opens the failed intervals again. @throws `backfill.unknown`, `backfill.cancelled`, `backfill.overlap` */
   retryBackfill(id: string, signal: AbortSignal): Promise<Backfill>;
 
   /**
-   * Nothing of the export is enqueued or begun until `resume`; runs that have begun go on to their end. An export that is
-   * paused already keeps `since`.
+   * Nothing of the export is enqueued or begun until `resume`; runs that have begun finish. An export that is already paused
+   * keeps its `since`.
    * @param reason a sentence for people, at most 500 characters
-   * @param by who asks, at most 100 characters
+   * @param by who paused it, at most 100 characters
    */
   pause(name: string, reason: string, by: string, signal: AbortSignal): Promise<ExportStatus>;
-  /** Also resets the failures in a row and makes every failed interval eligible again. Harmless if nothing is paused. */
+  /** Also resets the failures in a row and makes every failed interval eligible again, even if nothing is paused. */
   resume(name: string, by: string, signal: AbortSignal): Promise<ExportStatus>;
   /**
    * Makes the export's failed intervals, and those that wait for their next attempt, run as soon as a worker is free. Doesn't

@@ -1,4 +1,4 @@
-/** What the config says about the fleet. */
+/** The fleet's part of the config. */
 
 export interface FleetSettings {
   /** Live intervals of one export in the queue at once. */
@@ -9,7 +9,7 @@ export interface FleetSettings {
   readonly attempts: number;
   /** Failed runs in a row after which an export is paused. */
   readonly pauseAfter: number;
-  /** Milliseconds after which what failed for a passing reason is tried again by itself. */
+  /** Milliseconds after which an interval that failed with remedy `retry` is tried again by itself. */
   readonly retryAfterMs: number;
   /** Milliseconds without a sign of life after which a worker's batches go to another. */
   readonly takeoverMs: number;

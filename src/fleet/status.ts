@@ -7,7 +7,7 @@ import { type JobName, parseJobId } from "./redis/jobs.ts";
 import type { ExportState, FleetState } from "./redis/state.ts";
 import { progressOf } from "./worker/worker.ts";
 
-/** Schedulers read again each minute, so an older error is over. */
+/** Schedulers try again each minute, so an older error has passed. */
 const LEDGER_ERROR_MS = 3 * 60_000;
 
 export function statusOf(
@@ -20,7 +20,7 @@ export function statusOf(
   const count = (place: JobPlace): number => jobs.filter((job) => job.place === place).length;
   const from = ledger?.loadedUntil ?? definition.start;
   const ledgerError = state?.ledgerError;
-  const holds = ledgerError !== undefined && now.getTime() - ledgerError.at.getTime() < LEDGER_ERROR_MS;
+  const isCurrent = ledgerError !== undefined && now.getTime() - ledgerError.at.getTime() < LEDGER_ERROR_MS;
   return {
     export: definition.name,
     destination: definition.destination,
@@ -37,7 +37,7 @@ export function statusOf(
     gaps: ledger?.gaps ?? [],
     gapCount: ledger?.gapCount,
     ledgerAt: ledger?.at,
-    ledgerError: holds ? ledgerError : undefined,
+    ledgerError: isCurrent ? ledgerError : undefined,
     lastReceipt: state?.lastReceipt,
     lastError: state?.lastError,
   };

@@ -38,13 +38,13 @@ suite("the commands of the fleet", { skip: clickhouseSkip }, () => {
     if (!site) return;
     assert.match(await ok(site, "backfills"), /^no backfills$/m);
     const enqueued = await ok(site, "backfill", "replays", ...range(site), "--interval", "schedule", "--enqueue");
-    assert.match(enqueued, /^\w{8} {2}replays .* \| running \| 0 of 6 intervals done \| 2 running \| 4 to come/);
+    assert.match(enqueued, /^\w{8} {2}replays .* \| running \| 0 of 6 intervals done \| 2 running \| 4 remaining/);
     const [id = ""] = enqueued.split(" ");
     assert.match(enqueued, new RegExp(`^To see how it goes: replayport backfills ${id}$`, "m"));
 
     const again = await say(site, "backfill", "replays", ...range(site), "--enqueue");
     assert.equal(again.code, 1);
-    assert.match(again.noise, new RegExp(`^error: replays: backfill ${id} runs over a part of`, "m"));
+    assert.match(again.noise, new RegExp(`^error: replays: backfill ${id} already loads a part of`, "m"));
     assert.match(again.noise, new RegExp(`what to do: .*replayport cancel ${id}`));
 
     // Its first batch never ends by itself.
@@ -110,11 +110,11 @@ suite("a Redis that is not as it should be", { skip: clickhouseSkip }, () => {
       [
         "backfills",
         `redis://127.0.0.1:${port}`,
-        /^error: Redis at redis:\/\/127\.0\.0\.1:\d+\/0 wants a password$/m,
+        /^error: Redis at redis:\/\/127\.0\.0\.1:\d+\/0 requires a password$/m,
         1,
       ],
-      ["worker", `redis://:hunter2hunter2@127.0.0.1:${port}`, /^error: Redis at .* refuses the password$/m, 1],
-      ["scheduler", "redis://127.0.0.1:1", /^error: Redis at .* cannot be reached: .*ECONNREFUSED/m, 1],
+      ["worker", `redis://:hunter2hunter2@127.0.0.1:${port}`, /^error: Redis at .* refused the password$/m, 1],
+      ["scheduler", "redis://127.0.0.1:1", /^error: Redis at .* can't be reached: .*ECONNREFUSED/m, 1],
       ["serve", "", /^error: \S+schedules\.yaml names no Redis$/m, 2],
     ] as const) {
       await url(address);

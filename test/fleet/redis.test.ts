@@ -28,21 +28,21 @@ suite("what is refused, and what is said", () => {
   test("no Redis", async () => {
     await assert.rejects(
       checkRedis(single(1, { password: "hunter2" })),
-      refused("redis.unreachable", /redis:\/\/127\.0\.0\.1:1\/0 cannot be reached: .*ECONNREFUSED/),
+      refused("redis.unreachable", /redis:\/\/127\.0\.0\.1:1\/0 can't be reached: .*ECONNREFUSED/),
     );
   });
 
   test("no password, a wrong one, a wrong user, and the right one", async (t) => {
     await using server = await ownRedisFor(t, { settings: ["--requirepass", "open sesame/@:"] });
     if (!server) return;
-    await assert.rejects(checkRedis(single(server.port)), refused("redis.password", /wants a password/));
+    await assert.rejects(checkRedis(single(server.port)), refused("redis.password", /requires a password/));
     await assert.rejects(
       checkRedis(single(server.port, { password: "hunter2" })),
-      refused("redis.password", /refuses the password/),
+      refused("redis.password", /refused the password/),
     );
     await assert.rejects(
       checkRedis(single(server.port, { username: "bob", password: "hunter2" })),
-      refused("redis.password", /refuses the password/),
+      refused("redis.password", /refused the password/),
     );
     assert.deepEqual(await checkRedis(single(server.port, { password: "open sesame/@:" })), []);
   });
@@ -134,8 +134,8 @@ suite("Redis is down", () => {
     );
     const health = await fleet.health(never);
     assert.equal(health.redis, false);
-    assert.match(health.problem ?? "", /cannot be reached/);
-    await assert.rejects(fleet.queue(never), refused("redis.unreachable", /cannot be reached/));
+    assert.match(health.problem ?? "", /can't be reached/);
+    await assert.rejects(fleet.queue(never), refused("redis.unreachable", /can't be reached/));
     world.ledger.beforeCommit = async () => undefined;
     await server.restart();
     await until(

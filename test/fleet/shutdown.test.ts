@@ -49,7 +49,7 @@ suite("SIGTERM", { skip: clickhouseSkip }, () => {
     assert.deepEqual((await worker.ended()).code, 0);
     const took = performance.now() - began;
     assert.ok(took > 900 && took < 8_000, `${took} ms`);
-    await worker.says(/^handed back/);
+    await worker.says(/^released/);
     await worker.says(/^stopped/);
     const other = site.run(["worker"]);
     await site.complete();

@@ -63,7 +63,7 @@ suite("a run during which Redis", () => {
       (count) => count === 1,
     );
     await worker.stop(1_000);
-    assert.match(world.warned.join("\n"), /^replays\/20261001T100000Z_20261001T110000Z: its job is gone.*$/);
+    assert.match(world.warned.join("\n"), /^replays\/20261001T100000Z_20261001T110000Z: this worker lost the job, .*$/);
     assert.deepEqual(world.logged, []);
   });
 });

@@ -1,6 +1,6 @@
-/** Backfills as they lie in Redis. */
+/** Backfills in Redis. */
 import * as z from "zod";
-import { ReplayportError } from "../../errors.ts";
+import { ReplayportError, giveUp } from "../../errors.ts";
 import {
   type Interval,
   describeInterval,
@@ -36,8 +36,14 @@ const millis = (time: Date): string => String(time.getTime());
 export type Finish =
   | { readonly kind: "done"; readonly rows: number; readonly bytes: number }
   | { readonly kind: "failed"; readonly error: FleetError }
-  /** Put back: it is to be queued again later. */
+  /** Put back, to be queued again later. */
   | { readonly kind: "open" };
+
+/** While it runs, a backfill reserves its range: no other backfill may overlap it, and the scheduler enqueues nothing in it. */
+export interface Reservation {
+  readonly id: string;
+  readonly range: Interval;
+}
 
 export class BackfillStore {
   readonly #client: RedisClient;
@@ -63,8 +69,9 @@ export class BackfillStore {
   }
 
   /**
-   * Opens failed intervals again: all of them, or those whose error `which` lets pass.
-   * @throws ReplayportError `backfill.overlap` where another backfill took the range since
+   * Reopens failed intervals.
+   * @param which selects by error; undefined: all of them
+   * @throws ReplayportError `backfill.overlap` if another backfill has taken the range since
    */
   async retry(record: BackfillRecord, which?: (error: FleetError) => boolean): Promise<void> {
     const failed = Object.entries(await this.#client.hgetall(this.#keys.failed(record.id)));
@@ -82,11 +89,9 @@ export class BackfillStore {
 
   #refuse(exportName: string, range: Interval, other: unknown): void {
     if (typeof other !== "string" || other === "") return;
-    throw new ReplayportError(`${exportName}: backfill ${other} runs over a part of ${describeInterval(range)}`, {
-      code: "backfill.overlap",
-      remedy: "give-up",
-      hint: `Wait for it (replayport backfills ${other}), or end it with: replayport cancel ${other}`,
-    });
+    const hint = `Wait for it (replayport backfills ${other}), or end it with: replayport cancel ${other}`;
+    const message = `${exportName}: backfill ${other} already loads a part of ${describeInterval(range)}`;
+    throw new ReplayportError(message, giveUp("backfill.overlap", hint));
   }
 
   /** @throws ReplayportError `backfill.unknown` */
@@ -97,18 +102,18 @@ export class BackfillStore {
     return { ...record, state: stateOf(state) };
   }
 
-  /** Undefined where it is forgotten. */
+  /** Undefined if it was forgotten. */
   async state(id: string): Promise<BackfillState | undefined> {
     const state = await this.#client.hget(this.#keys.backfill(id), "state");
     return state === null ? undefined : stateOf(state);
   }
 
-  /** Those that were taken before then. */
+  /** Intervals that were taken before this time. */
   async running(id: string, before: Date): Promise<Interval[]> {
     return intervalsOf(await this.#client.zrangebyscore(this.#keys.running(id), "-inf", `(${millis(before)}`));
   }
 
-  /** Moves the oldest intervals from open to running, up to so many that run; gives those that it moved. */
+  /** Moves the oldest intervals from open to running, until `mayRun` are running. @returns those it moved */
   async take(id: string, mayRun: number, now: Date): Promise<Interval[]> {
     const keys = [this.#keys.backfill(id), this.#keys.open(id), this.#keys.running(id)];
     const names = await this.#client.eval(TAKE, keys.length, ...keys, millis(now), String(mayRun));
@@ -119,17 +124,8 @@ export class BackfillStore {
     const { rows, bytes } = how.kind === "done" ? how : { rows: 0, bytes: 0 };
     const error = how.kind === "failed" ? encode(how.error) : "";
     const keys = this.#five(id, exportName);
-    const values = [
-      id,
-      intervalName(interval),
-      how.kind,
-      millis(now),
-      String(rows),
-      String(bytes),
-      error,
-      seconds(interval.start),
-    ];
-    await this.#client.eval(FINISH, keys.length, ...keys, ...values);
+    const what = [id, intervalName(interval), how.kind, millis(now), String(rows), String(bytes), error];
+    await this.#client.eval(FINISH, keys.length, ...keys, ...what, seconds(interval.start));
   }
 
   async cancel(id: string, exportName: string, now: Date): Promise<boolean> {
@@ -137,10 +133,8 @@ export class BackfillStore {
     return (await this.#client.eval(CANCEL, keys.length, ...keys, id, millis(now))) === 1;
   }
 
-  /** The running backfills of an export, with the time that each has taken for itself. */
-  async ranges(
-    exportNames: readonly string[],
-  ): Promise<Map<string, { readonly id: string; readonly range: Interval }[]>> {
+  /** The running backfills of each export, with the range that each reserves. */
+  async ranges(exportNames: readonly string[]): Promise<Map<string, Reservation[]>> {
     const pipeline = this.#client.pipeline();
     for (const name of exportNames) pipeline.hgetall(this.#keys.backfilling(name));
     const answers = (await results(pipeline)) as Record<string, string>[];
@@ -189,7 +183,7 @@ export class BackfillStore {
     };
   }
 
-  /** Newest first; forgets those whose records are gone. */
+  /** Newest first. Removes those whose records have expired. */
   async list(now: Date): Promise<Backfill[]> {
     const ids = await this.#client.zrevrange(this.#keys.backfills, 0, LISTED - 1);
     const found = await Promise.all(
@@ -232,14 +226,12 @@ function failuresOf(failed: Record<string, string>): Backfill["failures"] {
 }
 
 function unknown(id: string): ReplayportError {
-  return new ReplayportError(`there is no backfill ${id}`, {
-    code: "backfill.unknown",
-    remedy: "give-up",
-    hint: "See those that there are: replayport backfills. They are forgotten 30 days after their end, or with Redis' data.",
-  });
+  const hint =
+    "To list them: replayport backfills. They are kept for 30 days after their end, unless Redis loses its data.";
+  return new ReplayportError(`there is no backfill ${id}`, giveUp("backfill.unknown", hint));
 }
 
-/** The stretch from the first interval's start to the last one's end. */
+/** From the first interval's start to the last one's end. */
 export function hull(intervals: readonly Interval[]): Interval | undefined {
   const [first] = intervals;
   if (!first) return undefined;

@@ -3,7 +3,7 @@
  * (`enqueueNext`). The scheduler does so each minute as well, and enqueues intervals again whose job was lost.
  */
 import { randomInt } from "node:crypto";
-import { ReplayportError } from "../../errors.ts";
+import { ReplayportError, giveUp } from "../../errors.ts";
 import type { ExportDefinition } from "../../export/definition.ts";
 import { type Interval, sameInterval } from "../../intervals/interval.ts";
 import { type BackfillRecord, type BackfillStore, hull } from "./backfill_store.ts";
@@ -12,10 +12,10 @@ import type { Backfill, BackfillRequest } from "../fleet.ts";
 import type { JobName } from "../redis/jobs.ts";
 import type { FleetState } from "../redis/state.ts";
 
-/** More than anybody means to ask for; Redis and the list of backfills would suffer. */
+/** A request for more is likely a mistake, and would fill Redis. */
 const MOST_INTERVALS = 50_000;
 const MOST_IN_FLIGHT = 64;
-/** An interval that was taken longer ago either has its job or will never get it. */
+/** An interval that was taken longer ago has its job by now, or never gets one. */
 const ADDED_MS = 10_000;
 
 export interface BackfillDependencies {
@@ -33,7 +33,7 @@ export type Planner = (
 ) => Promise<readonly Interval[]>;
 
 function invalid(message: string, hint: string): ReplayportError {
-  return new ReplayportError(message, { code: "backfill.invalid", remedy: "give-up", hint });
+  return new ReplayportError(message, giveUp("backfill.invalid", hint));
 }
 
 function newId(): string {
@@ -131,11 +131,8 @@ export async function retryBackfill(id: string, dependencies: BackfillDependenci
   const { store, now } = dependencies;
   const record = await store.record(id);
   if (record.state === "cancelled") {
-    throw new ReplayportError(`backfill ${id} was cancelled`, {
-      code: "backfill.cancelled",
-      remedy: "give-up",
-      hint: "Start another one over the same range: it loads what is missing.",
-    });
+    const hint = "Start another one over the same range: it loads what is missing.";
+    throw new ReplayportError(`backfill ${id} was cancelled`, giveUp("backfill.cancelled", hint));
   }
   await store.retry(record);
   await enqueueNext(id, dependencies, false);

@@ -1,6 +1,6 @@
 /**
- * The steps of a backfill that must not be half done, as scripts that Redis runs whole. Each interval is in one of four
- * places, and every script moves it from one to another at most once, so that repeats count nothing twice:
+ * The steps of a backfill that must be atomic, as scripts that Redis runs as a whole. Each interval is in one of four places.
+ * A script moves it only if it's still in the place it starts from, so repeating a script counts nothing twice:
  *
  * ```
  * open ──take──► running ──finish──► done (a counter)
@@ -9,25 +9,28 @@
  *   └──────────────retry────────────────┘
  * ```
  *
- * A script that finds no record (Redis was flushed, or the backfill is forgotten) does nothing.
+ * A script that finds no record (Redis was flushed, or the backfill has expired) does nothing.
  */
 
-/** Seconds that a backfill is kept after its end. */
-export const KEPT_SECONDS = 30 * 24 * 3600;
+/** How long a backfill is kept after its end. */
+const KEPT_SECONDS = 30 * 24 * 3600;
+
+/** Returns the id of another running backfill that overlaps; `key` is the key of `backfilling`. */
+const refuseOverlap = (key: number) => `
+  local others = redis.call("HGETALL", KEYS[${key}])
+  for i = 1, #others, 2 do
+    local from, till = string.match(others[i + 1], "^(%d+)_(%d+)$")
+    if others[i] ~= ARGV[1] and tonumber(from) < finish and start < tonumber(till) then return others[i] end
+  end`;
 
 /**
  * KEYS record, open, backfilling, backfills; ARGV id, start, end (epoch seconds), now (epoch ms), record as JSON,
- * then name and score of each interval. Returns the id of a running backfill that overlaps, or an empty text.
+ * then name and score of each interval. Returns the id of a running backfill that overlaps, or an empty string.
  */
 export const CREATE = `
 local start, finish = tonumber(ARGV[2]), tonumber(ARGV[3])
 local total = (#ARGV - 5) / 2
-if total > 0 then
-  local others = redis.call("HGETALL", KEYS[3])
-  for i = 1, #others, 2 do
-    local from, till = string.match(others[i + 1], "^(%d+)_(%d+)$")
-    if others[i] ~= ARGV[1] and tonumber(from) < finish and start < tonumber(till) then return others[i] end
-  end
+if total > 0 then${refuseOverlap(3)}
   redis.call("HSET", KEYS[3], ARGV[1], ARGV[2] .. "_" .. ARGV[3])
 end
 redis.call("HSET", KEYS[1], "record", ARGV[5], "total", total, "done", 0, "rows", 0, "bytes", 0, "state",
@@ -41,7 +44,7 @@ redis.call("ZADD", KEYS[4], ARGV[4], ARGV[1])
 return ""
 `;
 
-/** KEYS record, open, running; ARGV now, how many may run. Returns the names of the oldest intervals that it took. */
+/** KEYS record, open, running; ARGV now, how many may run. Returns the names of the intervals it took, the oldest that were open. */
 export const TAKE = `
 if redis.call("HGET", KEYS[1], "state") ~= "running" then return {} end
 local room = tonumber(ARGV[2]) - redis.call("ZCARD", KEYS[3])
@@ -56,7 +59,7 @@ return names
 
 /**
  * KEYS record, open, running, failed, backfilling; ARGV id, interval name, outcome (done, failed, open), now,
- * rows, bytes, error as JSON, score. Returns 1 where it counted.
+ * rows, bytes, error as JSON, score. Returns 1 if the interval was moved.
  */
 export const FINISH = `
 if redis.call("EXISTS", KEYS[1]) == 0 then return 0 end
@@ -82,7 +85,7 @@ end
 return 1
 `;
 
-/** KEYS record, open, running, failed, backfilling; ARGV id, now. Returns 1 where it was running. */
+/** KEYS record, open, running, failed, backfilling; ARGV id, now. Returns 1 if it was running. */
 export const CANCEL = `
 if redis.call("HGET", KEYS[1], "state") ~= "running" then return 0 end
 local left = redis.call("ZCARD", KEYS[2]) + redis.call("ZCARD", KEYS[3])
@@ -96,15 +99,10 @@ return 1
 
 /**
  * KEYS record, open, running, failed, backfilling; ARGV id, start, end, then name and score of each failed interval.
- * Returns the id of a running backfill that overlaps, or an empty text.
+ * Returns the id of a running backfill that overlaps, or an empty string.
  */
 export const RETRY = `
-local start, finish = tonumber(ARGV[2]), tonumber(ARGV[3])
-local others = redis.call("HGETALL", KEYS[5])
-for i = 1, #others, 2 do
-  local from, till = string.match(others[i + 1], "^(%d+)_(%d+)$")
-  if others[i] ~= ARGV[1] and tonumber(from) < finish and start < tonumber(till) then return others[i] end
-end
+local start, finish = tonumber(ARGV[2]), tonumber(ARGV[3])${refuseOverlap(5)}
 for i = 4, #ARGV, 2 do
   if redis.call("HDEL", KEYS[4], ARGV[i]) == 1 then redis.call("ZADD", KEYS[2], ARGV[i + 1], ARGV[i]) end
 end

@@ -1,13 +1,13 @@
 /** The queue of batches, over BullMQ. */
 import { randomUUID } from "node:crypto";
-import { setImmediate as nextTime } from "node:timers/promises";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Job, Queue, QueueEventsProducer } from "bullmq";
 import type { QueueDepth } from "../fleet.ts";
 import { type JobName, type JobRequest, jobOf, parseJobId } from "./jobs.ts";
 import { QUEUE } from "./keys.ts";
 import type { RedisClient } from "./client.ts";
 
-/** BullMQ's stream of events is cut at about so many; the scheduler reads it as it grows. */
+/** About how many events BullMQ's stream keeps. The scheduler reads them as they arrive. */
 const EVENTS_KEPT = 1_000;
 const QUEUED = ["wait", "prioritized", "delayed"] as const;
 const CHUNK = 500;
@@ -27,7 +27,7 @@ export class BatchQueue implements AsyncDisposable {
     this.#producer.on("error", onError);
   }
 
-  /** One that stands in the queue already is left as it is. What is asked for in one moment goes in one round trip. */
+  /** Leaves a job that is already in the queue as it is. Calls made at the same time share a round trip. */
   async add(requests: readonly JobRequest[]): Promise<void> {
     if (requests.length === 0) return;
     this.#gathered.push(...requests);
@@ -36,7 +36,7 @@ export class BatchQueue implements AsyncDisposable {
   }
 
   async #addGathered(): Promise<void> {
-    await nextTime();
+    await nextTurn();
     const all = this.#gathered.splice(0);
     this.#adding = undefined;
     for (let at = 0; at < all.length; at += CHUNK) {
@@ -44,7 +44,7 @@ export class BatchQueue implements AsyncDisposable {
     }
   }
 
-  /** Jobs by name, of these exports or of all; costs one round trip. */
+  /** Names of all jobs, or of these exports' jobs, in one round trip. */
   async names(exports?: ReadonlySet<string>): Promise<{ readonly name: JobName; readonly place: JobPlace }[]> {
     const [queued, running] = await Promise.all([
       this.#queue.getRanges([...QUEUED], 0, -1),
@@ -59,7 +59,7 @@ export class BatchQueue implements AsyncDisposable {
     return [...named(running, "running"), ...named(queued, "queued")];
   }
 
-  /** Jobs with all that they hold, at most so many of each kind; waiting ones in the order in which workers get them. */
+  /** Whole jobs, up to `limit` of each kind. Waiting ones are in the order in which workers take them. */
   async jobs(
     limit: number,
     wanted: (name: JobName) => boolean = () => true,
@@ -68,23 +68,20 @@ export class BatchQueue implements AsyncDisposable {
       const ids = await this.#queue.getRanges([...places], 0, -1, true);
       const names = ids.flatMap((id) => parseJobId(id) ?? []).filter(wanted);
       const jobs = await Promise.all(names.slice(0, limit).map(({ id }) => this.#queue.getJob(id)));
-      // One that ended between the listing and the reading is not there.
+      // A job may have ended since it was listed.
       return jobs.filter((job) => job !== undefined);
     };
-    const [active, delayed, waiting] = await Promise.all([
-      of(["active"]),
-      of(["delayed"]),
-      of(["wait", "prioritized"]),
-    ]);
+    const places = [of(["active"]), of(["delayed"]), of(["wait", "prioritized"])] as const;
+    const [active, delayed, waiting] = await Promise.all(places);
     return { active, delayed, waiting };
   }
 
-  /** Removes jobs that no worker has taken; the others are left alone. */
+  /** Removes jobs that no worker has taken; leaves the others. */
   async remove(ids: readonly string[]): Promise<void> {
     for (const id of ids) await this.#queue.remove(id);
   }
 
-  /** Lets an export's jobs begin their next attempt now. @returns how many there were */
+  /** Makes an export's delayed jobs available to workers now. @returns how many there were */
   async promote(exportName: string): Promise<number> {
     const delayed = (await this.#queue.getJobs(["delayed"], 0, -1)).filter((job) => job?.name === exportName);
     const promoted = await Promise.allSettled(delayed.map((job) => job.promote()));
@@ -94,12 +91,7 @@ export class BatchQueue implements AsyncDisposable {
   async depth(): Promise<QueueDepth> {
     const counts = await this.#queue.getJobCounts(...QUEUED, "active");
     const of = (state: string): number => counts[state] ?? 0;
-    return {
-      waiting: of("wait"),
-      backfill: of("prioritized"),
-      delayed: of("delayed"),
-      active: of("active"),
-    };
+    return { waiting: of("wait"), backfill: of("prioritized"), delayed: of("delayed"), active: of("active") };
   }
 
   /** Asks schedulers to look at an export now. */

@@ -1,4 +1,4 @@
-/** Connections to Redis: one server, sentinels or a cluster; and what its refusals mean. */
+/** Connections to Redis: one server, sentinels or a cluster; and what its errors mean. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Cluster, Redis } from "ioredis";
 import { type Classification, giveUp, messageOf, ReplayportError, retry } from "../../errors.ts";
@@ -15,14 +15,14 @@ export type RetryMode = "failFast" | "bounded" | "forever";
 
 const CONNECT_MS = 5_000;
 const ASK_MS = 5_000;
-/** How long a closed connection may keep the process, even one that is already gone. */
+/** How long closing a connection may delay the process's exit. */
 const DISCONNECT_MS = 100;
-/** The longest pauses between two tries to connect. */
+/** The longest waits between two attempts to connect. */
 const ASK_PAUSE_MS = 500;
 const STAY_PAUSE_MS = 2_000;
 /**
- * Longer than any of our commands blocks. A machine that lost its network closes no connection: without this, only TCP would
- * notice, after a quarter of an hour.
+ * Longer than any of our commands blocks. A machine that loses its network doesn't close its connections; without this limit,
+ * only TCP would notice, after 15 minutes.
  */
 const SILENCE_MS = 15_000;
 const FINISH_MS = 5_000;
@@ -50,14 +50,14 @@ function connectionOptions(mode: RetryMode): ConnectionOptions {
   }
 }
 
-/** For people; no password. */
+/** For messages; without the password. */
 export function redisName({ hosts, tls, kind, db, master }: FleetRedisOptions): string {
   const scheme = `redis${tls ? "s" : ""}${kind === "single" ? "" : `+${kind}`}`;
   const where = hosts.map(({ host, port }) => `${host}:${port}`).join(",");
   return `${scheme}://${where}${master === undefined ? "" : `/${master}`}${kind === "cluster" ? "" : `/${db}`}`;
 }
 
-/** Connects when it is first used. Errors between commands go to `onError`, never to the process. */
+/** Connects on first use. Errors outside of commands go to `onError`; they never crash the process. */
 export function connect(options: FleetRedisOptions, mode: RetryMode, onError: (error: Error) => void): RedisClient {
   const { hosts, db, username, password, master } = options;
   const tls = options.tls ? { tls: options.ca === undefined ? {} : { ca: options.ca } } : {};
@@ -81,7 +81,7 @@ export function connect(options: FleetRedisOptions, mode: RetryMode, onError: (e
       clusterRetryStrategy: retryStrategy,
       slotsRefreshTimeout: CONNECT_MS,
       redisOptions: common,
-      // A managed cluster answers with names whose certificates only match as they are.
+      // A managed cluster lists host names, and its certificates match these names, not their addresses.
       ...(options.tls ? { dnsLookup: (address, callback) => callback(null, address) } : {}),
     });
   } else if (options.kind === "sentinel") {
@@ -97,69 +97,79 @@ export function connect(options: FleetRedisOptions, mode: RetryMode, onError: (e
   return client;
 }
 
-/** What Redis or the way to it refused, as something that an operator can act on. */
+/** The same error, with a hint that an operator can act on. */
 export function redisError(cause: unknown, options: FleetRedisOptions): ReplayportError {
   if (cause instanceof ReplayportError) return cause;
   const text = messageOf(cause);
-  const name = redisName(options);
-  const make = (what: string, classification: Classification): ReplayportError =>
-    new ReplayportError(`Redis at ${name} ${what}`, { ...classification, cause });
-  if (/WRONGPASS|invalid password|invalid username-password/i.test(text)) {
-    return make(
-      "refuses the password",
-      giveUp("redis.password", "Mend the user or password in the config's redis.url."),
-    );
-  }
-  if (/NOAUTH|Authentication required/i.test(text)) {
-    return make(
-      "wants a password",
-      giveUp("redis.password", "Write it in redis.url: redis://:${REDIS_PASSWORD}@host."),
-    );
-  }
-  if (/DB index|invalid DB|SELECT is not allowed/i.test(text)) {
-    return make(
-      `has no database ${options.db}`,
-      giveUp("redis.db", "Mend the number at the end of redis.url, or leave it out."),
-    );
-  }
-  if (/NOPERM/.test(text)) {
-    const hint = `Allow this user all commands on keys ${options.prefix}:* (ACL SETUSER … ~${options.prefix}:* +@all).`;
-    return make(`does not permit it: ${text}`, giveUp("redis.permission", hint));
-  }
-  if (/^OOM|used memory > 'maxmemory'/.test(text)) {
-    return make("is out of memory", retry("redis.memory", "Give it more memory (maxmemory)."));
-  }
-  if (/READONLY|LOADING|MASTERDOWN|CLUSTERDOWN/.test(text)) {
-    return make(`cannot work just now: ${text}`, retry("redis.unready", "It is starting or failing over; try again."));
-  }
-  if (/certificate|altnames|CERT_/i.test(text)) {
-    const hint =
-      "Name the PEM file of its authority in redis.ca_file; its certificate has to be for the host that redis.url names.";
-    return make(`shows no certificate that is trusted: ${text}`, giveUp("redis.certificate", hint));
-  }
-  const hint = "Start Redis, and see that redis.url in the config names it (redis:// without, rediss:// with TLS).";
-  return make(`cannot be reached: ${text}`, retry("redis.unreachable", hint));
+  const { db, prefix } = options;
+  const known: readonly (readonly [RegExp, problem: string, Classification])[] = [
+    [
+      /WRONGPASS|invalid password|invalid username-password/i,
+      "refused the password",
+      giveUp("redis.password", "Fix the user or password in the config's redis.url."),
+    ],
+    [
+      /NOAUTH|Authentication required/i,
+      "requires a password",
+      giveUp("redis.password", "Add it to redis.url: redis://:${REDIS_PASSWORD}@host."),
+    ],
+    [
+      /DB index|invalid DB|SELECT is not allowed/i,
+      `has no database ${db}`,
+      giveUp("redis.db", "Fix the number at the end of redis.url, or leave it out."),
+    ],
+    [
+      /NOPERM/,
+      `denied permission: ${text}`,
+      giveUp(
+        "redis.permission",
+        `Allow this user all commands on keys ${prefix}:* (ACL SETUSER … ~${prefix}:* +@all).`,
+      ),
+    ],
+    [/^OOM|used memory > 'maxmemory'/, "is out of memory", retry("redis.memory", "Give it more memory (maxmemory).")],
+    [
+      /READONLY|LOADING|MASTERDOWN|CLUSTERDOWN/,
+      `isn't ready: ${text}`,
+      retry("redis.unready", "It is starting or failing over; try again."),
+    ],
+    [
+      /certificate|altnames|CERT_/i,
+      `has a certificate that isn't trusted: ${text}`,
+      giveUp(
+        "redis.certificate",
+        "Set redis.ca_file to the PEM file of its authority, and check that the certificate is for redis.url's host.",
+      ),
+    ],
+  ];
+  const hint =
+    "Check that Redis is running, and that redis.url is its address (redis:// without TLS, rediss:// with TLS).";
+  const [, problem, classification] = known.find(([pattern]) => pattern.test(text)) ?? [
+    undefined,
+    `can't be reached: ${text}`,
+    retry("redis.unreachable", hint),
+  ];
+  return new ReplayportError(`Redis at ${redisName(options)} ${problem}`, { ...classification, cause });
 }
 
 /**
- * Resolves where Redis is there and lets us in.
- * @returns what an operator should know, in sentences
+ * Resolves if Redis answers and accepts us.
+ * @returns warnings for the operator, in sentences
  * @throws ReplayportError `redis.…`
  */
 export async function checkRedis(options: FleetRedisOptions): Promise<string[]> {
-  let met: Error | undefined;
+  let first: Error | undefined;
   const client = connect(options, "failFast", (error) => {
-    met ??= error;
+    first ??= error;
   });
   try {
     await client.connect();
-    // A wrong number is passed over by the client, which then works in database 0.
+    // The client ignores a number that doesn't exist, and works in database 0.
     if (client instanceof Redis && options.db !== 0) await client.select(options.db);
     await client.ping();
     return warningsFrom(await policyOf(client));
   } catch (error) {
-    // "Connection is closed" says less than what closed it.
-    throw redisError(met ?? error, options);
+    // The first error says why the connection was closed; the last one only that it was.
+    throw redisError(first ?? error, options);
   } finally {
     client.disconnect();
   }
@@ -170,7 +180,7 @@ async function policyOf(client: RedisClient): Promise<string | undefined> {
     const [node] = client instanceof Cluster ? client.nodes("master") : [client];
     return /maxmemory_policy:(\S+)/.exec((await node?.info("memory")) ?? "")?.[1];
   } catch {
-    // A user without the right to ask: then nothing can be said.
+    // This user may not ask.
     return undefined;
   }
 }
@@ -199,16 +209,16 @@ export async function pingRedis(
 
 /** Whether commands reach Redis now. */
 export function isLive({ status }: RedisClient): boolean {
-  // A Cluster says "connect" for a while, and takes commands then.
+  // A Cluster is in "connect" for a while, and accepts commands then.
   return status === "ready" || status === "connect";
 }
 
 /** Waits up to five seconds for the last commands to Redis; half a second if Redis is down. */
 export async function finishWithin(client: RedisClient, work: Promise<unknown>): Promise<void> {
-  const said = new AbortController();
-  const late = sleep(isLive(client) ? FINISH_MS : FINISH_DOWN_MS, undefined, { signal: said.signal });
+  const finished = new AbortController();
+  const late = sleep(isLive(client) ? FINISH_MS : FINISH_DOWN_MS, undefined, { signal: finished.signal });
   await Promise.race([work, late].map((one) => one.catch(() => undefined)));
-  said.abort();
+  finished.abort();
 }
 
 /** Closes the connection without waiting for a Redis that may be down. */

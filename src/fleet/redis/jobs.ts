@@ -1,33 +1,37 @@
-/** What a job holds: an export's name, an interval and a few flags. Never a secret, never a setting. */
+/** A job's payload: an export's name, an interval and a few flags. Never a secret, never a setting. */
 import type { JobsOptions } from "bullmq";
 import * as z from "zod";
 import { batchId } from "../../export/definition.ts";
 import { type Interval, intervalName, parseIntervalName } from "../../intervals/interval.ts";
-import { ReplayportError } from "../../errors.ts";
+import { ReplayportError, giveUp } from "../../errors.ts";
 
 const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 const BACKFILL = /^[0-9a-z]{8}$/;
 
-/** Read with care: another version of Replayport, or another program, may have written it. */
+/** Strict, since another version of Replayport, or another program, may have written it. */
 const payloadSchema = z.strictObject({
   export: z.string().regex(NAME),
   /** `20261001T000000Z_20261001T010000Z` */
   interval: z.string().refine((text) => parseIntervalName(text) !== undefined, "not an interval"),
   backfill: z.string().regex(BACKFILL).optional(),
-  /** Rows of the same version are replaced, and receipts are no reason not to load. */
+  /** Load even if there is a receipt, and replace rows of the same version. */
   force: z.boolean().optional(),
   allowFewer: z.boolean().optional(),
-  /** Run although the export is paused, to see whether it works again. */
+  /** Run although the export is paused, to see whether the failure has passed. */
   probe: z.boolean().optional(),
 });
 
 export type Payload = z.output<typeof payloadSchema>;
 
-export interface Task {
+/** A job's name, which its id says. */
+export interface JobName {
   readonly id: string;
   readonly export: string;
   readonly interval: Interval;
   readonly backfill: string | undefined;
+}
+
+export interface Task extends JobName {
   readonly force: boolean;
   readonly allowFewer: boolean;
   readonly probe: boolean;
@@ -37,26 +41,16 @@ export function taskOf(id: string, data: unknown): Task {
   const read = payloadSchema.safeParse(data);
   const interval = read.success ? parseIntervalName(read.data.interval) : undefined;
   if (!read.success || !interval) {
-    throw new ReplayportError(`job ${id} isn't a Replayport job`, {
-      code: "fleet.payload",
-      remedy: "give-up",
-      hint: "Another program, or another version of Replayport, writes to this Redis under the same prefix.",
-    });
+    const hint = "Another program, or another version of Replayport, writes to this Redis under the same prefix.";
+    throw new ReplayportError(`job ${id} isn't a Replayport job`, giveUp("fleet.payload", hint));
   }
   const { backfill, force = false, allowFewer = false, probe = false } = read.data;
   return { id, export: read.data.export, interval, backfill, force, allowFewer, probe };
 }
 
-/** From the batch's id, so that a batch cannot stand in the queue twice. */
+/** Derived from the batch's id, so that a batch can't be in the queue twice. */
 export function jobId(exportName: string, interval: Interval, backfill?: string): string {
   return `${batchId(exportName, interval)}${backfill === undefined ? "" : `/${backfill}`}`;
-}
-
-export interface JobName {
-  readonly id: string;
-  readonly export: string;
-  readonly interval: Interval;
-  readonly backfill: string | undefined;
 }
 
 /** The inverse of jobId; undefined if it isn't one. */
@@ -95,17 +89,17 @@ export function jobOf(request: JobRequest): { name: string; data: Payload; opts:
       jobId: jobId(request.export, interval, backfill),
       attempts: UNREACHABLE_ATTEMPTS,
       backoff: { type: BACKOFF },
-      // What became of a run is kept by the fleet itself; a job that stayed would keep its id from being used again.
+      // The fleet itself records finished runs. A job that stayed would block its id, so the batch couldn't be enqueued again.
       removeOnComplete: true,
       removeOnFail: true,
-      // A stack may quote what no store should hold.
+      // A stack trace may contain a secret.
       stackTraceLimit: 0,
       ...(backfill === undefined ? {} : { priority: BACKFILL_PRIORITY }),
     },
   };
 }
 
-/** What a job leaves behind for the scheduler, in BullMQ's event. Dates as epoch milliseconds. */
+/** A job's result, which the scheduler gets through BullMQ's event. Dates as epoch milliseconds. */
 export const outcomeSchema = z.union([
   z.object({ kind: z.literal("loaded"), start: z.number(), end: z.number(), committedAt: z.number() }),
   z.object({ kind: z.literal(["covered", "requeued", "cancelled"]) }),

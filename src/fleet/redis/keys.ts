@@ -2,49 +2,34 @@
 
 export const QUEUE = "batches";
 
-export interface Keys {
-  readonly prefix: string;
-  /** Hash: failures, paused, receipt, error, ledger, ledgerError. */
-  readonly export: (name: string) => string;
-  /** Hash: interval → FailedInterval, as JSON. */
-  readonly failedIntervals: (name: string) => string;
-  /** Hash: interval → the most rows that an attempt without a receipt has staged. */
-  readonly seen: (name: string) => string;
-  /** Empty: there while somebody claims it. */
-  readonly claim: (what: string) => string;
-  /** Lists of runs that ended, newest first, as JSON: those that failed apart, since the others would push them out. */
-  readonly runs: (outcome: "failed" | "other") => string;
-  /** Hash: name → FleetProcess, as JSON. */
-  readonly processes: string;
-  /** Sorted set of backfill ids by the time they were made. */
-  readonly backfills: string;
-  /** Hash: id → `<start>_<end>` of the export's running backfills. */
-  readonly backfilling: (name: string) => string;
-  /** Hash with the record and its counters. */
-  readonly backfill: (id: string) => string;
-  /** Sorted set of interval names by start, not yet in the queue. */
-  readonly open: (id: string) => string;
-  /** Sorted set of interval names by when they were put into the queue. */
-  readonly running: (id: string) => string;
-  /** Hash: interval name → FleetError, as JSON. */
-  readonly failed: (id: string) => string;
-}
+export type Keys = ReturnType<typeof keysOf>;
 
-export function keysOf(prefix: string): Keys {
+export function keysOf(prefix: string) {
   const of = (kind: string) => (name: string) => `${prefix}:${kind}:${name}`;
   return {
-    prefix,
+    /** Hash of an export: failures, paused, receipt, error, ledger, ledgerError. */
     export: of("export"),
+    /** Hash of an export: interval → FailedInterval, as JSON. */
     failedIntervals: of("failed_intervals"),
+    /** Hash of an export: interval → the most rows that an attempt without a receipt has staged. */
     seen: of("seen"),
+    /** An empty string, which exists while somebody claims it. */
     claim: of("claim"),
-    runs: of("runs"),
+    /** Lists of finished runs, newest first, as JSON. `failed` has its own, or the `other` runs would push failures out. */
+    runs: (outcome: "failed" | "other") => `${prefix}:runs:${outcome}`,
+    /** Hash: name → FleetProcess, as JSON. */
     processes: `${prefix}:processes`,
+    /** Sorted set of backfill ids by creation time. */
     backfills: `${prefix}:backfills`,
+    /** Hash of an export: id → `<start>_<end>` of its running backfills. */
     backfilling: of("backfilling"),
+    /** Hash of a backfill: its record and counters. */
     backfill: of("backfill"),
+    /** Sorted set of a backfill: interval names by start, not enqueued yet. */
     open: of("open"),
+    /** Sorted set of a backfill: interval names by the time they were enqueued. */
     running: of("running"),
+    /** Hash of a backfill: interval name → FleetError, as JSON. */
     failed: of("failed"),
   };
 }

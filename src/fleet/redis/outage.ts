@@ -1,4 +1,4 @@
-/** Tells of a Redis that is away once, and once that it is back, however often a client tries. */
+/** Reports an outage of Redis once, and its end once, however often clients try to connect. */
 import type { RedisClient } from "./client.ts";
 
 export interface OutageLog {
@@ -19,11 +19,11 @@ export function isConnectionError(error: unknown): boolean {
 export interface Outage {
   /** For the client's `error`. */
   readonly onError: (error: unknown) => void;
-  /** Listens for the end of the outage. */
+  /** Watches for the end of the outage. */
   readonly follow: (client: RedisClient) => void;
 }
 
-/** Away when the first connection is, back when the last one is. */
+/** The outage begins with the first connection that is lost, and ends when the last one is back. */
 export function watchOutages(log: OutageLog, onOther: (error: unknown) => void): () => Outage {
   const away = new Set<Outage>();
   return () => {

@@ -1,5 +1,5 @@
 /**
- * What Redis holds about each export: failures, pauses, failed intervals, the last receipt. All of it may be lost at any time;
+ * What Redis knows about each export: failures, pauses, failed intervals, the last receipt. All of it may be lost at any time;
  * then nothing is paused, and failed intervals are retried.
  */
 import type { ChainableCommander } from "ioredis";
@@ -31,7 +31,7 @@ export interface ExportState {
   readonly failedIntervals: readonly FailedInterval[];
 }
 
-/** For failed runs, and for all others. */
+/** Of failed runs, and of all others. */
 export const RUNS_KEPT = 500;
 const SEEN_SECONDS = 30 * 24 * 3600;
 const ALIVE_MS = 30_000;
@@ -75,7 +75,7 @@ export class FleetState {
     return decode(pauseSchema, await this.client.hget(this.keys.export(name), "paused"));
   }
 
-  /** @returns whether this ended a pause that came from failures that pass */
+  /** @returns whether this ended a pause that was waiting for a failure to pass */
   async loaded(name: string, interval: Interval, receipt: LastReceipt): Promise<boolean> {
     const key = this.keys.export(name);
     const [pause] = await results(
@@ -109,12 +109,12 @@ export class FleetState {
     return Number((await results(pipeline))[0]);
   }
 
-  /** @returns false where the export is paused already, then with the pause that was there before */
+  /** @returns false if the export is already paused; that pause stays */
   async pause(name: string, pause: Pause): Promise<boolean> {
     return (await this.client.hsetnx(this.keys.export(name), "paused", encode(pause))) === 1;
   }
 
-  /** Puts one pause in the place of another, for example with a later `probeAt`; nothing where none is there. */
+  /** Replaces a pause, for example by one with a later `probeAt`. Does nothing if the export isn't paused. */
   async changePause(name: string, pause: Pause): Promise<void> {
     if (await this.client.hexists(this.keys.export(name), "paused")) {
       await this.client.hset(this.keys.export(name), "paused", encode(pause));
@@ -180,7 +180,7 @@ export class FleetState {
     );
   }
 
-  /** Runs that ended, newest first. */
+  /** Finished runs, newest first. */
   async runs(): Promise<Run[]> {
     const [failed, other] = (await results(
       this.client
@@ -192,7 +192,7 @@ export class FleetState {
     return [...failed, ...other].flatMap((text) => decode(runSchema, text) ?? []).sort((a, b) => ended(b) - ended(a));
   }
 
-  /** @returns false where it is claimed already */
+  /** @returns false if it is already claimed */
   async claim(what: string, ms: number): Promise<boolean> {
     return (await this.client.set(this.keys.claim(what), "", "PX", ms, "NX")) === "OK";
   }

@@ -68,14 +68,13 @@ export class Ledgers {
     this.#readAt.set(definition.name, now);
     for (const one of found) this.add(definition, one);
     // Somebody has removed what memory has in this range and the ledger no longer does.
-    const known = this.#known.get(definition.name) ?? [];
-    const lost = known.filter(
-      (one) => overlaps(one.interval, range) && !found.some((other) => overlaps(other.interval, one.interval)),
-    );
-    if (lost.length > 0)
+    const isLost = ({ interval }: Coverage): boolean =>
+      overlaps(interval, range) && !found.some((other) => overlaps(other.interval, interval));
+    const known = this.#known.get(definition.name);
+    if (known?.some(isLost))
       this.#known.set(
         definition.name,
-        known.filter((one) => !lost.includes(one)),
+        known.filter((one) => !isLost(one)),
       );
   }
 

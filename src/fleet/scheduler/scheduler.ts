@@ -14,8 +14,8 @@
  * A tick skips what is already queued, failed intervals that must wait, the range of a running backfill, and paused exports,
  * except for one interval that probes whether the failure has passed.
  */
-import { setImmediate as nextTime, setTimeout as sleep } from "node:timers/promises";
-import type { Coverage, Destination } from "../../../destinations/destination.ts";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
+import type { Coverage } from "../../../destinations/destination.ts";
 import type { ExportDefinition } from "../../export/definition.ts";
 import { dueIntervals, loadedState } from "../../export/ledger.ts";
 import { type Interval, sameInterval } from "../../intervals/interval.ts";
@@ -26,18 +26,17 @@ import type { Events } from "../events.ts";
 import { jobId, type JobName, parseJobId } from "../redis/jobs.ts";
 import { LedgerReads } from "./ledger_reads.ts";
 import type { ExportState } from "../redis/state.ts";
+import type { FleetSettings } from "../fleet.ts";
+import type { FleetOptions } from "../resources.ts";
 import { encode } from "../redis/records.ts";
 import { ScheduleCache } from "./schedule_cache.ts";
 
-export interface SchedulerDependencies extends BackfillDependencies {
-  readonly exports: readonly ExportDefinition[];
-  readonly destination: (definition: ExportDefinition) => Destination;
+export interface SchedulerDependencies
+  extends BackfillDependencies, Pick<FleetOptions, "exports" | "destination">, Pick<FleetSettings, "retryAfterMs"> {
   readonly events: Events;
   /** Live intervals of one export in the queue at once. */
   readonly liveInFlight: number;
-  /** Milliseconds after which a backfill's intervals that failed for a passing reason are tried again. */
-  readonly retryAfterMs: number;
-  /** Gets what went wrong with one export; the others go on. */
+  /** Gets the error of one export; the others continue. */
   readonly onError: (exportName: string, error: unknown) => void;
 }
 
@@ -106,17 +105,15 @@ export class Scheduler {
     const waiting = chosen.filter((definition) => due.get(definition) !== 0);
     const known = await this.#known(waiting);
     this.#forgetOldEnqueues(now);
-    const asked = waiting.filter(
-      (one) => !this.#ledgers.get(one.name) || this.#free(one, known(one.name), now).length > 0,
-    );
+    const isFree = (one: ExportDefinition): boolean => this.#free(one, known(one.name), now).length > 0;
+    const asked = waiting.filter((one) => !this.#ledgers.get(one.name) || isFree(one));
     let enqueued = 0;
     await this.#withinWait(asked, signal, async (definition, either) => {
       const count = await this.#look(definition, known(definition.name), now, signal, either);
       enqueued += count ?? 0;
       return count !== undefined;
     });
-    for (const definition of waiting)
-      if (due.get(definition) === undefined) due.set(definition, this.#due(definition, now)?.length);
+    for (const one of waiting) if (due.get(one) === undefined) due.set(one, this.#due(one, now)?.length);
     await this.#report(due, known, now);
     events.emit({ kind: "tick", export: "", at: now, seconds: (performance.now() - began) / 1000, enqueued });
     return enqueued;
@@ -167,11 +164,8 @@ export class Scheduler {
     if (definitions.length === 0) return () => nothing;
     const { state, store, queue } = this.#dependencies;
     const names = definitions.map(({ name }) => name);
-    const [states, ranges, jobs] = await Promise.all([
-      state.read(names),
-      store.ranges(names),
-      queue.names(new Set(names)),
-    ]);
+    const asked = [state.read(names), store.ranges(names), queue.names(new Set(names))] as const;
+    const [states, ranges, jobs] = await Promise.all(asked);
     const taken = takenBy(jobs.map(({ name }) => name));
     return (name) => ({
       taken: taken.get(name) ?? nothing.taken,
@@ -190,11 +184,7 @@ export class Scheduler {
     const failures: unknown[] = [];
     const looks = definitions.map(async (definition) => {
       try {
-        const answered = await this.#ledgerReads.run(
-          definition,
-          async (either) => await look(definition, either),
-          signal,
-        );
+        const answered = await this.#ledgerReads.run(definition, (either) => look(definition, either), signal);
         if (isOver && answered === true && !signal.aborted) this.onLate(definition.name);
       } catch (error) {
         failures.push(error);
@@ -298,7 +288,7 @@ export class Scheduler {
       const isPaused = redis?.paused !== undefined;
       const covered = this.#ledgers.get(name);
       if (count === undefined || !covered) {
-        // What another scheduler saw, or this one before it was started again: a ledger that cannot be read is no reason for silence.
+        // Report what another scheduler saw, or this one before a restart: the lag matters most while a ledger can't be read.
         const { loadedUntil, due: before = 0, gapCount = 0 } = { ...redis?.ledger };
         const lagSeconds = Math.max(0, (now.getTime() - (loadedUntil ?? definition.start).getTime()) / 1000);
         events.emit({ kind: "lag", export: name, at: now, lagSeconds, due: before, gaps: gapCount, paused: isPaused });
@@ -322,7 +312,7 @@ async function* yielding<T>(items: Iterable<T>): AsyncGenerator<T> {
   let count = 0;
   for (const item of items) {
     count += 1;
-    if (count % YIELD_EVERY === 0) await nextTime();
+    if (count % YIELD_EVERY === 0) await nextTurn();
     yield item;
   }
 }

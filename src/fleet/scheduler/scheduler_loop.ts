@@ -1,4 +1,4 @@
-/** Keeps a scheduler going: a tick each minute by node-cron, and a look at an export whenever one of its jobs has ended. */
+/** Runs a scheduler: a full tick each minute (node-cron), and a tick of one export whenever one of its jobs has ended. */
 import { QueueEvents } from "bullmq";
 import cron from "node-cron";
 import { interval } from "../../intervals/interval.ts";
@@ -16,18 +16,18 @@ export interface LoopDependencies {
 }
 
 const EACH_MINUTE = "* * * * *";
-/** Where the clock was set back, node-cron waits until it has caught up; time that only goes on notices. */
+/** If the clock is set back, node-cron waits until it has caught up. So a monotonic clock checks that ticks happen. */
 const LONGEST_MS = 90_000;
 const WATCH_MS = 30_000;
-/** Waits for the event of a batch or a command before one look for all of them. */
+/** After an event, wait for others that come with it: one tick for all of them. */
 const GATHER_MS = 20;
-/** BullMQ asks for events again after so long without any; where Redis is away, its end takes as long. */
+/** How long BullMQ's read for events blocks. If Redis is down, closing it takes as long. */
 const LISTEN_MS = 2_000;
 
-/** What there is to do next: nothing, some exports, or a whole tick. */
+/** The exports of the next tick; an empty set: none. */
 type Wanted = Set<string> | "all";
 
-/** BullMQ's events as they arrive, whatever their types say. */
+/** Fields of BullMQ's events, not validated. */
 interface Arrived {
   readonly jobId?: unknown;
   readonly returnvalue?: unknown;
@@ -35,8 +35,8 @@ interface Arrived {
 }
 
 /**
- * One look after the other, never two at once; what is asked for meanwhile is done in one more. Ends when it is disposed
- * of, or with `signal`, after the look that is under way.
+ * Never runs two ticks at once: what is asked for during a tick is done in one more. Ends when disposed of, or with `signal`,
+ * after the tick that is running.
  */
 export function keepTicking(dependencies: LoopDependencies, signal: AbortSignal): AsyncDisposable {
   const { client, prefix, scheduler, now, onError } = dependencies;
@@ -46,7 +46,7 @@ export function keepTicking(dependencies: LoopDependencies, signal: AbortSignal)
   let working: Promise<void> | undefined;
   let lastTick = performance.now();
 
-  const look = async (): Promise<void> => {
+  const tickUntilDone = async (): Promise<void> => {
     while (!either.aborted && (wanted === "all" || wanted.size > 0)) {
       const names = wanted === "all" ? undefined : wanted;
       if (wanted === "all") lastTick = performance.now();
@@ -55,7 +55,7 @@ export function keepTicking(dependencies: LoopDependencies, signal: AbortSignal)
         await scheduler.tick(now(), either, names);
         await scheduler.tickBackfills(now(), names);
       } catch (error) {
-        // The next minute asks again.
+        // The next minute tries again.
         if (!either.aborted) onError(error);
       }
     }
@@ -63,7 +63,7 @@ export function keepTicking(dependencies: LoopDependencies, signal: AbortSignal)
   const want = (what: string | undefined): void => {
     if (what === undefined) wanted = "all";
     else if (wanted !== "all") wanted.add(what);
-    working ??= new Promise<void>((resolve) => setTimeout(resolve, GATHER_MS)).then(look).finally(() => {
+    working ??= new Promise<void>((resolve) => setTimeout(resolve, GATHER_MS)).then(tickUntilDone).finally(() => {
       working = undefined;
       if (!either.aborted && (wanted === "all" || wanted.size > 0)) want(wanted === "all" ? undefined : [...wanted][0]);
     });
@@ -72,7 +72,7 @@ export function keepTicking(dependencies: LoopDependencies, signal: AbortSignal)
   scheduler.onLate = want;
   const events = new QueueEvents(QUEUE, { connection: client, prefix, blockingTimeout: LISTEN_MS });
   events.on("error", onError);
-  // Their types know BullMQ's own events only.
+  // The types cover only BullMQ's own events.
   const on = (name: string, listener: (arrived: Arrived) => void): void => {
     events.on(name as "completed", listener);
   };
@@ -100,7 +100,7 @@ export function keepTicking(dependencies: LoopDependencies, signal: AbortSignal)
   const watch = setInterval(() => {
     if (performance.now() - lastTick > LONGEST_MS) want(undefined);
   }, WATCH_MS);
-  // Redis is there, perhaps again, perhaps empty.
+  // Redis may have been down, and may have lost its data.
   client.on("ready", () => {
     scheduler.release();
     want(undefined);

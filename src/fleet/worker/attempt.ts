@@ -7,31 +7,23 @@
  * 4. Record the receipt: state of the export, progress of the backfill, the run.
  */
 import type { Coverage, Destination, Receipt } from "../../../destinations/destination.ts";
-import { ReplayportError } from "../../errors.ts";
+import { ReplayportError, retry } from "../../errors.ts";
 import type { ExportDefinition } from "../../export/definition.ts";
 import { readCoverage } from "../../export/ledger.ts";
-import { type LoadDependencies, type Progress, loadBatch } from "../../export/load_batch.ts";
+import { type Progress, loadBatch } from "../../export/load_batch.ts";
 import { withinTime } from "../../export/time_limit.ts";
 import { gaps } from "../../intervals/coverage.ts";
 import { isSwept } from "../../intervals/due.ts";
 import { type Interval, contains } from "../../intervals/interval.ts";
-import type { BackfillStore } from "../backfills/backfill_store.ts";
 import type { Events } from "../events.ts";
 import type { Run } from "../fleet.ts";
 import type { Outcome, Task } from "../redis/jobs.ts";
-import type { FleetState } from "../redis/state.ts";
 import type { JobProgress } from "../redis/records.ts";
+import type { FleetOptions, Resources } from "../resources.ts";
 
-export interface AttemptDependencies {
-  readonly state: FleetState;
-  readonly store: BackfillStore;
+export interface AttemptDependencies
+  extends Pick<Resources, "state" | "store">, Pick<FleetOptions, "now" | "exports" | "loadDependencies"> {
   readonly events: Events;
-  readonly now: () => Date;
-  readonly exports: readonly ExportDefinition[];
-  readonly loadDependencies: (
-    definition: ExportDefinition,
-    onProgress: LoadDependencies["onProgress"],
-  ) => Promise<LoadDependencies>;
 }
 
 /** What the queue knows about the attempt. */
@@ -56,7 +48,7 @@ export class Cancelled extends Error {
   }
 }
 
-/** How far the scheduler's clock may be ahead: what it calls a sweep must be one here too. */
+/** How far the scheduler's clock may be ahead: what is due for a sweep there must be due here too. */
 const SKEW_MS = 5 * 60_000;
 
 export function runOf(
@@ -105,7 +97,12 @@ export async function runAttempt(
   const waitedSeconds = Math.max(0, (context.startedAt.getTime() - context.queuedAt.getTime()) / 1000);
   events.emit({ ...event, kind: "run.started", at: now(), waitedSeconds });
   const definition = dependencies.exports.find(({ name }) => name === task.export);
-  if (!definition) throw unknownExport(task.export);
+  if (!definition) {
+    // During a rollout, some workers still have the old config: so another attempt may succeed.
+    const hint = "Give all schedulers and workers the same config and restart them.";
+    const message = `this worker's config has no export "${task.export}"`;
+    throw new ReplayportError(message, retry("fleet.unknown_export", hint));
+  }
   return await withinTime(
     { what: task.id, ms: definition.attemptMs },
     async (stop) => await load(task, context, definition, dependencies, seconds, stop),
@@ -140,7 +137,7 @@ async function load(
     return { kind: "covered" };
   }
   const options = {
-    // What follows the interval decides which sessions a repeated reading has to carry along.
+    // A repeated load may have to keep sessions that later intervals don't have, so it needs their receipts too.
     covered: covered.some((one) => contains(interval, one.interval))
       ? await readCoverage(loadDependencies.destination, signal, interval.start)
       : covered,
@@ -283,16 +280,7 @@ function createMeter(
     progress,
     onProgress,
     times: () => ({ countSeconds, stageSeconds }),
-    /** Nothing may be written after the receipt has removed it. */
+    /** Wait for this before the receipt is recorded, which deletes what is being written here. */
     settled: () => writing,
   };
-}
-
-function unknownExport(name: string): ReplayportError {
-  return new ReplayportError(`this worker's config has no export "${name}"`, {
-    code: "fleet.unknown_export",
-    // During a rollout, some workers still have the old config.
-    remedy: "retry",
-    hint: "Give all schedulers and workers the same config and restart them.",
-  });
 }

@@ -5,19 +5,15 @@
 import { type AttemptDependencies, type AttemptContext, aboutRun, runOf } from "./attempt.ts";
 import { BATCH_RETRY, delayAfter } from "../../retry.ts";
 import { fleetError } from "../fleet_error.ts";
-import type { FleetError, Pause } from "../fleet.ts";
+import type { FleetError, FleetSettings, Pause } from "../fleet.ts";
 import type { Task } from "../redis/jobs.ts";
+import type { FleetOptions } from "../resources.ts";
 
-export interface FailureDependencies extends AttemptDependencies {
-  /** Attempts of one run in all. */
-  readonly attempts: number;
-  /** Failed runs in a row after which an export is paused. */
-  readonly pauseAfter: number;
-  /** Milliseconds after which what failed for a passing reason is tried again by itself. */
-  readonly retryAfterMs: number;
-  readonly random: () => number;
-  readonly redact: (text: string) => string;
-}
+export interface FailureDependencies
+  extends
+    AttemptDependencies,
+    Pick<FleetSettings, "attempts" | "pauseAfter" | "retryAfterMs">,
+    Pick<FleetOptions, "random" | "redact"> {}
 
 export type FailureOutcome =
   | { readonly kind: "retry"; readonly delayMs: number; readonly error: FleetError }

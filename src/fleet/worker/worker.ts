@@ -16,25 +16,24 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Job, UnrecoverableError, WaitingError, Worker } from "bullmq";
-import { ReplayportError } from "../../errors.ts";
+import { ReplayportError, retry } from "../../errors.ts";
 import { type AttemptContext, Cancelled, Released, aboutRun, cancelled, runAttempt } from "./attempt.ts";
-import { type BackfillDependencies, enqueueNext } from "../backfills/backfills.ts";
+import { enqueueNext } from "../backfills/backfills.ts";
 import { fleetError } from "../fleet_error.ts";
+import type { FleetSettings } from "../fleet.ts";
 import { type FailureDependencies, handleFailure } from "./failure.ts";
 import { type Outcome, type Task, taskOf } from "../redis/jobs.ts";
 import { QUEUE } from "../redis/keys.ts";
-import { type RedisClient, finishWithin, isLive } from "../redis/client.ts";
+import { finishWithin, isLive } from "../redis/client.ts";
 import { type JobProgress, progressSchema, encode } from "../redis/records.ts";
+import type { Resources } from "../resources.ts";
 
-export interface WorkerDependencies extends FailureDependencies {
-  readonly client: RedisClient;
+export interface WorkerDependencies
+  extends FailureDependencies, Pick<FleetSettings, "takeoverMs">, Pick<Resources, "client" | "backfills"> {
   readonly prefix: string;
   readonly name: string;
   /** Batches at the same time. */
   readonly concurrency: number;
-  /** Milliseconds of silence after which another worker takes over a batch. */
-  readonly takeoverMs: number;
-  readonly backfills: BackfillDependencies;
   /** Gets errors of the queue itself, not of a batch. */
   readonly onError: (error: unknown) => void;
   /** This worker lost a job while its attempt still runs: it was taken over, or Redis lost it. Called once per job. */
@@ -150,35 +149,27 @@ export class BatchWorker {
       queuedAt: new Date(job.timestamp),
       startedAt,
       worker: this.#dependencies.name,
-      report: (progress) => this.#report(job, progress),
+      report: (progress) => void showProgress(job, progress),
     };
-    let end: () => void = () => undefined;
-    const ended = new Promise<void>((resolve) => {
-      end = resolve;
-    });
+    const { promise: ended, resolve: end } = Promise.withResolvers<void>();
     this.#attempts.set(id, { task, controller, ended });
     this.#lost.delete(id);
     if (this.#stopping) controller.abort(new Released());
     try {
       controller.signal.throwIfAborted();
-      return await this.#ended(task, await runAttempt(task, context, this.#dependencies, controller.signal));
+      const outcome = await runAttempt(task, context, this.#dependencies, controller.signal);
+      if (outcome.kind !== "requeued") await this.#next(task);
+      return outcome;
     } catch (error) {
       const seconds = (performance.now() - began) / 1000;
       if (controller.signal.reason instanceof Cancelled) {
         return await cancelled(task, context, this.#dependencies, seconds);
       }
       if (controller.signal.reason instanceof Released) return await this.#release(job, token, task, context, seconds);
-      const outcome = await handleFailure(
-        task,
-        context,
-        this.#dependencies.explain(error),
-        this.#dependencies,
-        seconds,
-      );
+      const explained = this.#dependencies.explain(error);
+      const outcome = await handleFailure(task, context, explained, this.#dependencies, seconds);
       if (outcome.kind === "retry") {
-        const progress = progressJson({ stage: "ledger", rows: 0, bytes: 0, files: 0, error: outcome.error });
-        // Only for display: if Redis refuses it, the batch's error still counts.
-        await job.updateProgress(progress).catch(() => undefined);
+        await showProgress(job, { stage: "ledger", rows: 0, bytes: 0, files: 0, error: outcome.error });
         throw new TryAgain(outcome.error.code, outcome.delayMs);
       }
       await this.#next(task);
@@ -187,11 +178,6 @@ export class BatchWorker {
       this.#attempts.delete(id);
       end();
     }
-  }
-
-  async #ended(task: Task, outcome: Outcome): Promise<Outcome> {
-    if (outcome.kind !== "requeued") await this.#next(task);
-    return outcome;
   }
 
   /** Enqueues the backfill's next interval. The scheduler would do so too, within a minute. */
@@ -223,20 +209,14 @@ export class BatchWorker {
     this.#dependencies.onLost(id);
   }
 
-  #report(job: Job, progress: JobProgress): void {
-    job.updateProgress(progressJson(progress)).catch(() => undefined);
-  }
-
   /** BullMQ itself gave up the job: too many workers died over it. */
   async #recordStalled(job: Job, error: Error): Promise<void> {
     const { now, redact, name: worker } = this.#dependencies;
     try {
       const task = taskOf(job.id ?? "", job.data);
-      const died = new ReplayportError(`${task.id}: given up by the queue: ${error.message}`, {
-        code: "fleet.stalled",
-        remedy: "retry",
-        hint: "Every worker that took this batch died. Check for out-of-memory kills and lower rows_per_file.",
-      });
+      const hint = "Every worker that took this batch died. Check for out-of-memory kills and lower rows_per_file.";
+      const message = `${task.id}: given up by the queue: ${error.message}`;
+      const died = new ReplayportError(message, retry("fleet.stalled", hint));
       const times = { queuedAt: new Date(job.timestamp), startedAt: now() };
       const context = { attempt: job.attemptsMade, ...times, worker, report: () => undefined };
       await handleFailure(task, context, died, { ...this.#dependencies, attempts: 0 }, 0);
@@ -261,9 +241,9 @@ export class BatchWorker {
   }
 }
 
-/** BullMQ stores progress as JSON; dates and intervals need our own encoding first. */
-function progressJson(progress: JobProgress): object {
-  return JSON.parse(encode(progress)) as object;
+/** Only for display, so a refusal of Redis is ignored. BullMQ stores JSON; dates and intervals need our own encoding first. */
+async function showProgress(job: Job, progress: JobProgress): Promise<void> {
+  await job.updateProgress(JSON.parse(encode(progress)) as object).catch(() => undefined);
 }
 
 /** The progress of a job that another worker may run. */
