@@ -10,43 +10,42 @@
 import type { Backfill, ExportStatus, FleetError } from "../fleet/fleet.ts";
 
 /**
- * - `failed`: an interval of an export failed for good; over when one was loaded and no failed interval is left, or somebody resumed it
- * - `backfill_failed`: an interval of a backfill did; over when it is retried or done
- * - `ledger`: the destination cannot be asked what is loaded, so that nothing of the export is begun and its lag may be unknown
- * - `paused`: an export is paused, by itself or by somebody
- * - `lag`: an export's data is older than the limit; of a paused export the pause says enough
+ * - `failed`: an interval of an export failed for good. Over when an interval was loaded and no failed one is left, or on resume
+ * - `backfill_failed`: an interval of a backfill failed for good. Over when it is retried or done
+ * - `ledger`: the load history can't be read, so nothing of the export is enqueued and its lag may be unknown
+ * - `paused`: an export is paused, automatically or by a person
+ * - `lag`: an export's data is older than the limit. Not for a paused export, since the pause is an alert already
  */
 export type AlertKind = "failed" | "backfill_failed" | "ledger" | "paused" | "lag";
 
-/** Something that goes on. */
+/** Something that is wrong now. */
 export interface Condition {
-  /** `lag/replays`: the key of its notification. */
+  /** The key of its notification, such as `lag/replays`. */
   readonly id: string;
   readonly kind: AlertKind;
   readonly export: string;
-  /** Of `backfill_failed`: its id. */
+  /** Its id, for `backfill_failed`. */
   readonly backfill: string | undefined;
   /** A sentence for people; redacted. */
   readonly message: string;
-  /** What to do about it. */
   readonly hint: string | undefined;
-  /** The error's code, where one is behind it. */
+  /** The error's code, if an error caused it. */
   readonly code: string | undefined;
-  /** Sent only after this time; undefined: at once. */
+  /** Sent only if it lasts this long; undefined: at once. */
   readonly afterMs?: number;
 }
 
 export interface Alert extends Condition {
   readonly status: "firing" | "resolved";
   readonly since: Date;
-  /** Sent before, and not over. */
+  /** It was sent before and still isn't over. */
   readonly repeated: boolean;
 }
 
 export interface Notification {
   readonly condition: Condition;
   readonly since: Date;
-  /** Undefined: seen, but not for long enough to be sent. */
+  /** Undefined: seen, but hasn't lasted long enough to be sent. */
   readonly notifiedAt: Date | undefined;
 }
 
@@ -56,7 +55,7 @@ export interface FleetView {
 }
 
 export interface Limits {
-  /** Undefined: lag is no reason. */
+  /** Undefined: no alerts for lag. */
   readonly lagAboveMs: number | undefined;
   readonly repeatAfterMs: number;
 }
@@ -67,7 +66,7 @@ export interface Decision {
   readonly notified: ReadonlyMap<string, Notification>;
 }
 
-/** A scheduler reads each minute, so one failure is an outage that is over before anybody looks. */
+/** A scheduler retries each minute. A single failed read isn't worth an alert. */
 const LEDGER_MS = 5 * 60_000;
 
 export function nextAlerts(
@@ -77,7 +76,7 @@ export function nextAlerts(
   now: Date,
 ): Decision {
   const conditions = conditionsOf(view, limits, notified);
-  const going = new Set(conditions.map(({ id }) => id));
+  const current = new Set(conditions.map(({ id }) => id));
   const alerts: Alert[] = [];
   const next = new Map<string, Notification>();
   for (const condition of conditions) {
@@ -93,7 +92,7 @@ export function nextAlerts(
     );
   }
   for (const { condition, since, notifiedAt } of notified.values()) {
-    if (notifiedAt !== undefined && !going.has(condition.id))
+    if (notifiedAt !== undefined && !current.has(condition.id))
       alerts.push({ ...condition, status: "resolved", since, repeated: false });
   }
   return { alerts, notified: next };
@@ -120,7 +119,7 @@ function conditionsOf(
     }
     if (one.paused) {
       const { reason, by, probeAt } = one.paused;
-      const self = probeAt === undefined ? "" : ` It tries one interval by itself at ${probeAt.toISOString()}.`;
+      const self = probeAt === undefined ? "" : ` It retries one interval by itself at ${probeAt.toISOString()}.`;
       found.push({
         ...named("paused", one.export),
         message: `The export ${one.export} is paused (by ${by}): ${reason}`,
@@ -181,7 +180,7 @@ function lagOf(
   return {
     ...name,
     message: `The export ${one.export} is ${duration(one.lagSeconds)} behind (limit ${duration(limitMs / 1000)}; ${until})`,
-    hint: "Is a scheduler running, and is a worker free? See the dashboard, or: replayport status.",
+    hint: "Check that a scheduler is running and a worker is free: see the dashboard, or run: replayport status.",
     code: undefined,
   };
 }

@@ -3,7 +3,7 @@ import type { Fleet } from "../fleet/fleet.ts";
 import type { Alert, Decision } from "./alert.ts";
 
 export interface Claimed extends AsyncDisposable {
-  /** Those that nobody else sends. */
+  /** Alerts that this process sends. */
   readonly alerts: readonly Alert[];
   /** Call it once they are sent. Otherwise, disposing releases the claims, so that they are sent at the next check. */
   keep(): Promise<void>;

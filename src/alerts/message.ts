@@ -1,11 +1,11 @@
-/** The webhook's message: all alerts of one check, so that an outage of everything is one message too. */
+/** The webhook's message. It contains all alerts of one check, so a total outage is one message. */
 import type { Alert } from "./alert.ts";
 
 export type MessageFormat = "json" | "slack";
 
-/** What Slack shows of a message without folding it. */
+/** Slack collapses longer messages. */
 const SLACK_LINES = 20;
-/** An outage of thousands of exports stays below what receivers take: a few hundred kilobytes. */
+/** Limits the message to a few hundred kilobytes in an outage of thousands of exports. */
 const JSON_ALERTS = 500;
 
 export function messageOfAlerts(alerts: readonly Alert[], format: MessageFormat, now: Date): unknown {
@@ -42,7 +42,7 @@ function slackLine({ status, message, hint, since, repeated }: Alert): string {
   return `:rotating_light: ${still}${escaped(message)}${hint === undefined ? "" : `\n> ${escaped(hint)}`}`;
 }
 
-/** What Slack's markup gives a meaning to: https://docs.slack.dev/messaging/formatting-message-text */
+/** Escapes Slack's markup: https://docs.slack.dev/messaging/formatting-message-text */
 function escaped(text: string): string {
   return text
     .replaceAll("&", "&amp;")

@@ -32,7 +32,7 @@ async function attemptPost(url: string, body: unknown, signal: AbortSignal): Pro
     await response.body?.cancel();
   } catch (error) {
     signal.throwIfAborted();
-    throw notSent(`cannot be reached: ${reasonOf(error)}`, retry("alerts.not_sent", HINT));
+    throw notSent(`can't be reached: ${reasonOf(error)}`, retry("alerts.not_sent", HINT));
   }
   const { status } = response;
   if (response.ok) return;

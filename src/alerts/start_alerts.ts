@@ -17,7 +17,7 @@ export interface AlertDependencies {
   /** Waits between two checks, and between two attempts to send. */
   readonly wait?: Wait;
   readonly random?: () => number;
-  /** Takes secrets out of a text. */
+  /** Removes secrets from a text. */
   readonly redact: (text: string) => string;
   readonly onSent: (alerts: number) => void;
   /** Called once per series of failures. Runs are not affected. */
@@ -98,7 +98,7 @@ async function quiet(waiting: Promise<void>): Promise<boolean> {
   }
 }
 
-/** Each text by itself: in serialized JSON, a secret may be escaped, or match a part of the syntax. */
+/** Redacts each text separately: in serialized JSON, a secret may be escaped, or match a part of the syntax. */
 function redacted(value: unknown, redact: (text: string) => string): unknown {
   if (typeof value === "string") return redact(value);
   if (Array.isArray(value)) return value.map((item) => redacted(item, redact));

@@ -107,7 +107,7 @@ export function logEvent(log: Logger, event: FleetEvent): void {
       log.info(fieldsOf(event), "loaded already");
       return;
     case "run.released":
-      log.info(fieldsOf(event), "handed back");
+      log.info(fieldsOf(event), "released");
       return;
     case "run.cancelled":
       log.info(fieldsOf(event), "cancelled");

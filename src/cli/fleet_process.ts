@@ -28,7 +28,7 @@ export function graceMs(text: string): number {
 
 /**
  * The first signal asks for a clean stop: no more batches are taken, those that run get the grace, then they are aborted and
- * handed back. A second one ends the process at once; what it worked on is taken over by another worker.
+ * released. A second one ends the process at once; another worker takes over its batches.
  */
 export async function runFleet(
   cli: CliEnvironment,

@@ -1,7 +1,7 @@
-/** Where traces go: the config first, then the variables of the OpenTelemetry specification. */
+/** Where traces go: the config, else the environment variables of the OpenTelemetry specification. */
 
 export interface TraceOptions {
-  /** An OTLP/HTTP collector, without `/v1/traces`. Undefined: as the environment says. */
+  /** An OTLP/HTTP collector, without `/v1/traces`. Undefined: from the environment. */
   readonly endpoint: string | undefined;
   readonly serviceName: string | undefined;
 }
@@ -12,7 +12,7 @@ export interface TraceTarget {
 }
 
 /**
- * Undefined: no traces, and nothing of OpenTelemetry is loaded. Headers, such as a collector's key, are read by the exporter
+ * Undefined: no traces, and no OpenTelemetry package is loaded. The exporter itself reads headers, such as a collector's key,
  * from OTEL_EXPORTER_OTLP_HEADERS.
  */
 export function traceTarget(

@@ -1,7 +1,7 @@
 /**
- * Spans from the fleet's events: an attempt of a run is a trace with the root `run`; below it `source` (asking how much is to
- * come), `stage` (one per file, from the source to local disk) and `load` (from the first staged file to the receipt; it
- * overlaps with the staging of the files after it).
+ * Spans from the fleet's events. Each attempt of a run is a trace with the root `run`; below it `source` (counts the sessions),
+ * `stage` (one per file, from the source to local disk) and `load` (from the first staged file to the receipt; overlaps with the
+ * staging of later files).
  */
 import {
   type Attributes,
@@ -20,7 +20,7 @@ interface Open {
   readonly span: Span;
   readonly startedAt: Date;
   files: number;
-  /** The moment at which loading could begin. */
+  /** When loading could begin. */
   firstStagedAt: Date | undefined;
 }
 
@@ -30,7 +30,7 @@ export function runSpans(tracer: Tracer): FleetListener {
     if (!("attempt" in event)) return;
     const key = `${event.run}#${event.attempt}`;
     if (event.kind === "run.started") {
-      // An attempt that begins a second time was lost the first time.
+      // If the same attempt begins again, the first one was lost.
       open.get(key)?.span.end(event.at);
       open.set(key, begin(tracer, event));
       return;
@@ -107,7 +107,7 @@ function finish(
         "replayport.bytes": event.bytes,
         "replayport.files": event.files,
       };
-      // Without a file there is a receipt all the same: the loading is what the rest of the time went to.
+      // An empty batch has a receipt but no file. Then loading is the rest of the time.
       const from = known.firstStagedAt ?? new Date(event.at.getTime() - event.loadSeconds * 1000);
       child(tracer, known, "load", from, event.at, counts);
       span.setAttributes(counts);

@@ -1,14 +1,15 @@
-/** Traces of this process' runs. The packages of OpenTelemetry are loaded here and only when there is somewhere to send to. */
+/** Traces of this process' runs. OpenTelemetry's packages are loaded here, and only if there is a collector. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Fleet } from "../fleet/fleet.ts";
 import { VERSION } from "../version.ts";
 import type { TraceTarget } from "./endpoint.ts";
 
 export interface TraceDependencies {
-  /** Once in a row of failures. The message names no header and no address. */
+  /** Called once per series of failures. The message contains no header and no address. */
   readonly onFailure: (message: string) => void;
 }
 
-/** Spans that are still to be sent at the end get so long. */
+/** How long sending the last spans may take at shutdown. */
 const CLOSE_MS = 3_000;
 const SEND_MS = 10_000;
 
@@ -26,12 +27,12 @@ export async function startTraces(
   ]);
   const exporter = new otlp.OTLPTraceExporter({ url: target.url, timeoutMillis: SEND_MS });
   let failing = false;
-  // The SDK tells failures to a logger of its own, which is silent by default.
+  // The SDK reports failures to its own logger, which is silent by default.
   const reporting: typeof exporter = Object.create(exporter, {
     export: {
       value: ((batch, done) => {
         exporter.export(batch, (result) => {
-          if (result.error && !failing) onFailure("traces cannot be sent; runs go on without them");
+          if (result.error && !failing) onFailure("can't send traces; runs continue without them");
           failing = result.error !== undefined;
           done(result);
         });
@@ -51,13 +52,8 @@ export async function startTraces(
   return {
     async [Symbol.asyncDispose]() {
       listening[Symbol.dispose]();
-      const deadline = Promise.race([
-        provider.shutdown(),
-        new Promise<void>((resolve) => {
-          setTimeout(resolve, CLOSE_MS).unref();
-        }),
-      ]);
-      // What could not be sent was said when it failed.
+      const deadline = Promise.race([provider.shutdown(), sleep(CLOSE_MS, undefined, { ref: false })]);
+      // A failure was reported when it happened.
       await deadline.catch(() => undefined);
     },
   };

@@ -1,4 +1,4 @@
-/** The HTTP side as one Hono app: what is before every route, the routes, and what answers when they throw. */
+/** The HTTP side as one Hono app: middleware, routes, error handler. */
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
@@ -16,22 +16,22 @@ import { addBackfills } from "./routes/backfills.ts";
 import { addExports } from "./routes/exports.ts";
 import { addRuns } from "./routes/runs.ts";
 
-/** A request for a backfill takes a few hundred bytes. */
+/** The largest request, for a backfill, takes a few hundred bytes. */
 const BODY_BYTES = 64 * 1024;
-/** Below the 10 seconds after which Prometheus gives up by default. */
+/** Below Prometheus' default timeout of 10 seconds. */
 const METRICS_MS = 8_000;
 
 export interface AppDependencies {
   readonly fleet: Fleet;
   readonly metrics: Metrics;
   readonly now: () => Date;
-  /** Takes secrets out of a text. */
+  /** Removes secrets from a text. */
   readonly redact: (text: string) => string;
-  /** An error that nobody foresaw. */
+  /** Gets errors that aren't ours; the client gets a 500 without details. */
   readonly onUnexpected: (error: unknown) => void;
-  /** Aborted when the server begins to close: nothing new is begun. */
+  /** Aborted when the server begins to close and accepts no new work. */
   readonly closing: AbortSignal;
-  /** Aborted when it no longer waits for what is under way. */
+  /** Aborted when it stops waiting for running requests. */
   readonly ending: AbortSignal;
 }
 
@@ -47,7 +47,7 @@ export function createApp(options: AuthOptions, dependencies: AppDependencies): 
   app.use(async (c, next) => {
     const began = performance.now();
     await next();
-    // The route's pattern, never the path: who asks for random paths must not fill the registry.
+    // The route's pattern, never the path: requests for random paths must not fill the registry.
     const route = matchedRoutes(c).findLast(({ path }) => path !== "/*")?.path ?? "other";
     const method = /^(?:GET|HEAD|POST)$/.test(c.req.method) ? c.req.method : "other";
     metrics.onRequest(method, route, c.res.status, (performance.now() - began) / 1000);
@@ -62,25 +62,21 @@ export function createApp(options: AuthOptions, dependencies: AppDependencies): 
         baseUri: ["'none'"],
       },
       xFrameOptions: "DENY",
-      // TLS is the work of a proxy, and so is what it promises of it.
+      // TLS is up to a proxy, and so is this header.
       strictTransportSecurity: false,
     }),
   );
   app.use(async (c, next) => {
     c.header("Cache-Control", "no-store");
     await next();
-    // Else the connection stays, and the server with it.
+    // Otherwise the connection would stay open and keep the server from closing.
     if (closing.aborted) c.header("Connection", "close");
   });
   app.use(auth.guard(async (c) => (c.req.path === "/" ? await askForToken(c, 401) : undefined)));
-  app.use(
-    bodyLimit({
-      maxSize: BODY_BYTES,
-      onError: () => {
-        throw new HTTPException(413);
-      },
-    }),
-  );
+  const tooLarge = (): never => {
+    throw new HTTPException(413);
+  };
+  app.use(bodyLimit({ maxSize: BODY_BYTES, onError: tooLarge }));
 
   addHealth(app, fleet, closing);
   app.get("/metrics", async (c) => {
@@ -98,17 +94,17 @@ export function createApp(options: AuthOptions, dependencies: AppDependencies): 
     const methods = methodsOf(app, c.req.path);
     if (methods.length > 0) {
       c.header("Allow", methods.join(", "));
-      const message = `${c.req.path} does not take ${c.req.method}`;
-      return c.json(errorBody("http.method", message, `It takes ${methods.join(", ")}.`), 405);
+      const message = `${c.req.path} doesn't support ${c.req.method}`;
+      return c.json(errorBody("http.method", message, `Use ${methods.join(" or ")}.`), 405);
     }
     const hint = "The dashboard is at /, the API is described at /api/openapi.json.";
-    return c.json(errorBody("http.unknown", "there is nothing at this address", hint), 404);
+    return c.json(errorBody("http.unknown", "there is nothing at this path", hint), 404);
   });
   app.onError((error, c) => answerError(error, c, redact, onUnexpected));
   return app;
 }
 
-/** What is there at a path, whatever it was asked with. What is before every route is of the method ALL. */
+/** The methods that a path supports. Middleware is registered for ALL. */
 function methodsOf(app: OpenAPIHono, path: string): string[] {
   const takes = (method: string): boolean =>
     app.router.match(method, path)[0].some(([[, route]]) => route.method !== "ALL");

@@ -1,9 +1,9 @@
 /**
- * Who may do what. Whatever is not named as open takes the token: changing always, reading unless `publicReads`.
+ * Who may do what. Everything that isn't listed as open requires the token: changes always, reads unless `publicReads`.
  *
- * Programs send `Authorization: Bearer <token>`. A browser cannot, so the dashboard has a form that trades the token for a
- * cookie: HttpOnly, so that no script can read it, and good for reading alone, so that no other site can change anything
- * through it. sessionStorage was rejected: it takes a script, and then the page's policy would have to allow scripts.
+ * Programs send `Authorization: Bearer <token>`. A browser can't, so the dashboard has a form that exchanges the token for a
+ * cookie. The cookie is HttpOnly, so no script can read it, and it only allows reads, so no other site can change anything
+ * through it. sessionStorage was rejected: it needs a script, and then the page's policy would have to allow scripts.
  */
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Context, MiddlewareHandler } from "hono";
@@ -19,10 +19,10 @@ const COOKIE = "replayport_session";
 const SESSION_SECONDS = 12 * 3600;
 const OPEN: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/login", "/logout"]);
 
-/** Of this process: what is compared is never the token itself, and always of one length. */
+/** Random per process. Digests are compared, never the tokens themselves, so both sides have the same length. */
 const salt = randomBytes(32);
 
-/** In constant time, whatever the lengths. */
+/** Compares in constant time. */
 export function sameSecret(one: string, other: string): boolean {
   const digest = (text: string): Buffer => createHmac("sha256", salt).update(text).digest();
   return timingSafeEqual(digest(one), digest(other));
@@ -46,7 +46,7 @@ export class Auth {
     return this.#options.publicReads || this.#hasBearer(c) || this.#hasSession(c);
   }
 
-  /** Whether there is anything to log in to, or to log out of. */
+  /** `none`: there is no token to log in with. */
   loginState(c: Context): "none" | "out" | "in" {
     if (this.#hasSession(c)) return "in";
     return this.#options.token === undefined ? "none" : "out";
@@ -59,7 +59,7 @@ export class Auth {
       sameSite: "Lax",
       path: "/",
       maxAge: SESSION_SECONDS,
-      // TLS is a proxy's work. What this header says decides no more than whether the browser sends the cookie in the clear.
+      // A proxy terminates TLS and sets this header. A forged one only decides whether the browser sends its own cookie unencrypted.
       secure: c.req.header("x-forwarded-proto") === "https",
     });
   }
@@ -68,20 +68,20 @@ export class Auth {
     deleteCookie(c, COOKIE, { path: "/" });
   }
 
-  /** @param deny answers a read that nobody may have; where it gives nothing, a RequestError is thrown */
+  /** @param deny answers a read without permission; if it returns nothing, a RequestError is thrown */
   guard(deny: (c: Context) => Promise<Response | undefined>): MiddlewareHandler {
     return async (c, next) => {
       if (OPEN.has(c.req.path)) return await next();
       const reads = c.req.method === "GET" || c.req.method === "HEAD";
       if (reads ? this.mayRead(c) : this.#hasBearer(c)) return await next();
       if (this.#options.token === undefined) {
-        const hint = "Set http.token in the config to change anything, and http.public_reads to read without it.";
-        throw new RequestError("http.read_only", "this Replayport has no token, so nobody can use it", hint);
+        const hint = "Set http.token in the config to allow changes, and http.public_reads to allow reads without it.";
+        throw new RequestError("http.read_only", "no token is configured, so nobody has access", hint);
       }
       const page = reads ? await deny(c) : undefined;
       if (page) return page;
-      const hint = "Send the token of the config (http.token) as: Authorization: Bearer <token>.";
-      const what = c.req.header("authorization") === undefined ? "the token is missing" : "that is not the token";
+      const hint = "Send the config's http.token as: Authorization: Bearer <token>.";
+      const what = c.req.header("authorization") === undefined ? "the token is missing" : "the token is wrong";
       throw new RequestError("http.unauthorized", what, hint);
     };
   }
@@ -96,7 +96,7 @@ export class Auth {
     return mark !== "" && sameSecret(mark, this.#sign(Number(until))) && Number(until) * 1000 > this.#now().getTime();
   }
 
-  /** Signed by the token: every process with the same one takes it, and a new token ends all sessions. */
+  /** Signed with the token: every process with the same token accepts it, and a new token ends all sessions. */
   #sign(until: number): string {
     const key = this.#options.token ?? randomBytes(32);
     return createHmac("sha256", key).update(`replayport dashboard ${until}`).digest("base64url");

@@ -1,4 +1,4 @@
-/** The dashboard: one page, rendered here, without a script; it reads, and never changes anything. */
+/** The dashboard: one page, rendered on the server, without scripts. It only reads. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { Fleet } from "../fleet/fleet.ts";
@@ -15,10 +15,10 @@ export interface DashboardDependencies {
   readonly redact: (text: string) => string;
 }
 
-/** A page that people wait for: what Redis does not tell by then is left out. */
+/** People wait for this page: what Redis hasn't answered by then is left out. */
 const PAGE_MS = 5_000;
 const RUNS_SHOWN = 12;
-/** Failures with one reason are one row: so more are read than shown. */
+/** Failures with the same reason share a row, so more are read than shown. */
 const FAILURES_READ = 200;
 
 export async function askForToken(c: Context, status: 200 | 401, problem?: string): Promise<Response> {
@@ -34,16 +34,16 @@ export function addDashboard(app: OpenAPIHono, { fleet, auth, ending, now, redac
   });
   app.get("/login", async (c) => (auth.loginState(c) === "in" ? c.redirect("./") : await askForToken(c, 200)));
   app.post("/login", async (c) => {
-    // As a form of ours sends it, whatever the request says of itself: a parser that throws would be an error for anybody to cause.
+    // Read as our form sends it, whatever its content type: anybody can send a body on which a parser would throw.
     const token = new URLSearchParams(await c.req.text()).get("token");
     if (token === null || !auth.isToken(token.trim())) {
-      return await askForToken(c, 401, "That is not the token.");
+      return await askForToken(c, 401, "The token is wrong.");
     }
     auth.login(c);
     return c.redirect("./", 303);
   });
   app.post("/logout", (c) => {
-    // A form of another site sends no cookie along, and so cannot end a session.
+    // A form on another site sends no cookie (SameSite), so it can't end a session.
     if (auth.loginState(c) === "in") auth.logout(c);
     return c.redirect("./login", 303);
   });
@@ -53,7 +53,7 @@ async function look(fleet: Fleet, at: Date, redact: (text: string) => string, si
   const problems = new Set<string>();
   const health = await fleet.health(signal);
   const or = async <T>(asked: () => Promise<T>, nothing: T): Promise<T> => {
-    // Where Redis is down, its one sentence says all that the others would, and is there at once.
+    // If Redis is down, its error is enough, and the other calls would only wait.
     if (!health.redis) return nothing;
     try {
       return await asked();

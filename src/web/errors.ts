@@ -1,9 +1,9 @@
-/** Whatever goes wrong, as one JSON shape with a fitting status. */
+/** Every error as JSON of one shape, with its status. */
 import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type * as z from "zod";
-import { ReplayportError } from "../errors.ts";
+import { ReplayportError, giveUp } from "../errors.ts";
 import type { ErrorBody } from "./schemas.ts";
 
 const STATUS: Readonly<Record<string, ContentfulStatusCode>> = {
@@ -19,12 +19,12 @@ const STATUS: Readonly<Record<string, ContentfulStatusCode>> = {
 };
 
 const OF_STATUS: Readonly<Record<number, readonly [code: string, message: string, hint: string]>> = {
-  400: ["http.invalid", "the request cannot be read", "Send what /api/openapi.json says."],
-  413: ["http.too_large", "the request's body is too large", "No body that this API takes is larger than 64 KiB."],
-  415: ["http.not_json", "the body is not JSON", "Send it with Content-Type: application/json."],
+  400: ["http.invalid", "the request can't be parsed", "See /api/openapi.json for its format."],
+  413: ["http.too_large", "the request's body is too large", "The limit is 64 KiB."],
+  415: ["http.not_json", "the body isn't JSON", "Send it with Content-Type: application/json."],
 };
 
-/** What planning a backfill asks of source and destination can fail there; a queue that is away is ours to mend. */
+/** 503 if Redis is down or a retry may help. 502 if the source or destination refused, which planning a backfill asks. */
 export function statusOf(error: ReplayportError): ContentfulStatusCode {
   const known = STATUS[error.code];
   if (known !== undefined) return known;
@@ -33,26 +33,21 @@ export function statusOf(error: ReplayportError): ContentfulStatusCode {
 
 export type ErrorExtras = Pick<ErrorBody["error"], "problems" | "backfill">;
 
-export function errorBody(
-  code: string,
-  message: string,
-  hint: string | undefined,
-  extras: ErrorExtras = {},
-): ErrorBody {
+export function errorBody(code: string, message: string, hint?: string, extras: ErrorExtras = {}): ErrorBody {
   return { error: { code, message, hint: hint ?? null, ...extras } };
 }
 
-/** An error of ours that the client learns more of. */
+/** An error with more details for the client. */
 export class RequestError extends ReplayportError {
   readonly extras: ErrorExtras;
 
   constructor(code: string, message: string, hint: string, extras: ErrorExtras = {}) {
-    super(message, { code, remedy: "give-up", hint });
+    super(message, giveUp(code, hint));
     this.extras = extras;
   }
 }
 
-/** @param redact takes secrets out of what a destination or the source said */
+/** @param redact removes secrets from what the source or a destination answered */
 export function answerError(
   error: unknown,
   c: Context,
@@ -73,13 +68,13 @@ export function answerError(
   }
   if (error instanceof DOMException && (error.name === "TimeoutError" || error.name === "AbortError")) {
     c.header("Retry-After", "5");
-    return c.json(errorBody("http.too_slow", "the answer took too long", "Try again; see /readyz."), 503);
+    return c.json(errorBody("http.too_slow", "the answer took too long", "Try again, and check /readyz."), 503);
   }
   onUnexpected(error);
-  return c.json(errorBody("unexpected", "something unforeseen went wrong", "The log of this process says what."), 500);
+  return c.json(errorBody("unexpected", "an unexpected error occurred", "See the log of this process."), 500);
 }
 
-/** All that is wrong with a request, at once. */
+/** Lists everything that is wrong with a request. */
 export function invalidRequest(target: string, error: z.core.$ZodError): RequestError {
   const part = target === "json" ? "body" : target;
   const problems = error.issues.flatMap((issue) =>
@@ -88,7 +83,7 @@ export function invalidRequest(target: string, error: z.core.$ZodError): Request
       : [{ at: [part, ...issue.path.map(String)].join("."), message: sentence(issue) }],
   );
   const message = problems.map((problem) => `${problem.at}: ${problem.message}`).join("; ");
-  return new RequestError("http.invalid", message, "Send what /api/openapi.json says.", { problems });
+  return new RequestError("http.invalid", message, "See /api/openapi.json for its format.", { problems });
 }
 
 function sentence(issue: z.core.$ZodIssue): string {

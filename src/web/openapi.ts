@@ -1,4 +1,4 @@
-/** The OpenAPI document, made from the schemas that requests are checked against. */
+/** The OpenAPI document, generated from the schemas that validate requests. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { VERSION } from "../version.ts";
 
@@ -6,7 +6,7 @@ export function addOpenApi(app: OpenAPIHono): void {
   app.openAPIRegistry.registerComponent("securitySchemes", "token", {
     type: "http",
     scheme: "bearer",
-    description: "http.token of the config. With http.public_reads, GET takes none.",
+    description: "The config's http.token. With http.public_reads, GET needs none.",
   });
   app.get("/api/openapi.json", (c) =>
     c.json(
@@ -15,7 +15,7 @@ export function addOpenApi(app: OpenAPIHono): void {
         info: {
           title: "Replayport",
           version: VERSION,
-          description: "What the fleet does, and what it can be asked to do.",
+          description: "Status and control of the fleet.",
           license: { name: "MIT" },
         },
         servers: [{ url: "/" }],

@@ -1,13 +1,13 @@
 /**
- * What the API takes and gives. The OpenAPI document is made from these, requests are checked against them, and the compiler
- * holds the responses to them: they are the interface in ../fleet/fleet.ts, with times as texts and null for undefined.
+ * The API's requests and responses. They generate the OpenAPI document, validate requests, and type the responses: the
+ * interface in ../fleet/fleet.ts, with times as text and null instead of undefined.
  */
 import { z } from "@hono/zod-openapi";
 
 const timestamp = z.iso.datetime().describe("UTC").openapi({ example: "2026-10-01T13:00:00.000Z" });
 const seconds = z.number().min(0);
 const whole = z.int().min(0);
-/** `.nullable()` on a schema with a name comes out as a reference that takes no null. */
+/** `.nullable()` on a named schema generates a reference that doesn't allow null. */
 const orNull = <Schema extends z.ZodType>(schema: Schema) => z.union([schema, z.null()]);
 
 export const intervalSchema = z
@@ -29,8 +29,8 @@ const pauseSchema = z
   .strictObject({
     reason: z.string(),
     since: timestamp,
-    by: z.string().describe("`replayport` after too many failures, else who asked for it"),
-    probeAt: timestamp.nullable().describe("When one interval is tried by itself; null: only `resume` ends the pause"),
+    by: z.string().describe("Who paused it; `replayport` after too many failures"),
+    probeAt: timestamp.nullable().describe("When one interval is tried; null: only `resume` ends the pause"),
   })
   .openapi("Pause");
 
@@ -50,18 +50,16 @@ export const exportSchema = z
         z.strictObject({
           interval: intervalSchema,
           error: fleetErrorSchema,
-          retryAt: timestamp
-            .nullable()
-            .describe("Tried again by itself from then on; null: only after retry or resume"),
+          retryAt: timestamp.nullable().describe("When it is retried; null: only after retry or resume"),
         }),
       )
       .describe("Intervals that failed for good"),
-    loadedUntil: timestamp.nullable().describe("Up to here everything is loaded"),
+    loadedUntil: timestamp.nullable().describe("Everything up to here is loaded"),
     lagSeconds: seconds.nullable(),
     gaps: z.array(intervalSchema).describe("The oldest 20"),
     gapCount: whole.nullable(),
     ledgerAt: timestamp.nullable().describe("When a scheduler last saw the ledger change"),
-    ledgerError: orNull(fleetErrorSchema).describe("Why a scheduler could not ask the destination what is loaded"),
+    ledgerError: orNull(fleetErrorSchema).describe("Why a scheduler can't read the load history"),
     lastReceipt: z
       .strictObject({ interval: intervalSchema, rows: whole, bytes: whole, files: whole, committedAt: timestamp })
       .nullable(),
@@ -150,15 +148,15 @@ export const errorSchema = z
       problems: z
         .array(z.strictObject({ at: z.string().openapi({ example: "body.end" }), message: z.string() }))
         .optional()
-        .describe("With `http.invalid`: everything that is wrong with the request"),
-      backfill: z.string().optional().describe("With `backfill.overlap`: the id of the other"),
+        .describe("With `http.invalid`: all problems of the request"),
+      backfill: z.string().optional().describe("With `backfill.overlap`: the other backfill's id"),
     }),
   })
   .openapi("Error");
 
 export type ErrorBody = z.output<typeof errorSchema>;
 
-// What the API takes.
+// Requests.
 
 export const exportName = z.object({
   name: z
@@ -176,31 +174,34 @@ export const backfillId = z.object({
 
 const by = z.string().trim().min(1).max(100);
 const time = z.iso
-  .datetime({ offset: true, error: "not a time with its zone, such as 2026-10-01T00:00:00Z" })
+  .datetime({ offset: true, error: "not a time with a zone, such as 2026-10-01T00:00:00Z" })
   .transform((text) => new Date(text))
   .refine((date) => date.getTime() % 1000 === 0, "not whole seconds")
   .openapi({ type: "string", format: "date-time", example: "2026-10-01T00:00:00Z" });
 
 export const pauseBody = z.strictObject({
   reason: z.string().trim().min(1).max(500).describe("A sentence for people"),
-  by: by.default("api").describe("Who asks"),
+  by: by.default("api").describe("Who paused it"),
 });
 
-export const resumeBody = z.strictObject({ by: by.default("api").describe("Who asks") });
+export const resumeBody = z.strictObject({ by: by.default("api").describe("Who resumed it") });
 
 export const backfillBody = z
   .strictObject({
     export: z.string().max(63),
     start: time,
     end: time,
-    force: z.boolean().default(false).describe("Load again what has a receipt"),
-    allowFewer: z.boolean().default(false).describe("With force: accept fewer sessions than the receipt replaced"),
+    force: z.boolean().default(false).describe("Also load intervals that have a receipt"),
+    allowFewer: z
+      .boolean()
+      .default(false)
+      .describe("With force: accept fewer sessions than the receipt that is replaced"),
     size: z
       .enum(["auto", "schedule", "hour", "day", "week", "month"])
       .default("auto")
       .describe("How many intervals of the schedule are joined into one batch"),
     inFlight: z.int().min(1).max(64).optional().describe("Intervals in the queue at once"),
-    createdBy: by.default("api").describe("Who asks, for the list"),
+    createdBy: by.default("api").describe("Who asked for it"),
   })
   .refine((body) => body.start < body.end, { path: ["end"], message: "not after start" })
   .openapi("BackfillRequest");
@@ -216,7 +217,13 @@ export const runsQuery = z.strictObject({
     .openapi({
       type: "array",
       items: { type: "string", enum: [...RUN_STATES] },
-      param: { name: "state", in: "query", style: "form", explode: false, description: "Several, with commas between" },
+      param: {
+        name: "state",
+        in: "query",
+        style: "form",
+        explode: false,
+        description: "One or several, separated by commas",
+      },
     }),
   backfill: z.string().max(63).optional(),
 });

@@ -1,30 +1,23 @@
-/** Listens: refuses what would lie open to a network, and closes within a deadline whoever is still connected. */
+/** The server: refuses to listen on a network without a token, and closes within a deadline. */
 import { createAdaptorServer } from "@hono/node-server";
 import { once } from "node:events";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { ReplayportError, messageOf } from "../errors.ts";
+import { ReplayportError, giveUp, messageOf } from "../errors.ts";
 import type { Fleet } from "../fleet/fleet.ts";
-import { createApp } from "./app.ts";
+import { type AppDependencies, createApp } from "./app.ts";
+import type { AuthOptions } from "./auth.ts";
 import { createMetrics } from "./metrics.ts";
 
-export interface WebOptions {
+export interface WebOptions extends AuthOptions {
   readonly host: string;
   /** 0: any that is free. */
   readonly port: number;
-  /** Undefined: nothing can be changed, and nothing read unless `publicReads`. */
-  readonly token: string | undefined;
-  readonly publicReads: boolean;
 }
 
-export interface WebDependencies {
-  readonly now: () => Date;
-  /** Aborted when the process was told to stop: it is not ready any more, though what runs may still be looked at. */
+export interface WebDependencies extends Pick<AppDependencies, "now" | "redact" | "onUnexpected"> {
+  /** Aborted when the process shuts down: `/readyz` is 503 from then on, but the dashboard still answers. */
   readonly stopping: AbortSignal;
-  /** Takes secrets out of a text. */
-  readonly redact: (text: string) => string;
-  /** An error that nobody foresaw; the client gets a 500 that says nothing of it. */
-  readonly onUnexpected: (error: unknown) => void;
 }
 
 export interface Web extends AsyncDisposable {
@@ -32,10 +25,10 @@ export interface Web extends AsyncDisposable {
   readonly url: string;
 }
 
-/** A request that is under way at the end gets so long. Below Docker's 10 seconds before SIGKILL. */
+/** How long running requests may take at the end. Below the 10 seconds after which Docker sends SIGKILL. */
 const CLOSE_MS = 3_000;
 const SERVER = {
-  // Whoever sends slowly, or nothing, holds a connection no longer than that.
+  // Limits for clients that send slowly, or nothing.
   headersTimeout: 10_000,
   requestTimeout: 20_000,
   connectionsCheckingInterval: 2_000,
@@ -49,16 +42,14 @@ export function isLoopback(host: string): boolean {
 }
 
 /**
- * Resolves when it listens. Disposing it ends the listening, not the fleet.
+ * Resolves when it listens. Disposing it closes the server, not the fleet.
  * @throws ReplayportError `http.unguarded`, `http.cannot_listen`
  */
 export async function startWeb(fleet: Fleet, options: WebOptions, dependencies: WebDependencies): Promise<Web> {
   if (!isLoopback(options.host) && options.token === undefined) {
-    throw new ReplayportError(`refusing to listen on ${options.host} without a token: anyone there could use it`, {
-      code: "http.unguarded",
-      remedy: "give-up",
-      hint: 'Set http.token in the config, for example to "${REPLAYPORT_TOKEN}", or listen on 127.0.0.1.',
-    });
+    const hint = 'Set http.token in the config, for example to "${REPLAYPORT_TOKEN}", or listen on 127.0.0.1.';
+    const message = `refusing to listen on ${options.host} without a token: anyone there could use it`;
+    throw new ReplayportError(message, giveUp("http.unguarded", hint));
   }
   const closing = new AbortController();
   const ending = new AbortController();
@@ -70,11 +61,8 @@ export async function startWeb(fleet: Fleet, options: WebOptions, dependencies: 
     closing: AbortSignal.any([closing.signal, dependencies.stopping]),
     ending: ending.signal,
   });
-  const server = createAdaptorServer({
-    fetch: app.fetch,
-    serverOptions: SERVER,
-    overrideGlobalObjects: false,
-  }) as Server;
+  const adapted = createAdaptorServer({ fetch: app.fetch, serverOptions: SERVER, overrideGlobalObjects: false });
+  const server = adapted as Server;
   try {
     await listen(server, options);
   } catch (error) {
@@ -97,16 +85,14 @@ async function listen(server: Server, { host, port }: WebOptions): Promise<void>
   try {
     await once(server, "listening");
   } catch (cause) {
-    throw new ReplayportError(`cannot listen on ${host}:${port}: ${messageOf(cause)}`, {
-      code: "http.cannot_listen",
-      remedy: "give-up",
-      hint: "Is another Replayport running there? Choose another port: http.port in the config, or --http <host:port>.",
-      cause,
-    });
+    const hint =
+      "Is another Replayport running there? Choose another port: http.port in the config, or --http <host:port>.";
+    const message = `can't listen on ${host}:${port}: ${messageOf(cause)}`;
+    throw new ReplayportError(message, { ...giveUp("http.cannot_listen", hint), cause });
   }
 }
 
-/** Answers that are under way are finished, idle connections end at once, and slow ones at the deadline. */
+/** Finishes running answers, closes idle connections at once, and slow ones at the deadline. */
 async function close(server: Server, ending: AbortController): Promise<void> {
   const closed = once(server, "close");
   server.close();

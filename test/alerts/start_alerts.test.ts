@@ -259,7 +259,7 @@ suite("alerts", () => {
       waits.end();
       await waits.begun(turn);
     }
-    assert.equal(messageOf(failures[0]), "the alerts' webhook cannot be reached: ECONNREFUSED");
+    assert.equal(messageOf(failures[0]), "the alerts' webhook can't be reached: ECONNREFUSED");
   });
 
   test("go on after Redis was away", async () => {

@@ -65,7 +65,7 @@ suite("with a token", () => {
     assert.deepEqual((await client.ask("GET", "/healthz", { token: null })).json, { status: "ok" });
     const ready = await client.ask("GET", "/readyz", { token: null });
     assert.equal(ready.status, 503);
-    assert.deepEqual(ready.json, { status: "redis does not answer" });
+    assert.deepEqual(ready.json, { status: "redis is down" });
   });
 
   test("no other site may read: no CORS", async () => {
@@ -169,7 +169,7 @@ suite("the dashboard's session", () => {
     using client = await openApp();
     const answer = await client.ask("POST", "/login", form("not-the-token-hunter3"));
     assert.equal(answer.status, 401);
-    assert.match(answer.text, /That is not the token/);
+    assert.match(answer.text, /The token is wrong/);
     assert.doesNotMatch(answer.text, /hunter3/);
     assert.equal(answer.headers.get("set-cookie"), null);
   });

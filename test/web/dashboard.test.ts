@@ -57,7 +57,7 @@ suite("the dashboard shows", () => {
       "15 h 16 min until 2026-10-05 11:00",
       "Furthest behind 15 h 16 min paused",
       "up to date",
-      "not looked at yet",
+      "not checked yet",
       "48,211 rows, 5.43 MB",
     ]) {
       assert.ok(page.includes(part), `${part} is not in: ${page}`);
@@ -99,10 +99,10 @@ suite("the dashboard shows", () => {
   test("that no scheduler or no worker runs", async () => {
     const alone = { ...state.health, processes: state.health.processes.filter(({ kind }) => kind === "scheduler") };
     const page = words(await render({ health: alone }));
-    assert.match(page, /No worker runs, so nothing is loaded\. To start one: replayport worker/);
+    assert.match(page, /No worker is running, so nothing is loaded\. To start one: replayport worker/);
     assert.doesNotMatch(page, /No scheduler|all is well/);
     const nobody = words(await render({ health: { ...state.health, processes: [] } }));
-    assert.match(nobody, /No scheduler runs/);
+    assert.match(nobody, /No scheduler is running/);
     const away = { redis: false, problem: "gone", redisMs: undefined, warnings: [], processes: [] };
     assert.doesNotMatch(words(await render({ health: away })), /No scheduler|No worker/);
   });
@@ -121,7 +121,7 @@ suite("the dashboard shows", () => {
     for (const part of [
       "Waiting 3 and 2 of backfills",
       "Workers 2 1 scheduler",
-      "17 of 30 intervals, 1 failed, 7 min to go",
+      "17 of 30 intervals, 1 failed, 7 min left",
       "by api",
       "source.unreachable",
       "staging and loading for 54 min",
@@ -147,7 +147,7 @@ suite("the dashboard shows", () => {
     assert.match(words(gone.text), /Redis is down .* Redis is gone\./);
     client.fleet.state.health = { ...client.fleet.state.health, redis: true, problem: undefined };
     const part = await client.ask("GET", "/");
-    assert.match(words(part.text), /not all could be read .* gone, \[redacted\]/);
+    assert.match(words(part.text), /incomplete .* gone, \[redacted\]/);
   });
 
   test("no more than 200 of 10,000 exports, and says so", async () => {
@@ -165,7 +165,7 @@ suite("the dashboard shows", () => {
     using client = await openApp();
     const still = await client.ask("GET", "/?refresh=off");
     assert.doesNotMatch(still.text, /http-equiv/);
-    assert.match(still.text, /<a href=".\/">Go on<\/a>/);
+    assert.match(still.text, /<a href=".\/">Refresh<\/a>/);
   });
 });
 

@@ -8,7 +8,11 @@ export function addWorker(program: Command, cli: CliEnvironment): void {
     .command("worker")
     .description("take batches from the queue and load them, until it is stopped (needs Redis)")
     .option("--concurrency <n>", "batches at the same time (default: 2)", wholeNumber)
-    .option("--grace <duration>", "how long batches may go on after SIGTERM before they are handed back", "30s")
+    .option(
+      "--grace <duration>",
+      "after SIGTERM, how long running batches may take before they are released to other workers",
+      "30s",
+    )
     .option("--http [address]", "listen for HTTP, at the config's address or at this one: 8080, 0.0.0.0:8080")
     .addHelpText(
       "after",

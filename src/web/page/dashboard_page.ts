@@ -1,4 +1,4 @@
-/** The dashboard's frame, and what is on top of it: health, warnings, the queue. */
+/** The dashboard's frame and its top: health, warnings, the queue. */
 import { html } from "hono/html";
 import type { Backfill, ExportStatus, FleetHealth, QueueDepth, Run } from "../../fleet/fleet.ts";
 import { VERSION } from "../../version.ts";
@@ -12,19 +12,19 @@ export interface Snapshot {
   readonly at: Date;
   readonly health: FleetHealth;
   readonly exports: readonly ExportStatus[];
-  /** Undefined where it could not be read. */
+  /** Undefined if it couldn't be read. */
   readonly queue: QueueDepth | undefined;
   readonly backfills: readonly Backfill[];
-  /** Running, or waiting for their next attempt. */
+  /** Running or retrying. */
   readonly running: readonly Run[];
   readonly failed: readonly Run[];
-  /** Why a part of this is empty; redacted. */
+  /** Why a part is empty; redacted. */
   readonly problems: readonly string[];
 }
 
 export interface PageState {
   readonly login: "none" | "out" | "in";
-  /** False: the page stays as it is, for whoever reads it. */
+  /** False while somebody reads it. */
   readonly refreshes: boolean;
 }
 
@@ -41,8 +41,8 @@ export function dashboardPage(snapshot: Snapshot, { login, refreshes }: PageStat
         <span class="quiet">
           ${
             refreshes
-              ? html`${clock}, again every ${REFRESH_SECONDS} s. <a href="./?refresh=off">Stop</a>`
-              : html`${clock}, stopped. <a href="./">Go on</a>`
+              ? html`${clock}, refreshes every ${REFRESH_SECONDS} s. <a href="./?refresh=off">Stop</a>`
+              : html`${clock}, stopped. <a href="./">Refresh</a>`
           }
         </span>
       </header>
@@ -63,7 +63,7 @@ export function dashboardPage(snapshot: Snapshot, { login, refreshes }: PageStat
   );
 }
 
-/** What is wrong stands in the title, for who keeps the page in a tab. */
+/** Shows problems in the browser's tab. */
 function titleOf({ exports, problems }: Snapshot): string {
   if (problems.length > 0) return "✕ Replayport";
   const ill = exports.filter((one) => one.paused !== undefined || isFailing(one)).length;
@@ -72,7 +72,7 @@ function titleOf({ exports, problems }: Snapshot): string {
 
 function summary({ exports, health, problems }: Snapshot): Html {
   if (!health.redis) return html`<span class="badge bad">Redis is down</span>`;
-  if (problems.length > 0) return html`<span class="badge bad">not all could be read</span>`;
+  if (problems.length > 0) return html`<span class="badge bad">incomplete</span>`;
   const paused = exports.filter((one) => one.paused !== undefined).length;
   const failing = exports.filter(isFailing).length;
   const behind = exports.filter((one) => (one.due ?? 0) > 0 && one.paused === undefined && !isFailing(one)).length;
@@ -89,14 +89,14 @@ function summary({ exports, health, problems }: Snapshot): Html {
 const of = (kind: "scheduler" | "worker", { processes }: FleetHealth): number =>
   processes.filter((one) => one.kind === kind).length;
 
-/** Without them nothing fails, and nothing happens. */
+/** Without these, nothing fails and nothing happens. */
 function missing(health: FleetHealth): string[] {
   if (!health.redis) return [];
   const scheduler = of("scheduler", health) > 0;
   const worker = of("worker", health) > 0;
   return [
-    ...(scheduler ? [] : ["No scheduler runs, so nothing is put into the queue. To start one: replayport scheduler"]),
-    ...(worker ? [] : ["No worker runs, so nothing is loaded. To start one: replayport worker"]),
+    ...(scheduler ? [] : ["No scheduler is running, so nothing is enqueued. To start one: replayport scheduler"]),
+    ...(worker ? [] : ["No worker is running, so nothing is loaded. To start one: replayport worker"]),
   ];
 }
 

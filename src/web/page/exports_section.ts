@@ -1,38 +1,29 @@
 import { html } from "hono/html";
-import type { ExportStatus, FleetError, FailedInterval } from "../../fleet/fleet.ts";
+import type { ExportStatus, FailedInterval } from "../../fleet/fleet.ts";
 import { ago, bytes, clock, count, explained, type Html, plural, range, span, together } from "./format.ts";
+import { andMore, detailRow, tableSection } from "./table.ts";
 
-/** Beyond that a page is no longer looked through; those in need of someone come first. */
+/** Nobody reads further. Exports that need attention come first. */
 const SHOWN = 200;
 const REASONS_SHOWN = 3;
 
 export function exportsSection(exports: readonly ExportStatus[], now: Date): Html {
-  // A stable sort: within a rank the config's order stays.
+  // The sort is stable: within a rank, exports stay in the config's order.
   const ranked = [...exports].sort((a, b) => rank(a) - rank(b));
-  const shown = ranked.slice(0, SHOWN);
-  const more = exports.length - shown.length;
-  return html`<section aria-labelledby="exports">
-    <h2 id="exports">Exports <small>${count(exports.length)}</small></h2>
-    <div class="card">
-      <table aria-labelledby="exports">
-        <thead>
-          <tr>
-            <th scope="col">Export</th>
-            <th scope="col">State</th>
-            <th scope="col">Behind now by</th>
-            <th scope="col">Due</th>
-            <th scope="col">Last load</th>
-          </tr>
-        </thead>
-        ${shown.map((one) => exportRow(one, now))}
-      </table>
-      ${exports.length === 0 ? html`<p class="empty">Nothing could be read of the exports.</p>` : ""}
-      ${more > 0 ? html`<p class="empty">And ${count(more)} more: <code>GET /api/exports</code></p>` : ""}
-    </div>
-  </section>`;
+  return tableSection({
+    id: "exports",
+    title: "Exports",
+    note: count(exports.length),
+    columns: ["Export", "State", "Behind now by", "Due", "Last load"],
+    body: ranked.slice(0, SHOWN).map((one) => exportRow(one, now)),
+    below:
+      exports.length === 0
+        ? html`<p class="empty">No export could be read.</p>`
+        : andMore(exports.length - SHOWN, "GET /api/exports"),
+  });
 }
 
-/** Somebody has to look at it, whether it is paused or not. */
+/** Needs attention, whether it's paused or not. */
 export function isFailing(one: ExportStatus): boolean {
   return one.failuresInRow > 0 || one.failedIntervals.length > 0 || one.ledgerError !== undefined;
 }
@@ -44,10 +35,10 @@ function rank(one: ExportStatus): number {
 }
 
 function badge(one: ExportStatus): Html {
-  // A pause that somebody wanted is no failure.
+  // A pause by a person isn't a failure.
   if (one.paused) return html`<span class="badge ${isFailing(one) ? "bad" : "warn"}">paused</span>`;
   if (isFailing(one)) return html`<span class="badge bad">failing</span>`;
-  if (one.ledgerAt === undefined) return html`<span class="badge">not looked at yet</span>`;
+  if (one.ledgerAt === undefined) return html`<span class="badge">not checked yet</span>`;
   if (one.running > 0) return html`<span class="badge info">loading</span>`;
   return one.due === 0
     ? html`<span class="badge good">up to date</span>`
@@ -111,10 +102,7 @@ function details(one: ExportStatus, now: Date): Html | "" {
   if (gaps > 0 && first) {
     lines.push(html`<p class="quiet">${plural(gaps, "gap")}, the oldest ${range(first)}</p>`);
   }
-  if (lines.length === 0) return "";
-  return html`<tr class="detail">
-    <td colspan="5">${lines}</td>
-  </tr>`;
+  return lines.length === 0 ? "" : detailRow(lines);
 }
 
 /** @param pauseReason the pause may already quote the error: then it isn't shown twice */
@@ -124,8 +112,6 @@ function failedLine(items: readonly FailedInterval[], where: Html, pauseReason: 
   const { error, retryAt } = first;
   const again = retryAt ? html` Retried ${ago(retryAt, now)}.` : "";
   const what = html`${plural(items.length, "interval")} failed, ${where}`;
-  if (pauseReason?.includes(error.message) === true) return html`<p>${what}. ${hintOf(error)}${again}</p>`;
+  if (pauseReason?.includes(error.message) === true) return html`<p>${what}. ${error.hint ?? ""}${again}</p>`;
   return html`<p>${what}: ${explained(error)}${again}</p>`;
 }
-
-const hintOf = (error: FleetError): string => error.hint ?? "";

@@ -1,4 +1,4 @@
-/** Numbers and times for people. The page has no script, so times are told from the moment at which it was made. */
+/** Numbers and times for people. The page has no script, so times are relative to when it was rendered. */
 import { html } from "hono/html";
 import prettyBytes from "pretty-bytes";
 import type { Interval } from "../../intervals/interval.ts";
@@ -35,7 +35,7 @@ export function range({ start, end }: Interval): Html {
   return html`${clock(start)} – ${to}`;
 }
 
-/** `3 min ago`, with the moment itself for whoever points at it. */
+/** `3 min ago`, with the time itself as a tooltip. */
 export function ago(time: Date, now: Date): Html {
   const seconds = (now.getTime() - time.getTime()) / 1000;
   const text = seconds < 0 ? `in ${span(-seconds)}` : `${span(seconds)} ago`;
@@ -46,27 +46,19 @@ export function plural(number: number, noun: string): string {
   return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
 }
 
-/** What happened, and below it what to do. */
+/** The error, and below it what to do. */
 export function explained(error: FleetError): Html {
   const hint = error.hint === undefined ? "" : html`<br />${error.hint}`;
   return html`<span class="error">${error.message}</span>${hint}`;
 }
 
-export interface Together<Item> {
-  readonly items: readonly Item[];
-  /** From the start of the first interval to the end of the last one. */
-  readonly hull: Interval;
-}
-
-/** Those with the same key as one, in the order in which the keys come. */
+/** Groups items by key, in the order of each key's first item. */
 export function together<Item>(
   all: readonly Item[],
   keyOf: (item: Item) => string,
   intervalOf: (item: Item) => Interval,
-): Together<Item>[] {
-  const groups = new Map<string, Item[]>();
-  for (const item of all) groups.set(keyOf(item), [...(groups.get(keyOf(item)) ?? []), item]);
-  return [...groups.values()].map((items) => {
+): { readonly items: readonly Item[]; readonly hull: Interval }[] {
+  return [...Map.groupBy(all, keyOf).values()].map((items) => {
     const intervals = items.map(intervalOf);
     const start = new Date(Math.min(...intervals.map((one) => one.start.getTime())));
     return { items, hull: { start, end: new Date(Math.max(...intervals.map((one) => one.end.getTime()))) } };

@@ -2,7 +2,7 @@ import { html } from "hono/html";
 import type { Html } from "./format.ts";
 import { pageOf } from "./style.ts";
 
-/** The addresses are relative, so that a proxy may put the page below a path of its own. */
+/** Links are relative, so that a proxy can serve the page under a path. */
 export function loginPage(problem?: string): Html {
   return pageOf(
     { title: "Replayport: log in" },
@@ -16,7 +16,7 @@ export function loginPage(problem?: string): Html {
         <input id="token" name="token" type="password" autocomplete="current-password" required autofocus />
         <button>Show the dashboard</button>
       </form>
-      <p class="quiet">The browser keeps a cookie for 12 hours that no script can read, and that can change nothing.</p>
+      <p class="quiet">Your browser gets a cookie for 12 hours. Scripts can't read it, and it can only read.</p>
     </main>`,
   );
 }

@@ -1,8 +1,9 @@
 import { html } from "hono/html";
 import type { Run } from "../../fleet/fleet.ts";
 import { ago, bytes, count, explained, type Html, plural, range, span, together } from "./format.ts";
+import { detailRow, tableSection } from "./table.ts";
 
-/** Whatever failed of one export for one reason is one row. */
+/** Failures of one export for the same reason share a row. */
 const FAILURES_SHOWN = 8;
 
 export function failuresSection(failed: readonly Run[], now: Date): Html | "" {
@@ -12,41 +13,34 @@ export function failuresSection(failed: readonly Run[], now: Date): Html | "" {
     (run) => JSON.stringify([run.export, run.backfill, run.error?.code, run.error?.message]),
     ({ interval }) => interval,
   );
-  return html`<section aria-labelledby="failures">
-    <h2 id="failures">Recent failures</h2>
-    <div class="card">
-      <table aria-labelledby="failures">
-        <thead>
-          <tr>
-            <th scope="col">Export</th>
-            <th scope="col">Intervals</th>
-            <th scope="col">What happened, and what to do</th>
-            <th scope="col">Last</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${groups.slice(0, FAILURES_SHOWN).map(({ items, hull }) => {
-            // Newest first.
-            const [run] = items;
-            if (!run) return "";
-            return html`<tr>
-              <th scope="row">${run.export}${run.backfill ? html`<small>backfill ${run.backfill}</small>` : ""}</th>
-              <td data-label="Intervals">${count(items.length)}<small>${range(hull)}</small></td>
-              <td class="wide">
-                ${run.error ? explained(run.error) : "No reason was kept."}
-                <small><code>${run.error?.code}</code>, ${plural(run.attempt, "attempt")}</small>
-              </td>
-              <td data-label="Last">${run.finishedAt ? ago(run.finishedAt, now) : "–"}</td>
-            </tr>`;
-          })}
-        </tbody>
-      </table>
-    </div>
-  </section>`;
+  return tableSection({
+    id: "failures",
+    title: "Recent failures",
+    columns: ["Export", "Intervals", "What happened, and what to do", "Last"],
+    body: html`<tbody>
+      ${groups.slice(0, FAILURES_SHOWN).map(({ items: [newest, ...others], hull }) => {
+        if (!newest) return "";
+        const { error } = newest;
+        return html`<tr>
+          ${exportCell(newest)}
+          <td data-label="Intervals">${count(others.length + 1)}<small>${range(hull)}</small></td>
+          <td class="wide">
+            ${error ? explained(error) : "No error was recorded."}
+            <small><code>${error?.code}</code>, ${plural(newest.attempt, "attempt")}</small>
+          </td>
+          <td data-label="Last">${newest.finishedAt ? ago(newest.finishedAt, now) : "–"}</td>
+        </tr>`;
+      })}
+    </tbody>`,
+  });
+}
+
+function exportCell(run: Run): Html {
+  return html`<th scope="row">${run.export}${run.backfill ? html`<small>backfill ${run.backfill}</small>` : ""}</th>`;
 }
 
 const STAGES = {
-  ledger: "asking the ledger",
+  ledger: "reading the ledger",
   counting: "counting",
   staging: "staging and loading",
   loaded: "loaded",
@@ -54,45 +48,28 @@ const STAGES = {
 
 export function runningSection(runs: readonly Run[], now: Date): Html | "" {
   if (runs.length === 0) return "";
-  return html`<section aria-labelledby="running">
-    <h2 id="running">Running <small>and to be tried again</small></h2>
-    <div class="card">
-      <table aria-labelledby="running">
-        <thead>
-          <tr>
-            <th scope="col">Export</th>
-            <th scope="col">State</th>
-            <th scope="col">Interval</th>
-            <th scope="col">Staged</th>
-            <th scope="col">Worker</th>
-          </tr>
-        </thead>
-        ${runs.map(
-          (run) =>
-            html`<tbody>
-              <tr>
-                <th scope="row">${run.export}${run.backfill ? html`<small>backfill ${run.backfill}</small>` : ""}</th>
-                <td class="state">${stateOf(run, now)}</td>
-                <td class="range" data-label="Interval">${range(run.interval)}</td>
-                <td data-label="Staged">
-                  ${run.files > 0 ? html`${plural(run.rows, "row")}<small>${bytes(run.bytes)}</small>` : "–"}
-                </td>
-                <td data-label="Worker"><code>${run.worker ?? "–"}</code></td>
-              </tr>
-              ${
-                run.state === "retrying" && run.error
-                  ? html`<tr class="detail">
-                      <td colspan="5">
-                        <p>${explained(run.error)}</p>
-                      </td>
-                    </tr>`
-                  : ""
-              }
-            </tbody>`,
-        )}
-      </table>
-    </div>
-  </section>`;
+  return tableSection({
+    id: "running",
+    title: "Running",
+    note: "and waiting to be retried",
+    columns: ["Export", "State", "Interval", "Staged", "Worker"],
+    body: runs.map((run) => runningRow(run, now)),
+  });
+}
+
+function runningRow(run: Run, now: Date): Html {
+  return html`<tbody>
+    <tr>
+      ${exportCell(run)}
+      <td class="state">${stateOf(run, now)}</td>
+      <td class="range" data-label="Interval">${range(run.interval)}</td>
+      <td data-label="Staged">
+        ${run.files > 0 ? html`${plural(run.rows, "row")}<small>${bytes(run.bytes)}</small>` : "–"}
+      </td>
+      <td data-label="Worker"><code>${run.worker ?? "–"}</code></td>
+    </tr>
+    ${run.state === "retrying" && run.error ? detailRow(html`<p>${explained(run.error)}</p>`) : ""}
+  </tbody>`;
 }
 
 function stateOf(run: Run, now: Date): Html {
@@ -100,7 +77,7 @@ function stateOf(run: Run, now: Date): Html {
     const when = run.nextAttemptAt ? ago(run.nextAttemptAt, now) : "";
     return html`<span class="badge warn">attempt ${run.attempt + 1}</span> <small>${when}</small>`;
   }
-  const stage = run.stage === undefined ? "begun" : STAGES[run.stage];
+  const stage = run.stage === undefined ? "started" : STAGES[run.stage];
   const seconds = run.startedAt && Math.max(0, (now.getTime() - run.startedAt.getTime()) / 1000);
   const nth = run.attempt > 1 ? `, attempt ${run.attempt}` : "";
   return html`<span class="badge info">${stage}</span>

@@ -1,4 +1,4 @@
-/** The page's style. Its hash stands in the Content-Security-Policy, so that no other style and no script is allowed. */
+/** The page's style. The Content-Security-Policy allows its hash, and no other style or script. */
 import { createHash } from "node:crypto";
 import { html, raw } from "hono/html";
 import type { Html } from "./format.ts";
@@ -95,13 +95,13 @@ input { width: 100%; background: var(--ground); color: inherit; margin: 0.3rem 0
 }
 `;
 
-/** As one text: what stands between the tags has to be what was hashed, to the last space. */
+/** As one string: the text between the tags must be exactly what was hashed. */
 const STYLE_ELEMENT = raw(`<style>${STYLE}</style>`);
 export const STYLE_HASH = `'sha256-${createHash("sha256").update(STYLE).digest("base64")}'`;
 
 export interface PageOptions {
   readonly title: string;
-  /** Undefined: the page stays as it is. */
+  /** Undefined: the page doesn't refresh. */
   readonly refreshSeconds?: number;
 }
 

@@ -1,20 +1,20 @@
-/** What the routes have in common: how their answers are declared, and how long they wait. */
+/** What routes share: how they declare their answers, and how long they wait. */
 import type { OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { Fleet } from "../../fleet/fleet.ts";
 import { errorSchema } from "../schemas.ts";
 
-/** Long enough for a Redis that comes back, short enough for whoever waits. */
+/** Long enough for Redis to come back from a failover, short enough for people. */
 const READ_MS = 10_000;
 
 export interface RouteDependencies {
   readonly app: OpenAPIHono;
   readonly fleet: Fleet;
-  /** Aborted when the server no longer waits for what is under way. */
+  /** Aborted when the server stops waiting for running requests. */
   readonly ending: AbortSignal;
 }
 
-/** For what only looks: over when the client leaves, too. */
+/** For reads: also aborted when the client disconnects. */
 export function readSignal(c: Context, ending: AbortSignal): AbortSignal {
   return AbortSignal.any([c.req.raw.signal, ending, AbortSignal.timeout(READ_MS)]);
 }
@@ -28,21 +28,21 @@ export function jsonBody<Schema extends z.ZodType>(schema: Schema) {
 }
 
 const FAILURES = {
-  400: json(errorSchema, "The request is wrong: `problems` lists everything"),
+  400: json(errorSchema, "The request is invalid: `problems` lists everything"),
   401: json(errorSchema, "The token is missing or wrong"),
-  403: json(errorSchema, "This Replayport has no token, so it takes no requests"),
-  404: json(errorSchema, "There is no such thing"),
-  409: json(errorSchema, "It stands against what is there: another backfill of the range, or one that was cancelled"),
+  403: json(errorSchema, "No token is configured, so nobody has access"),
+  404: json(errorSchema, "Not found"),
+  409: json(errorSchema, "Conflict: another backfill runs in this range, or this one was cancelled"),
   413: json(errorSchema, "The body is larger than 64 KiB"),
-  415: json(errorSchema, "The body is not JSON by its Content-Type"),
-  500: json(errorSchema, "Something unforeseen; the log of the process says what"),
+  415: json(errorSchema, "The Content-Type isn't JSON"),
+  500: json(errorSchema, "Unexpected error; see the log of the process"),
   502: json(errorSchema, "The source or the destination refused"),
-  503: json(errorSchema, "Redis, the source or the destination does not answer"),
+  503: json(errorSchema, "Redis, the source or the destination is unavailable; retry later"),
 } as const;
 
 type Failure = keyof typeof FAILURES;
 
-/** The failures that every route has, and those named. The handlers throw them; errors.ts answers. */
+/** The failures of every route, and those named. Handlers throw them; errors.ts answers. */
 export function failures<Status extends Failure = never>(
   ...statuses: readonly Status[]
 ): Pick<typeof FAILURES, Status | 401 | 403 | 500 | 503> {

@@ -25,7 +25,7 @@ const start = createRoute({
   summary: "Plans a range and enqueues its first intervals",
   tags,
   request: { body: jsonBody(backfillBody) },
-  responses: { 201: json(backfillSchema, "The backfill, begun"), ...failures(400, 404, 409, 413, 415, 502) },
+  responses: { 201: json(backfillSchema, "The backfill"), ...failures(400, 404, 409, 413, 415, 502) },
 });
 
 const get = createRoute({
@@ -42,23 +42,23 @@ const cancel = createRoute({
   method: "post",
   path: "/api/backfills/{id}/cancel",
   operationId: "cancelBackfill",
-  summary: "Drops what waits and aborts what runs; what is loaded stays. Harmless to repeat",
+  summary: "Drops what waits and aborts what runs; what is loaded stays. Idempotent",
   tags,
   request: { params: backfillId },
-  responses: { 200: json(backfillSchema, "The backfill, cancelled"), ...failures(400, 404) },
+  responses: { 200: json(backfillSchema, "The cancelled backfill"), ...failures(400, 404) },
 });
 
 const retry = createRoute({
   method: "post",
   path: "/api/backfills/{id}/retry",
   operationId: "retryBackfill",
-  summary: "Opens the failed intervals again",
+  summary: "Retries the failed intervals",
   tags,
   request: { params: backfillId },
   responses: { 200: json(backfillSchema, "The backfill, running again"), ...failures(400, 404, 409) },
 });
 
-/** The message names the other's id for people; programs get it by itself. */
+/** The message contains the other backfill's id for people; programs get it as a field. */
 async function withOther(
   thrown: unknown,
   fleet: Fleet,

@@ -28,10 +28,10 @@ const pause = createRoute({
   method: "post",
   path: "/api/exports/{name}/pause",
   operationId: "pauseExport",
-  summary: "Nothing of the export is begun until it is resumed",
+  summary: "Nothing of the export is started until it is resumed",
   tags,
   request: { params: exportName, body: jsonBody(pauseBody) },
-  responses: { 200: json(exportSchema, "The export, paused"), ...failures(400, 404, 413, 415) },
+  responses: { 200: json(exportSchema, "The paused export"), ...failures(400, 404, 413, 415) },
 });
 
 const resume = createRoute({
@@ -41,18 +41,18 @@ const resume = createRoute({
   summary: "Ends a pause, resets the failures in a row and makes failed intervals eligible again",
   tags,
   request: { params: exportName, body: { ...jsonBody(resumeBody), required: false } },
-  responses: { 200: json(exportSchema, "The export, resumed"), ...failures(400, 404, 413, 415) },
+  responses: { 200: json(exportSchema, "The resumed export"), ...failures(400, 404, 413, 415) },
 });
 
 const retry = createRoute({
   method: "post",
   path: "/api/exports/{name}/retry",
   operationId: "retryExport",
-  summary: "Tries what is failedIntervals, or waits for its next attempt, as soon as a worker is free",
+  summary: "Retries failed intervals and waiting runs as soon as a worker is free",
   tags,
   request: { params: exportName },
   responses: {
-    200: json(z.strictObject({ intervals: z.int().min(0) }), "How many intervals were let go"),
+    200: json(z.strictObject({ intervals: z.int().min(0) }), "How many intervals"),
     ...failures(400, 404),
   },
 });
@@ -71,7 +71,7 @@ export function addExports({ app, fleet, ending }: RouteDependencies): void {
     return c.json(toJson(await fleet.pause(c.req.valid("param").name, reason, by, ending)), 200);
   });
   app.openapi(resume, async (c) => {
-    // Without a body nothing was checked, and nothing is there.
+    // The body is optional. Without one, nothing was validated.
     const by = (c.req.valid("json") as { by?: string } | undefined)?.by ?? "api";
     return c.json(toJson(await fleet.resume(c.req.valid("param").name, by, ending)), 200);
   });

@@ -7,7 +7,7 @@ const runs = createRoute({
   method: "get",
   path: "/api/runs",
   operationId: "listRuns",
-  summary: "Runs that are queued or run, then the last that ended, newest first",
+  summary: "Queued and running runs, then the last finished ones, newest first",
   tags: ["runs"],
   request: { query: runsQuery },
   responses: { 200: json(z.strictObject({ runs: z.array(runSchema) }), "The runs"), ...failures(400) },
@@ -17,7 +17,7 @@ const queue = createRoute({
   method: "get",
   path: "/api/queue",
   operationId: "getQueue",
-  summary: "How many jobs there are, by state",
+  summary: "Number of jobs by state",
   tags: ["runs"],
   responses: { 200: json(queueSchema, "The queue"), ...failures() },
 });
@@ -26,7 +26,7 @@ const health = createRoute({
   method: "get",
   path: "/api/health",
   operationId: "getHealth",
-  summary: "Redis, warnings, and the processes of the fleet; answers 200 also where Redis is down",
+  summary: "Redis, warnings, and the processes of the fleet; 200 even if Redis is down",
   tags: ["fleet"],
   responses: { 200: json(healthSchema, "The fleet's health"), ...failures() },
 });
