@@ -4,7 +4,8 @@
  * Ends with the counts, the slowest files and the reason of each skip.
  */
 import { spawn } from "node:child_process";
-import { availableParallelism } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { selectTests } from "./tiers.ts";
 
@@ -17,6 +18,8 @@ if (files.length === 0) {
   console.error(`no test file has ${words.join(" or ")} in its path`);
   process.exit(1);
 }
+// A process per file loads zod, the SDKs and our sources each time: compiled code is kept, and saves a fifth of the CPU time.
+const compiled = process.env["NODE_COMPILE_CACHE"] ?? join(tmpdir(), "replayport-compile-cache");
 const runner = spawn(
   process.execPath,
   [
@@ -31,7 +34,7 @@ const runner = spawn(
     "--test-reporter-destination=stdout",
     ...files,
   ],
-  { stdio: "inherit" },
+  { stdio: "inherit", env: { ...process.env, NODE_COMPILE_CACHE: compiled } },
 );
 for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => runner.kill(name));
 runner.on("exit", (code) => {

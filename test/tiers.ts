@@ -27,7 +27,20 @@ const FAST_ANYWAY = "test/house/";
  * The files that run longest, longest first. They start first, so that the last minutes of a run don't wait for one file
  * while a core idles. The summary of a run prints the durations to compare with.
  */
-export const LONGEST: readonly string[] = [];
+export const LONGEST: readonly string[] = [
+  "test/conformance/snowflake_crash.test.ts",
+  "test/conformance/bigquery_crash.test.ts",
+  "test/conformance/snowflake.test.ts",
+  "test/conformance/bigquery.test.ts",
+  "test/destinations/bigquery/cli.slow.test.ts",
+  "test/fleet/thousand.slow.test.ts",
+  "test/chaos/convergence_snowflake.test.ts",
+  "test/chaos/convergence_bigquery.test.ts",
+  "test/destinations/warehouse_formats.test.ts",
+  "test/fleet/shutdown.test.ts",
+  "test/chaos/convergence.test.ts",
+  "test/e2e/package.slow.test.ts",
+];
 
 export function selectTests({ tier, words }: Selection): string[] {
   const files = globSync("test/**/*.test.ts").sort();

@@ -13,6 +13,14 @@ suite("the house", () => {
     assert.deepEqual(Object.keys(HARNESSES).sort(), Object.keys(OPENERS).sort());
   });
 
+  test("every destination has a file that runs the conformance suite and one that crashes its worker", () => {
+    const expected = Object.keys(HARNESSES).flatMap((type) => [
+      [`${type}.test.ts`, `conformance("${type}", HARNESSES.${type});`],
+      [`${type}_crash.test.ts`, `crashes("${type}", HARNESSES.${type});`],
+    ]);
+    for (const [file = "", call = ""] of expected) assert.ok(read(`test/conformance/${file}`).includes(call), file);
+  });
+
   test("no file is longer than 400 lines", () => {
     const long = globSync("{src,destinations,test,bench,scripts}/**/*.ts").filter(
       (file) => read(file).split("\n").length > 401,

@@ -11,7 +11,7 @@ suite("the tiers of the test suite", () => {
     const fast = select("fast");
     assert.ok(fast.some((file) => file.startsWith("test/intervals/")));
     assert.ok(fast.some((file) => file.startsWith("test/config/")));
-    for (const needs of ["test/e2e/", "test/chaos/", "test/conformance/conformance", "test/fleet/redis"]) {
+    for (const needs of ["test/e2e/", "test/chaos/", "test/conformance/snowflake", "test/fleet/redis"]) {
       assert.deepEqual(
         fast.filter((file) => file.startsWith(needs)),
         [],
