@@ -148,12 +148,8 @@ SELECT IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_rece
   (SELECT IFNULL(STRING_AGG(receipt.`attempt`, ',' ORDER BY receipt.`attempt`), '') FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` = TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` = TIMESTAMP '2026-10-01 01:00:00.000000+00') AS `attempts`,
   (SELECT COUNT(*) FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`deleted_rows` > 0 AND (receipt.`committed_at` >= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` >= TIMESTAMP '2026-10-01 01:05:00.123000+00')) AS `later_deletions`,
   COUNT(*) AS `rows`,
-  COUNTIF(`team_id` IS NULL OR `session_id` IS NULL) AS `keyless`,
-  COUNTIF(`is_deleted`) AS `deleted`,
-  CAST(UNIX_MICROS(MIN(`start_time`)) AS STRING) AS `first_start`,
-  CAST(UNIX_MICROS(MAX(`end_time`)) AS STRING) AS `last_end`,
-  (SELECT CAST(UNIX_MICROS(MIN(receipt.`earliest_start`)) AS STRING) FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`committed_at` >= TIMESTAMP '2026-10-01 00:05:00.123000+00') AS `earlier_start`,
-  (SELECT COUNT(*) FROM `acme-data.posthog.session_replays` AS target WHERE target.`start_time` IS NULL) AS `startless`
+  COUNTIF(`session_id` IS NULL) AS `keyless`,
+  COUNTIF(`is_deleted`) AS `deleted`
 FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`
 
 -- plan of a commit into a table that is not partitioned by start_time
@@ -161,11 +157,8 @@ SELECT IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_rece
   (SELECT IFNULL(STRING_AGG(receipt.`attempt`, ',' ORDER BY receipt.`attempt`), '') FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` = TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` = TIMESTAMP '2026-10-01 01:00:00.000000+00') AS `attempts`,
   (SELECT COUNT(*) FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`deleted_rows` > 0 AND (receipt.`committed_at` >= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` >= TIMESTAMP '2026-10-01 01:05:00.123000+00')) AS `later_deletions`,
   COUNT(*) AS `rows`,
-  COUNTIF(`team_id` IS NULL OR `session_id` IS NULL) AS `keyless`,
-  COUNTIF(`is_deleted`) AS `deleted`,
-  CAST(UNIX_MICROS(MIN(`start_time`)) AS STRING) AS `first_start`,
-  CAST(UNIX_MICROS(MAX(`end_time`)) AS STRING) AS `last_end`,
-  (SELECT CAST(UNIX_MICROS(MIN(receipt.`earliest_start`)) AS STRING) FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`committed_at` >= TIMESTAMP '2026-10-01 00:05:00.123000+00') AS `earlier_start`
+  COUNTIF(`session_id` IS NULL) AS `keyless`,
+  COUNTIF(`is_deleted`) AS `deleted`
 FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`
 
 -- plan of a commit of a user's SELECT
@@ -173,7 +166,7 @@ SELECT IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_rece
   (SELECT IFNULL(STRING_AGG(receipt.`attempt`, ',' ORDER BY receipt.`attempt`), '') FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` = TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` = TIMESTAMP '2026-10-01 01:00:00.000000+00') AS `attempts`,
   (SELECT COUNT(*) FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`deleted_rows` > 0 AND (receipt.`committed_at` >= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` >= TIMESTAMP '2026-10-01 01:05:00.123000+00')) AS `later_deletions`,
   COUNT(*) AS `rows`,
-  COUNTIF(`team_id` IS NULL OR `session_id` IS NULL) AS `keyless`,
+  COUNTIF(`session_id` IS NULL) AS `keyless`,
   COUNTIF(`is_deleted`) AS `deleted`
 FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`
 
@@ -182,7 +175,7 @@ SELECT IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_rece
   (SELECT IFNULL(STRING_AGG(receipt.`attempt`, ',' ORDER BY receipt.`attempt`), '') FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` = TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` = TIMESTAMP '2026-10-01 01:00:00.000000+00') AS `attempts`,
   (SELECT COUNT(*) FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`deleted_rows` > 0 AND (receipt.`committed_at` >= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` >= TIMESTAMP '2026-10-01 01:05:00.123000+00')) AS `later_deletions`
 
--- commit
+-- commit of a column of every type
 DECLARE commit_time TIMESTAMP;
 DECLARE first_start TIMESTAMP;
 BEGIN TRANSACTION;
@@ -239,6 +232,52 @@ VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
+-- commit
+DECLARE commit_time TIMESTAMP;
+DECLARE first_start TIMESTAMP;
+BEGIN TRANSACTION;
+IF IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' ORDER BY receipt.`committed_at` DESC LIMIT 1), '') <> '0h1e2a3d4567' THEN
+  RAISE USING MESSAGE = 'replayport: another load has committed in between';
+END IF;
+MERGE `acme-data.posthog.session_replays` AS T
+USING (
+  SELECT `session_id`,
+    `start_time`,
+    `end_time`,
+    IF(IFNULL(`is_deleted`, FALSE), [], `all_urls`) AS `all_urls`,
+    `is_deleted`,
+    `_version`,
+    `_exported_at`
+  FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`
+  WHERE TRUE
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY `session_id` ORDER BY `_version` IS NULL, `_version` DESC, `_exported_at` IS NULL, `_exported_at` DESC) = 1
+) AS S
+ON T.`session_id` = S.`session_id`
+  AND T.`start_time` >= TIMESTAMP '2026-09-30 00:00:00.000000+00'
+  AND T.`start_time` <= TIMESTAMP '2026-10-01 02:00:00.654321+00'
+WHEN MATCHED AND (S.`_version` > T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NOT NULL) OR ((S.`_version` = T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NULL)) AND (T.`_exported_at` IS NULL OR S.`_exported_at` >= T.`_exported_at`))) THEN UPDATE SET
+  `session_id` = S.`session_id`,
+  `start_time` = S.`start_time`,
+  `end_time` = S.`end_time`,
+  `all_urls` = S.`all_urls`,
+  `is_deleted` = S.`is_deleted`,
+  `_version` = S.`_version`,
+  `_exported_at` = S.`_exported_at`
+WHEN NOT MATCHED THEN INSERT (`session_id`, `start_time`, `end_time`, `all_urls`, `is_deleted`, `_version`, `_exported_at`)
+  VALUES (S.`session_id`, S.`start_time`, S.`end_time`, S.`all_urls`, S.`is_deleted`, S.`_version`, S.`_exported_at`);
+SET first_start = (SELECT MIN(seen.start) FROM (
+  SELECT TIMESTAMP '2026-10-01 00:00:00.123456+00' AS start
+  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00'
+) AS seen);
+SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISECOND), IFNULL(TIMESTAMP_ADD(MAX(receipt.`committed_at`), INTERVAL 1 MILLISECOND), TIMESTAMP '1970-01-01 00:00:00+00'))
+FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
+DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
+WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00';
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `earliest_start`, `deleted_rows`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', first_start, 1);
+COMMIT TRANSACTION;
+SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
+
 -- commit with on_delete: delete
 DECLARE commit_time TIMESTAMP;
 DECLARE first_start TIMESTAMP;
@@ -248,42 +287,31 @@ IF IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_receipts
 END IF;
 MERGE `acme-data.posthog.session_replays` AS T
 USING (
-  SELECT `team_id`,
-    `session_id`,
-    `distinct_id`,
+  SELECT `session_id`,
     `start_time`,
     `end_time`,
-    `first_url`,
     `all_urls`,
-    `blocks`,
-    `score`,
     `is_deleted`,
     `_version`,
     `_exported_at`
   FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`
   WHERE TRUE
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY `team_id`, `session_id` ORDER BY `_version` IS NULL, `_version` DESC, `_exported_at` IS NULL, `_exported_at` DESC) = 1
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY `session_id` ORDER BY `_version` IS NULL, `_version` DESC, `_exported_at` IS NULL, `_exported_at` DESC) = 1
 ) AS S
-ON T.`team_id` = S.`team_id`
-  AND T.`session_id` = S.`session_id`
+ON T.`session_id` = S.`session_id`
   AND T.`start_time` >= TIMESTAMP '2026-09-30 00:00:00.000000+00'
   AND T.`start_time` <= TIMESTAMP '2026-10-01 02:00:00.654321+00'
 WHEN MATCHED AND (S.`_version` > T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NOT NULL) OR ((S.`_version` = T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NULL)) AND (T.`_exported_at` IS NULL OR S.`_exported_at` >= T.`_exported_at`))) AND IFNULL(S.`is_deleted`, FALSE) THEN DELETE
 WHEN MATCHED AND (S.`_version` > T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NOT NULL) OR ((S.`_version` = T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NULL)) AND (T.`_exported_at` IS NULL OR S.`_exported_at` >= T.`_exported_at`))) THEN UPDATE SET
-  `team_id` = S.`team_id`,
   `session_id` = S.`session_id`,
-  `distinct_id` = S.`distinct_id`,
   `start_time` = S.`start_time`,
   `end_time` = S.`end_time`,
-  `first_url` = S.`first_url`,
   `all_urls` = S.`all_urls`,
-  `blocks` = S.`blocks`,
-  `score` = S.`score`,
   `is_deleted` = S.`is_deleted`,
   `_version` = S.`_version`,
   `_exported_at` = S.`_exported_at`
-WHEN NOT MATCHED AND NOT IFNULL(S.`is_deleted`, FALSE) THEN INSERT (`team_id`, `session_id`, `distinct_id`, `start_time`, `end_time`, `first_url`, `all_urls`, `blocks`, `score`, `is_deleted`, `_version`, `_exported_at`)
-  VALUES (S.`team_id`, S.`session_id`, S.`distinct_id`, S.`start_time`, S.`end_time`, S.`first_url`, S.`all_urls`, S.`blocks`, S.`score`, S.`is_deleted`, S.`_version`, S.`_exported_at`);
+WHEN NOT MATCHED AND NOT IFNULL(S.`is_deleted`, FALSE) THEN INSERT (`session_id`, `start_time`, `end_time`, `all_urls`, `is_deleted`, `_version`, `_exported_at`)
+  VALUES (S.`session_id`, S.`start_time`, S.`end_time`, S.`all_urls`, S.`is_deleted`, S.`_version`, S.`_exported_at`);
 SET first_start = (SELECT MIN(seen.start) FROM (
   SELECT TIMESTAMP '2026-10-01 00:00:00.123456+00' AS start
   UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00'
@@ -420,39 +448,28 @@ IF IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_receipts
 END IF;
 MERGE `acme-data.posthog.session_replays` AS T
 USING (
-  SELECT `team_id`,
-    `session_id`,
-    IF(IFNULL(`is_deleted`, FALSE), NULL, `distinct_id`) AS `distinct_id`,
+  SELECT `session_id`,
     IF(IFNULL(`is_deleted`, FALSE), NULL, `start_time`) AS `start_time`,
     IF(IFNULL(`is_deleted`, FALSE), NULL, `end_time`) AS `end_time`,
-    IF(IFNULL(`is_deleted`, FALSE), NULL, `first_url`) AS `first_url`,
     IF(IFNULL(`is_deleted`, FALSE), [], `all_urls`) AS `all_urls`,
-    IF(IFNULL(`is_deleted`, FALSE), [], `blocks`) AS `blocks`,
-    IF(IFNULL(`is_deleted`, FALSE), NULL, `score`) AS `score`,
     `is_deleted`,
     `_version`,
     `_exported_at`
   FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`
   WHERE TRUE
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY `team_id`, `session_id` ORDER BY `_version` IS NULL, `_version` DESC, `_exported_at` IS NULL, `_exported_at` DESC) = 1
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY `session_id` ORDER BY `_version` IS NULL, `_version` DESC, `_exported_at` IS NULL, `_exported_at` DESC) = 1
 ) AS S
-ON T.`team_id` = S.`team_id`
-  AND T.`session_id` = S.`session_id`
+ON T.`session_id` = S.`session_id`
 WHEN MATCHED AND (S.`_version` > T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NOT NULL) OR ((S.`_version` = T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NULL)) AND (T.`_exported_at` IS NULL OR S.`_exported_at` >= T.`_exported_at`))) THEN UPDATE SET
-  `team_id` = S.`team_id`,
   `session_id` = S.`session_id`,
-  `distinct_id` = S.`distinct_id`,
   `start_time` = S.`start_time`,
   `end_time` = S.`end_time`,
-  `first_url` = S.`first_url`,
   `all_urls` = S.`all_urls`,
-  `blocks` = S.`blocks`,
-  `score` = S.`score`,
   `is_deleted` = S.`is_deleted`,
   `_version` = S.`_version`,
   `_exported_at` = S.`_exported_at`
-WHEN NOT MATCHED THEN INSERT (`team_id`, `session_id`, `distinct_id`, `start_time`, `end_time`, `first_url`, `all_urls`, `blocks`, `score`, `is_deleted`, `_version`, `_exported_at`)
-  VALUES (S.`team_id`, S.`session_id`, S.`distinct_id`, S.`start_time`, S.`end_time`, S.`first_url`, S.`all_urls`, S.`blocks`, S.`score`, S.`is_deleted`, S.`_version`, S.`_exported_at`);
+WHEN NOT MATCHED THEN INSERT (`session_id`, `start_time`, `end_time`, `all_urls`, `is_deleted`, `_version`, `_exported_at`)
+  VALUES (S.`session_id`, S.`start_time`, S.`end_time`, S.`all_urls`, S.`is_deleted`, S.`_version`, S.`_exported_at`);
 SET first_start = (SELECT MIN(seen.start) FROM (
   SELECT CAST(NULL AS TIMESTAMP) AS start
   UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00'
@@ -475,40 +492,29 @@ IF IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_receipts
 END IF;
 MERGE `acme-data.posthog.session_replays` AS T
 USING (
-  SELECT `team_id`,
-    `session_id`,
-    IF(IFNULL(`is_deleted`, FALSE), NULL, `distinct_id`) AS `distinct_id`,
+  SELECT `session_id`,
     `start_time`,
     `end_time`,
-    IF(IFNULL(`is_deleted`, FALSE), NULL, `first_url`) AS `first_url`,
     IF(IFNULL(`is_deleted`, FALSE), [], `all_urls`) AS `all_urls`,
-    `blocks`,
-    `score`,
     `is_deleted`,
     `_version`,
     `_exported_at`
   FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`
   WHERE TRUE
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY `team_id`, `session_id` ORDER BY `_version` IS NULL, `_version` DESC, `_exported_at` IS NULL, `_exported_at` DESC) = 1
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY `session_id` ORDER BY `_version` IS NULL, `_version` DESC, `_exported_at` IS NULL, `_exported_at` DESC) = 1
 ) AS S
-ON T.`team_id` = S.`team_id`
-  AND T.`session_id` = S.`session_id`
+ON T.`session_id` = S.`session_id`
   AND (T.`start_time` IS NULL OR (T.`start_time` >= TIMESTAMP '2026-09-30 00:00:00.000000+00' AND T.`start_time` <= TIMESTAMP '2026-10-01 02:00:00.654321+00'))
 WHEN MATCHED AND (S.`_version` > T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NOT NULL) OR ((S.`_version` = T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NULL)) AND (T.`_exported_at` IS NULL OR S.`_exported_at` >= T.`_exported_at`))) THEN UPDATE SET
-  `team_id` = S.`team_id`,
   `session_id` = S.`session_id`,
-  `distinct_id` = S.`distinct_id`,
   `start_time` = S.`start_time`,
   `end_time` = S.`end_time`,
-  `first_url` = S.`first_url`,
   `all_urls` = S.`all_urls`,
-  `blocks` = S.`blocks`,
-  `score` = S.`score`,
   `is_deleted` = S.`is_deleted`,
   `_version` = S.`_version`,
   `_exported_at` = S.`_exported_at`
-WHEN NOT MATCHED THEN INSERT (`team_id`, `session_id`, `distinct_id`, `start_time`, `end_time`, `first_url`, `all_urls`, `blocks`, `score`, `is_deleted`, `_version`, `_exported_at`)
-  VALUES (S.`team_id`, S.`session_id`, S.`distinct_id`, S.`start_time`, S.`end_time`, S.`first_url`, S.`all_urls`, S.`blocks`, S.`score`, S.`is_deleted`, S.`_version`, S.`_exported_at`);
+WHEN NOT MATCHED THEN INSERT (`session_id`, `start_time`, `end_time`, `all_urls`, `is_deleted`, `_version`, `_exported_at`)
+  VALUES (S.`session_id`, S.`start_time`, S.`end_time`, S.`all_urls`, S.`is_deleted`, S.`_version`, S.`_exported_at`);
 SET first_start = (SELECT MIN(seen.start) FROM (
   SELECT TIMESTAMP '2026-10-01 00:00:00.123456+00' AS start
   UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00'
@@ -531,39 +537,28 @@ IF IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_receipts
 END IF;
 MERGE `acme-data.posthog.session_replays` AS T
 USING (
-  SELECT `team_id`,
-    `session_id`,
-    IF(IFNULL(`is_deleted`, FALSE), NULL, `distinct_id`) AS `distinct_id`,
+  SELECT `session_id`,
     `start_time`,
     `end_time`,
-    IF(IFNULL(`is_deleted`, FALSE), NULL, `first_url`) AS `first_url`,
     IF(IFNULL(`is_deleted`, FALSE), [], `all_urls`) AS `all_urls`,
-    `blocks`,
-    `score`,
     `is_deleted`,
     `_version`,
     `_exported_at`
   FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`
   WHERE TRUE
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY `team_id`, `session_id` ORDER BY `_version` IS NULL, `_version` DESC, `_exported_at` IS NULL, `_exported_at` DESC) = 1
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY `session_id` ORDER BY `_version` IS NULL, `_version` DESC, `_exported_at` IS NULL, `_exported_at` DESC) = 1
 ) AS S
-ON T.`team_id` = S.`team_id`
-  AND T.`session_id` = S.`session_id`
+ON T.`session_id` = S.`session_id`
 WHEN MATCHED AND (S.`_version` > T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NOT NULL) OR ((S.`_version` = T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NULL)) AND (T.`_exported_at` IS NULL OR S.`_exported_at` >= T.`_exported_at`))) THEN UPDATE SET
-  `team_id` = S.`team_id`,
   `session_id` = S.`session_id`,
-  `distinct_id` = S.`distinct_id`,
   `start_time` = S.`start_time`,
   `end_time` = S.`end_time`,
-  `first_url` = S.`first_url`,
   `all_urls` = S.`all_urls`,
-  `blocks` = S.`blocks`,
-  `score` = S.`score`,
   `is_deleted` = S.`is_deleted`,
   `_version` = S.`_version`,
   `_exported_at` = S.`_exported_at`
-WHEN NOT MATCHED THEN INSERT (`team_id`, `session_id`, `distinct_id`, `start_time`, `end_time`, `first_url`, `all_urls`, `blocks`, `score`, `is_deleted`, `_version`, `_exported_at`)
-  VALUES (S.`team_id`, S.`session_id`, S.`distinct_id`, S.`start_time`, S.`end_time`, S.`first_url`, S.`all_urls`, S.`blocks`, S.`score`, S.`is_deleted`, S.`_version`, S.`_exported_at`);
+WHEN NOT MATCHED THEN INSERT (`session_id`, `start_time`, `end_time`, `all_urls`, `is_deleted`, `_version`, `_exported_at`)
+  VALUES (S.`session_id`, S.`start_time`, S.`end_time`, S.`all_urls`, S.`is_deleted`, S.`_version`, S.`_exported_at`);
 SET first_start = (SELECT MIN(seen.start) FROM (
   SELECT CAST(NULL AS TIMESTAMP) AS start
   UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00'
