@@ -11,8 +11,8 @@ import fc from "fast-check";
 import type { ExportDefinition } from "../../src/export/definition.ts";
 import { embedded } from "../support/embedded.ts";
 import { openOptions, replaySource } from "../support/replay_source.ts";
-import type { ChaosTarget } from "./target.ts";
-import { sourceRows } from "./source_rows.ts";
+import type { ChaosTarget } from "../support/chaos_target.ts";
+import { sourceRows } from "../support/replay_rows.ts";
 import { DEFINITION, stories, World } from "./story.ts";
 
 export interface Convergence {

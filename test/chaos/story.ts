@@ -10,7 +10,7 @@ import type { Interval } from "../../src/intervals/interval.ts";
 import { parseSchedule } from "../../src/intervals/schedule.ts";
 import type { PartialRow, ReplaySource } from "../support/replay_source.ts";
 import { crashAfter, crashBefore } from "../support/crash.ts";
-import type { ChaosTarget } from "./target.ts";
+import type { ChaosTarget } from "../support/chaos_target.ts";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;

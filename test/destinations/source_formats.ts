@@ -8,8 +8,8 @@ import { loadBatch } from "../../src/export/load_batch.ts";
 import { dependencies, FIRST_LOAD, HOUR_ONE, REPLAYS } from "../support/definitions.ts";
 import { embedded } from "../support/embedded.ts";
 import { openOptions, type PartialRow, replaySource } from "../support/replay_source.ts";
-import type { ChaosTarget } from "../chaos/target.ts";
-import { sourceRows } from "../chaos/source_rows.ts";
+import type { ChaosTarget } from "../support/chaos_target.ts";
+import { sourceRows } from "../support/replay_rows.ts";
 
 const START_MICROS = HOUR_ONE.start.getTime() * 1000;
 

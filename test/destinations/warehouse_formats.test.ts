@@ -1,8 +1,8 @@
 /** Files that ClickHouse itself wrote, in every format: what a warehouse shows is what the source holds. */
 import { after, before, suite, test } from "node:test";
 import type { ExportDefinition } from "../../src/export/definition.ts";
-import type { Row } from "../chaos/source_rows.ts";
-import type { ChaosTarget } from "../chaos/target.ts";
+import type { Row } from "../support/replay_rows.ts";
+import type { ChaosTarget } from "../support/chaos_target.ts";
 import { embeddedSkip } from "../support/embedded.ts";
 import { bigqueryChaosTarget } from "./bigquery/chaos_target.ts";
 import { bigquerySkip } from "./bigquery/fixture.ts";

@@ -11,12 +11,11 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import * as z from "zod";
 import { loadConfig } from "../../src/config/load.ts";
-import { filesBelow } from "../destinations/lake/lake_rows.ts";
 import { type ClickHouseHarness, clickhouse } from "../support/clickhouse.ts";
 import { type FaultProxy, openFaultProxy } from "../support/fault_proxy.ts";
 import { type OwnOptions, type OwnRedis, ownRedisFor } from "../support/redis.ts";
-import { lakeRows } from "../destinations/lake/chaos_target.ts";
-import { sourceRows } from "../chaos/source_rows.ts";
+import { lakeRows, sourceRows } from "../support/replay_rows.ts";
+import { filesBelow } from "../support/temporary_folder.ts";
 import { until } from "../support/fleet_fixture.ts";
 
 const MAIN = join(import.meta.dirname, "../../src/cli/main.ts");

@@ -1,7 +1,7 @@
 /** A worker is killed in each stage of a run, and another one ends what it began. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { filesBelow } from "../destinations/lake/lake_rows.ts";
+import { filesBelow } from "../support/temporary_folder.ts";
 import { clickhouseSkip } from "../support/clickhouse.ts";
 import { type Fault, type ProxiedRequest, first } from "../support/fault_proxy.ts";
 import { openSite } from "./fleet_processes.ts";

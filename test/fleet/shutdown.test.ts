@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { clickhouseSkip } from "../support/clickhouse.ts";
 import { type ProxiedRequest, first } from "../support/fault_proxy.ts";
-import { filesBelow } from "../destinations/lake/lake_rows.ts";
+import { filesBelow } from "../support/temporary_folder.ts";
 import { type Running, type Site, openSite } from "./fleet_processes.ts";
 import { until } from "../support/fleet_fixture.ts";
 

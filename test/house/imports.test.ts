@@ -37,17 +37,6 @@ const ANYWHERE: Readonly<Record<string, string>> = {
   zod: "checks what enters from outside: config, receipts, requests, records in Redis",
 };
 
-/** What still breaks a rule below. This list only gets shorter. */
-const UNTIL_FIXED = {
-  circles: [] as string[],
-  tests: [
-    "test/chaos/source_rows.ts",
-    "test/chaos/target.ts",
-    "test/destinations/lake/chaos_target.ts",
-    "test/destinations/lake/lake_rows.ts",
-  ],
-};
-
 /** What every test may import, besides its own folder. */
 const SHARED_TESTS = new Set(["support", "conformance"]);
 /** Tests that another folder is made for: those that run the same story or suite over every destination. */
@@ -108,10 +97,7 @@ suite("the import graph", () => {
 
   test("no files import each other in a circle, types included", () => {
     const found = circles(imports).map((group) => group.join(", "));
-    assert.deepEqual(
-      found.filter((group) => !UNTIL_FIXED.circles.includes(group)),
-      [],
-    );
+    assert.deepEqual(found, []);
   });
 
   test("a circle of types is found", () => {
@@ -178,9 +164,6 @@ suite("the import graph", () => {
       // Files of test/destinations itself are for the folders in it.
       .filter(({ file, target }) => !folder(file).startsWith(`${folder(target)}/`))
       .filter(({ file }) => !OVER_DESTINATIONS.some((one) => file.startsWith(one)));
-    assert.deepEqual(
-      strangers.filter(({ target }) => !UNTIL_FIXED.tests.includes(target)),
-      [],
-    );
+    assert.deepEqual(strangers, []);
   });
 });

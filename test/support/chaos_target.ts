@@ -1,7 +1,7 @@
 /** Where a story is loaded to. The property of convergence knows no more of a destination than this. */
 import type { Destination } from "../../destinations/destination.ts";
-import type { Crash } from "../support/crash.ts";
-import type { Row } from "./source_rows.ts";
+import type { Crash } from "./crash.ts";
+import type { Row } from "./replay_rows.ts";
 
 export interface ChaosTarget extends AsyncDisposable {
   /**

@@ -1,13 +1,17 @@
-/**
- * What the source holds, by a statement written by hand that shares nothing with the model's SELECT.
- */
+/** The current rows of session replays, in the source and in a lake, in one shape that can be compared. */
 import type { ClickHouseClient } from "@clickhouse/client";
+import { DuckDBInstance } from "@duckdb/node-api";
+import { currentRowsSql } from "../../destinations/lake/index.ts";
+import { type ExportDefinition, fileExtension } from "../../src/export/definition.ts";
+import { exportedColumns } from "../../src/models/session_replays_query.ts";
+import { filesBelow } from "./temporary_folder.ts";
 
 export interface Row {
   readonly key: string;
   readonly [column: string]: unknown;
 }
 
+/** By a statement written by hand, which shares nothing with the model's SELECT. */
 export async function sourceRows(client: ClickHouseClient, database: string): Promise<Row[]> {
   const result = await client.query({
     query: `
@@ -26,4 +30,35 @@ export async function sourceRows(client: ClickHouseClient, database: string): Pr
   });
   const rows = await result.json<Row>();
   return rows.map((row) => ({ ...row, deleted: Boolean(row["deleted"]) }));
+}
+
+/** The current row of each session, by key, of a lake in a folder, by the SELECT that `replayport sql` prints. */
+export async function lakeRows(folder: string, definition: ExportDefinition): Promise<Row[]> {
+  const extension = fileExtension(definition.format, definition.compression);
+  const files = await filesBelow(folder);
+  if (!files.some((file) => file.endsWith(extension))) return [];
+  const current = currentRowsSql({
+    reader: "duckdb",
+    options: { type: "file", path: folder },
+    export: definition.name,
+    pathTemplate: definition.path,
+    format: definition.format,
+    extension,
+    columns: exportedColumns(definition.selection),
+    key: ["team_id", "session_id"],
+  });
+  const instance = await DuckDBInstance.create(":memory:", { threads: "1" });
+  const connection = await instance.connect();
+  try {
+    const reader = await connection.runAndReadAll(`
+      SELECT to_json({
+        key: team_id || '/' || session_id, start_us: epoch_us(start_time), end_us: epoch_us(end_time),
+        ingested: epoch(_ingested_at)::BIGINT, clicks: click_count, messages: message_count, first_url: first_url,
+        urls: all_urls, tags: ai_tags_fixed, deleted: is_deleted, retention: retention_period_days,
+        score: surfacing_score, source: snapshot_source, expires: epoch(expires_at)::BIGINT
+      }) AS row FROM (${current}) ORDER BY team_id, session_id`);
+    return reader.getRowObjectsJS().map((row) => JSON.parse(row["row"] as string) as Row);
+  } finally {
+    connection.closeSync();
+  }
 }

@@ -16,8 +16,8 @@ import type { ExportDefinition } from "../../../src/export/definition.ts";
 import { openTestBigQuery } from "./harness.ts";
 import type { HarnessResult, SeenRow } from "../../conformance/harness.ts";
 import { CURRENT_ROWS, tombstone } from "./chaos_target.ts";
-import type { ChaosTarget } from "../../chaos/target.ts";
-import type { Row } from "../../chaos/source_rows.ts";
+import type { ChaosTarget } from "../../support/chaos_target.ts";
+import type { Row } from "../../support/replay_rows.ts";
 
 const { env } = process;
 const PROJECT = env["REPLAYPORT_TEST_BIGQUERY_PROJECT"] ?? "";

@@ -7,10 +7,10 @@ import { bigqueryOptions, TABLE } from "./harness.ts";
 import { crashingBigQuery } from "./crash.ts";
 import { bigqueryServer, PROJECT } from "./emulator.ts";
 import { openFaultProxy } from "../../support/fault_proxy.ts";
-import type { ChaosTarget } from "../../chaos/target.ts";
-import type { Row } from "../../chaos/source_rows.ts";
+import type { ChaosTarget } from "../../support/chaos_target.ts";
+import type { Row } from "../../support/replay_rows.ts";
 
-/** The rows of session_replays as source_rows.ts has them. */
+/** The rows of session_replays as replay_rows.ts has them. */
 export const CURRENT_ROWS = `SELECT TO_JSON_STRING(STRUCT(
   CONCAT(CAST(team_id AS STRING), '/', session_id) AS key, UNIX_MICROS(start_time) AS start_us,
   UNIX_MICROS(end_time) AS end_us, UNIX_SECONDS(_ingested_at) AS ingested, click_count AS clicks,

@@ -12,8 +12,8 @@ import { intervalName } from "../../../src/intervals/interval.ts";
 import { Batches, EXPORT, hours } from "../../conformance/batches.ts";
 import { gateAfter } from "../../conformance/interrupted.ts";
 import { openTestLake } from "./harness.ts";
-import { type Folder, temporaryFolder } from "../../support/temporary_folder.ts";
-import { filesBelow, lakeRows } from "./lake_rows.ts";
+import { filesBelow, type Folder, temporaryFolder } from "../../support/temporary_folder.ts";
+import { lakeRows } from "./lake_rows.ts";
 import { EVERYTHING, rejection, rejectsWith, row } from "../../conformance/context.ts";
 import { HookedStore, type Hooks } from "./hooked_store.ts";
 

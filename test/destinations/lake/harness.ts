@@ -7,11 +7,11 @@ import { DiskStore } from "../../../destinations/store/disk_store.ts";
 import { intervalName } from "../../../src/intervals/interval.ts";
 import type { Crash } from "../../support/crash.ts";
 import { s3Server, type S3Server } from "../../support/s3.ts";
-import { temporaryFolder } from "../../support/temporary_folder.ts";
+import { filesBelow, temporaryFolder } from "../../support/temporary_folder.ts";
 import { EXPORT } from "../../conformance/batches.ts";
 import type { CrashingTarget, Harness, HarnessResult, Target } from "../../conformance/harness.ts";
 import { HookedStore } from "./hooked_store.ts";
-import { filesBelow, lakeRows } from "./lake_rows.ts";
+import { lakeRows } from "./lake_rows.ts";
 
 /** A clean-up that fails is a fault in these tests, not a warning. */
 const DEPS: DestinationDeps = {

@@ -1,23 +1,9 @@
 /** Reads a lake as a BI tool would: DuckDB, with the statement that Replayport gives to its users. */
-import { readdir } from "node:fs/promises";
-import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { currentRowsSql, DEFAULT_PATH, type Follow } from "../../../destinations/lake/index.ts";
 import { COLUMNS, EXPORT } from "../../conformance/batches.ts";
 import type { SeenRow } from "../../conformance/harness.ts";
-
-/** All files below the folder, as relative keys, hidden ones included. */
-export async function filesBelow(folder: string): Promise<string[]> {
-  try {
-    const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-    return entries
-      .filter((entry) => entry.isFile())
-      .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
-      .sort();
-  } catch {
-    return [];
-  }
-}
+import { filesBelow } from "../../support/temporary_folder.ts";
 
 export async function lakeRows(folder: string, follow: Follow): Promise<SeenRow[]> {
   const keys = await filesBelow(folder);

@@ -6,8 +6,8 @@ import { snowflakeOptions } from "./harness.ts";
 import { crashingSessions } from "./crash.ts";
 import { server } from "./fixture.ts";
 import { DATABASE } from "./emulator.ts";
-import type { ChaosTarget } from "../../chaos/target.ts";
-import type { Row } from "../../chaos/source_rows.ts";
+import type { ChaosTarget } from "../../support/chaos_target.ts";
+import type { Row } from "../../support/replay_rows.ts";
 
 const COLUMNS = [
   `"TEAM_ID" || '/' || "SESSION_ID" AS "KEY"`,
