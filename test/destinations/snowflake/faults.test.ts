@@ -144,7 +144,7 @@ suite("Snowflake: a session that is lost", { skip, timeout: 600_000 }, () => {
     });
     const error = await rejectsWith("retry", destination.load(await set.world.batch({ files: [NEXT] }), SIGNAL));
     assert.equal(error.code, "load.commit_unknown");
-    assert.match(error.hint ?? "", /as a whole or not at all/);
+    assert.match(error.hint ?? "", /in full or not at all/);
     assert.deepEqual(await set.world.rows("SESSIONS", '"SESSION_ID", "_VERSION"'), AFTER);
     await set.world.open().load(await set.world.batch({ files: [NEXT] }), SIGNAL);
     assert.equal(await set.outcome(), "new");
