@@ -8,7 +8,11 @@ import { converges } from "./converges.ts";
 import { lakeChaosTarget } from "../destinations/lake/chaos_target.ts";
 
 suite("convergence", { skip: embeddedSkip }, () => {
-  test("a lake ends equal to its source, and loses no session on the way", { timeout: 900_000 }, async () => {
-    await converges({ open: lakeChaosTarget, runs: 8, steps: 14, events: 45 });
-  });
+  test(
+    "chaos: a lake ends equal to its source, and no session disappears on the way",
+    { timeout: 900_000 },
+    async () => {
+      await converges({ open: lakeChaosTarget, runs: 8, steps: 14, events: 45 });
+    },
+  );
 });

@@ -8,7 +8,11 @@ import { converges } from "./converges.ts";
 const skip = embeddedSkip === false ? await bigquerySkip() : embeddedSkip;
 
 suite("convergence: bigquery", { skip }, () => {
-  test("a table ends equal to its source, and loses no session on the way", { timeout: 1_800_000 }, async () => {
-    await converges({ open: bigqueryChaosTarget, runs: 2, steps: 24, events: 30 });
-  });
+  test(
+    "chaos: a BigQuery table ends equal to its source, and no session disappears on the way",
+    { timeout: 1_800_000 },
+    async () => {
+      await converges({ open: bigqueryChaosTarget, runs: 2, steps: 24, events: 30 });
+    },
+  );
 });

@@ -8,7 +8,11 @@ import { snowflakeChaosTarget } from "../destinations/snowflake/chaos_target.ts"
 const skip = embeddedSkip === false ? snowflakeSkip : embeddedSkip;
 
 suite("convergence: snowflake", { skip }, () => {
-  test("a table ends equal to its source, and loses no session on the way", { timeout: 1_800_000 }, async () => {
-    await converges({ open: snowflakeChaosTarget, runs: 2, steps: 26, events: 30 });
-  });
+  test(
+    "chaos: a Snowflake table ends equal to its source, and no session disappears on the way",
+    { timeout: 1_800_000 },
+    async () => {
+      await converges({ open: snowflakeChaosTarget, runs: 2, steps: 26, events: 30 });
+    },
+  );
 });

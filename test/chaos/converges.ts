@@ -13,22 +13,22 @@ import { embedded } from "../support/embedded.ts";
 import { openOptions, replaySource } from "../support/replay_source.ts";
 import type { ChaosTarget } from "../support/chaos_target.ts";
 import { sourceRows } from "../support/replay_rows.ts";
-import { DEFINITION, stories, World } from "./story.ts";
+import { DEFINITION, stories, StoryRun } from "./story.ts";
 
 export interface Convergence {
   /** An empty target for each story. */
   readonly open: (definition: ExportDefinition) => Promise<ChaosTarget>;
-  /** How many stories are told, unless RUNS says otherwise. */
+  /** How many stories to try, unless RUNS says otherwise. */
   readonly runs: number;
-  /** A worker is killed at one of so many steps, or after the last. */
+  /** A worker is killed at one of this many steps, or after the last. */
   readonly steps: number;
-  /** A story has at most so many events. */
+  /** A story has at most this many events. */
   readonly events: number;
 }
 
-/** The story of a failure is told again with the SEED and the STORY (fast-check's `path`) that it printed. */
+/** Replays a failure with the SEED and the STORY (fast-check's `path`) that it printed. */
 const { RUNS, SEED, STORY, SHRINK } = process.env;
-const told = SEED === undefined ? {} : { seed: Number(SEED), ...(STORY === undefined ? {} : { path: STORY }) };
+const replay = SEED === undefined ? {} : { seed: Number(SEED), ...(STORY === undefined ? {} : { path: STORY }) };
 
 export async function converges({ open, runs, steps, events }: Convergence): Promise<void> {
   await using engine = await embedded();
@@ -39,9 +39,9 @@ export async function converges({ open, runs, steps, events }: Convergence): Pro
       const stage = await mkdtemp(join(tmpdir(), "replayport-test-stage-"));
       try {
         await using target = await open(DEFINITION);
-        const world = new World(replays, target, stage);
-        for (const event of story) await world.live(event);
-        await world.settle();
+        const run = new StoryRun(replays, target, stage);
+        for (const event of story) await run.play(event);
+        await run.loadAll();
         const expected = await sourceRows(engine.client, replays.database);
         assert.deepEqual(
           await target.rows(),
@@ -51,6 +51,6 @@ export async function converges({ open, runs, steps, events }: Convergence): Pro
         await rm(stage, { recursive: true, force: true });
       }
     }),
-    { numRuns: Number(RUNS ?? runs), endOnFailure: SHRINK === undefined, ...told },
+    { numRuns: Number(RUNS ?? runs), endOnFailure: SHRINK === undefined, ...replay },
   );
 }

@@ -10,35 +10,21 @@ import type { Interval } from "../../src/intervals/interval.ts";
 import { parseSchedule } from "../../src/intervals/schedule.ts";
 import type { PartialRow, ReplaySource } from "../support/replay_source.ts";
 import { crashAfter, crashBefore } from "../support/crash.ts";
+import { REPLAYS } from "../support/definitions.ts";
 import type { ChaosTarget } from "../support/chaos_target.ts";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 const START = Date.UTC(2026, 9, 1);
 
+/** Few rows per file, so that batches are cut into several files. */
 export const DEFINITION: ExportDefinition = {
-  name: "replays",
-  model: { kind: "session_replays" },
-  selection: {
-    teams: "all",
-    rules: { include: [], exclude: [], hash: [], stripQuery: [] },
-    where: [],
-    salt: "",
-    posthogUrl: "",
-  },
-  destination: "lake",
-  schedule: parseSchedule("@hourly"),
+  ...REPLAYS,
   start: new Date(START),
-  settleMs: 5 * 60_000,
   lookbackMs: 2 * DAY,
   sweep: { schedule: parseSchedule("@daily"), afterMs: 6 * HOUR },
-  format: "parquet",
-  compression: "zstd",
   path: DEFAULT_PATH,
-  // Few, so that batches are cut into several files.
   rowsPerFile: 2,
-  limits: { memoryBytes: 2_000_000_000, seconds: 60, threads: 1 },
-  attemptMs: 600_000,
 };
 
 export type StoryEvent =
@@ -115,7 +101,7 @@ export function stories({ steps, events }: StoryShape): fc.Arbitrary<StoryEvent[
   return fc.array(anEvent(aCrash), { minLength: Math.floor(events / 2), maxLength: events, size: "max" });
 }
 
-export class World {
+export class StoryRun {
   #now = START + 30 * 60_000;
   /** Makes every time and every attempt differ. */
   #serial = 0;
@@ -131,7 +117,7 @@ export class World {
     this.#stage = stage;
   }
 
-  async live(event: StoryEvent): Promise<void> {
+  async play(event: StoryEvent): Promise<void> {
     switch (event.kind) {
       case "row":
         this.#known.add(event.session);
@@ -177,8 +163,8 @@ export class World {
     }
   }
 
-  /** Until nothing is due any more, with every row as late as any may be. */
-  async settle(): Promise<void> {
+  /** Loads until nothing is due, after every row is as late as any may be. */
+  async loadAll(): Promise<void> {
     this.#now += 3 * DAY;
     for (let round = 0; round < 100; round += 1) {
       const due = await this.#due();

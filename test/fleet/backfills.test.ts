@@ -61,7 +61,11 @@ suite("a backfill", () => {
       (await fleet.backfills(never)).map(({ id }) => id),
       [started.id],
     );
-    assert.equal((await fleet.runs({ limit: 500, backfill: started.id }, never)).length, 10);
+    const runs = await fleet.runs({ limit: 500, backfill: started.id }, never);
+    assert.deepEqual(
+      runs.map(({ state }) => state),
+      Array.from({ length: 10 }, () => "loaded"),
+    );
     await worker.stop(1_000);
   });
 
