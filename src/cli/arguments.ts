@@ -1,18 +1,18 @@
-/** Options that several commands parse in the same way. */
+/** Arguments and options that several commands share. */
+import { hostname, userInfo } from "node:os";
 import { InvalidArgumentError } from "commander";
 import { parseTime } from "../config/values/times.ts";
 import { giveUp, ReplayportError } from "../errors.ts";
 
 export function wholeNumber(text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError("It takes a whole number, 1 or more.");
+  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError("Write a whole number, 1 or more.");
   return value;
 }
 
 export function portNumber(text: string): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 0 || value > 65_535)
-    throw new InvalidArgumentError("It takes a port: 0 to 65535.");
+  if (!Number.isInteger(value) || value < 0 || value > 65_535) throw new InvalidArgumentError("Write 0 to 65535.");
   return value;
 }
 
@@ -25,6 +25,9 @@ export function parseTimeOption(text: string, timezone: string, option: string):
     giveUp("cli.time", "Write a date such as 2026-10-01, or a time with its zone such as 2026-10-01T13:00:00Z."),
   );
 }
+
+/** Who runs the command, for the fleet's record of pauses and backfills. */
+export const operator = (): string => `${userInfo().username}@${hostname()}`;
 
 export function usageError(message: string, hint: string): ReplayportError {
   return new ReplayportError(message, giveUp("cli.options", hint));

@@ -1,4 +1,4 @@
-/** The composition root of the commands: config, log, source and destinations, each opened on first use. */
+/** The composition root of the commands: config and log, and source and destinations, which open on first use. */
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Destination } from "../../destinations/destination.ts";
@@ -48,7 +48,7 @@ export class Context implements AsyncDisposable {
     return new Context(cli, config, loggerFor(cli, options), stageRoot, openDestination);
   }
 
-  /** One export by its name, or all of them. */
+  /** The export of this name, or all exports. */
   exports(name?: string): readonly ExportDefinition[] {
     if (name === undefined) return this.config.exports;
     const found = this.config.exports.filter((one) => one.name === name);
@@ -66,7 +66,7 @@ export class Context implements AsyncDisposable {
       return source;
     });
     this.#source.catch(() => {
-      // A worker tries again with its next batch.
+      // So that a worker tries again with its next batch.
       this.#source = undefined;
     });
     return await this.#source;

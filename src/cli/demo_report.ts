@@ -1,4 +1,4 @@
-/** Prints the demo for people: 80 columns, colours on a terminal only. */
+/** Prints the demo for people: 80 columns wide, with colours on a terminal only. */
 import { styleText } from "node:util";
 import { Presets, SingleBar } from "cli-progress";
 import { bar, fit, sparkline } from "../demo/charts.ts";
@@ -28,7 +28,7 @@ export class DemoReport {
     this.line(this.#style("bold", text));
   }
 
-  /** Begins a step. The function it returns prints how the step ended, with the time it took. */
+  /** Begins a step. Call the returned function at its end, to print its result and the time it took. */
   step(text: string): (line: string) => void {
     const began = performance.now();
     this.#step += 1;
@@ -114,12 +114,12 @@ export class DemoReport {
     };
     row("sessions in the source", proof.source, proof.source === 0);
     row("sessions in the lake", proof.lake, proof.lake !== proof.source);
-    row("missing in the lake", proof.missing, proof.missing > 0);
-    row("unknown to the source", proof.unknown, proof.unknown > 0);
-    row("doubled", proof.doubled, proof.doubled > 0);
+    row("missing from the lake", proof.missing, proof.missing > 0);
+    row("not in the source", proof.unknown, proof.unknown > 0);
+    row("duplicates", proof.doubled, proof.doubled > 0);
     row(`different in any of ${COMPARED_COLUMNS.length} columns`, proof.different, proof.different > 0);
     if (holds(proof)) {
-      this.line(this.#style(["bold", "green"], "   The lake holds what the source holds, row by row."));
+      this.line(this.#style(["bold", "green"], "   The lake matches the source, row by row."));
       return;
     }
     this.line(this.#style(["bold", "red"], "   The lake differs from the source."));

@@ -1,4 +1,4 @@
-/** What a command gets from the process; tests give their own. */
+/** What a command gets from the process. Tests pass their own. */
 import type { Redactor } from "./log.ts";
 
 export interface CliEnvironment {
@@ -11,10 +11,11 @@ export interface CliEnvironment {
   readonly setExitCode: (code: number) => void;
 }
 
-/** The options that every command knows. */
+/** The options of every command, and --json of those that have it. */
 export interface GlobalOptions {
   readonly config: string;
   readonly quiet?: boolean;
   readonly verbose?: boolean;
   readonly stageDir?: string;
+  readonly json?: boolean;
 }

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { giveUp, ReplayportError } from "../errors.ts";
 import type { Backfill, FleetEvent, FleetHandle, FleetRedisOptions } from "../fleet/fleet.ts";
+import type { Interval } from "../intervals/interval.ts";
 import { VERSION } from "../version.ts";
 import { Context } from "./context.ts";
 import type { CliEnvironment, GlobalOptions } from "./environment.ts";
@@ -14,28 +15,25 @@ export interface FleetHost extends AsyncDisposable {
   readonly fleet: FleetHandle;
 }
 
-/** Something else that runs in the process of scheduler or worker, such as the HTTP server. Disposed of last. */
+/** Something else that runs in the process of a scheduler or worker, such as the HTTP server. Closed last. */
 export type FleetPart = (host: FleetHost) => Promise<AsyncDisposable>;
 
 async function redisOf(context: Context): Promise<FleetRedisOptions> {
   const { redis, file } = context.config;
   if (!redis) {
-    const hint = 'Add redis: { url: "${REDIS_URL}" } to it. Without Redis, use: replayport run --due';
-    throw new ReplayportError(`${file} names no Redis`, giveUp("config.no_redis", hint));
+    const hint = 'Add redis: { url: "${REDIS_URL}" }. Without Redis, use: replayport run --due';
+    throw new ReplayportError(`${file} has no redis`, giveUp("config.no_redis", hint));
   }
   const { caFile, ...address } = redis;
   return { ...address, ...(caFile === undefined ? {} : { ca: await readFile(caFile, "utf8") }) };
 }
 
-/**
- * A clean stop must not cut off running batches, so source and destinations don't get `cli.signal`; only the parts that wait
- * do.
- */
+/** A clean stop must not cut off running batches, so source and destinations don't get `cli.signal`. */
 export async function openFleetHost(cli: CliEnvironment, options: GlobalOptions): Promise<FleetHost> {
   const context = await Context.open({ ...cli, signal: new AbortController().signal }, options);
   const { log, config } = context;
   try {
-    // Only the commands of the fleet wait for the queue's packages to be loaded.
+    // Loaded here, so that other commands don't wait for the queue's packages.
     const { connectFleet } = await import("../fleet/redis_fleet.ts");
     const fleet = await connectFleet(
       {
@@ -44,7 +42,7 @@ export async function openFleetHost(cli: CliEnvironment, options: GlobalOptions)
         exports: config.exports,
         destination: (definition) => context.destination(definition),
         loadDependencies: (definition, onProgress) => context.loading(definition, onProgress),
-        plan: (definition, request, signal) => planFor(context, definition, request, signal),
+        plan: async (definition, request, signal) => (await planFor(context, definition, request, signal)).intervals,
         version: VERSION,
         now: cli.now,
         random: Math.random,
@@ -76,63 +74,53 @@ export async function openFleetHost(cli: CliEnvironment, options: GlobalOptions)
 export function logEvent(log: Logger, event: FleetEvent): void {
   switch (event.kind) {
     case "tick":
-      log.debug({ enqueued: event.enqueued, seconds: event.seconds }, "tick");
-      return;
+      return log.debug({ enqueued: event.enqueued, seconds: event.seconds }, "tick");
     case "lag":
       return;
     case "export.paused": {
       const { pause, error } = event;
       const fields = { export: event.export, reason: pause.reason, by: pause.by, probeAt: pause.probeAt };
-      log.error({ ...fields, hint: error?.hint ?? `replayport resume ${event.export}` }, "export paused");
-      return;
+      return log.error({ ...fields, hint: error?.hint ?? `replayport resume ${event.export}` }, "export paused");
     }
     case "export.resumed":
-      log.info({ export: event.export, by: event.by }, "export resumed");
-      return;
+      return log.info({ export: event.export, by: event.by }, "export resumed");
     case "enqueued":
-      log.debug(fieldsOf(event), "enqueued");
-      return;
+      return log.debug(fieldsOf(event), "enqueued");
     case "run.started":
-      log.debug({ ...fieldsOf(event), attempt: event.attempt }, "loading");
-      return;
+      return log.debug({ ...fieldsOf(event), attempt: event.attempt }, "loading");
     case "run.stage":
-      log.debug({ ...fieldsOf(event), stage: event.stage, seconds: event.seconds }, "stage");
-      return;
+      return log.debug({ ...fieldsOf(event), stage: event.stage, seconds: event.seconds }, "stage");
     case "run.loaded": {
       const { rows, bytes: size, files, seconds } = event;
-      log.info({ ...fieldsOf(event), rows, bytes: size, files, seconds: Math.round(seconds * 1000) / 1000 }, "loaded");
-      return;
+      return log.info(
+        { ...fieldsOf(event), rows, bytes: size, files, seconds: Math.round(seconds * 1000) / 1000 },
+        "loaded",
+      );
     }
     case "run.covered":
-      log.info(fieldsOf(event), "loaded already");
-      return;
+      return log.info(fieldsOf(event), "loaded already");
     case "run.released":
-      log.info(fieldsOf(event), "released");
-      return;
+      return log.info(fieldsOf(event), "released");
     case "run.cancelled":
-      log.info(fieldsOf(event), "cancelled");
-      return;
+      return log.info(fieldsOf(event), "cancelled");
     case "run.retrying": {
       const { message, code, hint } = event.error;
       const fields = { ...fieldsOf(event), attempt: event.attempt, delayMs: event.delayMs };
-      log.warn({ ...fields, error: message, code, hint }, "will try again");
-      return;
+      return log.warn({ ...fields, error: message, code, hint }, "will try again");
     }
     case "run.failed": {
       const { message, code, hint, remedy } = event.error;
-      log.error({ ...fieldsOf(event), attempt: event.attempt, error: message, code, hint, remedy }, "not loaded");
-      return;
+      return log.error(
+        { ...fieldsOf(event), attempt: event.attempt, error: message, code, hint, remedy },
+        "not loaded",
+      );
     }
     default:
       event satisfies never;
   }
 }
 
-function fieldsOf(event: {
-  readonly export: string;
-  readonly interval: { start: Date; end: Date };
-  backfill?: string | undefined;
-}) {
+function fieldsOf(event: { export: string; interval: Interval; backfill?: string | undefined }) {
   const { start, end } = event.interval;
   const backfill = event.backfill === undefined ? {} : { backfill: event.backfill };
   return { export: event.export, start: start.toISOString(), end: end.toISOString(), ...backfill };
@@ -153,12 +141,4 @@ export function backfillLine(one: Backfill, now: Date): string {
     `by ${one.createdBy}, ${formatDuration((now.getTime() - one.createdAt.getTime()) / 1000)} ago`,
   ];
   return `${id}  ${parts.join(" | ")}`;
-}
-
-/** Resolves when the process is asked to stop. */
-export function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

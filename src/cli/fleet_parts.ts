@@ -1,19 +1,19 @@
-/** What runs beside `scheduler`, `worker` and `serve` in their process: HTTP side, alerts and traces, as the config says. */
+/** What runs beside a scheduler or worker in its process, as the config says: HTTP server, alerts and traces. */
 import { traceTarget } from "../telemetry/endpoint.ts";
 import { usageError } from "./arguments.ts";
 import type { FleetHost, FleetPart } from "./fleet_host.ts";
 import { errorFields } from "./log.ts";
 
 export interface PartOptions {
-  /** `--http`: true without an address; undefined: no HTTP side. */
+  /** `--http`: true without an address; undefined: no HTTP server. */
   readonly http: string | true | undefined;
-  /** Whether this process is the one that tells of the whole fleet. */
+  /** Whether this process sends the alerts of the whole fleet. */
   readonly alerts: boolean;
 }
 
 /**
- * Where a package is loaded, and that is in each of these, it is loaded only by the processes that use it.
- * @param stopping aborted when the process was told to stop, which is before its parts are disposed of
+ * Each part imports its packages itself, so that only the processes that use them load them.
+ * @param stopping aborted when the process is asked to stop, before its parts are closed
  */
 export function fleetParts({ http, alerts }: PartOptions, stopping: AbortSignal): readonly FleetPart[] {
   return [tracing, ...(http === undefined ? [] : [listening(http, stopping)]), ...(alerts ? [alerting] : [])];
@@ -40,9 +40,9 @@ function listening(given: string | true, stopping: AbortSignal): FleetPart {
       redact: (text) => cli.redactor.apply(text),
       onUnexpected: (error) => log.error(errorFields(error), "a request failed unexpectedly"),
     });
-    log.info(`HTTP side at ${web.url}`);
+    log.info(`listening at ${web.url}`);
     if (options.token === undefined && !options.publicReads) {
-      log.warn("http.token is not set, so only /healthz and /readyz answer; set it, or http.public_reads to look");
+      log.warn("http.token is not set, so only /healthz and /readyz answer; set it, or http.public_reads for reads");
     }
     return web;
   };
@@ -56,7 +56,7 @@ async function alerting({ context, fleet }: FleetHost): Promise<AsyncDisposable>
     now: cli.now,
     redact: (text) => cli.redactor.apply(text),
     onSent: (alerts) => log.debug({ alerts }, "alerts sent"),
-    onFailure: (error) => log.warn(errorFields(error), "alerts could not be sent; they are tried again"),
+    onFailure: (error) => log.warn(errorFields(error), "alerts could not be sent; will try again"),
   });
 }
 

@@ -1,8 +1,9 @@
-/** The processes that go on until they are told to stop: scheduler, worker, or both in one. */
+/** The processes that run until they are stopped: scheduler, worker, or both in one. */
+import { once } from "node:events";
 import { parseDuration } from "../config/values/units.ts";
 import { usageError } from "./arguments.ts";
 import type { CliEnvironment, GlobalOptions } from "./environment.ts";
-import { logEvent, openFleetHost, untilAborted } from "./fleet_host.ts";
+import { logEvent, openFleetHost } from "./fleet_host.ts";
 import { fleetParts, type PartOptions } from "./fleet_parts.ts";
 import { plural } from "./output.ts";
 
@@ -27,8 +28,8 @@ export function graceMs(text: string): number {
 }
 
 /**
- * The first signal asks for a clean stop: no more batches are taken, those that run get the grace, then they are aborted and
- * released. A second one ends the process at once; another worker takes over its batches.
+ * The first signal asks for a clean stop: the worker takes no more batches. Running ones have the grace period to finish,
+ * then they are aborted and released. A second signal ends the process at once, and another worker takes over its batches.
  */
 export async function runFleet(
   cli: CliEnvironment,
@@ -47,14 +48,11 @@ export async function runFleet(
     const scheduler = roles.scheduler ? await fleet.startScheduler(cli.signal) : undefined;
     const concurrency = options.concurrency ?? CONCURRENCY;
     const worker = roles.worker ? await fleet.startWorker(concurrency) : undefined;
-    if (scheduler) log.info(`scheduler runs, for ${plural(context.config.exports.length, "export")}`);
-    if (worker)
-      log.info(
-        { worker: worker.name },
-        `worker runs, ${concurrency === 1 ? "1 batch" : `${concurrency} batches`} at a time`,
-      );
-    await untilAborted(cli.signal);
-    log.info(worker ? `stopping; batches that run get ${options.grace ?? "30s"}` : "stopping");
+    if (scheduler) log.info(`scheduler started for ${plural(context.config.exports.length, "export")}`);
+    const batches = concurrency === 1 ? "1 batch" : `${concurrency} batches`;
+    if (worker) log.info({ worker: worker.name }, `worker started, ${batches} at a time`);
+    if (!cli.signal.aborted) await once(cli.signal, "abort");
+    log.info(worker ? `stopping; running batches have ${options.grace ?? "30s"} to finish` : "stopping");
     await Promise.all([worker?.stop(grace), scheduler?.[Symbol.asyncDispose]()]);
     log.info("stopped");
   } finally {

@@ -1,4 +1,4 @@
-/** Ctrl-C: the first asks for a clean stop, the second leaves at once. */
+/** Ctrl-C: the first asks for a clean stop, the second ends the process at once. */
 import { EXIT } from "./exit_codes.ts";
 
 export class Interrupted extends Error {

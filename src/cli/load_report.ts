@@ -1,77 +1,100 @@
-/** Shows batches being loaded: a bar on a terminal, a log line for each elsewhere; and sums them up at the end. */
+/**
+ * Loads intervals for `run` and `backfill`, and reports it: a progress bar on a terminal, otherwise a log line per batch,
+ * and a summary at the end.
+ */
 import { Presets, SingleBar } from "cli-progress";
+import type { Coverage, Receipt } from "../../destinations/destination.ts";
 import type { ExportDefinition } from "../export/definition.ts";
-import type { RunEvent, RunResult } from "../export/run_intervals.ts";
+import { type RunEvent, type RunResult, runIntervals } from "../export/run_intervals.ts";
 import type { Interval } from "../intervals/interval.ts";
+import { BATCH_RETRY } from "../retry.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit_codes.ts";
 import { errorFields } from "./log.ts";
 import { bytes, count, plural, printJson, printLine, formatDuration } from "./output.ts";
 
-export interface LoadReport extends Disposable {
-  readonly onEvent: (event: RunEvent) => void;
+export interface ExportResult extends RunResult {
+  readonly export: string;
+  readonly seconds: number;
 }
 
-const edges = (interval: Interval): { start: string; end: string } => ({
-  start: interval.start.toISOString(),
-  end: interval.end.toISOString(),
-});
+export interface Load {
+  readonly intervals: readonly Interval[];
+  readonly covered: readonly Coverage[];
+  readonly concurrency: number;
+  readonly allowFewer: boolean;
+  /** No progress bar. */
+  readonly quiet: boolean;
+}
 
-export function reportLoading(
+export async function loadIntervals(
   context: Context,
   definition: ExportDefinition,
-  total: number,
-  quiet: boolean,
-): LoadReport {
-  const { log, cli } = context;
-  const bar =
-    cli.stderr.isTTY === true && !quiet && total > 1 ? startBar(cli.stderr, definition.name, total) : undefined;
+  { intervals, quiet, ...load }: Load,
+): Promise<ExportResult> {
+  const { stderr, signal } = context.cli;
+  const began = performance.now();
+  const showBar = stderr.isTTY === true && !quiet && intervals.length > 1;
+  const bar = showBar ? startBar(stderr, definition.name, intervals.length) : undefined;
+  try {
+    const result = await runIntervals(
+      definition,
+      intervals,
+      { ...load, retry: BATCH_RETRY },
+      await context.loading(definition),
+      reporter(context, definition, bar),
+      signal,
+    );
+    return { export: definition.name, ...result, seconds: (performance.now() - began) / 1000 };
+  } finally {
+    bar?.stop();
+  }
+}
+
+function reporter({ log, cli }: Context, definition: ExportDefinition, bar: Bar | undefined) {
   let rows = 0;
   let size = 0;
-  const say = (write: () => void): void => {
+  /** Writes a line above the bar. */
+  const aboveBar = (write: () => void): void => {
     if (bar) cli.stderr.write("\r\u001B[K");
     write();
     bar?.render();
   };
-  return {
-    onEvent: (event) => {
-      const fields = { export: definition.name, ...edges(event.interval) };
-      switch (event.kind) {
-        case "started":
-          log.debug(fields, "loading");
-          break;
-        case "loaded": {
-          const { receipt, seconds } = event;
-          rows += receipt.rows;
-          size += receipt.bytes;
-          bar?.increment(1, { rows: count(rows), bytes: bytes(size) });
-          const line = {
-            ...fields,
-            rows: receipt.rows,
-            bytes: receipt.bytes,
-            files: receipt.files,
-            seconds: round(seconds),
-          };
-          if (bar) log.debug(line, "loaded");
-          else log.info(line, "loaded");
-          break;
-        }
-        case "retrying":
-          say(() => {
-            const { attempt, delayMs } = event;
-            log.warn({ ...fields, attempt, delayMs, ...errorFields(event.error) }, "will try again");
-          });
-          break;
-        case "failed":
-          say(() => log.error({ ...fields, ...errorFields(event.error) }, "not loaded"));
-          break;
-        default:
-          event satisfies never;
+  return (event: RunEvent): void => {
+    const fields = { export: definition.name, ...edges(event.interval) };
+    switch (event.kind) {
+      case "started":
+        log.debug(fields, "loading");
+        break;
+      case "loaded": {
+        rows += event.receipt.rows;
+        size += event.receipt.bytes;
+        bar?.increment(1, { rows: count(rows), bytes: bytes(size) });
+        const line = { ...fields, ...summaryOf(event.receipt), seconds: round(event.seconds) };
+        log[bar ? "debug" : "info"](line, "loaded");
+        break;
       }
-    },
-    [Symbol.dispose]: () => bar?.stop(),
+      case "retrying": {
+        const { attempt, delayMs, error } = event;
+        aboveBar(() => log.warn({ ...fields, attempt, delayMs, ...errorFields(error) }, "will try again"));
+        break;
+      }
+      case "failed":
+        aboveBar(() => log.error({ ...fields, ...errorFields(event.error) }, "not loaded"));
+        break;
+      default:
+        event satisfies never;
+    }
   };
 }
+
+const edges = ({ start, end }: Interval) => ({ start: start.toISOString(), end: end.toISOString() });
+const summaryOf = ({ interval, rows, bytes: size, files }: Receipt) => ({
+  ...edges(interval),
+  rows,
+  bytes: size,
+  files,
+});
 
 function round(seconds: number): number {
   return Math.round(seconds * 1000) / 1000;
@@ -87,12 +110,10 @@ function startBar(stream: NodeJS.WritableStream, name: string, total: number): B
   return bar;
 }
 
-export interface ExportResult extends RunResult {
-  readonly export: string;
-  readonly seconds: number;
-}
-
-/** The end of `run` and `backfill`: the sum on stdout, and the exit code. @param nothing says that there was nothing to do */
+/**
+ * Ends `run` and `backfill`: prints a summary, and sets the exit code.
+ * @param nothing what to print if there was nothing to load
+ */
 export function printSummary(context: Context, results: readonly ExportResult[], nothing: string, json: boolean): void {
   const { cli } = context;
   if (results.some(({ failures }) => failures.length > 0)) cli.setExitCode(EXIT.failed);
@@ -102,12 +123,7 @@ export function printSummary(context: Context, results: readonly ExportResult[],
       results.map((result) => ({
         export: result.export,
         seconds: round(result.seconds),
-        loaded: result.receipts.map((receipt) => ({
-          ...edges(receipt.interval),
-          rows: receipt.rows,
-          bytes: receipt.bytes,
-          files: receipt.files,
-        })),
+        loaded: result.receipts.map(summaryOf),
         failed: result.failures.map(({ interval, error }) => ({ ...edges(interval), ...redacted(context, error) })),
       })),
     );

@@ -1,4 +1,4 @@
-/** Logs: JSON lines by pino on stderr, pretty on a terminal; secrets are taken out of every line. */
+/** Logs to stderr: JSON lines, or readable text on a terminal. Secrets are removed from every line. */
 import { type Logger, destination, pino } from "pino";
 import pretty from "pino-pretty";
 import { ReplayportError } from "../errors.ts";
@@ -10,10 +10,10 @@ export interface LogOptions {
   readonly terminal: boolean;
 }
 
-/** A secret that is shorter would blot out ordinary words. */
+/** Shorter secrets would hide ordinary words. */
 const SHORTEST_SECRET = 4;
 
-/** Takes secrets out of text: as they are, as JSON has them, and as a URL has them. */
+/** Removes secrets from text: as they are, as JSON escapes them, and as a URL encodes them. */
 export class Redactor {
   #forms: string[] = [];
 
@@ -35,7 +35,7 @@ export class Redactor {
   }
 }
 
-/** An error as a log line shows it: a stack only where nobody foresaw the error. */
+/** An error as a log line shows it. Only unexpected errors have a stack. */
 export function errorFields(error: unknown): Record<string, unknown> {
   if (error instanceof ReplayportError) {
     const { message, code, remedy, hint } = error;

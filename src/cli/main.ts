@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The entry point: the only place that ends the process or prints an error. */
+/** The entry point: only this file ends the process or prints an error. */
 import { CommanderError } from "commander";
 import { ReplayportError } from "../errors.ts";
 import { EXIT } from "./exit_codes.ts";

@@ -10,26 +10,18 @@ export function printLine(out: NodeJS.WritableStream, text = ""): void {
   out.write(`${text}\n`);
 }
 
-/** A plain table; numbers to the right. */
+/** A table without lines. Columns of numbers are aligned to the right. */
 export function printTable(
   out: NodeJS.WritableStream,
   head: readonly string[],
   rows: readonly (readonly (string | number)[])[],
 ): void {
-  const edges = [
-    "top",
-    "top-mid",
-    "top-left",
-    "top-right",
-    "bottom",
-    "bottom-mid",
-    "bottom-left",
-    "bottom-right",
-  ] as const;
-  const inner = ["left", "left-mid", "mid", "mid-mid", "right", "right-mid"] as const;
+  const lines = ["top", "bottom", "left", "right", "mid"].flatMap((line) =>
+    [line, `${line}-left`, `${line}-mid`, `${line}-right`].map((part) => [part, ""]),
+  );
   const table = new Table({
     head: [...head],
-    chars: { ...Object.fromEntries([...edges, ...inner].map((edge) => [edge, ""])), middle: "  " },
+    chars: { ...Object.fromEntries(lines), middle: "  " },
     style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
     colAligns: head.map((_, column) => (rows.every((row) => typeof row[column] === "number") ? "right" : "left")),
   });

@@ -1,4 +1,5 @@
-/** What a backfill's plan needs to know: how many sessions changed when, and how far turns may be joined. */
+/** Plans a backfill: which intervals to load, and how many of the schedule's intervals to join into one batch. */
+import type { Coverage } from "../../destinations/destination.ts";
 import { pathGranularity } from "../../destinations/lake/path_template.ts";
 import type { ExportDefinition } from "../export/definition.ts";
 import { readCoverage } from "../export/ledger.ts";
@@ -10,21 +11,20 @@ import type { Context } from "./context.ts";
 
 const HOUR_MS = 3_600_000;
 
-export type BatchSize = "auto" | "schedule" | JoinUnit;
-
-export function joinOf(definition: ExportDefinition, size: BatchSize, density: Density[] | undefined): Join {
+function joinOf(definition: ExportDefinition, size: BackfillRequest["size"], density: Density[] | undefined): Join {
   if (size === "auto" && density) {
     const granularity = pathGranularity(definition.path);
     const unit: JoinUnit = granularity === "hour" || granularity === "day" ? granularity : "month";
     // Folders are named in UTC.
     return { kind: "rows", maxRows: definition.rowsPerFile, within: unitSchedule(unit, "UTC"), density };
   }
-  if (size === "auto" || size === "schedule") return { kind: "fixed", schedule: definition.schedule };
+  if (size === undefined || size === "auto" || size === "schedule")
+    return { kind: "fixed", schedule: definition.schedule };
   return { kind: "fixed", schedule: unitSchedule(size, definition.schedule.timezone) };
 }
 
-/** Sessions that changed in each hour of the range; undefined where the model cannot tell. */
-export async function readDensity(
+/** How many sessions changed in each hour of the range. Undefined if the model can't say. */
+async function readDensity(
   context: Context,
   definition: ExportDefinition,
   range: Interval,
@@ -42,17 +42,24 @@ export async function readDensity(
   });
 }
 
-/** The intervals of a backfill by the fleet. */
+export interface BackfillPlan {
+  readonly intervals: Interval[];
+  readonly covered: Coverage[];
+  /** Undefined if it wasn't read, or if the model can't say. */
+  readonly density: Density[] | undefined;
+}
+
+/** @param counted read the density even if the size of batches doesn't depend on it */
 export async function planFor(
   context: Context,
   definition: ExportDefinition,
-  request: BackfillRequest,
+  { range, force = false, size = "auto" }: Pick<BackfillRequest, "range" | "force" | "size">,
   signal: AbortSignal,
-): Promise<Interval[]> {
-  const { range, force = false, size = "auto" } = request;
+  counted = false,
+): Promise<BackfillPlan> {
   const covered = await readCoverage(context.destination(definition), signal);
-  const density = size === "auto" ? await readDensity(context, definition, range, signal) : undefined;
-  return planBackfill({
+  const density = counted || size === "auto" ? await readDensity(context, definition, range, signal) : undefined;
+  const intervals = planBackfill({
     range,
     schedule: definition.schedule,
     settleMs: definition.settleMs,
@@ -61,4 +68,5 @@ export async function planFor(
     force,
     join: joinOf(definition, size, density),
   });
+  return { intervals, covered, density };
 }

@@ -2,13 +2,12 @@
  * The demo's source: rows that become visible in PostHog's table as a clock advances. Until then they are in a second table,
  * with the time at which each becomes visible.
  */
-import { identifier, secondParameter } from "../models/sql.ts";
+import { identifier } from "../models/sql.ts";
 import type { EngineSql } from "./engine_sql.ts";
-import { KEEP_PARTIAL_ROWS, type SessionPlan, insertArrivals } from "./generate.ts";
-import { REPLAY_COLUMN_LIST, REPLAY_COLUMNS, REPLAY_TABLE, createReplayTables } from "./replay_table.ts";
+import { type SessionPlan, insertArrivals } from "./generate.ts";
+import { REPLAY_TABLE, createReplayTables, createWaitingTable, insertVisible, visible } from "./replay_table.ts";
 
 const WAITING = "replayport_demo_arrivals";
-const NAMES = REPLAY_COLUMNS.map(([name]) => name).join(", ");
 
 export interface ArrivalCounts {
   readonly sessions: number;
@@ -19,11 +18,6 @@ export interface ArrivalCounts {
   readonly late: number;
   readonly tagged: number;
   readonly deleted: number;
-}
-
-export interface Parts {
-  readonly parts: number;
-  readonly merged: number;
 }
 
 export class Arrivals {
@@ -45,8 +39,7 @@ export class Arrivals {
     const statements = [
       `DROP DATABASE IF EXISTS ${identifier(this.#database)} SYNC`,
       ...createReplayTables(this.#database),
-      `CREATE TABLE ${this.#waiting} (\n${REPLAY_COLUMN_LIST},\n  visible_at DateTime('UTC')\n)
-ENGINE = MergeTree ORDER BY visible_at`,
+      createWaitingTable(this.#waiting),
       ...insertArrivals(plan, this.#database, WAITING),
     ];
     for (const statement of statements) await this.#sql.run(statement, signal);
@@ -64,12 +57,7 @@ ENGINE = MergeTree ORDER BY visible_at`,
 
   /** Inserts every row that is visible by then. */
   async arrive(until: Date, signal: AbortSignal): Promise<void> {
-    await this.#sql.run(
-      `INSERT INTO ${this.#table} (${NAMES}) ${KEEP_PARTIAL_ROWS}
-       SELECT ${NAMES} FROM ${this.#waiting}
-       WHERE visible_at > '${secondParameter(this.#seen)}' AND visible_at <= '${secondParameter(until)}'`,
-      signal,
-    );
+    await this.#sql.run(insertVisible(this.#table, this.#waiting, visible(this.#seen, until)), signal);
     this.#seen = until;
   }
 
@@ -79,8 +67,8 @@ ENGINE = MergeTree ORDER BY visible_at`,
     await this.#sql.run(`SYSTEM STOP MERGES ${this.#table}`, signal);
   }
 
-  async parts(signal: AbortSignal): Promise<Parts> {
-    const [parts] = await this.#sql.rows<Parts>(
+  async parts(signal: AbortSignal): Promise<{ readonly parts: number; readonly merged: number }> {
+    const [parts] = await this.#sql.rows<{ parts: number; merged: number }>(
       `SELECT count() AS parts, countIf(level > 0) AS merged FROM system.parts
        WHERE active AND database = '${this.#database}' AND table = '${REPLAY_TABLE}'`,
       signal,

@@ -6,8 +6,8 @@
 import { giveUp, ReplayportError } from "../errors.ts";
 import { identifier, secondParameter } from "../models/sql.ts";
 import type { EngineSql } from "./engine_sql.ts";
-import { KEEP_PARTIAL_ROWS, insertArrivals } from "./generate.ts";
-import { REPLAY_COLUMN_LIST, REPLAY_COLUMNS, createReplayTables } from "./replay_table.ts";
+import { insertArrivals } from "./generate.ts";
+import { createReplayTables, createWaitingTable, insertVisible, visible } from "./replay_table.ts";
 
 export interface FeedPlan {
   readonly database: string;
@@ -25,7 +25,6 @@ export interface Feed {
 const DAY_MS = 86_400_000;
 /** The comment on the table: feed never writes to a table without it. */
 const MARK = "made by replayport feed";
-const NAMES = REPLAY_COLUMNS.map(([name]) => name).join(", ");
 
 /** @throws ReplayportError `demo.foreign_table` if the table exists and feed didn't create it */
 export async function openFeed(sql: EngineSql, plan: FeedPlan, signal: AbortSignal): Promise<Feed> {
@@ -58,13 +57,10 @@ export async function openFeed(sql: EngineSql, plan: FeedPlan, signal: AbortSign
         await remember("made", until);
       }
       const seen = (await recall("arrived")) ?? new Date(0);
-      const isNew = `visible_at > '${secondParameter(seen)}' AND visible_at <= '${secondParameter(now)}'`;
+      const isNew = visible(seen, now);
       const [found] = await sql.rows<{ rows: number }>(`SELECT count() AS rows FROM ${waiting} WHERE ${isNew}`, signal);
       if (found === undefined || found.rows === 0) return 0;
-      await sql.run(
-        `INSERT INTO ${table} (${NAMES}) ${KEEP_PARTIAL_ROWS}\nSELECT ${NAMES} FROM ${waiting} WHERE ${isNew}`,
-        signal,
-      );
+      await sql.run(insertVisible(table, waiting, isNew), signal);
       await remember("arrived", now);
       return found.rows;
     },
@@ -86,7 +82,7 @@ async function makeTables(
       `${database}.${table} already exists, and feed didn't create it`,
       giveUp(
         "demo.foreign_table",
-        "feed invents sessions, so it only writes to a table that it created. Name another database in source.clickhouse.",
+        "feed only writes to a table that it created. Name another database in source.clickhouse.",
       ),
     );
   }
@@ -95,11 +91,7 @@ async function makeTables(
     await sql.run(makeDatabase, signal);
     await sql.run(`${makeTable}\nCOMMENT '${MARK}'`, signal);
   }
-  await sql.run(
-    `CREATE TABLE IF NOT EXISTS ${waiting} (\n${REPLAY_COLUMN_LIST},\n  visible_at DateTime('UTC')\n)
-ENGINE = MergeTree ORDER BY visible_at TTL visible_at + INTERVAL ${historyDays + 2} DAY`,
-    signal,
-  );
+  await sql.run(createWaitingTable(waiting, `TTL visible_at + INTERVAL ${historyDays + 2} DAY`), signal);
   await sql.run(
     `CREATE TABLE IF NOT EXISTS ${states} (what LowCardinality(String), at DateTime('UTC')) ENGINE = MergeTree ORDER BY at`,
     signal,

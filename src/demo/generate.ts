@@ -5,7 +5,7 @@
  */
 import { identifier } from "../models/sql.ts";
 import { startOfSession } from "./daily_rhythm.ts";
-import { REPLAY_COLUMNS, REPLAY_TABLE, type ReplayColumn } from "./replay_table.ts";
+import { COLUMN_NAMES, KEEP_PARTIAL_ROWS, REPLAY_COLUMNS, REPLAY_TABLE, type ReplayColumn } from "./replay_table.ts";
 
 export interface SessionPlan {
   readonly sessions: number;
@@ -32,16 +32,7 @@ const PAGES: readonly (readonly [path: string, weight: number, errors: number])[
   ["/checkout", 0.05, 0.17],
 ];
 
-const TAGS = [
-  "rage clicks",
-  "dead click",
-  "checkout",
-  "onboarding",
-  "form abandoned",
-  "bug",
-  "slow page",
-  "happy path",
-];
+const TAGS = "rage clicks,dead click,checkout,onboarding,form abandoned,bug,slow page,happy path".split(",");
 const FREE_TAGS = ["could not find the export", "card was declined twice", "reads the docs in full", "went in circles"];
 
 /** Rows that aren't part of the recording. Their numbers are higher than those of all parts. */
@@ -176,9 +167,6 @@ export function replayRows(plan: SessionPlan, first = 0, count = plan.sessions):
   return `SELECT\n${items.join(",\n")},\n  ${VISIBLE_AT} AS visible_at\nFROM (${parts(plan, first, count)})`;
 }
 
-/** Otherwise ClickHouse would merge the rows of a session within one INSERT. */
-export const KEEP_PARTIAL_ROWS = "SETTINGS optimize_on_insert = 0";
-
 function chunks(plan: SessionPlan): { first: number; count: number }[] {
   const made = [];
   for (let first = 0; first < plan.sessions; first += SESSIONS_PER_STATEMENT) {
@@ -189,11 +177,10 @@ function chunks(plan: SessionPlan): { first: number; count: number }[] {
 
 /** Statements, to run in this order, that insert every partial row of the plan into the table. */
 export function insertSessions(plan: SessionPlan, database: string, table = REPLAY_TABLE): readonly string[] {
-  const names = REPLAY_COLUMNS.map(([name]) => name).join(", ");
   return chunks(plan).map(
     ({ first, count }) =>
-      `INSERT INTO ${identifier(database)}.${identifier(table)} (${names}) ${KEEP_PARTIAL_ROWS}\n` +
-      `SELECT ${names} FROM (${replayRows(plan, first, count)})`,
+      `INSERT INTO ${identifier(database)}.${identifier(table)} (${COLUMN_NAMES}) ${KEEP_PARTIAL_ROWS}\n` +
+      `SELECT ${COLUMN_NAMES} FROM (${replayRows(plan, first, count)})`,
   );
 }
 

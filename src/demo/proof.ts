@@ -64,21 +64,6 @@ const COMPARED: readonly (readonly [column: string, aggregate: string, as?: (val
   ["_ingested_at", "max(_timestamp)", micros],
 ];
 
-/** The columns that aren't compared, and why. A test finds a new column that is in neither list. */
-export const NOT_COMPARED: Readonly<Record<string, string>> = {
-  team_id: "part of the key, by which both sides are joined",
-  session_id: "part of the key, by which both sides are joined",
-  distinct_id: "merges keep any of a session's",
-  replay_url: "made of the key and the config",
-  block_first_timestamps: "the demo doesn't include it",
-  block_last_timestamps: "the demo doesn't include it",
-  block_urls: "the demo doesn't include it",
-  blocks_aligned: "the demo doesn't include it",
-  _version: "has no meaning outside of the export",
-  _exported_at: "describes the export",
-  _interval_start: "describes the export",
-};
-
 export const COMPARED_COLUMNS: readonly string[] = COMPARED.map(([column]) => column);
 
 const text = (value: string): string => `ifNull(toString(${value}), 'NULL')`;

@@ -1,5 +1,13 @@
-/** Queries that a BI tool might run. Each is one SELECT over `{lake}`, the current rows. */
+/** Queries that a BI tool might run, over a view of the lake's current rows. */
 import type { EngineSql } from "./engine_sql.ts";
+
+export const LAKE_VIEW = "lake.replays";
+
+/** @param select the SELECT that `replayport sql` prints for ClickHouse */
+export async function createLakeView(sql: EngineSql, select: string, signal: AbortSignal): Promise<void> {
+  await sql.run("CREATE DATABASE IF NOT EXISTS lake", signal);
+  await sql.run(`CREATE OR REPLACE VIEW ${LAKE_VIEW} AS\n${select}`, signal);
+}
 
 export interface Day {
   readonly day: string;
@@ -24,6 +32,7 @@ export interface ReplayToWatch {
   readonly tags: string;
 }
 
+/** Each is one SELECT over `{lake}`. */
 export const SAMPLE_QUERIES = {
   days: `SELECT toString(toDate(start_time)) AS day, count() AS replays, countIf(snapshot_source = 'mobile') AS mobile,
   arrayMap(hour -> countEqual(groupArray(toHour(start_time)), hour), range(24)) AS hours

@@ -248,7 +248,7 @@ hash_salt: "\${SALT}"
     assert.match(again.out, /1 interval loaded, 12 rows/);
     const range = ["--from", new Date(start).toISOString(), "--to", new Date(start + 5 * HOUR).toISOString()];
     const nothing = await run("backfill", "replays", ...range);
-    assert.match(nothing.out, /has its receipt; --force loads them again/);
+    assert.match(nothing.out, /is loaded; --force loads them again/);
     const forced = await run("backfill", "replays", ...range, "--force", "--interval", "month", "--concurrency", "2");
     assert.equal(forced.code, 0, forced.err);
     assert.match(forced.out, /1 interval loaded, 60 rows/);

@@ -40,7 +40,7 @@ suite("the commands of the fleet", { skip: clickhouseSkip }, () => {
     const enqueued = await ok(site, "backfill", "replays", ...range(site), "--interval", "schedule", "--enqueue");
     assert.match(enqueued, /^\w{8} {2}replays .* \| running \| 0 of 6 intervals done \| 2 running \| 4 remaining/);
     const [id = ""] = enqueued.split(" ");
-    assert.match(enqueued, new RegExp(`^To see how it goes: replayport backfills ${id}$`, "m"));
+    assert.match(enqueued, new RegExp(`^To follow it: replayport backfills ${id}$`, "m"));
 
     const again = await say(site, "backfill", "replays", ...range(site), "--enqueue");
     assert.equal(again.code, 1);
@@ -75,7 +75,7 @@ suite("the commands of the fleet", { skip: clickhouseSkip }, () => {
     assert.match(await ok(site, "backfills", other), /\| done \| \d of \d intervals? done \| 2 rows,/);
     assert.match(
       await ok(site, "backfill", "replays", ...range(site), "--enqueue"),
-      /^replays: each turn in this range that is over has its receipt/,
+      /^replays: every interval in this range that has ended is loaded/,
     );
     await site.close();
   });
@@ -84,13 +84,13 @@ suite("the commands of the fleet", { skip: clickhouseSkip }, () => {
     await using site = await openSite(t, { hours: HOURS });
     if (!site) return;
     const paused = await ok(site, "pause", "replays", "--reason", "the disk moves");
-    assert.match(paused, /^replays: paused since .*: the disk moves\nTo go on: replayport resume replays$/m);
+    assert.match(paused, /^replays paused since .*: the disk moves\nTo resume: replayport resume replays$/m);
     const [scheduler, worker] = [site.run(["scheduler", "--verbose"]), site.run(["worker"])];
-    await worker.says(/^worker runs/);
+    await worker.says(/^worker started/);
     await scheduler.says(/^tick/);
     assert.deepEqual(await site.manifests(), []);
-    assert.match(await ok(site, "retry", "replays"), /^replays: 0 intervals to try again$/m);
-    assert.match(await ok(site, "resume", "replays"), /^replays: goes on$/m);
+    assert.match(await ok(site, "retry", "replays"), /^replays: 0 intervals to retry$/m);
+    assert.match(await ok(site, "resume", "replays"), /^replays resumed$/m);
     await site.complete();
     assert.match((await say(site, "pause", "nothing")).noise, /^error: the config has no export "nothing"$/m);
     await site.close();
@@ -115,7 +115,7 @@ suite("a Redis that is not as it should be", { skip: clickhouseSkip }, () => {
       ],
       ["worker", `redis://:hunter2hunter2@127.0.0.1:${port}`, /^error: Redis at .* refused the password$/m, 1],
       ["scheduler", "redis://127.0.0.1:1", /^error: Redis at .* can't be reached: .*ECONNREFUSED/m, 1],
-      ["serve", "", /^error: \S+schedules\.yaml names no Redis$/m, 2],
+      ["serve", "", /^error: \S+schedules\.yaml has no redis$/m, 2],
     ] as const) {
       await url(address);
       const said = await say(site, command);

@@ -102,7 +102,7 @@ suite("Redis is flushed", { skip: clickhouseSkip }, () => {
     const scheduler = site.run(["scheduler"]);
     await begun(site, 4);
     await site.redis.client.flushall();
-    await scheduler.says(/^scheduler runs/);
+    await scheduler.says(/^scheduler started/);
     // As the scheduler does by itself within two minutes.
     const retry = site.run(["retry", "replays"]);
     assert.equal((await retry.ended()).code, 0);

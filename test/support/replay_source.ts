@@ -1,7 +1,6 @@
 /** A replay table of PostHog's shape in an embedded engine, with a source that reads it and rows to put into it. */
 import type { ClickHouseClient } from "@clickhouse/client";
-import { KEEP_PARTIAL_ROWS } from "../../src/demo/generate.ts";
-import { REPLAY_COLUMNS, createReplayTables } from "../../src/demo/replay_table.ts";
+import { KEEP_PARTIAL_ROWS, REPLAY_COLUMNS, createReplayTables } from "../../src/demo/replay_table.ts";
 import type { Source } from "../../src/export/source.ts";
 import { type ClickHouseOptions, openClickHouse } from "../../src/clickhouse/clickhouse.ts";
 

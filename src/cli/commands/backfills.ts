@@ -7,12 +7,12 @@ import { plural, printJson, printLine, time } from "../output.ts";
 export function addBackfills(program: Command, cli: CliEnvironment): void {
   program
     .command("backfills")
-    .description("the backfills of the fleet: how far each is, what failed")
-    .argument("[id]", "one backfill, with its failures")
-    .option("--json", "print it as JSON")
+    .description("show the backfills of the fleet, their progress and failures")
+    .argument("[id]", "one backfill, with its failures (default: all)")
+    .option("--json", "print JSON")
     .addHelpText("after", "\nExamples:\n  replayport backfills\n  replayport backfills 3hojiaoj --json")
     .action(async (id: string | undefined, _options, command: Command) => {
-      const options: GlobalOptions & { json?: boolean } = command.optsWithGlobals();
+      const options: GlobalOptions = command.optsWithGlobals();
       await using host = await openFleetHost(cli, options);
       const found =
         id === undefined ? await host.fleet.backfills(cli.signal) : [await host.fleet.backfill(id, cli.signal)];
@@ -25,8 +25,8 @@ export function addBackfills(program: Command, cli: CliEnvironment): void {
 export function addCancel(program: Command, cli: CliEnvironment): void {
   program
     .command("cancel")
-    .description("end a backfill of the fleet; what it has loaded stays")
-    .argument("<id>", "as `replayport backfills` shows it")
+    .description("cancel a backfill of the fleet; what it has loaded stays")
+    .argument("<id>", "as shown by: replayport backfills")
     .addHelpText("after", "\nExample:\n  replayport cancel 3hojiaoj")
     .action(async (id: string, _options, command: Command) => {
       await using host = await openFleetHost(cli, command.optsWithGlobals());
@@ -37,14 +37,14 @@ export function addCancel(program: Command, cli: CliEnvironment): void {
 export function addRetry(program: Command, cli: CliEnvironment): void {
   program
     .command("retry")
-    .description("try again at once what failed")
+    .description("retry failed intervals now")
     .argument("<export-or-backfill>", "an export, or the id of a backfill")
     .addHelpText("after", "\nExamples:\n  replayport retry replays\n  replayport retry 3hojiaoj")
     .action(async (name: string, _options, command: Command) => {
       await using host = await openFleetHost(cli, command.optsWithGlobals());
       if (host.context.config.exports.some((one) => one.name === name)) {
         const count = await host.fleet.retry(name, cli.signal);
-        printLine(cli.stdout, `${name}: ${plural(count, "interval")} to try again`);
+        printLine(cli.stdout, `${name}: ${plural(count, "interval")} to retry`);
       } else {
         show(cli, await host.fleet.retryBackfill(name, cli.signal), false);
       }
@@ -58,5 +58,5 @@ function show(cli: CliEnvironment, one: Backfill, failures: boolean): void {
     printLine(cli.stdout, `  ${time(interval.start)} … ${time(interval.end)}: ${error.message}`);
     if (error.hint !== undefined) printLine(cli.stdout, `    what to do: ${error.hint}`);
   }
-  if (one.failed > 0) printLine(cli.stdout, `To try them again: replayport retry ${one.id}`);
+  if (one.failed > 0) printLine(cli.stdout, `To retry them: replayport retry ${one.id}`);
 }

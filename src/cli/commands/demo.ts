@@ -2,16 +2,14 @@ import { writeFile } from "node:fs/promises";
 import { relative } from "node:path";
 import { Writable } from "node:stream";
 import type { Command } from "commander";
-import { currentRowsSql } from "../../../destinations/lake/read_sql.ts";
 import { loadDestinations } from "../../../destinations/registry.ts";
 import { loadConfig } from "../../config/load.ts";
 import { DEMO_DATABASE, demoConfig } from "../../demo/demo_config.ts";
 import { engineSql } from "../../demo/engine_sql.ts";
 import { type DemoFolder, claimFolder, clearFolder } from "../../demo/folder.ts";
 import type { SessionPlan } from "../../demo/generate.ts";
-import { createLakeView, LAKE_VIEW } from "../../demo/lake_view.ts";
 import { holds, prove } from "../../demo/proof.ts";
-import { runSampleQueries } from "../../demo/sample_queries.ts";
+import { createLakeView, LAKE_VIEW, runSampleQueries } from "../../demo/sample_queries.ts";
 import { REPLAY_TABLE } from "../../demo/replay_table.ts";
 import {
   type Simulation,
@@ -23,9 +21,8 @@ import {
   type OnProgress,
 } from "../../demo/story.ts";
 import { Arrivals } from "../../demo/arrivals.ts";
-import { giveUp, ReplayportError } from "../../errors.ts";
 import { newAttempt } from "../../export/attempt.ts";
-import { type ExportDefinition, fileExtension } from "../../export/definition.ts";
+import type { ExportDefinition } from "../../export/definition.ts";
 import { SESSION_REPLAYS_KEY } from "../../models/session_replays.ts";
 import { exportedColumns } from "../../models/session_replays_query.ts";
 import { openClickHouse } from "../../clickhouse/clickhouse.ts";
@@ -36,17 +33,17 @@ import { loggerFor } from "../context.ts";
 import { DemoReport } from "../demo_report.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
 import { EXIT } from "../exit_codes.ts";
+import { lakeSql } from "./sql.ts";
 import { count, plural, printJson, formatDuration } from "../output.ts";
 
 interface DemoOptions extends GlobalOptions {
   readonly sessions: number;
   readonly days: number;
   readonly dir: string;
-  readonly json?: boolean;
 }
 
 const DAY_MS = 86_400_000;
-/** A fixed one, so that every demo tells the same story; the last of two days begins a month, and so a partition. */
+/** Fixed, so that every demo is the same. The last of two days begins a month, and so a partition. */
 const LAST_MIDNIGHT = Date.UTC(2026, 9, 2);
 const SEED = 20_261_001;
 const REQUEST_TIMEOUT_MS = 600_000;
@@ -54,11 +51,11 @@ const REQUEST_TIMEOUT_MS = 600_000;
 export function addDemo(program: Command, cli: CliEnvironment): void {
   program
     .command("demo")
-    .description("fill an embedded ClickHouse, export it to a local lake as time goes by, and prove the result")
-    .option("--sessions <n>", "sessions to make", wholeNumber, 200_000)
-    .option("--days <n>", "days that they are spread over", wholeNumber, 2)
-    .option("--dir <folder>", "where it is made; kept afterwards, replaced by the next demo", "demo")
-    .option("--json", "print the results as JSON, not the story")
+    .description("make up sessions in an embedded ClickHouse, export them to a local lake, and verify the result")
+    .option("--sessions <n>", "sessions to make up", wholeNumber, 200_000)
+    .option("--days <n>", "days to spread them over", wholeNumber, 2)
+    .option("--dir <folder>", "where to keep its files; the next demo replaces them", "demo")
+    .option("--json", "print only the results, as JSON")
     .addHelpText("after", "\nExample:\n  replayport demo --sessions 20000 --dir /tmp/replayport-demo")
     .action(async (_options, command: Command) => {
       await demo(cli, command.optsWithGlobals());
@@ -77,18 +74,18 @@ async function demo(cli: CliEnvironment, options: DemoOptions): Promise<void> {
     `Replayport's demo: ${plural(options.sessions, "session")} over ${plural(options.days, "day")}, in ${shown(folder.path)}`,
   );
 
-  const made = report.step("A source: PostHog's table of replays in an embedded ClickHouse");
+  const made = report.step("The source: PostHog's table of replays in an embedded ClickHouse");
   await using engine = await startEmbedded({ path: folder.engine, signal });
   await clearFolder(folder);
   const sql = engineSql(engine.url);
   const arrivals = new Arrivals(sql, DEMO_DATABASE);
   const facts = await arrivals.create(plan, signal);
-  made(`${plural(facts.rows, "partial row")} of ${plural(facts.sessions, "session")} are on their way:`);
+  made(`${plural(facts.rows, "partial row")} of ${plural(facts.sessions, "session")} will arrive:`);
   report.line(
     `   ${count(facts.mobile)} sessions are mobile, ${count(facts.acrossMidnight)} cross midnight; a day later`,
   );
   report.line(
-    `   ${count(facts.tagged)} get tags, ${count(facts.deleted)} are deleted; ${count(facts.late)} rows come hours late`,
+    `   ${count(facts.tagged)} get tags, ${count(facts.deleted)} are deleted; ${count(facts.late)} rows arrive hours late`,
   );
 
   const clock = new Clock(from);
@@ -108,25 +105,19 @@ async function demo(cli: CliEnvironment, options: DemoOptions): Promise<void> {
     { export: definition.name, path: definition.path },
     { now: clock.now, version: VERSION, onWarning: (message, detail) => log.warn(detail, message) },
   );
-  const simulation: Simulation = {
-    clock,
-    arrivals,
-    definition,
-    source,
-    destination,
-    stageRoot: folder.stage,
-    newAttempt,
-  };
+  const { stage: stageRoot } = folder;
+  const simulation: Simulation = { clock, arrivals, definition, source, destination, stageRoot, newAttempt };
 
-  const lived = report.step("Hour by hour, as it would be live (the clock is simulated)");
+  const lived = report.step("Hour by hour, as if live (the clock is simulated)");
   const live = await withProgress(report, (tick) => exportHourByHour(simulation, plan, tick, signal));
   lived(report.exported(live));
   const parts = await arrivals.parts(signal);
-  report.line(`   the table has ${plural(parts.parts, "part")} now, ${parts.merged} of them merged`);
+  report.line(`   the table now has ${plural(parts.parts, "part")}, ${parts.merged} of them merged`);
 
-  const arrived = report.step("A day later: late rows, tags and deletions have come, the worker was away");
+  const arrived = report.step("A day later: late rows, tags and deletions arrived while the worker was down");
   await letAllArrive(simulation, plan, signal);
-  await createLakeView(sql, lakeSelect(folder, definition), signal);
+  const shape = { columns: exportedColumns(definition.selection), key: SESSION_REPLAYS_KEY };
+  await createLakeView(sql, lakeSql(definition, { type: "file", path: folder.lake }, shape, "clickhouse"), signal);
   const table = `${DEMO_DATABASE}.${REPLAY_TABLE}`;
   const behind = await prove(sql, table, LAKE_VIEW, signal);
   report.line(
@@ -135,12 +126,12 @@ async function demo(cli: CliEnvironment, options: DemoOptions): Promise<void> {
   const caughtUp = await withProgress(report, (tick) => catchUp(simulation, tick, signal));
   arrived(report.exported(caughtUp));
 
-  const asked = report.step("Questions to the lake, in SQL over its Parquet files");
+  const asked = report.step("Queries on the lake, in SQL over its Parquet files");
   const answers = await runSampleQueries(sql, LAKE_VIEW, signal);
   asked("three SELECTs, each over all files");
   report.answers(answers);
 
-  const proved = report.step("The proof: current rows of the lake against the source's aggregates");
+  const proved = report.step("Verification: the lake's current rows against the source's aggregates");
   const proof = await prove(sql, table, LAKE_VIEW, signal);
   proved("one GROUP BY over the whole table, FULL OUTER JOIN the lake");
   report.proof(proof);
@@ -148,18 +139,10 @@ async function demo(cli: CliEnvironment, options: DemoOptions): Promise<void> {
 
   const seconds = (performance.now() - began) / 1000;
   if (holds(proof)) next(report, folder, seconds);
-  else report.line(`   Please report it; everything is kept in ${shown(folder.path)}.`);
+  else report.line(`   This is a bug. Please report it, with the files in ${shown(folder.path)}.`);
   if (options.json === true) {
-    printJson(cli.stdout, {
-      folder: folder.path,
-      seconds,
-      source: facts,
-      live,
-      behind,
-      caughtUp,
-      answers,
-      proof,
-    });
+    const results = { source: facts, live, behind, caughtUp, answers, proof };
+    printJson(cli.stdout, { folder: folder.path, seconds, ...results });
   }
   if (!holds(proof)) cli.setExitCode(EXIT.failed);
 }
@@ -172,41 +155,23 @@ async function withProgress(report: DemoReport, work: (tick: OnProgress) => Prom
 async function writeConfig(folder: DemoFolder, start: Date, cli: CliEnvironment): Promise<ExportDefinition> {
   await writeFile(folder.config, demoConfig(folder, start));
   const [definition] = (await loadConfig(folder.config, cli.env)).exports;
-  if (definition) return definition;
-  throw new ReplayportError(
-    `${folder.config} has no export`,
-    giveUp("demo.no_export", "This is a bug in Replayport. Please report it."),
-  );
-}
-
-/** What `replayport sql` prints for this lake. */
-function lakeSelect(folder: DemoFolder, definition: ExportDefinition): string {
-  const { name, path, format, compression, selection } = definition;
-  return currentRowsSql({
-    reader: "clickhouse",
-    options: { type: "file", path: folder.lake },
-    export: name,
-    pathTemplate: path,
-    format,
-    extension: fileExtension(format, compression),
-    columns: exportedColumns(selection),
-    key: SESSION_REPLAYS_KEY,
-  });
+  if (!definition) throw new Error(`the demo's own config has no export: ${folder.config}`);
+  return definition;
 }
 
 function next(report: DemoReport, folder: DemoFolder, seconds: number): void {
   const config = `--config ${shown(folder.config)}`;
   report.line();
-  report.title(`Done in ${formatDuration(seconds)}. What to do next`);
-  report.line(`   The lake is in ${shown(folder.lake)}: Parquet files and, in _replayport, the receipts.`);
-  report.line("   Look around in it:");
+  report.title(`Done in ${formatDuration(seconds)}. What next?`);
+  report.line(`   The lake is in ${shown(folder.lake)}: Parquet files, and receipts in _replayport.`);
+  report.line("   Explore it:");
   report.line(`     replayport status ${config}`);
   report.line(`     replayport sql ${config}`);
-  report.line("   With a ClickHouse and a bucket of your own:");
+  report.line("   With your own ClickHouse and bucket:");
   report.line("     replayport init         writes a commented schedules.yaml");
-  report.line("     replayport check        tries everything that it names");
-  report.line("     replayport run --due    loads what is due; from cron as often as you like");
-  report.line("     replayport sql          prints the SELECT that your BI tool needs");
+  report.line("     replayport check        tests the source and the destinations in it");
+  report.line("     replayport run --due    loads what is due; run it from cron, as often as you like");
+  report.line("     replayport sql          prints the SELECT for your BI tool");
 }
 
 function shown(path: string): string {

@@ -1,31 +1,29 @@
 import type { Command } from "commander";
+import type { Coverage } from "../../../destinations/destination.ts";
 import type { ExportDefinition } from "../../export/definition.ts";
 import { dueIntervals, readCoverage } from "../../export/ledger.ts";
-import { runIntervals } from "../../export/run_intervals.ts";
-import { BATCH_RETRY } from "../../retry.ts";
 import { planBackfill } from "../../intervals/backfill.ts";
 import type { Interval } from "../../intervals/interval.ts";
 import { parseTimeOption, wholeNumber, usageError } from "../arguments.ts";
 import { Context } from "../context.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
-import { type ExportResult, reportLoading, printSummary } from "../load_report.ts";
+import { type ExportResult, loadIntervals, printSummary } from "../load_report.ts";
 
 interface RunCommandOptions extends GlobalOptions {
   readonly due?: boolean;
   readonly interval?: string;
   readonly limit?: number;
   readonly concurrency: number;
-  readonly json?: boolean;
 }
 
 export function addRun(program: Command, cli: CliEnvironment): void {
   program
     .command("run")
     .description("load what is due, or one interval again, in this process")
-    .argument("[export]", "one export; all of them where it is left out")
-    .option("--due", "every interval that has no receipt yet, oldest first")
-    .option("--interval <start>", "the interval that starts then, loaded or not")
-    .option("--limit <n>", "at most so many intervals of each export", wholeNumber)
+    .argument("[export]", "the export (default: all)")
+    .option("--due", "every interval that is not loaded yet, oldest first")
+    .option("--interval <start>", "the interval that starts at this time, even if it is loaded")
+    .option("--limit <n>", "load at most N intervals per export", wholeNumber)
     .option("--concurrency <n>", "intervals at the same time", wholeNumber, 1)
     .option("--json", "print what was loaded as JSON")
     .addHelpText(
@@ -51,58 +49,40 @@ async function run(cli: CliEnvironment, name: string | undefined, options: RunCo
   await using context = await Context.open(cli, options);
   const results: ExportResult[] = [];
   for (const definition of context.exports(name)) {
-    const began = performance.now();
     const covered = await readCoverage(context.destination(definition), cli.signal);
-    const again = options.interval;
     const intervals =
-      again === undefined
+      options.interval === undefined
         ? dueIntervals(definition, covered, cli.now(), options.limit)
-        : oneInterval(
-            definition,
-            again,
-            covered.map((one) => one.interval),
-            cli.now(),
-          );
+        : oneInterval(definition, options.interval, covered, cli.now());
     if (intervals.length === 0) {
       results.push({ export: definition.name, receipts: [], failures: [], seconds: 0 });
       continue;
     }
-    using report = reportLoading(context, definition, intervals.length, options.quiet === true);
-    const result = await runIntervals(
-      definition,
-      intervals,
-      {
-        covered,
-        concurrency: options.concurrency,
-        retry: BATCH_RETRY,
-        allowFewer: false,
-      },
-      await context.loading(definition),
-      report.onEvent,
-      cli.signal,
+    const { concurrency, quiet = false } = options;
+    results.push(
+      await loadIntervals(context, definition, { intervals, covered, concurrency, allowFewer: false, quiet }),
     );
-    results.push({ export: definition.name, ...result, seconds: (performance.now() - began) / 1000 });
   }
   printSummary(context, results, "nothing is due", options.json === true);
 }
 
-/** The turn of the schedule that starts there, widened to the receipts that it would replace. */
-function oneInterval(definition: ExportDefinition, text: string, covered: readonly Interval[], now: Date): Interval[] {
-  const start = parseTimeOption(text, definition.schedule.timezone, "--interval");
-  const end = definition.schedule.next(start);
+/** The schedule's interval that starts at the given time, widened to the receipts that it would replace. */
+function oneInterval(definition: ExportDefinition, text: string, covered: readonly Coverage[], now: Date): Interval[] {
   const { schedule, settleMs } = definition;
-  const planned =
-    end &&
-    planBackfill({
-      range: { start, end },
-      schedule,
-      settleMs,
-      now,
-      covered,
-      force: true,
-      join: { kind: "fixed", schedule },
-    });
-  if (planned && planned.length > 0) return planned;
+  const start = parseTimeOption(text, schedule.timezone, "--interval");
+  const end = schedule.next(start);
+  const planned = end
+    ? planBackfill({
+        range: { start, end },
+        schedule,
+        settleMs,
+        now,
+        covered: covered.map((one) => one.interval),
+        force: true,
+        join: { kind: "fixed", schedule },
+      })
+    : [];
+  if (planned.length > 0) return planned;
   throw usageError(
     `the interval from ${start.toISOString()} has not ended, or not settled`,
     "Wait until its end plus the export's settle has passed.",

@@ -1,5 +1,12 @@
 import { type Command, Option } from "commander";
-import { type Follow, type Reader, currentRowsSql } from "../../../destinations/lake/read_sql.ts";
+import {
+  type Follow,
+  type Reader,
+  type ReadRequest,
+  currentRowsSql,
+  READERS,
+} from "../../../destinations/lake/read_sql.ts";
+import type { DestinationOptions } from "../../../destinations/options.ts";
 import { type ExportDefinition, fileExtension } from "../../export/definition.ts";
 import type { Column } from "../../models/column.ts";
 import { SESSION_REPLAYS_KEY } from "../../models/session_replays.ts";
@@ -14,26 +21,18 @@ interface SqlOptions extends GlobalOptions {
   readonly follow: Follow;
 }
 
-const ENGINES = [
-  "duckdb",
-  "clickhouse",
-  "athena",
-  "trino",
-  "snowflake",
-  "bigquery",
-] as const satisfies readonly Reader[];
-const FOLLOW = ["folder", "manifests"] as const satisfies readonly Follow[];
+const FOLLOW: readonly Follow[] = ["folder", "manifests"];
 
 export function addSql(program: Command, cli: CliEnvironment): void {
   program
     .command("sql")
-    .description("print the SQL with which an engine reads the current row of each session from a lake")
-    .argument("[export]", "the export; may be left out where there is one")
-    .addOption(new Option("--engine <name>", "who will read").choices(ENGINES).default("duckdb"))
+    .description("print the SQL that reads the current row of each session")
+    .argument("[export]", "the export (needed if there are several)")
+    .addOption(new Option("--engine <name>", "the engine that reads the lake").choices(READERS).default("duckdb"))
     .addOption(
       new Option(
         "--follow <what>",
-        "all files of the folder, or only those that a manifest names (batches whole or not at all)",
+        "read all files of the folder, or only those in manifests, so that no batch is read in part",
       )
         .choices(FOLLOW)
         .default("folder"),
@@ -56,36 +55,49 @@ async function sql(cli: CliEnvironment, name: string | undefined, options: SqlOp
   }
   const destination = context.config.destinations[definition.destination];
   if (!destination) return;
-  if (destination.type === "bigquery") {
-    // A warehouse's table holds the current rows as it is.
-    printLine(cli.stdout, `SELECT * FROM \`${destination.project}.${destination.dataset}.${destination.table}\`;`);
-    return;
-  }
-  if (destination.type === "snowflake") {
-    const { snowflakeTable } = await import("../../../destinations/snowflake/index.ts");
-    printLine(cli.stdout, `SELECT * FROM ${snowflakeTable(destination)};`);
-    return;
-  }
-  const { columns, key } = await shape(context, definition);
-  const statement = currentRowsSql({
-    reader: options.engine,
-    options: destination,
-    export: definition.name,
-    pathTemplate: definition.path,
-    format: definition.format,
-    extension: fileExtension(definition.format, definition.compression),
-    columns,
-    key,
-    follow: options.follow,
-  });
-  printLine(cli.stdout, statement.trimEnd());
+  printLine(cli.stdout, await selectFrom(destination, context, definition, options));
 }
 
-/** The columns of a user's own SELECT are known to ClickHouse only. */
-async function shape(
+async function selectFrom(
+  destination: DestinationOptions,
   context: Context,
   definition: ExportDefinition,
-): Promise<{ columns: readonly Column[]; key: readonly string[] }> {
+  { engine, follow }: SqlOptions,
+): Promise<string> {
+  switch (destination.type) {
+    // The table of a warehouse has only current rows.
+    case "bigquery":
+      return `SELECT * FROM \`${destination.project}.${destination.dataset}.${destination.table}\`;`;
+    case "snowflake": {
+      const { snowflakeTable } = await import("../../../destinations/snowflake/index.ts");
+      return `SELECT * FROM ${snowflakeTable(destination)};`;
+    }
+    case "s3":
+    case "file":
+      return lakeSql(definition, destination, await shape(context, definition), engine, follow).trimEnd();
+    default:
+      return destination satisfies never;
+  }
+}
+
+interface Shape {
+  readonly columns: readonly Column[];
+  readonly key: readonly string[];
+}
+
+export function lakeSql(
+  { name, path, format, compression }: ExportDefinition,
+  options: ReadRequest["options"],
+  { columns, key }: Shape,
+  reader: Reader,
+  follow: Follow = "folder",
+): string {
+  const extension = fileExtension(format, compression);
+  return currentRowsSql({ reader, options, export: name, pathTemplate: path, format, extension, columns, key, follow });
+}
+
+/** Only ClickHouse knows the columns of a model in SQL. */
+async function shape(context: Context, definition: ExportDefinition): Promise<Shape> {
   if (definition.model.kind === "session_replays") {
     return { columns: exportedColumns(definition.selection), key: SESSION_REPLAYS_KEY };
   }
