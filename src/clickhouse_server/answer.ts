@@ -6,7 +6,7 @@ import type { Encoding } from "./compression.ts";
 import type { ServerException } from "./exception.ts";
 import { contentTypeOf } from "./formats.ts";
 
-/** What a statement led to; the bytes lie in a file, or are few. */
+/** What a statement led to. The result is in a file, or small. */
 export interface Outcome {
   readonly result: ChdbResult;
   readonly wrote: boolean;
@@ -15,7 +15,7 @@ export interface Outcome {
   readonly body: { readonly file: string } | { readonly bytes: Uint8Array };
 }
 
-/** Sends a result with backpressure. The file is unlinked as soon as it is open, so that no ending leaves it behind. */
+/** Sends a result with backpressure. Unlinks the file once it is open, so that it's gone however this ends. */
 export async function sendOutcome(response: ServerResponse, outcome: Outcome, signal: AbortSignal): Promise<void> {
   response.statusCode = 200;
   response.setHeader("Content-Type", contentTypeOf(outcome.format));
@@ -26,7 +26,7 @@ export async function sendOutcome(response: ServerResponse, outcome: Outcome, si
     return;
   }
   const file = await open(outcome.body.file).catch((error: unknown) => {
-    // The engine makes no file for a format that writes nothing.
+    // The engine creates no file for a format that writes nothing.
     if (outcome.result.rowsRead === 0) return undefined;
     throw error;
   });
@@ -41,7 +41,7 @@ export async function sendOutcome(response: ServerResponse, outcome: Outcome, si
 
 export function sendException(response: ServerResponse, exception: ServerException, version: string): void {
   if (response.headersSent) {
-    // Nothing can be added to a result: a cut connection is how the client learns that it is not whole.
+    // The result was announced as complete: only a cut connection tells the client that it isn't.
     response.destroy();
     return;
   }
@@ -52,8 +52,8 @@ export function sendException(response: ServerResponse, exception: ServerExcepti
 }
 
 /**
- * The counts are final, because the result is complete before the first byte is sent. What the engine does not report
- * stays 0: rows and bytes read from storage, and rows written by `INSERT … SELECT`.
+ * The counts are final, because the result is complete before the first byte is sent. Counts that the engine doesn't
+ * report stay 0: rows and bytes read from storage, and rows written by `INSERT … SELECT`.
  */
 function summaryOf({ result, wrote }: Outcome): Record<string, string> {
   const rows = String(result.rowsRead);

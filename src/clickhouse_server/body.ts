@@ -2,12 +2,10 @@ import { createWriteStream } from "node:fs";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { ServerException, syntaxError } from "./exception.ts";
-import { parseStatement } from "./statement.ts";
-import type { Statement } from "./statement.ts";
-import { tokens } from "./tokens.ts";
-import type { Token } from "./tokens.ts";
+import { type Statement, parseStatement } from "./statement.ts";
+import { type Token, tokens } from "./tokens.ts";
 
-/** A statement and, where its rows follow it, the bytes of those rows, not yet read. */
+/** A statement and, for an INSERT, its rows as bytes that haven't been read yet. */
 export interface Incoming {
   readonly statement: Statement;
   readonly data: AsyncIterable<Buffer>;
@@ -15,12 +13,12 @@ export interface Incoming {
 
 // Long enough to hold an INSERT up to its data; ClickHouse's own default for max_query_size.
 const HEAD = 256 * 1024;
-/** Statements are held in memory, data never are. */
+/** Statements are read into memory, data never is. */
 const LONGEST_STATEMENT = 16 * 1024 * 1024;
 
 /**
- * Puts the query of the URL before the body, as ClickHouse does, and finds where the statement ends and its data begin.
- * Reads no more of the body than it takes to tell.
+ * Puts the URL's query before the body, as ClickHouse does, and finds where the statement ends and its data begins.
+ * Reads no more of the body than that takes.
  *
  * @throws ServerException as parseStatement does, and for a statement over 16 MiB
  */
@@ -47,7 +45,7 @@ export async function readStatement(query: string, body: AsyncIterable<Buffer>):
       if (statement.format !== undefined && (end || statement.dataAt < text.length)) {
         return { statement, data: join(bytes(text.slice(statement.dataAt)), rest) };
       }
-      // Neither rows nor a query follow: the engine says best what is missing.
+      // Neither rows nor a query follow. The engine has the best message for that.
       if (end) return { statement: { kind: "plain", format: undefined, sql: text }, data: Readable.from([]) };
     } else if (end && statement) return { statement, data: Readable.from([]) };
     if (text.length > LONGEST_STATEMENT) throw syntaxError("Max query size exceeded: a statement has at most 16 MiB.");
@@ -55,31 +53,22 @@ export async function readStatement(query: string, body: AsyncIterable<Buffer>):
   throw syntaxError("Empty query.");
 }
 
-const GO_ON: ReadonlySet<string> = new Set([
-  "(",
-  "VALUES",
-  "FORMAT",
-  "SETTINGS",
-  "SELECT",
-  "WITH",
-  "FROM",
-  "PARTITION",
-]);
+const CONTINUATIONS = new Set(["(", "VALUES", "FORMAT", "SETTINGS", "SELECT", "WITH", "FROM", "PARTITION"]);
 
-/** Whether a body goes on with the URL's `INSERT INTO t`, rather than being rows in the default format. */
+/** Whether a body continues the URL's `INSERT INTO t`. Otherwise it is rows in the default format. */
 function continues(body: string): boolean {
   const first = tokens(body).next().value as Token | undefined;
-  return first !== undefined && GO_ON.has(first.word || first.text);
+  return first !== undefined && CONTINUATIONS.has(first.word || first.text);
 }
 
-/** Writes data to a file; resolves to the count of bytes. */
+/** Writes data to a new file. @returns the number of bytes */
 export async function spool(data: AsyncIterable<Buffer>, file: string, signal: AbortSignal): Promise<number> {
   const target = createWriteStream(file, { flags: "wx", mode: 0o600 });
   await pipeline(data, target, { signal });
   return target.bytesWritten;
 }
 
-/** A part of a statement may be unreadable where the whole is not. */
+/** The beginning of a valid statement may be invalid by itself. */
 function tryParse(head: string): Statement | undefined {
   try {
     return parseStatement(head);

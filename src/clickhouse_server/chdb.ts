@@ -1,4 +1,4 @@
-/** The slice of chdb that is used: see its README, "Sessions". */
+/** The part of chdb that we use: see its README, "Sessions". */
 export interface ChdbModule {
   readonly Session: new (path: string, options?: { readonly connectionArgs?: readonly string[] }) => ChdbSession;
 }
@@ -9,7 +9,7 @@ export interface ChdbSession {
 }
 
 export interface ChdbResult {
-  /** Rows of the result or, for `INSERT … FROM INFILE`, rows written; also where the result went to a file. */
+  /** Rows of the result, even if it went to a file; for `INSERT … FROM INFILE`, rows written. */
   readonly rowsRead: number;
   /** Bytes of those rows in the engine's memory. */
   readonly bytesRead: number;
@@ -18,7 +18,7 @@ export interface ChdbResult {
   bytes(): Uint8Array;
 }
 
-/** Loads the engine's library (540 MB) into this process. It is optional, so its name is not one that tsc resolves. */
+/** Loads the engine's library (540 MB). The package is optional, so tsc must not resolve its name. */
 export async function loadChdb(): Promise<ChdbModule> {
   const name: string = "chdb";
   return (await import(name)) as ChdbModule;

@@ -2,11 +2,11 @@ import type { Transform } from "node:stream";
 import zlib from "node:zlib";
 import { ServerException } from "./exception.ts";
 
-/** A compression as the engine writes it (`COMPRESSION 'name'`); the names are those of HTTP's Content-Encoding too. */
+/** A compression of the engine (`COMPRESSION 'name'`). HTTP's Content-Encoding has the same names. */
 export type Encoding = "zstd" | "br" | "lz4" | "snappy" | "gzip" | "deflate" | "xz";
 
 // Source: ClickHouse, src/IO/CompressionMethod.cpp, chooseHTTPCompressionMethod(): best first, found anywhere in the
-// header, quality values ignored. It knows bz2 too, which this build of the engine does not write.
+// header, quality values ignored. It also knows bz2, which this build of the engine can't write.
 const BEST_FIRST: readonly Encoding[] = ["zstd", "br", "lz4", "snappy", "gzip", "deflate", "xz"];
 
 /** The compression of an answer, chosen as ClickHouse chooses it. */
@@ -36,7 +36,7 @@ const DECODERS: ReadonlyMap<string, () => Transform> = new Map([
   ...("createZstdDecompress" in zlib ? ([["zstd", () => zlib.createZstdDecompress()]] as const) : []),
 ]);
 
-/** Takes the Content-Encoding off a request's body; undefined where there is none. */
+/** Decodes a request's body. Undefined if it has no Content-Encoding. */
 export function decoder(contentEncoding: string | undefined): Transform | undefined {
   const name = contentEncoding?.trim().toLowerCase() ?? "";
   if (name === "" || name === "identity") return undefined;

@@ -8,8 +8,8 @@ export interface Credentials {
 }
 
 /**
- * Compares what a request carries (headers `X-ClickHouse-User` and `-Key`, Basic, or the URL) with the engine's own
- * user. Without a configured password the user `default` is let in with any, as ClickHouse does with `no_password`.
+ * Checks the credentials of a request (headers `X-ClickHouse-User` and `-Key`, Basic, or the URL). If none are configured,
+ * the user `default` can use any password, as with ClickHouse's `no_password`.
  *
  * @throws ServerException 516
  */

@@ -7,15 +7,15 @@ import { fromEngine } from "./exception.ts";
 export interface EngineOptions {
   /** The data directory. */
   readonly path: string;
-  /** Bytes that all queries together may take; over it a query fails with code 241. */
+  /** Bytes for all queries together. A query that needs more fails with code 241. */
   readonly memoryLimitBytes?: number | undefined;
-  /** `max_threads` of a query that does not set its own. */
+  /** `max_threads` of queries that don't set it. */
   readonly threads?: number | undefined;
 }
 
 export interface EngineQuery {
   readonly sql: string;
-  /** Format of a result that the statement itself sends nowhere. */
+  /** The format of the result, if the statement doesn't write it to a file. */
   readonly format: string;
   readonly settings: ReadonlyMap<string, string>;
   readonly params: ReadonlyMap<string, string>;
@@ -23,20 +23,20 @@ export interface EngineQuery {
 }
 
 /**
- * Queries that run at once; further ones wait their turn. Each takes a thread of libuv's pool for as long as it runs, and
- * files are read through the same pool, which therefore has to be larger (see THREAD_POOL).
+ * Queries that run at once; others wait. Each occupies a thread of libuv's pool while it runs. Files are read through the
+ * same pool, so it has to be larger (THREAD_POOL).
  */
 const AT_ONCE = 8;
 /** UV_THREADPOOL_SIZE of the engine's process: the queries, the kill statement, and the files. */
 export const THREAD_POOL = AT_ONCE + 8;
 
 const KILL_AGAIN_MS = 100;
-/** The setting that carries the mark of a query: a label of the query cache, which is off unless a query asks for it. */
+/** The setting that carries a query's mark: a label of the query cache, which is off unless a query turns it on. */
 const MARKED = "query_cache_tag";
 
 /**
- * The engine, one connection per query. A connection costs 1 ms and brings settings and parameters of its own, so
- * nothing leaks from query to query, and what a failed query leaves in a connection's buffer is never seen by another.
+ * The engine, with one connection per query. A connection costs 1 ms and has its own settings, parameters and buffer, so
+ * nothing leaks from one query to the next, not even from a failed one.
  */
 export class Engine implements Disposable {
   readonly #chdb: ChdbModule;
@@ -46,7 +46,7 @@ export class Engine implements Disposable {
   readonly #limit = pLimit(AT_ONCE);
   readonly #running = new Set<Promise<unknown>>();
 
-  /** @throws what chdb throws, for example where another process holds the data directory */
+  /** @throws what chdb throws, for example if another process has locked the data directory */
   constructor(chdb: ChdbModule, options: EngineOptions) {
     this.#chdb = chdb;
     this.#options = options;
@@ -61,9 +61,9 @@ export class Engine implements Disposable {
   }
 
   /**
-   * Runs one statement. An abort kills it in the engine, and only when it has ended there does the promise settle.
+   * Runs one statement. An abort kills it in the engine; the promise settles only when it has ended there.
    *
-   * @throws ServerException; `signal.reason` where the statement was aborted before its turn
+   * @throws ServerException; `signal.reason` if the statement was aborted
    */
   run(query: EngineQuery, signal: AbortSignal): Promise<ChdbResult> {
     const run = this.#limit(() => this.#run(query, signal));
@@ -73,7 +73,7 @@ export class Engine implements Disposable {
     return run;
   }
 
-  /** Resolves when nothing runs any more. */
+  /** Resolves when no query is running. */
   async idle(): Promise<void> {
     await Promise.allSettled(this.#running);
   }
@@ -100,8 +100,8 @@ export class Engine implements Disposable {
   }
 
   /**
-   * The statements that make a connection the query's own. The settings come last: one may be `readonly`. The mark stands
-   * in a setting, where the kill finds it; a mark in the SQL is lost when parameters are bound.
+   * The statements that prepare a connection for the query. The settings come last: one may be `readonly`. The mark is a
+   * setting, so that #kill finds it; a mark in the SQL would be lost when parameters are bound.
    */
   #preparation(query: EngineQuery, mark: string): readonly string[] {
     const settings = new Map(query.settings);
@@ -126,7 +126,7 @@ export class Engine implements Disposable {
       ended.signal.addEventListener("abort", () => resolve());
     });
     if (!signal.aborted) await aborted;
-    // Again and again: a statement that is still being parsed is not yet among the processes.
+    // Repeatedly: a statement that is still being parsed isn't among the processes yet.
     while (!ended.signal.aborted) {
       await this.#kill(mark);
       await delay(KILL_AGAIN_MS, undefined, { signal: ended.signal }).catch(() => undefined);

@@ -1,6 +1,6 @@
 import { messageOf } from "../errors.ts";
 
-/** An error as ClickHouse tells it: a number that clients match on, its name, and a text. */
+/** An error as ClickHouse reports it: a number that clients match on, its name, and a text. */
 export class ServerException extends Error {
   override readonly name = "ServerException";
   readonly code: number;
@@ -17,7 +17,7 @@ export class ServerException extends Error {
     return `Code: ${this.code}. DB::Exception: ${this.message} (${this.codeName}) (version ${version} (embedded))\n`;
   }
 
-  /** The HTTP status that ClickHouse gives this code. */
+  /** ClickHouse's HTTP status for this code. */
   get status(): number {
     return STATUSES.find(([, codes]) => codes.includes(this.code))?.[0] ?? 500;
   }
@@ -28,7 +28,7 @@ export function syntaxError(message: string): ServerException {
 }
 
 /**
- * What the engine threw, unwrapped: errors met while a file is read or written come as
+ * Unwraps what the engine threw. Errors while a file is read or written come as
  * `Code: 27. DB::Exception: Code: 27. DB::Exception: text. (NAME) (version 26.7.2.1). (NAME)`.
  */
 export function fromEngine(thrown: unknown): ServerException {
@@ -45,7 +45,7 @@ export function fromEngine(thrown: unknown): ServerException {
 
 const WRAPPED = /^Code: (\d+)\. DB::Exception: ([^]*?)(?:\s\(([A-Z][A-Z0-9_]+)\))?(?:\s\(version [^)]*\)\.?)?$/;
 
-// Source: ClickHouse, src/Server/HTTP/exceptionCodeToHTTPStatus.cpp; the numbers from errorCodeToName(). 500 is for all others.
+// Source: ClickHouse, src/Server/HTTP/exceptionCodeToHTTPStatus.cpp; the numbers from errorCodeToName(). Any other code gets 500.
 const STATUSES: readonly (readonly [status: number, codes: readonly number[]])[] = [
   [400, [6, 8, 15, 25, 26, 27, 36, 37, 38, 41, 44, 53, 62, 72, 117, 123, 167, 168, 223, 321, 376, 427, 441, 675, 676]],
   [401, [194]],

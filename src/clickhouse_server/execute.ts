@@ -2,12 +2,9 @@ import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Outcome } from "./answer.ts";
-import { spool } from "./body.ts";
-import type { Incoming } from "./body.ts";
-import { compressionClause } from "./compression.ts";
-import type { Encoding } from "./compression.ts";
-import { literal } from "./engine.ts";
-import type { Engine, EngineQuery } from "./engine.ts";
+import { type Incoming, spool } from "./body.ts";
+import { type Encoding, compressionClause } from "./compression.ts";
+import { type Engine, type EngineQuery, literal } from "./engine.ts";
 import { ServerException } from "./exception.ts";
 import { DEFAULT_FORMAT, formatName } from "./formats.ts";
 
@@ -16,13 +13,13 @@ export interface Execution {
   readonly defaultFormat: string | undefined;
   readonly encoding: Encoding | undefined;
   readonly compressionLevel: number | undefined;
-  /** A directory of this process's own, for results on their way out and data on their way in. */
+  /** A directory of this process, for results and data to insert. */
   readonly directory: string;
 }
 
 /**
- * Runs a statement: a result goes through a file that the engine writes, rows to insert through one that it reads.
- * Neither passes through JavaScript as a whole, and a result that fails half way is never seen by anybody.
+ * Runs a statement. The engine writes its result to a file, or reads the rows to insert from one, so neither has to fit
+ * into memory, and no client sees part of a result that fails half way.
  *
  * @throws ServerException
  */
@@ -82,7 +79,7 @@ async function insert(
   const file = join(directory, `data-${randomUUID()}`);
   try {
     const size = await spool(data, file, signal);
-    // Formats with a frame (Parquet, Arrow) do not take an empty file; an INSERT of nothing is none of their business.
+    // Formats with a frame (Parquet, Arrow) refuse an empty file, but an INSERT without rows is valid.
     const readAs = size === 0 ? "TabSeparated" : format;
     const clause = `FROM INFILE ${literal(file)} COMPRESSION 'none'`;
     const sql = `${utf8(statement.before)} ${clause} ${utf8(statement.after)} FORMAT ${readAs}`;
@@ -93,7 +90,7 @@ async function insert(
   }
 }
 
-/** The clause is ours: a message that quotes it would only puzzle. */
+/** The clause is ours, so a message that quotes it would confuse. */
 function without(error: unknown, clause: string): unknown {
   if (!(error instanceof ServerException)) return error;
   return new ServerException(error.code, error.codeName, error.message.replaceAll(clause, "").trim());

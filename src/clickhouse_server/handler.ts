@@ -3,26 +3,24 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { sendException, sendOutcome } from "./answer.ts";
 import { readStatement } from "./body.ts";
 import { chooseEncoding, decoder } from "./compression.ts";
-import { authenticate } from "./credentials.ts";
-import type { Credentials } from "./credentials.ts";
+import { type Credentials, authenticate } from "./credentials.ts";
 import type { Engine } from "./engine.ts";
 import { ServerException, fromEngine } from "./exception.ts";
 import { execute } from "./execute.ts";
-import { readForm, readRequest } from "./request.ts";
-import type { QueryRequest } from "./request.ts";
+import { type QueryRequest, readForm, readRequest } from "./request.ts";
 
 export interface HandlerOptions {
   readonly engine: Engine;
   readonly version: string;
   readonly credentials: Credentials | undefined;
-  /** Where results and data to insert lie for as long as they are on their way. */
+  /** For results and data to insert, while they are being sent or received. */
   readonly directory: string;
 }
 
 /**
  * Answers as ClickHouse's HTTP interface does (https://clickhouse.com/docs/interfaces/http), always as with
  * `wait_end_of_query=1`: the status and the summary are true, because the result is complete before it is sent.
- * Sessions (`session_id`), external tables, roles and ClickHouse's own compression are not there.
+ * Not supported: sessions (`session_id`), external tables, roles and ClickHouse's own compression.
  */
 export function createHandler(options: HandlerOptions): (request: IncomingMessage, response: ServerResponse) => void {
   return (request, response) => {
@@ -61,7 +59,7 @@ async function answerQuery(
   signal: AbortSignal,
 ): Promise<void> {
   const decode = decoder(request.headers["content-encoding"]);
-  // A broken body makes the decoder fail; a client that goes away makes the request fail, and that is `signal`'s.
+  // A broken body makes the decoder fail. A client that disconnects makes the request fail, which aborts `signal`.
   const body: AsyncIterable<Buffer> = decode ? request.on("error", (e) => decode.destroy(e)).pipe(decode) : request;
   const form = await readForm(request.headers["content-type"], body);
   const asked = readRequest(url, request.headers, form ?? new URLSearchParams());
@@ -84,15 +82,15 @@ async function answerQuery(
   await sendOutcome(response, outcome, signal);
 }
 
-/** GET changes nothing, as ClickHouse has it: `readonly = 2` still lets a query choose its settings. */
+/** As in ClickHouse, GET can't change anything. `readonly = 2` still lets a query choose its settings. */
 function settingsOf(asked: QueryRequest, request: IncomingMessage): ReadonlyMap<string, string> {
   if (request.method !== "GET" || asked.settings.has("readonly")) return asked.settings;
   return new Map([...asked.settings, ["readonly", "2"]]);
 }
 
 /**
- * ClickHouse writes headers of progress while a query runs, which fixes the status before it is known. A `102 Processing`
- * keeps idle time-outs away just as well, and leaves the status open.
+ * ClickHouse sends progress headers while a query runs, and so has to send the status before it is known. `102 Processing`
+ * prevents idle timeouts just as well, and leaves the status open.
  */
 function signsOfLife(response: ServerResponse, { progressMs }: QueryRequest): Disposable {
   const timer = progressMs === undefined ? undefined : setInterval(() => beat(response), progressMs);
@@ -103,7 +101,7 @@ function beat(response: ServerResponse): void {
   if (!response.headersSent && !response.destroyed && response.req.httpVersion !== "1.0") response.writeProcessing();
 }
 
-/** The engine reads files of this machine, so a web page must not reach it by way of its visitor's browser. */
+/** The engine can read files of this machine, so web pages must not reach it through their visitor's browser. */
 function refuseBrowsersOfOtherSites({ headers }: IncomingMessage): void {
   const site = headers["sec-fetch-site"];
   const foreign = site !== undefined && site !== "same-origin" && site !== "none";

@@ -1,6 +1,6 @@
 import type { Credentials } from "./credentials.ts";
 
-/** From the parent, once. By message rather than by argument or environment, which other processes can read. */
+/** From the parent, once. A message, because other processes can read arguments and the environment. */
 export interface StartMessage {
   readonly path: string;
   readonly port: number;

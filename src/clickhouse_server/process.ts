@@ -1,6 +1,5 @@
-/* The engine's process: started by fork, told what to do by one message, ended by SIGTERM or with its parent. */
-import { createServer } from "node:http";
-import type { Server } from "node:http";
+/** The engine's process: forked, configured by one message, ended by SIGTERM or with its parent. */
+import { type Server, createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { once } from "node:events";
 import { messageOf } from "../errors.ts";
@@ -17,7 +16,7 @@ const LONGEST_URL = 1024 * 1024;
 let end = (): void => process.exit(0);
 process.on("disconnect", () => end());
 process.on("SIGTERM", () => end());
-// Ctrl-C reaches the whole group: the parent decides when the engine ends.
+// Ctrl-C reaches the whole process group, but the parent decides when the engine ends.
 process.on("SIGINT", () => undefined);
 process.once("message", (message) => void start(message as StartMessage));
 
@@ -32,7 +31,7 @@ async function start(message: StartMessage): Promise<void> {
     { maxHeaderSize: LONGEST_URL },
     createHandler({ engine, version, credentials, directory }),
   );
-  // A long INSERT takes its time; a client that is idle is left alone for as long as ClickHouse leaves it.
+  // A long INSERT may take any time. Idle connections are kept as long as ClickHouse keeps them.
   server.requestTimeout = 0;
   server.keepAliveTimeout = 30_000;
   end = () => void shutDown(engine, server, directory);
@@ -56,10 +55,10 @@ async function start(message: StartMessage): Promise<void> {
   }
 }
 
-/** Cuts connections, which kills their queries, and closes the engine once they have ended. */
+/** Cuts connections, which kills their queries, and closes the engine once those have ended. */
 async function shutDown(engine: Engine, server: Server, directory: string): Promise<void> {
   end = () => undefined;
-  // A query that cannot be killed must not keep the process: what is committed is on disk.
+  // A query that can't be killed must not keep the process alive: what is committed is on disk.
   setTimeout(() => process.kill(process.pid, "SIGKILL"), SHUTDOWN_MS).unref();
   server.close();
   server.closeAllConnections();

@@ -1,61 +1,38 @@
 import type { IncomingMessage } from "node:http";
 import { ServerException } from "./exception.ts";
 
-/** What a request asks for beside its statement. */
+/** What a request says about its query, apart from a body. */
 export interface QueryRequest {
   readonly query: string;
   readonly settings: ReadonlyMap<string, string>;
-  /** Values in ClickHouse's escaped form, as they stand in the URL. */
+  /** Values in ClickHouse's escaped form, as in the URL. */
   readonly params: ReadonlyMap<string, string>;
   readonly database: string | undefined;
   readonly defaultFormat: string | undefined;
   readonly queryId: string | undefined;
-  /** Answer compressed, where the client accepts it. */
+  /** Compress the answer if the client accepts it. */
   readonly compress: boolean;
   readonly compressionLevel: number | undefined;
-  /** Milliseconds between signs of life while a query runs; undefined for none. */
+  /** Milliseconds between signs of life while a query runs. Undefined: none. */
   readonly progressMs: number | undefined;
 }
 
-// Of HTTP, not of the engine. What else the URL carries is a setting of the query.
-const NOT_SETTINGS: ReadonlySet<string> = new Set([
-  "query",
-  "query_id",
-  "database",
-  "default_format",
-  "user",
-  "password",
-  "role",
-  "quota_key",
-  "stacktrace",
-  "session_id",
-  "session_timeout",
-  "session_check",
-  "close_session",
-  "client_protocol_version",
-  "framing",
-  "compress",
-  "decompress",
-  "buffer_size",
-  "wait_end_of_query",
-  "http_response_buffer_size",
-  "enable_http_compression",
-  "http_zlib_compression_level",
-  "send_progress_in_http_headers",
-  "http_headers_progress_interval_ms",
-  "cancel_http_readonly_queries_on_client_close",
-  "http_wait_end_of_query",
-  "http_native_compression_disable_checksumming_on_decompress",
-  "http_write_exception_in_output_format",
-  "add_http_cors_header",
-  "http_response_headers",
-  "http_max_request_param_data_size",
-]);
+/** Parameters of the HTTP interface. Every other one in the URL is a setting of the query. */
+const NOT_SETTINGS: ReadonlySet<string> = new Set(
+  `query query_id database default_format user password role quota_key stacktrace
+  session_id session_timeout session_check close_session client_protocol_version framing
+  compress decompress buffer_size wait_end_of_query http_response_buffer_size
+  enable_http_compression http_zlib_compression_level
+  send_progress_in_http_headers http_headers_progress_interval_ms
+  cancel_http_readonly_queries_on_client_close http_wait_end_of_query
+  http_native_compression_disable_checksumming_on_decompress http_write_exception_in_output_format
+  add_http_cors_header http_response_headers http_max_request_param_data_size`.split(/\s+/),
+);
 
 /**
  * Reads the URL, the headers and the fields of a form.
  *
- * @throws ServerException for the native compression (`compress=1`), which the engine cannot write to a file
+ * @throws ServerException for native compression (`compress=1`), which the engine can't write to a file
  */
 export function readRequest(url: URL, headers: IncomingMessage["headers"], form: URLSearchParams): QueryRequest {
   const all = [...url.searchParams, ...form];
@@ -89,7 +66,7 @@ export function readRequest(url: URL, headers: IncomingMessage["headers"], form:
 // As ClickHouse's http_max_request_param_data_size allows.
 const LONGEST_FORM = 10 * 1024 * 1024;
 
-/** The fields of a `multipart/form-data` body; undefined for every other type of body. */
+/** The fields of a `multipart/form-data` body. Undefined for any other body. */
 export async function readForm(
   contentType: string | undefined,
   body: AsyncIterable<Buffer>,

@@ -1,5 +1,4 @@
-import { fork } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
+import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readFile } from "node:fs/promises";
 import { resolve } from "node:path";
@@ -12,20 +11,20 @@ import type { AnswerMessage, FailureReason, StartMessage } from "./messages.ts";
 import { removeTempDirectory } from "./temp_directory.ts";
 
 export interface EmbeddedOptions {
-  /** The data directory; made where it is missing. One engine at a time: the engine itself locks it. */
+  /** The data directory; created if it is missing. The engine locks it. */
   readonly path: string;
-  /** 0, the default, takes a free one. */
+  /** 0, the default: any free port. */
   readonly port?: number | undefined;
   readonly host?: "127.0.0.1" | undefined;
-  /** Bytes for all queries together; without it the engine takes up to 90 % of the machine's memory. */
+  /** Bytes for all queries together. Default: 90 % of the machine's memory. */
   readonly memoryLimitBytes?: number | undefined;
-  /** `max_threads` of queries that do not set it; without it, one per core. */
+  /** `max_threads` of queries that don't set it. Default: one per core. */
   readonly threads?: number | undefined;
-  /** Results on their way out and data on their way in lie here, uncompressed data too; the data directory by default. */
+  /** For results and data to insert, uncompressed, while they are sent or received. Default: the data directory. */
   readonly tempPath?: string | undefined;
-  /** Without them the user `default` needs no password. */
+  /** Without them, the user `default` needs no password. */
   readonly credentials?: Credentials | undefined;
-  /** Gives up starting. An engine that has started is ended by disposing of it. */
+  /** Cancels the start. To stop an engine that has started, dispose of it. */
   readonly signal: AbortSignal;
 }
 
@@ -33,7 +32,7 @@ export interface Embedded extends AsyncDisposable {
   /** For `@clickhouse/client`, curl, BI tools: `http://127.0.0.1:PORT`, without credentials. */
   readonly url: string;
   readonly pid: number;
-  /** Resolves when the engine's process has ended, for whatever reason. Never rejects. */
+  /** Resolves when the engine's process has ended, for any reason. Never rejects. */
   readonly exited: Promise<Exit>;
 }
 
@@ -44,12 +43,12 @@ export interface Exit {
   readonly stderr: string;
 }
 
-/** From SIGTERM to SIGKILL. The engine ends within five seconds unless it hangs. */
+/** From SIGTERM to SIGKILL. An engine that doesn't hang ends within five seconds. */
 const DISPOSE_MS = 10_000;
 
 /**
- * Starts ClickHouse as a library in a child process that answers HTTP on loopback as a ClickHouse server does. The process
- * ends when it is disposed of, and always with this one, even on kill -9.
+ * Starts ClickHouse as a library in a child process, which answers HTTP on loopback as a ClickHouse server does. The child
+ * ends when it is disposed of, and always with this process, even on kill -9.
  *
  * @throws ReplayportError `engine.missing`, `.in_use`, `.port_taken`, `.failed`; `signal.reason` on abort
  */
@@ -75,7 +74,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     throw await failure(answer.reason, answer.message, stderr, message);
   }
   const exited = ended.then(async (exit) => {
-    // A killed engine leaves its directory of temporary files behind.
+    // A killed engine leaves its temporary files behind.
     await removeTempDirectory(answer.tempDirectory).catch(() => undefined);
     return exit;
   });
@@ -102,7 +101,11 @@ export async function serveEmbedded(options: EmbeddedOptions, onReady: (engine: 
   const aborted = once(options.signal, "abort", { signal: stopped.signal }).catch(() => undefined);
   const exit = options.signal.aborted ? undefined : await Promise.race([engine.exited, aborted.then(() => undefined)]);
   stopped.abort();
-  if (exit) throw exitError(exit, options.path);
+  if (!exit) return;
+  throw new ReplayportError(
+    `the embedded ClickHouse on ${options.path} ${describeExit(exit)}`,
+    retry("engine.exited", "Start it again. Everything written before is on disk."),
+  );
 }
 
 function forkEngine(): ChildProcess {
@@ -163,7 +166,7 @@ async function failure(
         `can't load the embedded ClickHouse: ${message}`,
         giveUp(
           "engine.missing",
-          "Run `npm install chdb` (Linux with glibc or macOS), or point source.clickhouse.url at a server.",
+          "Run `npm install chdb` (Linux with glibc, or macOS), or set source.clickhouse.url to a server.",
         ),
       );
     case "port":
@@ -176,10 +179,7 @@ async function failure(
       if (stderr.includes("Cannot lock file")) return await inUse(asked.path);
       return new ReplayportError(
         `the embedded ClickHouse did not start on ${asked.path}: ${[message, stderr.trim()].filter(Boolean).join(": ")}`,
-        retry(
-          "engine.failed",
-          "Check that the directory is writable and was written by this or an older version of chdb.",
-        ),
+        retry("engine.failed", "Check that the directory is writable and not from a newer version of chdb."),
       );
     default:
       return reason satisfies never;
@@ -194,13 +194,6 @@ async function inUse(path: string): Promise<ReplayportError> {
   return new ReplayportError(
     `the data directory ${path} is in use by ${holder}`,
     retry("engine.in_use", "Only one engine can open a data directory. Stop that process, or query it over HTTP."),
-  );
-}
-
-function exitError(exit: Exit, path: string): ReplayportError {
-  return new ReplayportError(
-    `the embedded ClickHouse on ${path} ${describeExit(exit)}`,
-    retry("engine.exited", "Start it again. What was written before is on disk."),
   );
 }
 

@@ -1,12 +1,11 @@
 import { ServerException, syntaxError } from "./exception.ts";
-import { tokens } from "./tokens.ts";
-import type { Token } from "./tokens.ts";
+import { type Token, tokens } from "./tokens.ts";
 
-/** What the front has to know of a statement to run it. Texts are latin1: one character per byte of the UTF-8 text. */
+/** What it takes to run a statement. Texts are latin1: one character per byte of the UTF-8 text. */
 export type Statement =
-  /** Its result can be written to a file by the engine: `${before} INTO OUTFILE … ${after}`. */
+  /** The engine can write its result to a file: `${before} INTO OUTFILE … ${after}`. */
   | { readonly kind: "rows"; readonly format: string | undefined; readonly before: string; readonly after: string }
-  /** Its rows follow the statement: `${before} FROM INFILE … ${after} FORMAT …`, and they begin at `dataAt`. */
+  /** Its rows follow the statement, from `dataAt` on: `${before} FROM INFILE … ${after} FORMAT …`. */
   | {
       readonly kind: "insert";
       readonly format: string | undefined;
@@ -14,14 +13,14 @@ export type Statement =
       readonly after: string;
       readonly dataAt: number;
     }
-  /** Runs as it is; what it answers, if anything, is small. */
+  /** Runs as it is. Its answer, if any, is small. */
   | { readonly kind: "plain"; readonly format: string | undefined; readonly sql: string };
 
 /**
- * Reads just enough of a statement: which kind it is, where its FORMAT stands, where data begin.
+ * Parses just enough of a statement: its kind, its FORMAT, and where its data begins.
  *
- * @throws ServerException for what ClickHouse's HTTP interface refuses: nothing to run, several statements at once,
- *   and files of the server's machine (INTO OUTFILE, FROM INFILE)
+ * @throws ServerException for what ClickHouse's HTTP interface refuses: no statement, several at once, and files of the
+ *   server's machine (INTO OUTFILE, FROM INFILE)
  */
 export function parseStatement(sql: string): Statement {
   const insert = parseInsert(sql);
@@ -43,8 +42,8 @@ export function parseStatement(sql: string): Statement {
   return { kind: "rows", format: format?.name, before: text.slice(0, cut), after: text.slice(cut) };
 }
 
-// SHOW, DESCRIBE, EXISTS, CHECK and EXPLAIN are not among them. Their answers are small, and INTO OUTFILE is not sound
-// there: `EXPLAIN AST … INTO OUTFILE` explains the INTO OUTFILE, and SHOW writes in the connection's format.
+// Without SHOW, DESCRIBE, EXISTS, CHECK and EXPLAIN. Their answers are small, and INTO OUTFILE doesn't work for them:
+// `EXPLAIN AST … INTO OUTFILE` explains the INTO OUTFILE, and SHOW writes in the connection's format.
 const ROWS: ReadonlySet<string> = new Set(["SELECT", "WITH", "FROM"]);
 
 function returnsRows(list: readonly Token[], outer: readonly Token[]): boolean {
@@ -63,27 +62,10 @@ function refuseOutfile(outer: readonly Token[]): void {
   if (found) throw new ServerException(358, "INTO_OUTFILE_NOT_ALLOWED", "INTO OUTFILE is not allowed.");
 }
 
-// After these a word is (part of) an expression, so `ORDER BY format DESC` and `SELECT 1 AS format` end in no clause.
+/** After these a word is part of an expression, so `ORDER BY format DESC` and `SELECT 1 AS format` have no FORMAT clause. */
 const OPERANDS_FOLLOW: ReadonlySet<string> = new Set(
-  ["SELECT", "DISTINCT", "FROM", "JOIN", "ON", "USING", "WHERE", "PREWHERE", "HAVING", "QUALIFY", "BY", "LIMIT"].concat(
-    [
-      "OFFSET",
-      "AND",
-      "OR",
-      "NOT",
-      "IN",
-      "LIKE",
-      "ILIKE",
-      "BETWEEN",
-      "IS",
-      "AS",
-      "CASE",
-      "WHEN",
-      "THEN",
-      "ELSE",
-      "WITH",
-    ],
-  ),
+  `SELECT DISTINCT FROM JOIN ON USING WHERE PREWHERE HAVING QUALIFY BY LIMIT OFFSET
+  AND OR NOT IN LIKE ILIKE BETWEEN IS AS CASE WHEN THEN ELSE WITH`.split(/\s+/),
 );
 const NOT_FORMATS: ReadonlySet<string> = new Set(["ASC", "DESC", "AS", "FROM", "FORMAT", "SETTINGS"]);
 
@@ -104,7 +86,7 @@ function formatClause(outer: readonly Token[]): { readonly name: string; readonl
   return undefined;
 }
 
-/** An INSERT whose rows follow it; undefined for every other statement, `INSERT … SELECT` among them. */
+/** An INSERT whose rows follow it. Undefined for any other statement, including `INSERT … SELECT`. */
 function parseInsert(sql: string): Statement | undefined {
   const stream = tokens(sql);
   const next = (): Token | undefined => stream.next().value as Token | undefined;
@@ -112,7 +94,7 @@ function parseInsert(sql: string): Statement | undefined {
   if (token?.word !== "INSERT") return undefined;
   token = next();
   for (const optional of ["INTO", "TABLE", "FUNCTION"]) if (token?.word === optional) token = next();
-  // The table's name may be a word that means something further on: `INSERT INTO db.format`.
+  // The table's name may be a word that is a keyword later: `INSERT INTO db.format`.
   let end = token?.end ?? sql.length;
   token = next();
   while (token?.text === ".") {
@@ -149,7 +131,7 @@ function parseInsert(sql: string): Statement | undefined {
   return { kind: "insert", format: undefined, ...whole, dataAt: sql.length };
 }
 
-/** Blanks and one line break stand between `FORMAT name` and the data: further ones belong to the data. */
+/** Blanks and one line break separate `FORMAT name` from the data. Any more belong to the data. */
 function startOfData(sql: string, from: number): number {
   const pattern = /[ \t\f]*;?[ \t\f]*(?:\r?\n)?/y;
   pattern.lastIndex = from;

@@ -3,12 +3,12 @@ import { join } from "node:path";
 
 const PREFIX = "replayport-engine-";
 
-/** Makes a directory that only this user can read, and removes those that engines killed before us left there. */
+/** Creates a directory that only this user can read. Removes those that killed engines left behind. */
 export async function makeTempDirectory(parent: string): Promise<string> {
   await mkdir(parent, { recursive: true });
   for (const name of await readdir(parent)) {
     const pid = Number(new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1]);
-    // In a container the engine before us may have had our number.
+    // In a container, an earlier engine may have had our process id.
     if (Number.isInteger(pid) && (pid === process.pid || !isAlive(pid))) await removeTempDirectory(join(parent, name));
   }
   return await mkdtemp(join(parent, `${PREFIX}${process.pid}-`));

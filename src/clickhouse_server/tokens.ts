@@ -2,7 +2,7 @@
 export interface Token {
   readonly kind: "word" | "quoted" | "string" | "punctuation" | "unclosed";
   readonly text: string;
-  /** The text in upper case where it is a word, to compare with keywords; empty for all else. */
+  /** A word in upper case, to compare with keywords. Empty for other tokens. */
   readonly word: string;
   /** Offsets in the SQL text, half-open. */
   readonly start: number;
@@ -10,9 +10,9 @@ export interface Token {
 }
 
 /**
- * Splits SQL into tokens without comments and white space, lazily: the data of an INSERT follows its statement, and is
- * not SQL. The rules are those of ClickHouse 26.7 (nested comments, `//` and `# ` comments, heredocs, typographic
- * quotes), each seen by asking the engine.
+ * Splits SQL into tokens, without comments and white space. Lazily, because the data that follows an INSERT isn't SQL.
+ * The rules are those of ClickHouse 26.7 (nested comments, `//` and `# ` comments, heredocs, typographic quotes), each
+ * verified with the engine.
  *
  * @param sql one character per byte (latin1), so that offsets are offsets of bytes
  */
@@ -67,7 +67,7 @@ function tokenAt(sql: string, start: number): Token {
   return word > start ? token("word", sql, start, word) : token("punctuation", sql, start, start + 1);
 }
 
-/** A quote that is doubled or follows a backslash does not end. By hand: a regular expression would run out of stack. */
+/** Doubled and escaped quotes don't end the text. No regular expression, because it would run out of stack. */
 function endOfQuoted(sql: string, start: number, quote: string): number {
   for (let at = start + 1; at < sql.length; at++) {
     const character = sql[at];
