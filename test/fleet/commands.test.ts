@@ -33,7 +33,7 @@ async function ok(site: Site, ...args: string[]): Promise<string> {
 const range = ({ start, end }: Site): string[] => ["--from", start.toISOString(), "--to", end.toISOString()];
 
 suite("the commands of the fleet", { skip: clickhouseSkip }, () => {
-  test("enqueue, refuse, show, cancel, and begin again", async (t) => {
+  test("a backfill is enqueued, refused where it overlaps, shown, cancelled and started again", async (t) => {
     await using site = await openSite(t, { hours: HOURS });
     if (!site) return;
     assert.match(await ok(site, "backfills"), /^no backfills$/m);
@@ -80,7 +80,7 @@ suite("the commands of the fleet", { skip: clickhouseSkip }, () => {
     await site.close();
   });
 
-  test("pause, resume and retry", async (t) => {
+  test("an export is paused, resumed and retried by commands", async (t) => {
     await using site = await openSite(t, { hours: HOURS });
     if (!site) return;
     const paused = await ok(site, "pause", "replays", "--reason", "the disk moves");
@@ -98,7 +98,7 @@ suite("the commands of the fleet", { skip: clickhouseSkip }, () => {
 });
 
 suite("a Redis that is not as it should be", { skip: clickhouseSkip }, () => {
-  test("is named, with what to do", async (t) => {
+  test("a Redis that refuses is named with what to do", async (t) => {
     await using site = await openSite(t, { hours: 0, redis: { settings: ["--requirepass", "open sesame"] } });
     if (!site) return;
     const file = join(site.folder, "schedules.yaml");
@@ -129,7 +129,7 @@ suite("a Redis that is not as it should be", { skip: clickhouseSkip }, () => {
     assert.match(await ok(site, "backfills"), /^no backfills$/m);
   });
 
-  test("may drop jobs: a warning, and it runs", async (t) => {
+  test("a Redis that may drop jobs is a warning", async (t) => {
     await using site = await openSite(t, { hours: 1, redis: { settings: ["--maxmemory-policy", "allkeys-lru"] } });
     if (!site) return;
     const worker = site.run(["serve", "--http", "0"]);

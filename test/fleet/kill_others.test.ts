@@ -22,7 +22,7 @@ function loadedBy(...workers: readonly Running[]): number {
 }
 
 suite("kill -9 of a scheduler", { skip: clickhouseSkip }, () => {
-  test("and another one goes on", async (t) => {
+  test("a scheduler that is killed is replaced by another, and every interval is loaded once", async (t) => {
     await using site = await openSite(t, { hours: HOURS, fleet: "in_flight: 2" });
     if (!site) return;
     const scheduler = site.run(["scheduler"]);
@@ -36,7 +36,7 @@ suite("kill -9 of a scheduler", { skip: clickhouseSkip }, () => {
     assert.equal(loadedBy(worker), HOURS);
   });
 
-  test("two at once enqueue everything, once", async (t) => {
+  test("two schedulers at once enqueue every interval once", async (t) => {
     await using site = await openSite(t, { hours: HOURS });
     if (!site) return;
     site.run(["scheduler"]);
@@ -51,7 +51,7 @@ suite("kill -9 of a scheduler", { skip: clickhouseSkip }, () => {
 
 suite("kill -9 of Redis", { skip: clickhouseSkip }, () => {
   for (const keeps of [true, false]) {
-    test(`which comes back ${keeps ? "with its data" : "empty"}`, async (t) => {
+    test(`Redis that is killed and comes back ${keeps ? "with its data" : "empty"} loses no interval and doubles none`, async (t) => {
       await using site = await openSite(t, { hours: HOURS, fleet: "in_flight: 2", redis: { keeps } });
       if (!site) return;
       const scheduler = site.run(["scheduler"]);
@@ -72,7 +72,7 @@ suite("kill -9 of Redis", { skip: clickhouseSkip }, () => {
 });
 
 suite("Redis that does not answer", { skip: clickhouseSkip }, () => {
-  test("and closes no connection is given up after a while, and waited for", async (t) => {
+  test("Redis that goes silent without closing its connections counts as down, and is waited for", async (t) => {
     await using site = await openSite(t, { hours: HOURS, fleet: "in_flight: 2" });
     if (!site) return;
     const scheduler = site.run(["scheduler"]);
@@ -92,7 +92,7 @@ suite("Redis that does not answer", { skip: clickhouseSkip }, () => {
 });
 
 suite("Redis is flushed", { skip: clickhouseSkip }, () => {
-  test("in the middle of a backfill", async (t) => {
+  test("a backfill during which Redis is flushed is forgotten, and the scheduler loads the rest", async (t) => {
     await using site = await openSite(t, { hours: HOURS });
     if (!site) return;
     const range = ["--from", site.start.toISOString(), "--to", site.end.toISOString(), "--interval", "schedule"];

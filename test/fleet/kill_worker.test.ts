@@ -18,7 +18,7 @@ suite("kill -9 of a worker", { skip: clickhouseSkip }, () => {
     ["while it stages a file", { kind: "stall-body", afterBytes: 500 }],
   ];
   for (const [when, fault] of asked) {
-    test(when, async (t) => {
+    test(`a worker killed ${when} leaves nothing lost or doubled`, async (t) => {
       await using site = await openSite(t, { hours: HOURS });
       if (!site) return;
       site.proxy.decide(first(1, extracting, fault));
@@ -46,7 +46,7 @@ suite("kill -9 of a worker", { skip: clickhouseSkip }, () => {
   }
 
   for (const place of ["before", "after"] as const) {
-    test(`${place} the manifest is there`, async (t) => {
+    test(`a worker killed ${place} its manifest is there leaves nothing lost or doubled`, async (t) => {
       await using site = await openSite(t, { hours: HOURS });
       if (!site) return;
       site.run(["scheduler"]);

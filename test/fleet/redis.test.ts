@@ -25,14 +25,14 @@ const refused = (code: string, text: RegExp) => (error: unknown) => {
 };
 
 suite("what is refused, and what is said", () => {
-  test("no Redis", async () => {
+  test("a Redis that is down is refused with its address", async () => {
     await assert.rejects(
       checkRedis(single(1, { password: "hunter2" })),
       refused("redis.unreachable", /redis:\/\/127\.0\.0\.1:1\/0 can't be reached: .*ECONNREFUSED/),
     );
   });
 
-  test("no password, a wrong one, a wrong user, and the right one", async (t) => {
+  test("a missing password, a wrong one and a wrong user are refused, the right one is accepted", async (t) => {
     await using server = await ownRedisFor(t, { settings: ["--requirepass", "open sesame/@:"] });
     if (!server) return;
     await assert.rejects(checkRedis(single(server.port)), refused("redis.password", /requires a password/));
@@ -47,14 +47,14 @@ suite("what is refused, and what is said", () => {
     assert.deepEqual(await checkRedis(single(server.port, { password: "open sesame/@:" })), []);
   });
 
-  test("a database that is not there", async (t) => {
+  test("a database that does not exist is refused", async (t) => {
     await using server = await ownRedisFor(t, { settings: ["--databases", "2"] });
     if (!server) return;
     assert.deepEqual(await checkRedis(single(server.port, { db: 1 })), []);
     await assert.rejects(checkRedis(single(server.port, { db: 9 })), refused("redis.db", /no database 9/));
   });
 
-  test("TLS where there is none, sentinels and clusters that are not there, each within seconds", async (t) => {
+  test("missing TLS, sentinels and clusters are refused within seconds", async (t) => {
     await using server = await ownRedisFor(t);
     if (!server) return;
     const began = performance.now();
@@ -71,7 +71,7 @@ suite("what is refused, and what is said", () => {
     assert.ok(performance.now() - began < 20_000);
   });
 
-  test("a maxmemory-policy that may drop jobs", async (t) => {
+  test("a maxmemory-policy that may drop jobs is a warning", async (t) => {
     await using server = await ownRedisFor(t, { settings: ["--maxmemory-policy", "allkeys-lru"] });
     if (!server) return;
     const [warning = ""] = await checkRedis(single(server.port));
@@ -83,14 +83,14 @@ suite("what is refused, and what is said", () => {
     assert.deepEqual([world.warned, (await fleet.health(never)).warnings], [[warning], [warning]]);
   });
 
-  test("a name holds no secret", () => {
+  test("the name of a Redis contains no secret", () => {
     const options = single(6379, { username: "bob", password: "hunter2", db: 3 });
     assert.equal(redisName(options), "redis://127.0.0.1:6379/3");
   });
 });
 
 suite("keys", () => {
-  test("all begin with the prefix, and none of a run is left when it has ended", async (t) => {
+  test("all keys begin with the prefix, and none of a run is left when it has ended", async (t) => {
     await using server = await ownRedisFor(t);
     if (!server) return;
     await using world = await openWorld(t, server);
@@ -115,7 +115,7 @@ suite("keys", () => {
 });
 
 suite("Redis is down", () => {
-  test("workers and scheduler wait, and go on when it is back, empty", async (t) => {
+  test("workers and scheduler wait while Redis is down, and continue when it is back, empty", async (t) => {
     await using server = await ownRedisFor(t);
     if (!server) return;
     await using world = await openWorld(t, server);
@@ -154,7 +154,7 @@ suite("Redis is down", () => {
     await worker.stop(1_000);
   });
 
-  test("a worker that is told to stop meanwhile does stop", async (t) => {
+  test("worker and scheduler stop in time while Redis is down", async (t) => {
     await using server = await ownRedisFor(t);
     if (!server) return;
     await using world = await openWorld(t, server);
@@ -163,6 +163,8 @@ suite("Redis is down", () => {
     const scheduler = await fleet.startScheduler(never);
     const worker = await fleet.startWorker(1);
     await world.loaded(11);
+    // A batch that Redis still has to record would wait for it, and the process with it.
+    await drained(fleet);
     await server.kill();
     const began = performance.now();
     await worker.stop(100);

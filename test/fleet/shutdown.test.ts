@@ -25,7 +25,7 @@ async function waiting(site: Site, ...args: string[]): Promise<Running> {
 }
 
 suite("SIGTERM", { skip: clickhouseSkip }, () => {
-  test("stops at once what has nothing to do", async (t) => {
+  test("SIGTERM stops idle processes at once", async (t) => {
     await using site = await openSite(t, { hours: 0 });
     if (!site) return;
     const idle = [site.run(["scheduler"]), site.run(["worker"]), site.run(["serve", "--http", "0"])];
@@ -38,7 +38,7 @@ suite("SIGTERM", { skip: clickhouseSkip }, () => {
     assert.deepEqual(await site.redis.client.hgetall("{replayport}:processes"), {});
   });
 
-  test("lets a batch run for the grace, then hands it back: another worker has it at once", async (t) => {
+  test("SIGTERM gives a batch its grace, then releases it to another worker at once", async (t) => {
     // So long that no worker takes a batch over in this test.
     await using site = await openSite(t, { hours: HOURS, takeover: "10m" });
     if (!site) return;
@@ -57,7 +57,7 @@ suite("SIGTERM", { skip: clickhouseSkip }, () => {
     assert.equal(other.lines.filter(({ msg }) => msg === "will try again").length, 0);
   });
 
-  test("twice leaves at once, and another worker takes over", async (t) => {
+  test("a second SIGTERM ends a worker at once, and another takes over", async (t) => {
     await using site = await openSite(t, { hours: HOURS });
     if (!site) return;
     site.run(["scheduler"]);
@@ -73,7 +73,7 @@ suite("SIGTERM", { skip: clickhouseSkip }, () => {
     await site.close();
   });
 
-  test("ends a worker whose load does not heed it", async (t) => {
+  test("SIGTERM ends a worker whose load ignores its abort", async (t) => {
     await using site = await openSite(t, { hours: HOURS });
     if (!site) return;
     site.run(["scheduler"]);
@@ -91,7 +91,7 @@ suite("SIGTERM", { skip: clickhouseSkip }, () => {
     await site.close();
   });
 
-  test("ends scheduler and worker while Redis is down", async (t) => {
+  test("SIGTERM ends scheduler and worker while Redis is down", async (t) => {
     await using site = await openSite(t, { hours: 0 });
     if (!site) return;
     const both = [site.run(["scheduler"]), site.run(["worker"])];
@@ -108,7 +108,7 @@ suite("SIGTERM", { skip: clickhouseSkip }, () => {
 });
 
 suite("two live attempts of one batch", { skip: clickhouseSkip }, () => {
-  test("of which one slept in the middle of its commit do no harm", async (t) => {
+  test("a worker that slept in its commit finds the batch loaded and removes its own files", async (t) => {
     await using site = await openSite(t, { hours: HOURS });
     if (!site) return;
     site.run(["scheduler"]);

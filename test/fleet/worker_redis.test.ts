@@ -35,7 +35,7 @@ suite("a run during which Redis", () => {
     await worker.stop(1_000);
   });
 
-  test("is flushed is told once, as no error", async (t) => {
+  test("a run during which Redis is flushed warns once, and is no error", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const settings = { ...SETTINGS, takeoverMs: 1_000 };

@@ -1,4 +1,4 @@
-/** What becomes of an attempt that fails: another one, a held interval, and never a secret that is shown. */
+/** What becomes of an attempt that fails: another one, a failed interval, and never a secret. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { suite, test } from "node:test";
@@ -6,7 +6,7 @@ import { down, wrong } from "../support/fleet_fakes.ts";
 import { ONE_HOUR, SETTINGS, exportOf, never, openWorld, runKinds, until } from "../support/fleet_fixture.ts";
 
 suite("an attempt that fails", () => {
-  test("for a passing reason is tried again, not before the other side allows it", async (t) => {
+  test("an attempt that fails for a passing reason is retried, not before the other side allows it", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     let calls = 0;
@@ -41,7 +41,7 @@ suite("an attempt that fails", () => {
     await worker.stop(1_000);
   });
 
-  test("because its time is up is tried again", async (t) => {
+  test("an attempt whose time is up is retried", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     let commits = 0;
@@ -59,7 +59,7 @@ suite("an attempt that fails", () => {
     await worker.stop(1_000);
   });
 
-  test("so often as is allowed is held, and due again later", async (t) => {
+  test("a run that has used its attempts fails, and its interval is due again later", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     world.source.beforeCount = async () => {
@@ -75,7 +75,7 @@ suite("an attempt that fails", () => {
       (count) => count === 1,
     );
     const status = await until(
-      "held",
+      "failed",
       () => fleet.export("replays", never),
       ({ failedIntervals }) => failedIntervals.length === 1,
     );
@@ -115,7 +115,7 @@ suite("an attempt that fails", () => {
     });
   }
 
-  test("for good fails once, at once, and shows no secret anywhere", async (t) => {
+  test("a final error fails a run at once, and no secret is stored", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     world.source.beforeCount = async () => {
@@ -125,7 +125,7 @@ suite("an attempt that fails", () => {
     await using _scheduler = await fleet.startScheduler(never);
     const worker = await fleet.startWorker(1);
     await until(
-      "held",
+      "failed",
       () => fleet.export("replays", never),
       ({ failedIntervals }) => failedIntervals.length === 1,
     );
@@ -145,7 +145,7 @@ suite("an attempt that fails", () => {
     await worker.stop(1_000);
   });
 
-  test("finds fewer rows than one before it, and says so", async (t) => {
+  test("an attempt that stages fewer rows than an earlier one fails with load.fewer_rows", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     world.source.files = [5];
@@ -166,7 +166,7 @@ suite("an attempt that fails", () => {
       (count) => count === 1,
     );
     const status = await until(
-      "held",
+      "failed",
       () => fleet.export("replays", never),
       ({ failedIntervals }) => failedIntervals.length === 1,
     );

@@ -16,7 +16,7 @@ import {
 } from "../support/fleet_fixture.ts";
 
 suite("a worker that stops", () => {
-  test("lets a batch end within its grace", async (t) => {
+  test("a worker that stops lets a batch finish within its grace", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const { fleet, events } = await world.open([exportOf("replays", ONE_HOUR)]);
@@ -36,7 +36,7 @@ suite("a worker that stops", () => {
     assert.ok(runKinds(events).includes("run.loaded"));
   });
 
-  test("aborts it after the grace and hands it to another, which is no failure", async (t) => {
+  test("a worker that stops releases a batch after the grace to another worker, which is no failure", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     // Nobody takes a batch over in this test.
@@ -73,7 +73,7 @@ suite("a worker that stops", () => {
     await second.stop(1_000);
   });
 
-  test("ends in time although a load does not listen", async (t) => {
+  test("a worker that stops ends in time although a load ignores its abort", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const { fleet } = await world.open([exportOf("replays", ONE_HOUR)]);
@@ -144,7 +144,7 @@ suite("two live attempts of one batch", () => {
     await quick.stop(1_000);
   });
 
-  test("a batch whose workers die one after the other is given up, and told", async (t) => {
+  test("a batch whose workers die one after the other is recorded as failed", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const settings = { ...SETTINGS, takeoverMs: 1_000 };
@@ -180,7 +180,7 @@ suite("two live attempts of one batch", () => {
     await survivor.stop(1_000);
   });
 
-  test("a lock is renewed for as long as a load takes", async (t) => {
+  test("a batch keeps its lock for as long as its load takes", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const settings = { ...SETTINGS, takeoverMs: 1_000 };
