@@ -87,7 +87,7 @@ suite("faults between the worker and ClickHouse", { skip: clickhouseSkip }, () =
     assert.ok(!`${error.message} ${error.hint} ${error.stack}`.includes(PASSWORD));
   }
 
-  test("without any fault the same load succeeds", async () => {
+  test("a load without any fault succeeds", async () => {
     proxy.decide(() => undefined);
     await using source = await openClickHouse({ ...server.options, url: proxy.url });
     const warehouse = memoryWarehouse();
@@ -98,7 +98,7 @@ suite("faults between the worker and ClickHouse", { skip: clickhouseSkip }, () =
     assert.deepEqual(await readdir(stageRoot), []);
   });
 
-  test("a wrong password", async (t) => {
+  test("a wrong password of ClickHouse is not retried", async (t) => {
     const wrong = createClient({
       url: server.options.url,
       username: server.options.username,
@@ -115,18 +115,18 @@ suite("faults between the worker and ClickHouse", { skip: clickhouseSkip }, () =
     expectError(await failedLoad({ password: "wrong" }), "source.auth", "give-up", /code (516|193|194)/);
   });
 
-  test("a table that is not there", async () => {
+  test("a missing table is reported", async () => {
     proxy.decide(() => undefined);
     expectError(await failedLoad({ table: "nothing" }), "source.no_table", "give-up", /\.nothing/);
   });
 
-  test("an error before anything was answered: too little memory", async () => {
+  test("a query that needs too much memory fails before any row", async () => {
     proxy.decide(() => undefined);
     const definition = { ...REPLAYS, limits: { ...REPLAYS.limits, memoryBytes: 2000 } };
     expectError(await failedLoad({}, definition), "source.memory", "retry", /code 241/);
   });
 
-  test("an error after HTTP 200: the rows stop with the message of an exception", async () => {
+  test("an exception among the rows after HTTP 200 fails the batch", async () => {
     const body = '{"team_id":1,"session_id":"a"}\n__exception__\nCode: 241. DB::Exception: Memory limit exceeded\n';
     const headers = { "x-clickhouse-summary": '{"result_rows":"500"}' };
     proxy.decide((request) => (extracting(request) ? { kind: "answer", status: 200, headers, body } : undefined));
@@ -140,7 +140,7 @@ suite("faults between the worker and ClickHouse", { skip: clickhouseSkip }, () =
     }
   });
 
-  test("an exception that is named in a header after HTTP 200", async () => {
+  test("an exception in a header after HTTP 200 fails the batch", async () => {
     const headers = { "x-clickhouse-exception-code": "159" };
     const body = "Code: 159. DB::Exception: Timeout exceeded. (TIMEOUT_EXCEEDED)";
     proxy.decide((request) => (extracting(request) ? { kind: "answer", status: 200, headers, body } : undefined));
@@ -166,25 +166,25 @@ suite("faults between the worker and ClickHouse", { skip: clickhouseSkip }, () =
     });
   }
 
-  test("an answer without its row count", async () => {
+  test("an answer without its row count fails the batch", async () => {
     proxy.decide((request) => (extracting(request) ? { kind: "answer", status: 200, body: "PAR1" } : undefined));
     expectError(await failedLoad({}), "source.no_summary", "give-up", /X-ClickHouse-Summary/);
   });
 
-  test("a server that stops answering", async () => {
+  test("a server that never answers runs into the timeout", async () => {
     proxy.decide((request) =>
       extracting(request) ? { kind: "hold-request", until: new Promise(() => undefined) } : undefined,
     );
     expectError(await failedLoad({ requestTimeoutMs: 500 }), "source.unreachable", "retry", /Timeout/);
   });
 
-  test("a server that stops answering in the middle of its answer", async () => {
+  test("a server that stalls in the middle of its answer runs into the timeout", async () => {
     proxy.decide((request) => (extracting(request) ? { kind: "stall-body", afterBytes: 2000 } : undefined));
     // Long enough for the answer to begin on a busy machine.
     expectError(await failedLoad({ requestTimeoutMs: 4000 }), "stage.broken", "retry", /broke off/);
   });
 
-  test("a server that is not there", async () => {
+  test("an unreachable server is retried", async () => {
     const free = createServer().listen(0, "127.0.0.1");
     await once(free, "listening");
     const { port } = free.address() as { port: number };
@@ -193,13 +193,13 @@ suite("faults between the worker and ClickHouse", { skip: clickhouseSkip }, () =
     expectError(await failedLoad({ url: `http://127.0.0.1:${port}` }), "source.unreachable", "retry", /ECONNREFUSED/);
   });
 
-  test("a server that is starting (HTTP 503)", async () => {
+  test("a server that is starting (HTTP 503) is retried", async () => {
     proxy.decide(() => ({ kind: "answer", status: 503, body: "Service Unavailable" }));
     const error = await failedLoad({});
     assert.ok(error instanceof ReplayportError && error.remedy === "retry", String(error));
   });
 
-  test("an abort while ClickHouse works: the run ends with the reason, and the query ends too", async () => {
+  test("an abort ends the run with its reason, and the query in ClickHouse too", async () => {
     proxy.decide(() => undefined);
     const leave = new AbortController();
     const slow: ExportDefinition = {
@@ -229,7 +229,7 @@ suite("faults between the worker and ClickHouse", { skip: clickhouseSkip }, () =
     await until(async () => (await running()) === 0, "the query to be killed");
   });
 
-  test("an abort before a query has its connection does not end the query that has it next", async () => {
+  test("an abort of a query that waits for a connection doesn't end the query that gets it", async () => {
     proxy.decide(() => undefined);
     await using source = await openClickHouse({ ...server.options, url: proxy.url });
     const purpose = { export: "replays", interval: HOUR_ONE, limits: REPLAYS.limits };
@@ -247,7 +247,7 @@ suite("faults between the worker and ClickHouse", { skip: clickhouseSkip }, () =
     assert.deepEqual(await one("SELECT toUInt8(sleep(3)) AS n", stays), [{ n: 0 }]);
   });
 
-  test("an abort before the first query: nothing is asked", async () => {
+  test("an abort before the first query sends nothing to ClickHouse", async () => {
     let asked = 0;
     proxy.decide(() => {
       asked += 1;

@@ -30,14 +30,14 @@ suite("embedded: HTTP", { skip: embeddedSkip }, () => {
     get(search, { method: "POST", body, ...init });
   const rejectsWith = (code: string) => (error: unknown) => error instanceof ClickHouseError && error.code === code;
 
-  test("ping answers, and so does the root", async () => {
+  test("the embedded server answers at /ping and at its root", async () => {
     assert.equal((await client.ping()).success, true);
     assert.equal(await (await fetch(`${harness.url}/ping`)).text(), "Ok.\n");
     assert.equal(await (await fetch(harness.url)).text(), "Ok.\n");
     assert.equal((await fetch(`${harness.url}/nosuch`)).status, 404);
   });
 
-  test("a query comes by URL, by body, or in two parts; the default format is TabSeparated", async () => {
+  test("a query may be in the URL, the body or both, and is answered in TabSeparated", async () => {
     assert.equal(await (await get("query=SELECT+1,'a'")).text(), "1\ta\n");
     assert.equal(await (await post("SELECT 1, 'a'")).text(), "1\ta\n");
     assert.equal(await (await post("1, 'a'", "query=SELECT")).text(), "1\ta\n");
@@ -89,12 +89,12 @@ suite("embedded: HTTP", { skip: embeddedSkip }, () => {
     assert.equal(await one("{o:Nullable(String)}", { query_params: { o: null } }), null);
   });
 
-  test("a parameter is of its query alone", async () => {
+  test("a parameter applies only to its query", async () => {
     assert.equal(await one("{leak:String}", { query_params: { leak: "x" } }), "x");
     await assert.rejects(one("{leak:String}"), rejectsWith("456"));
   });
 
-  test("a setting is of its query alone", async () => {
+  test("a setting applies only to its query", async () => {
     const settings = {
       max_threads: 5,
       log_comment: "it's \\",
@@ -113,7 +113,7 @@ suite("embedded: HTTP", { skip: embeddedSkip }, () => {
     assert.notEqual(await one("getSetting('max_threads')"), 6);
   });
 
-  test("limits hold, and what follows is right", async () => {
+  test("limits apply to their query, and later queries still work", async () => {
     const slow = "count() FROM numbers(100000000000) WHERE sipHash64(number) = 1 --";
     await assert.rejects(one(slow, { clickhouse_settings: { max_execution_time: 1 } }), rejectsWith("159"));
     const large = "length(groupArray(number)) FROM numbers(50000000) --";
@@ -129,7 +129,7 @@ suite("embedded: HTTP", { skip: embeddedSkip }, () => {
     assert.equal(await one("1"), 1);
   });
 
-  test("GET changes nothing", async () => {
+  test("a GET request can't change data", async () => {
     const response = await get("query=CREATE+DATABASE+by_get");
     assert.equal(response.headers.get("x-clickhouse-exception-code"), "164");
     assert.equal(await one("(SELECT count() FROM system.databases WHERE name = 'by_get')"), 0);
@@ -175,7 +175,7 @@ suite("embedded: HTTP", { skip: embeddedSkip }, () => {
     });
   }
 
-  test("errors come to @clickhouse/client as its own, with code and type", async () => {
+  test("@clickhouse/client sees errors with ClickHouse's code and type", async () => {
     await assert.rejects(rows("SELECT * FROM nosuch"), (error) => {
       assert.ok(error instanceof ClickHouseError);
       assert.deepEqual([error.code, error.type], ["60", "UNKNOWN_TABLE"]);
@@ -187,7 +187,7 @@ suite("embedded: HTTP", { skip: embeddedSkip }, () => {
     });
   });
 
-  test("the query id is echoed, or made", async () => {
+  test("the query id is returned, or made up if the request has none", async () => {
     const { query_id, response_headers } = await client.exec({ query: "SELECT 1", query_id: "my-id" });
     assert.deepEqual([query_id, response_headers["x-clickhouse-query-id"]], ["my-id", "my-id"]);
     assert.match((await post("SELECT 1")).headers.get("x-clickhouse-query-id") ?? "", /^[0-9a-f-]{36}$/);
@@ -196,7 +196,7 @@ suite("embedded: HTTP", { skip: embeddedSkip }, () => {
   const N = 150_001;
   const SELECT = `SELECT number AS n, concat('"line\n', toString(number)) AS s FROM numbers(${N})`;
 
-  test("Parquet: readable, and result_rows is its count of rows", async () => {
+  test("Parquet is readable, and result_rows is its number of rows", async () => {
     const { stream, summary, response_headers } = await client.exec({ query: `${SELECT} FORMAT Parquet` });
     assert.equal(summary?.result_rows, String(N));
     assert.equal(response_headers["x-clickhouse-format"], "Parquet");
@@ -234,7 +234,7 @@ suite("embedded: HTTP", { skip: embeddedSkip }, () => {
     }
   }
 
-  test("compression is for clients that ask and accept; lz4 is written as a frame", async () => {
+  test("only clients that ask for and accept compression get it, and lz4 has frames", async () => {
     assert.equal((await requestRaw("SELECT 1", "gzip", "")).headers["content-encoding"], undefined);
     const lz4 = await requestRaw("SELECT 1", "lz4");
     assert.equal(lz4.headers["content-encoding"], "lz4");
@@ -254,7 +254,7 @@ suite("embedded: HTTP", { skip: embeddedSkip }, () => {
     return { headers: response.headers, body: await buffer(response) };
   }
 
-  test("a slow query shows signs of life when asked to, and still fails with its own status", async () => {
+  test("a slow query sends 102 when asked to, and still fails with its own status", async () => {
     const impatient = createClient({ url: harness.url, request_timeout: 700, log: { level: ClickHouseLogLevel.OFF } });
     const slow = "SELECT sleepEachRow(0.5) FROM numbers(4) SETTINGS max_block_size = 1";
     await assert.rejects(impatient.exec({ query: slow }), /Timeout/);
@@ -266,7 +266,7 @@ suite("embedded: HTTP", { skip: embeddedSkip }, () => {
     await impatient.close();
   });
 
-  test("pages of other sites are not answered", async () => {
+  test("requests from web pages of other sites are refused", async () => {
     const headers = { "sec-fetch-site": "cross-site" };
     assert.equal((await post("SELECT 1", "", { headers })).status, 403);
     const sent = request(harness.url, { headers: { host: "evil.example" } }).end();
@@ -284,7 +284,7 @@ suite("embedded: HTTP", { skip: embeddedSkip }, () => {
 });
 
 suite("embedded: authentication", { skip: embeddedSkip }, () => {
-  test("a wrong password is refused with 516, by every way to send it", async () => {
+  test("a wrong password is refused with 516, however it is sent", async () => {
     const credentials = { username: "reader", password: "s3cret: é" };
     await using harness = await embedded({ credentials });
     assert.equal(await (await harness.client.query({ query: "SELECT 1", format: "CSV" })).text(), "1\n");
@@ -311,7 +311,7 @@ suite("embedded: authentication", { skip: embeddedSkip }, () => {
     assert.equal((await fetch(`${harness.url}/ping`)).status, 200);
   });
 
-  test("without credentials the user is default", async () => {
+  test("a request without credentials runs as the user default", async () => {
     await using harness = await embedded();
     assert.equal((await fetch(`${harness.url}/?query=SELECT+1&user=somebody`)).status, 403);
     assert.equal((await fetch(`${harness.url}/?query=SELECT+1&user=default`)).status, 200);

@@ -33,7 +33,7 @@ suite("embedded: INSERT", { skip: embeddedSkip }, () => {
     headers: Record<string, string> = {},
   ) => fetch(`${harness.url}/?${new URLSearchParams(search).toString()}`, { method: "POST", body, headers });
 
-  test("client.insert: rows, and a stream of rows; written_rows is the count of rows", async () => {
+  test("client.insert inserts rows and streams, and written_rows is their number", async () => {
     const table = await newTable();
     const rows = [{ a: 1, s: "é\n'\\", d: "2026-10-01 00:00:00.123456" }, { s: "default a" }];
     const { summary } = await client.insert({ table, values: rows, format: "JSONEachRow" });
@@ -54,7 +54,7 @@ suite("embedded: INSERT", { skip: embeddedSkip }, () => {
     );
   });
 
-  test("client.insert with settings of its own, which do not stay", async () => {
+  test("the settings of client.insert apply only to it", async () => {
     const table = await newTable();
     const values = [{ a: 1, unknown: 1 }];
     const insert = (skip: 0 | 1) =>
@@ -86,7 +86,7 @@ suite("embedded: INSERT", { skip: embeddedSkip }, () => {
     });
   }
 
-  test("the statement and its data come together, or one by URL and one by body", async () => {
+  test("an INSERT may have its data in one body with it, or be in the URL alone", async () => {
     const table = await newTable();
     const send = async (query: string, body: string): Promise<void> => {
       const response = await post(query === "" ? {} : { query }, body);
@@ -113,7 +113,7 @@ suite("embedded: INSERT", { skip: embeddedSkip }, () => {
     );
   });
 
-  test("compressed bodies are read, an unknown compression is refused", async () => {
+  test("compressed bodies are decoded, and an unknown compression is refused", async () => {
     const table = await newTable();
     const query = `INSERT INTO ${table} (a, s) FORMAT CSV`;
     const compressed: Record<string, Buffer> = {
@@ -135,7 +135,7 @@ suite("embedded: INSERT", { skip: embeddedSkip }, () => {
     assert.equal((await contents(table)).length, 5);
   });
 
-  test("an INSERT of nothing inserts nothing, in any format", async () => {
+  test("an INSERT without rows inserts nothing, in any format", async () => {
     const table = await newTable();
     for (const format of ["JSONEachRow", "Parquet", "Native"]) {
       assert.equal((await post({ query: `INSERT INTO ${table} FORMAT ${format}` }, "")).status, 200);
@@ -145,7 +145,7 @@ suite("embedded: INSERT", { skip: embeddedSkip }, () => {
     assert.equal((await post({ query: "INSERT INTO nosuch FORMAT Parquet" }, "")).status, 404);
   });
 
-  test("bad data are refused whole, with ClickHouse's code and row", async () => {
+  test("bad data is refused as a whole, with ClickHouse's code and the row", async () => {
     const table = await newTable();
     const response = await post({ query: `INSERT INTO ${table} FORMAT JSONEachRow` }, '{"a":1}\n{"a":"x"}\n');
     assert.equal(response.status, 400);
@@ -156,14 +156,14 @@ suite("embedded: INSERT", { skip: embeddedSkip }, () => {
     assert.equal(noColumn.headers.get("x-clickhouse-exception-code"), "16");
   });
 
-  test("no file is left behind, whatever became of the statements", async () => {
+  test("inserts leave no file behind, whether they succeed or fail", async () => {
     const names = await readdir(harness.path);
     const temporary = names.filter((name) => name.startsWith("replayport-engine-"));
     assert.equal(temporary.length, 1);
     assert.deepEqual(await readdir(`${harness.path}/${temporary[0]}`), []);
   });
 
-  test("PostHog's replay table: partial rows merge, states and arrays come back", async () => {
+  test("PostHog's replay table merges partial rows and returns states and arrays", async () => {
     await client.command({ query: REPLAY_TABLE });
     for (const [minute, url, country] of [
       ["05", "https://b", "null"],

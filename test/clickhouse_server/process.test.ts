@@ -44,7 +44,7 @@ async function temporaryDirectory(): Promise<AsyncDisposable & { readonly path: 
 const hasCode = (code: string) => (error: unknown) => error instanceof ReplayportError && error.code === code;
 
 suite("embedded: queries at once", { skip: embeddedSkip }, () => {
-  test("forty requests with parameters and settings of their own get answers of their own", async () => {
+  test("forty concurrent requests each get the answer to their own parameters and settings", async () => {
     await using harness = await embedded();
     const answers = await Promise.all(
       Array.from({ length: 40 }, async (_, n) => {
@@ -64,7 +64,7 @@ suite("embedded: queries at once", { skip: embeddedSkip }, () => {
     );
   });
 
-  test("ping answers while queries run; a client that goes away ends its query", async () => {
+  test("the server answers pings while queries run, and a disconnect ends its query", async () => {
     await using harness = await embedded();
     const running = async (): Promise<number> => {
       const sql =
@@ -89,7 +89,7 @@ suite("embedded: queries at once", { skip: embeddedSkip }, () => {
     await until("their files are gone", async () => (await temporaryFiles(harness.path)).length === 0);
   });
 
-  test("requests beyond those that run at once wait for their turn, and one that gives up waiting is dropped", async () => {
+  test("requests beyond the limit wait, and one whose client disconnects is dropped", async () => {
     await using harness = await embedded();
     const gone = new AbortController();
     const blocking = Array.from({ length: 8 }, () =>
@@ -110,7 +110,7 @@ suite("embedded: queries at once", { skip: embeddedSkip }, () => {
     assert.equal(await result.text(), "0\n");
   });
 
-  test("memoryLimitBytes is a limit for all queries, threads a default", async () => {
+  test("memoryLimitBytes limits all queries together, and threads is a default", async () => {
     await using harness = await embedded({ memoryLimitBytes: 500_000_000, threads: 1 });
     const result = await harness.client.query({ query: "SELECT getSetting('max_threads')", format: "TabSeparated" });
     assert.equal(await result.text(), "1\n");
@@ -121,7 +121,7 @@ suite("embedded: queries at once", { skip: embeddedSkip }, () => {
 });
 
 suite("embedded: the process", { skip: embeddedSkip }, () => {
-  test("a data directory has one engine: the second names the first", async () => {
+  test("a second engine on a data directory fails and names the first", async () => {
     await using harness = await embedded();
     await assert.rejects(startEmbedded({ path: harness.path, signal: patience() }), (error) => {
       assert.ok(hasCode("engine.in_use")(error));
@@ -131,7 +131,7 @@ suite("embedded: the process", { skip: embeddedSkip }, () => {
     assert.equal((await harness.client.ping({ select: true })).success, true);
   });
 
-  test("a port that is taken is said to be taken", async () => {
+  test("a port that is taken is reported", async () => {
     await using directory = await temporaryDirectory();
     const server = createServer().listen(0, "127.0.0.1");
     await once(server, "listening");
@@ -144,7 +144,7 @@ suite("embedded: the process", { skip: embeddedSkip }, () => {
     }
   });
 
-  test("without chdb the error says how to get it", async () => {
+  test("a missing chdb is reported with how to install it", async () => {
     await using directory = await temporaryDirectory();
     const hook = join(directory.path, "hook.mjs");
     await writeFile(
@@ -166,7 +166,7 @@ suite("embedded: the process", { skip: embeddedSkip }, () => {
     }
   });
 
-  test("a directory that cannot be used is an error, and no process stays", async () => {
+  test("an unusable data directory is reported, and no process stays", async () => {
     await using directory = await temporaryDirectory();
     const path = join(directory.path, "data");
     await writeFile(join(directory.path, "status"), "");
@@ -174,7 +174,7 @@ suite("embedded: the process", { skip: embeddedSkip }, () => {
     await assert.rejects(startEmbedded({ path, signal: patience() }));
   });
 
-  test("an abort while it starts rejects with the reason", async () => {
+  test("an abort while the engine starts rejects with its reason", async () => {
     await using directory = await temporaryDirectory();
     const stop = new AbortController();
     const starting = startEmbedded({ path: directory.path, signal: stop.signal });
@@ -184,7 +184,7 @@ suite("embedded: the process", { skip: embeddedSkip }, () => {
     assert.ok(isAlive(engine.pid), "the directory is free again");
   });
 
-  test("kill -9: clients see it, what was written is there at the next start, no files stay", async () => {
+  test("kill -9 of the engine fails its clients, keeps what was written, and leaves no files", async () => {
     await using directory = await temporaryDirectory();
     const path = join(directory.path, "data");
     const first = await startEmbedded({ path, signal: patience() });
@@ -205,7 +205,7 @@ suite("embedded: the process", { skip: embeddedSkip }, () => {
     assert.equal(await answer.text(), "100000\t4999950000\n");
   });
 
-  test("disposal ends running queries and the process, and leaves the directory free", async () => {
+  test("disposing of the engine ends its queries and process, and frees the directory", async () => {
     await using directory = await temporaryDirectory();
     const engine = await startEmbedded({ path: directory.path, signal: patience() });
     const cut = assert.rejects(fetch(engine.url, { method: "POST", body: ENDLESS }));
@@ -217,7 +217,7 @@ suite("embedded: the process", { skip: embeddedSkip }, () => {
     assert.deepEqual(left, []);
   });
 
-  test("it ends with its parent, also where that is killed by -9", async () => {
+  test("the engine ends with its parent, even after kill -9", async () => {
     await using directory = await temporaryDirectory();
     const start = new URL("../../src/clickhouse_server/start.ts", import.meta.url);
     const script = `
@@ -244,7 +244,7 @@ suite("embedded: the process", { skip: embeddedSkip }, () => {
     }
   });
 
-  test("serveEmbedded runs until it is told to stop, and fails where the engine ends by itself", async () => {
+  test("serveEmbedded runs until it is aborted, and fails if the engine exits by itself", async () => {
     await using directory = await temporaryDirectory();
     const stop = new AbortController();
     let pid = 0;
@@ -260,7 +260,7 @@ suite("embedded: the process", { skip: embeddedSkip }, () => {
   });
 });
 
-test("embedded: the temporary directories of engines that were killed are removed, others are not", async () => {
+test("the temporary directories of killed engines are removed, others are not", async () => {
   await using parent = await temporaryDirectory();
   const gone = spawn(process.execPath, ["-e", ""]);
   await once(gone, "exit");

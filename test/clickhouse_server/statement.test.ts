@@ -119,7 +119,7 @@ for (const [sql, code] of REFUSED) {
   });
 }
 
-test("tokens: whatever stands in comments, strings and brackets, the clause at the end is found", () => {
+test("the clause at the end is found, whatever is in comments, strings and brackets", () => {
   const inner = fc.constantFrom("FORMAT CSV", "INTO OUTFILE 'x'", ";", "''", "(", "é", " ");
   const noise = fc.array(inner, { maxLength: 5 }).chain((parts) => {
     const joined = parts.join(" ");
@@ -134,7 +134,7 @@ test("tokens: whatever stands in comments, strings and brackets, the clause at t
   );
 });
 
-test("tokens: they lie one after the other, and nothing but space and comments lies between them", () => {
+test("tokens are in order, with only space and comments between them", () => {
   fc.assert(
     fc.property(fc.string({ unit: fc.constantFrom(...Array.from("'\"`$-/*#;()aF \n\\é“”")) }), (sql) => {
       let at = 0;
@@ -147,7 +147,7 @@ test("tokens: they lie one after the other, and nothing but space and comments l
   );
 });
 
-test("tokens: a string of 8 MB does not exhaust the stack", () => {
+test("a string of 8 MB doesn't exhaust the tokenizer's stack", () => {
   const sql = `SELECT '${"x''".repeat(2_700_000)}' FORMAT Null`;
   assert.equal(parseStatement(sql).format, "Null");
 });
@@ -166,7 +166,7 @@ function bodyOf(content: string, size: number): { readonly body: AsyncIterable<B
   return { body: pieces(), taken: () => at };
 }
 
-test("body: an INSERT and its data are told apart wherever the body is cut", async () => {
+test("an INSERT and its data are separated wherever the body is cut into chunks", async () => {
   for (const size of [1, 7, 1000]) {
     const { statement, data } = await readStatement("", bodyOf("INSERT INTO t FORMAT TSV\né\t1\n", size).body);
     assert.equal(statement.kind, "insert");
@@ -174,7 +174,7 @@ test("body: an INSERT and its data are told apart wherever the body is cut", asy
   }
 });
 
-test("body: the data of an INSERT are not read to find its statement", async () => {
+test("the statement of an INSERT is found without reading its data", async () => {
   const { body, taken } = bodyOf(`INSERT INTO t FORMAT TSV\n${"1\n".repeat(2_000_000)}`, 65_536);
   const { data } = await readStatement("", body);
   assert.ok(taken() < 600_000, `${taken()} bytes were read`);
@@ -201,12 +201,12 @@ for (const [url, body, expected] of BODIES) {
   });
 }
 
-test("body: a statement over 16 MiB is refused", async () => {
+test("a statement over 16 MiB is refused", async () => {
   const { body } = bodyOf(`SELECT '${"x".repeat(40 * 1024 * 1024)}'`, 1024 * 1024);
   await assert.rejects(readStatement("", body), /Max query size exceeded/);
 });
 
-test("compression: the choice among several is ClickHouse's", () => {
+test("the compression of an answer is chosen as ClickHouse chooses it", () => {
   assert.equal(chooseEncoding("gzip, deflate, br, zstd"), "zstd");
   assert.equal(chooseEncoding("gzip, deflate, br"), "br");
   assert.equal(chooseEncoding("gzip;q=1.0, lz4;q=0.1"), "lz4");
@@ -216,7 +216,7 @@ test("compression: the choice among several is ClickHouse's", () => {
   assert.equal(chooseEncoding(undefined), undefined);
 });
 
-test("compression: the level stays within what the method knows", () => {
+test("the compression level stays within the method's range", () => {
   assert.equal(compressionClause("gzip", 22), "COMPRESSION 'gzip' LEVEL 9");
   assert.equal(compressionClause("zstd", 19), "COMPRESSION 'zstd' LEVEL 19");
   assert.equal(compressionClause("zstd", undefined), "COMPRESSION 'zstd' LEVEL 3");
@@ -224,7 +224,7 @@ test("compression: the level stays within what the method knows", () => {
   assert.equal(compressionClause(undefined, 5), "COMPRESSION 'none'");
 });
 
-test("exception: what the engine wraps twice is told once, in ClickHouse's form", () => {
+test("an error that the engine wrapped twice is unwrapped into ClickHouse's form", () => {
   const wrapped = fromEngine(
     new Error(
       "Code: 27. DB::Exception: Code: 27. DB::Exception: Cannot parse (it): here. (CANNOT_PARSE_INPUT_ASSERTION_FAILED) (version 26.7.2.1). (CANNOT_PARSE_INPUT_ASSERTION_FAILED)",

@@ -4,10 +4,10 @@ import { resolve } from "node:path";
 import { suite, test } from "node:test";
 import { BASE, configOf, EXPORT, exportOf, type Fields, S3, withS3 } from "./parse.ts";
 
-suite("source", () => {
+suite("the source in the config", () => {
   const sourceOf = async (source: Fields, files = {}) => (await configOf({ ...BASE, source }, { files })).source;
 
-  test("a server, with every default", async () => {
+  test("a server has a default for every optional key", async () => {
     assert.deepEqual(await sourceOf({ clickhouse: { url: "https://host:8443/proxy/" } }), {
       kind: "clickhouse",
       url: "https://host:8443/proxy",
@@ -18,7 +18,7 @@ suite("source", () => {
       requestTimeoutMs: 600_000,
     });
   });
-  test("a server, with every key", async () => {
+  test("a server takes every key", async () => {
     const clickhouse = {
       url: "http://host:8123",
       username: "reader",
@@ -39,7 +39,7 @@ suite("source", () => {
       caFile: "/etc/replayport/certs/ca.pem",
     });
   });
-  test("the embedded engine, short and long", async () => {
+  test("the embedded engine can be written as a path or as a mapping", async () => {
     const embedded = { kind: "embedded", database: "default", table: "session_replay_events" };
     assert.deepEqual(await sourceOf({ embedded: "./data" }), { ...embedded, path: "/etc/replayport/data" });
     assert.deepEqual(await sourceOf({ embedded: { path: "/var/data", database: "posthog", table: "t" } }), {
@@ -51,16 +51,16 @@ suite("source", () => {
   });
 });
 
-suite("destinations", () => {
+suite("destinations in the config", () => {
   const destinationOf = async (fields: Fields) => (await configOf(withS3(fields))).destinations["local"];
 
-  test("a folder is relative to the file", async () => {
+  test("a folder is relative to the config file", async () => {
     assert.deepEqual((await configOf(BASE)).destinations, {
       local: { type: "file", path: resolve("/etc/replayport/lake") },
     });
   });
-  test("a bucket by its name alone", async () => assert.deepEqual(await destinationOf({}), S3));
-  test("a bucket with everything", async () => {
+  test("a bucket needs only its name", async () => assert.deepEqual(await destinationOf({}), S3));
+  test("a bucket takes every key", async () => {
     assert.deepEqual(
       await destinationOf({
         prefix: "/posthog/raw/",
@@ -86,11 +86,11 @@ suite("destinations", () => {
       },
     );
   });
-  test("an encryption by its name", async () => {
+  test("an encryption can be written as its name alone", async () => {
     assert.deepEqual(await destinationOf({ encryption: "AES256" }), { ...S3, encryption: { type: "AES256" } });
     assert.deepEqual(await destinationOf({ encryption: "aws:kms" }), { ...S3, encryption: { type: "aws:kms" } });
   });
-  test("two destinations may be one place", async () => {
+  test("two destinations may be the same place", async () => {
     await configOf({
       ...BASE,
       destinations: { local: S3, other: S3 },
@@ -99,8 +99,8 @@ suite("destinations", () => {
   });
 });
 
-suite("exports", () => {
-  test("every default", async () => {
+suite("exports in the config", () => {
+  test("an export has a default for every optional key", async () => {
     const { schedule, sweep, ...rest } = await exportOf({});
     assert.deepEqual(rest, {
       name: "replays",
@@ -127,7 +127,7 @@ suite("exports", () => {
     assert.deepEqual([sweep?.schedule.text, sweep?.afterMs], ["@daily", 86_400_000]);
   });
 
-  test("every key", async () => {
+  test("an export takes every key", async () => {
     const { schedule, sweep, ...rest } = await exportOf(
       {
         team_id: "all",
@@ -199,7 +199,7 @@ suite("exports", () => {
     );
   });
 
-  test("a sweep can be off, and has defaults of its own", async () => {
+  test("a sweep can be off, and has its own defaults", async () => {
     assert.equal((await exportOf({ sweep: "off" })).sweep, undefined);
     assert.equal((await exportOf({ sweep: false })).sweep, undefined);
     assert.equal((await exportOf({ sweep: { after: "3d" } })).sweep?.schedule.text, "@daily");
@@ -219,7 +219,7 @@ suite("exports", () => {
     );
   });
 
-  test("a model in SQL: its names are handed on, since only ClickHouse knows them", async () => {
+  test("a model in SQL keeps unchecked column names, because only ClickHouse knows them", async () => {
     const { model, selection } = await exportOf(
       {
         model: { sql: "models/days.sql", key: ["day", "team_id", "day"] },
@@ -243,7 +243,7 @@ suite("exports", () => {
     ]);
   });
 
-  test("a model in SQL may go without a team", async () => {
+  test("a model in SQL needs no team", async () => {
     const { team_id: _, ...rest } = EXPORT;
     const exports = { a: { ...rest, model: { sql: "/a.sql", key: ["x"] } } };
     const [definition] = (await configOf({ ...BASE, exports }, { files: { "/a.sql": "SELECT 1 AS x" } })).exports;

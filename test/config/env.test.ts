@@ -6,7 +6,7 @@ import { BASE, configOf, EXPORT, exportOf, withExport } from "./parse.ts";
 
 const name = fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_]{0,12}$/);
 
-suite("placeholders", () => {
+suite("placeholders in the config", () => {
   const env = { A: "1", EMPTY: "", B: "${A}" };
   for (const [text, expected] of [
     ["${A}", "1"],
@@ -33,11 +33,11 @@ suite("placeholders", () => {
     test(`${text} is none`, () => assert.equal(substitute(text, env).malformed, true));
   }
 
-  test("missing and empty variables are named", () => {
+  test("missing and empty variables are reported by name", () => {
     assert.deepEqual(substitute("${NONE} ${EMPTY} ${A}", env).missing, ["NONE", "EMPTY"]);
   });
 
-  test("any text comes through when its placeholders are escaped", () => {
+  test("any text stays the same if its placeholders are escaped", () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom("$", "{", "}", "A", ":", "-", "\n") }), (text) => {
         assert.equal(
@@ -51,7 +51,7 @@ suite("placeholders", () => {
     );
   });
 
-  test("a value comes through as it is, whatever stands in it", () => {
+  test("a variable's value is used unchanged, whatever characters it has", () => {
     fc.assert(
       fc.property(name, fc.string({ minLength: 1 }), fc.string(), (variable, value, around) => {
         const outside = around.replaceAll("$", "");
@@ -63,7 +63,7 @@ suite("placeholders", () => {
     );
   });
 
-  test("a value cannot become structure", async () => {
+  test("a variable's value can't become a key or a list", async () => {
     await fc.assert(
       fc.asyncProperty(fc.string({ minLength: 1 }), async (value) => {
         const text = `source: { clickhouse: { url: "http://h", password: "\${PW}" } }
@@ -78,13 +78,13 @@ exports: { a: { model: session_replays, team_id: 1, destination: local, schedule
     assert.deepEqual(substituteTree({ a: ["${X}"] }, { X: hostile }).tree, { a: [hostile] });
   });
 
-  test("keys are left alone", () => {
+  test("placeholders in keys are not replaced", () => {
     assert.deepEqual(substituteTree({ "${A}": 1 }, { A: "b" }).tree, { "${A}": 1 });
   });
 });
 
-suite("numbers and flags out of the environment", () => {
-  test("a whole placeholder is read as what the schema wants there", async () => {
+suite("numbers and flags from the environment", () => {
+  test("a value that is one placeholder becomes the number or flag that the schema needs", async () => {
     const env = {
       TEAM: "7",
       ROWS: "1000",
@@ -116,7 +116,7 @@ suite("numbers and flags out of the environment", () => {
     ]);
   });
 
-  test("text stays text where text is wanted", async () => {
+  test("a value that is one placeholder stays text if the schema needs text", async () => {
     const env = { TEAM: "all", PW: "12345678", SALT: "1234567890123456", LIB: "5" };
     const config = await configOf(
       {
@@ -137,7 +137,7 @@ suite("numbers and flags out of the environment", () => {
     assert.deepEqual(definition.selection.where, [{ column: "snapshot_library", op: "equal", value: "5" }]);
   });
 
-  test("nothing of the process's own environment is used", async () => {
+  test("only the given environment is used, not the process's", async () => {
     process.env["REPLAYPORT_TEST_ONLY"] = "7";
     const config = { ...BASE, exports: { a: { ...EXPORT, team_id: "${REPLAYPORT_TEST_ONLY:-3}" } } };
     assert.equal((await configOf(config)).exports[0]?.selection.teams, 3);

@@ -29,8 +29,8 @@ async function refused(file: string): Promise<ReplayportError> {
   return assert.fail("the config was taken");
 }
 
-suite("files", () => {
-  test("paths start at the file, not at the working directory", async () => {
+suite("loading a config file", () => {
+  test("relative paths start at the config file, not at the working directory", async () => {
     await using home = await folder();
     await mkdir(join(home.path, "models"));
     await writeFile(join(home.path, "models/a.sql"), "SELECT 1 AS a");
@@ -43,18 +43,18 @@ suite("files", () => {
     assert.equal(model?.kind === "sql" && model.sql, "SELECT 1 AS a");
   });
 
-  test("a file that is not there", async () => {
+  test("a missing config file is reported, with how to create one", async () => {
     const error = await refused("/nowhere/schedules.yaml");
     assert.equal(error.code, "config.missing");
     assert.match(error.hint ?? "", /replayport init/);
   });
 
-  test("a file that cannot be read", async () => {
+  test("an unreadable config file is reported", async () => {
     const error = await refused(tmpdir());
     assert.equal(error.code, "config.unreadable");
   });
 
-  test("a wrong config names the file as it was given", async () => {
+  test("the problems of a config name its file as it was given", async () => {
     await using home = await folder();
     const file = join(home.path, "a.yaml");
     await writeFile(file, stringify({ ...BASE, exprots: 1, hash_salt: "x" }));
@@ -64,13 +64,13 @@ suite("files", () => {
   });
 });
 
-suite("the example", () => {
-  test("it is the template of `replayport init`", async () => {
+suite("the example config", () => {
+  test("the example config is the template of `replayport init`", async () => {
     const start = new Date("2026-10-15T00:00:00Z");
     assert.equal(await readFile(EXAMPLE, "utf8"), initTemplate(start, "schema/schedules.json"));
   });
 
-  test("it is right once its variables are set", async () => {
+  test("the example config is valid once its variables are set", async () => {
     const config = await loadConfig(EXAMPLE.pathname, ENVIRONMENT);
     assert.deepEqual(
       config.exports.map(({ name }) => name),
@@ -79,14 +79,14 @@ suite("the example", () => {
     assert.deepEqual(config.secrets, ["hunter2"]);
   });
 
-  test("it names no other variables", async () => {
+  test("the example config uses no other variables", async () => {
     const error = await refused(EXAMPLE.pathname);
     const missing = [...error.message.matchAll(/variable (\w+) is missing/g)].map(([, name]) => name);
     assert.deepEqual(new Set(missing), new Set(Object.keys(ENVIRONMENT)));
     assert.match(error.message, /has 3 problems/);
   });
 
-  test("what it has commented out is right, too", async () => {
+  test("what the example config has commented out is valid too", async () => {
     await using home = await folder();
     const file = join(home.path, "schedules.yaml");
     const text = initTemplate(new Date("2026-10-01T00:00:00Z"))

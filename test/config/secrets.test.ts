@@ -33,7 +33,7 @@ const assertHidden = async (
 /** Something that is wrong, so that there is a message at all. */
 const WRONG: Fields = { model: "no", unknown: 1 };
 
-suite("secrets in the file", () => {
+suite("secrets in the config file", () => {
   const places: Readonly<Record<string, (value: unknown) => Fields>> = {
     password: (value) => ({ ...BASE, source: { clickhouse: { url: "x", password: value } } }),
     "password of a wrong type": (value) => ({ ...BASE, source: { clickhouse: { url: "x", password: [value] } } }),
@@ -63,7 +63,7 @@ suite("secrets in the file", () => {
     });
   }
 
-  test("a password that YAML stumbles over is never shown", async () => {
+  test("a password that YAML can't parse is never shown", async () => {
     for (const sign of ["*", "&", "!", "@", "`", "%", "|", ">", '"\\', "{", "[", "'"]) {
       const text = `source:\n  clickhouse:\n    password: ${sign}Zq9hunter2 Zq9hunter2: x\n    url: y\n`;
       await assertHidden(text, "Zq9hunter2");
@@ -141,14 +141,14 @@ suite("secrets from the environment", () => {
     assert.doesNotMatch(await message(withExport({ schedule: "${WHEN}" }), { WHEN: line }), /Zq9/i);
   });
 
-  test("what is shown is how it is written", async () => {
+  test("a problem shows a value as the file has it, with its placeholder", async () => {
     const text = await message(withExport({ schedule: "${WHEN}" }), { WHEN: "Zq9 at noon" });
     assert.match(text, /exports\.replays\.schedule: not a schedule \(it says "\$\{WHEN\}"\)/);
   });
 });
 
-suite("what logs have to hide", () => {
-  test("every secret, longest first; other values of the environment are left alone", async () => {
+suite("the secrets that logs hide", () => {
+  test("logs get every secret, longest first, and no other value of the environment", async () => {
     const config = await configOf(
       {
         ...BASE,
@@ -170,14 +170,14 @@ suite("what logs have to hide", () => {
     assert.deepEqual(config.secrets, ["a salt that is long enough", "abcdefgh", "hunter2", "AKIA", "tok"]);
   });
 
-  test("a variable whose name says secret is one, wherever it is used", async () => {
+  test("a variable with a secret's name is hidden wherever it is used", async () => {
     const config = await configOf(withExport({ where: { distinct_id: "u-${VIP_TOKEN}" } }), {
       env: { VIP_TOKEN: "t0k3n" },
     });
     assert.deepEqual(config.secrets, ["t0k3n"]);
   });
 
-  test("an empty password is none", async () => {
+  test("an empty password isn't a secret to hide", async () => {
     const source = { clickhouse: { url: "http://h", password: "${PW:-}" } };
     assert.deepEqual((await configOf({ ...BASE, source })).secrets, []);
   });
@@ -201,7 +201,7 @@ suite("what logs have to hide", () => {
     );
   });
 
-  test("a field that is marked is secret, whatever its name is", () => {
+  test("a field that the schema marks is secret, whatever its name", () => {
     const azure: SchemaNode = { properties: { account_key: { writeOnly: true }, account: {} } };
     const isSecret = secretPaths({ properties: { destinations: { additionalProperties: { anyOf: [azure] } } } });
     assert.equal(isSecret(["destinations", "lake", "account_key"]), true);
@@ -209,7 +209,7 @@ suite("what logs have to hide", () => {
     assert.equal(secretPaths({})(["destinations", "lake", "account_key"]), false);
   });
 
-  test("names that users choose make no secret", () => {
+  test("the name of an export or a destination never makes its values secret", () => {
     const isSecretPath = secretPaths(configJsonSchema());
     assert.equal(isSecretPath(["exports", "token-use", "schedule"]), false);
     assert.equal(isSecretPath(["destinations", "secret-lake", "bucket"]), false);
@@ -217,7 +217,7 @@ suite("what logs have to hide", () => {
     assert.equal(isSecretPath(["source", "clickhouse", "password", 0]), true);
   });
 
-  test("an address loses what is nobody's business", () => {
+  test("an address is shown without its password and query", () => {
     assert.equal(maskUrl("https://me:p w@host"), "https://[redacted]");
     assert.equal(maskUrl("https://host/?password=a@b"), "https://[redacted]");
     assert.equal(maskUrl("https://host/x"), "https://host/x");

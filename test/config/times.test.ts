@@ -30,7 +30,7 @@ suite("a date is midnight in its zone", () => {
     test(`${date} in ${timezone}: ${why}`, () => assert.equal(at(date, timezone), expected));
   }
 
-  test("it is a tick of @daily, always", () => {
+  test("a date always begins at a tick of @daily", () => {
     const zones = ["UTC", "Europe/Berlin", "Africa/Cairo", "America/Havana", "America/St_Johns", "Australia/Lord_Howe"];
     fc.assert(
       fc.property(
@@ -76,7 +76,7 @@ suite("timestamps", () => {
     test(`"${text}" is none`, () => assert.ok("problem" in parseTime(text, "UTC")));
   }
 
-  test("microseconds are kept for ClickHouse", () => {
+  test("a timestamp keeps its microseconds for ClickHouse", () => {
     for (const [text, expected] of [
       ["2026-10-01T06:00:00.000001Z", "2026-10-01 06:00:00.000001"],
       ["2026-10-01T08:00:00.5+02:00", "2026-10-01 06:00:00.500000"],
@@ -88,7 +88,7 @@ suite("timestamps", () => {
   });
 });
 
-test("time zones are names", () => {
+test("a time zone is an IANA name, not an offset", () => {
   for (const name of ["UTC", "Europe/Berlin", "US/Eastern", "America/Argentina/Buenos_Aires"])
     assert.ok(isTimezone(name));
   for (const name of ["", "+02:00", "UTC+2", "Local", "Europe", "Mars/Olympus"]) assert.ok(!isTimezone(name), name);

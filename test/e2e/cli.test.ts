@@ -107,7 +107,7 @@ hash_salt: "\${SALT}"
     }
   });
 
-  test("a command that is not there, and an option that is not there: exit code 2, with what was meant", async () => {
+  test("an unknown command or option exits with code 2 and suggests a known one", async () => {
     const command = await run("statsu");
     assert.equal(command.code, 2);
     assert.match(command.err, /Did you mean status/);
@@ -119,7 +119,7 @@ hash_salt: "\${SALT}"
     assert.match(neither.err, /run takes either --due or --interval/);
   });
 
-  test("init writes a file that is commented, and not over one that is there", async () => {
+  test("init writes a commented config, and doesn't overwrite an existing file", async () => {
     const made = await run("init", "-c", "new.yaml");
     assert.equal(made.code, 0);
     assert.match(await readFile(join(folder, "new.yaml"), "utf8"), /^# yaml-language-server/);
@@ -131,13 +131,13 @@ hash_salt: "\${SALT}"
     assert.match(check.err, /LAKE_BUCKET/);
   });
 
-  test("a config that is not there names init", async () => {
+  test("a missing config file points to init", async () => {
     const { code, err } = await run("status", "-c", "nowhere.yaml");
     assert.equal(code, 2);
     assert.match(err, /replayport init/);
   });
 
-  test("check: all is well", async () => {
+  test("check reports what works", async () => {
     const { code, out } = await run("check");
     assert.equal(code, 0);
     assert.match(out, /ok {4} {2}source: ClickHouse at http:.*version/);
@@ -145,7 +145,7 @@ hash_salt: "\${SALT}"
     assert.deepEqual(await readdir(join(folder, "lake")).catch(() => []), []);
   });
 
-  test("check: a wrong password is one finding of several, with what to do", async () => {
+  test("check reports a wrong password with a hint, beside its other findings", async () => {
     const { code, out } = await end(begin(["check", "--json"], { CLICKHOUSE_PASSWORD: "wrong password" }));
     assert.equal(code, 1);
     const { ok, findings } = JSON.parse(out) as {
@@ -157,7 +157,7 @@ hash_salt: "\${SALT}"
     assert.equal(findings.find(({ what }) => what === "destination local")?.ok, true);
   });
 
-  test("the plan of a backfill loads nothing", async () => {
+  test("backfill --plan loads nothing", async () => {
     const from = new Date(start).toISOString();
     const to = new Date(start + 5 * HOUR).toISOString();
     const { code, out } = await run(
@@ -176,7 +176,7 @@ hash_salt: "\${SALT}"
     assert.deepEqual(await readdir(join(folder, "lake")).catch(() => []), []);
   });
 
-  test("run --due loads what is due, once; elsewhere than on a terminal with a JSON line for each", async () => {
+  test("run --due loads what is due once, and logs a JSON line per batch off a terminal", async () => {
     const first = await run("run", "--due", "--limit", "2");
     assert.equal(first.code, 0);
     assert.match(first.out, /replays: 2 intervals loaded, 24 rows/);
@@ -204,7 +204,7 @@ hash_salt: "\${SALT}"
     assert.deepEqual(await readdir(join(folder, "stage")), []);
   });
 
-  test("status tells what is loaded and how far behind", async () => {
+  test("status shows what is loaded and the lag", async () => {
     const [status] = JSON.parse((await run("status", "--json")).out) as {
       rows: number;
       due: number;
@@ -220,7 +220,7 @@ hash_salt: "\${SALT}"
     assert.match((await run("status")).out, /replays .* 60 /);
   });
 
-  test("status finds a gap, and what was loaded under older rules", async () => {
+  test("status shows gaps, and intervals that were loaded under older rules", async () => {
     const receipts = join(folder, "lake/_replayport/replays");
     const [, second] = (await readdir(receipts)).sort();
     const kept = await readFile(join(receipts, second ?? ""), "utf8");
@@ -234,7 +234,7 @@ hash_salt: "\${SALT}"
     await writeFile(join(receipts, second ?? ""), kept);
   });
 
-  test("sql prints a statement for each engine, or says why not", async () => {
+  test("sql prints a statement for each engine, or says why it can't", async () => {
     const duckdb = await run("sql");
     assert.match(duckdb.out, /^SELECT[^]*QUALIFY row_number/);
     assert.equal((await run("sql", "replays", "--engine", "clickhouse")).code, 0);
@@ -243,7 +243,7 @@ hash_salt: "\${SALT}"
     assert.match(athena.err, /cannot read the folder/);
   });
 
-  test("an interval again, and a backfill by force under new rules: files change, rows do not double", async () => {
+  test("run --interval and backfill --force replace files without duplicating rows", async () => {
     const again = await run("run", "replays", "--interval", new Date(start).toISOString());
     assert.match(again.out, /1 interval loaded, 12 rows/);
     const range = ["--from", new Date(start).toISOString(), "--to", new Date(start + 5 * HOUR).toISOString()];
@@ -258,7 +258,7 @@ hash_salt: "\${SALT}"
     assert.equal(status?.due, 0);
   });
 
-  test("Ctrl-C stops cleanly: exit code 130, nothing staged, nothing half loaded", async () => {
+  test("Ctrl-C exits with code 130, and leaves nothing staged or half loaded", async () => {
     await using proxy = await openFaultProxy(server.options.url);
     let asked: () => void = () => undefined;
     const reached = new Promise<void>((resolve) => {
@@ -281,7 +281,7 @@ hash_salt: "\${SALT}"
     assert.equal(status?.rows, 60);
   });
 
-  test("a source that is away: exit code 1, the hint, and the batch is due again", async () => {
+  test("an unreachable source exits with code 1 and a hint, and the batch stays due", async () => {
     const child = begin(["run", "replays", "--interval", new Date(start).toISOString()], {
       CLICKHOUSE_URL: "http://127.0.0.1:1",
     });
@@ -295,7 +295,7 @@ hash_salt: "\${SALT}"
     assert.match(err, /ECONNREFUSED/);
   });
 
-  test("clickhouse serves a folder until it is stopped", async () => {
+  test("the clickhouse command serves a folder until it is stopped", async () => {
     const child = begin(["clickhouse", "--path", "data", "--port", "0"]);
     const ended = end(child);
     let said = "";

@@ -44,7 +44,7 @@ const byRows = (maxRows: number, density: Density[], within = unitSchedule("day"
 });
 
 suite("the plan of a backfill", () => {
-  test("cuts at the unit asked for, and at receipts", () => {
+  test("a backfill is cut at the requested unit, and at receipts", () => {
     assert.deepEqual(show(planBackfill(question({}))), ["01T00:00 02T00:00", "02T00:00 03T00:00"]);
     const covered = [span("01T05:00", "01T07:00")];
     assert.deepEqual(show(planBackfill(question({ covered }))), [
@@ -54,7 +54,7 @@ suite("the plan of a backfill", () => {
     ]);
   });
 
-  test("joins turns up to so many rows, within a day", () => {
+  test("a backfill joins intervals up to the row limit, within a day", () => {
     const range = span("01T00:00", "03T00:00");
     const small = planBackfill(question({ range, join: byRows(1000, perHour(range, 10)) }));
     assert.deepEqual(show(small), ["01T00:00 02T00:00", "02T00:00 03T00:00"]);
@@ -63,35 +63,35 @@ suite("the plan of a backfill", () => {
     assert.deepEqual(show(large).slice(0, 2), ["01T00:00 01T03:00", "01T03:00 01T06:00"]);
   });
 
-  test("a turn with more rows than a file holds stands alone", () => {
+  test("an interval with more rows than one file is not joined", () => {
     const range = span("01T00:00", "01T03:00");
     assert.equal(planBackfill(question({ range, join: byRows(5, perHour(range, 100)) })).length, 3);
   });
 
-  test("empty stretches are joined too, so that they get their receipt", () => {
+  test("empty intervals are joined too, so that they get a receipt", () => {
     assert.deepEqual(show(planBackfill(question({ join: byRows(10, [], unitSchedule("month", "UTC")) }))), [
       "01T00:00 03T00:00",
     ]);
   });
 
-  test("what has not settled is left for later, at a turn's end", () => {
+  test("a backfill ends before the first interval that hasn't settled", () => {
     const plan = planBackfill(question({ now: at("01T02:30"), settleMs: HOUR / 4 }));
     assert.deepEqual(show(plan), ["01T00:00 01T02:00"]);
     assert.deepEqual(planBackfill(question({ now: at("01T00:30") })), []);
   });
 
-  test("a forced reload takes whole receipts: none is cut", () => {
+  test("a forced backfill never cuts a receipt in two", () => {
     const covered = [span("01T12:00", "02T12:00")];
     const range = span("01T18:00", "02T06:00");
     assert.deepEqual(planBackfill(question({ range, covered })), []);
     assert.deepEqual(show(planBackfill(question({ range, covered, force: true }))), ["01T12:00 02T12:00"]);
   });
 
-  test("expected rows are shared out in proportion", () => {
+  test("expected rows of an hour are divided in proportion to the time covered", () => {
     assert.equal(expectedRows(span("01T00:30", "01T02:00"), perHour(span("01T00:00", "01T04:00"), 100)), 150);
   });
 
-  test("expected rows are those of every stretch that is touched, and of no other", () => {
+  test("expected rows count every hour that overlaps, and no other", () => {
     const from = at("01T00:00").getTime();
     const someStretches = fc
       .array(fc.record({ gap: fc.nat(3), hours: fc.integer({ min: 1, max: 3 }), rows: fc.nat(50) }), { maxLength: 12 })
@@ -150,7 +150,7 @@ const aQuestion: fc.Arbitrary<BackfillQuestion> = fc
   }));
 
 suite("properties of the plan", () => {
-  test("sorted, disjoint, settled", () => {
+  test("planned intervals are sorted, disjoint and settled", () => {
     fc.assert(
       fc.property(aQuestion, (asked) => {
         const plan = planBackfill(asked);
@@ -164,7 +164,7 @@ suite("properties of the plan", () => {
     );
   });
 
-  test("without force: exactly the gaps of the range, when all of it has settled", () => {
+  test("a backfill without force plans exactly the gaps of a settled range", () => {
     fc.assert(
       fc.property(aQuestion, (asked) => {
         const settled = { ...asked, force: false, now: new Date(asked.range.end.getTime() + asked.settleMs) };
@@ -173,7 +173,7 @@ suite("properties of the plan", () => {
     );
   });
 
-  test("with force: covers the range, and cuts no receipt in two", () => {
+  test("a backfill with force covers the range, and cuts no receipt in two", () => {
     fc.assert(
       fc.property(aQuestion, (asked) => {
         const forced = { ...asked, force: true, now: new Date(asked.range.end.getTime() + asked.settleMs) };

@@ -30,16 +30,16 @@ const question = (over: Partial<DueQuestion>): DueQuestion => ({
 });
 
 suite("what is due", () => {
-  test("every turn that has ended and settled, oldest first", () => {
+  test("every interval that has ended and settled is due, oldest first", () => {
     assert.deepEqual(show(due(question({}))), ["01T00:00 01T01:00", "01T01:00 01T02:00"]);
     assert.deepEqual(show(due(question({ now: at("01T03:05") }))).at(-1), "01T02:00 01T03:00");
   });
 
-  test("nothing before the start, nothing for a start to come", () => {
+  test("nothing is due before the export's start, even if that is in the future", () => {
     assert.deepEqual(due(question({ start: at("02T00:00") })), []);
   });
 
-  test("a start within a turn makes a short first interval", () => {
+  test("a start in the middle of an interval makes a short first one", () => {
     assert.deepEqual(show(due(question({ start: at("01T00:20"), now: at("01T02:10") }))), [
       "01T00:20 01T01:00",
       "01T01:00 01T02:00",
@@ -57,22 +57,22 @@ suite("what is due", () => {
     assert.deepEqual(show(due(daily)), ["01T05:00 02T00:00"]);
   });
 
-  test("a batch longer than a turn covers its turns", () => {
+  test("a batch longer than an interval covers all intervals in it", () => {
     assert.deepEqual(due(question({ covered: [loaded("01T00:00", "01T03:00")] })), []);
   });
 
-  test("the limit takes the oldest", () => {
+  test("a limit keeps the oldest intervals", () => {
     assert.deepEqual(show(due(question({ limit: 1 }))), ["01T00:00 01T01:00"]);
   });
 
-  test("a clock that jumps back asks for nothing twice", () => {
+  test("a clock that jumps back makes nothing due twice", () => {
     const covered = [loaded("01T00:00", "01T03:00")];
     assert.deepEqual(due(question({ covered, now: at("01T01:30") })), []);
   });
 });
 
 suite("a sweep", () => {
-  test("reads a day again when its time has come, in place of its hours", () => {
+  test("a sweep reads a whole day again once it is due, in place of its hours", () => {
     const covered = Array.from({ length: 24 }, (_, hour) => {
       const start = at("01T00:00").getTime() + hour * HOUR;
       return {
@@ -87,14 +87,14 @@ suite("a sweep", () => {
     ]);
   });
 
-  test("is done by any reading that was late enough", () => {
+  test("a sweep is not due after any read that was late enough", () => {
     const covered = [loaded("01T00:00", "02T00:00", "03T00:00"), loaded("02T00:00", "03T00:00", "03T00:10")];
     assert.deepEqual(due(question({ sweep, covered, now: at("03T00:30") })), []);
     assert.ok(isSwept(covered[0] as Covered, sweep));
     assert.ok(!isSwept(covered[1] as Covered, sweep));
   });
 
-  test("an outage of days is made up for in days, the rest in hours", () => {
+  test("after an outage of days, whole days are due as days and the rest as hours", () => {
     const late = due(question({ sweep, now: at("04T02:30") }));
     assert.deepEqual(show(late).slice(0, 3), ["01T00:00 02T00:00", "02T00:00 03T00:00", "03T00:00 03T01:00"]);
     assert.equal(late.length, 2 + 26);
@@ -130,7 +130,7 @@ suite("properties of what is due", () => {
     );
   });
 
-  test("without sweeps nothing that is covered is asked for again", () => {
+  test("without sweeps nothing that is covered is due again", () => {
     fc.assert(
       fc.property(aQuestion, (asked) => {
         for (const one of due({ ...asked, sweep: undefined })) {
@@ -169,7 +169,7 @@ suite("properties of what is due", () => {
     );
   });
 
-  test("asking at many moments loads the same time as asking once at the end", () => {
+  test("running often loads the same time as running once at the end", () => {
     fc.assert(
       fc.property(aQuestion, fc.array(fc.nat({ max: 6 * 86_400 }), { maxLength: 8 }), (asked, moments) => {
         const plain = { ...asked, sweep: undefined, covered: [] };
@@ -191,7 +191,7 @@ suite("properties of what is due", () => {
     );
   });
 
-  test("the limit gives the beginning of the whole answer", () => {
+  test("a limit gives the beginning of the unlimited result", () => {
     fc.assert(
       fc.property(aQuestion, fc.integer({ min: 1, max: 5 }), (asked, limit) => {
         assert.deepEqual(due({ ...asked, limit }), due(asked).slice(0, limit));

@@ -13,14 +13,14 @@ import {
 import { aRange, aSecond, someCoverage } from "./arbitraries.ts";
 
 suite("an interval", () => {
-  test("must not be empty, turned round, or carry a fraction of a second", () => {
+  test("an interval must not be empty, reversed, or have a fraction of a second", () => {
     assert.throws(() => interval("2026-10-01T00:00:00Z", "2026-10-01T00:00:00Z"), /not a data interval/);
     assert.throws(() => interval("2026-10-02", "2026-10-01"), /not a data interval/);
     assert.throws(() => interval("2026-10-01T00:00:00.5Z", "2026-10-02"), /not a data interval/);
     assert.throws(() => interval("soon", "later"), /not a data interval/);
   });
 
-  test("its name reads back, and sorts as time does", () => {
+  test("an interval's name can be parsed, and sorts by time", () => {
     fc.assert(
       fc.property(aRange, aRange, (one, other) => {
         assert.deepEqual(parseIntervalName(intervalName(one)), one);
@@ -39,7 +39,7 @@ suite("an interval", () => {
     test(`"${wrong}" is no name of an interval`, () => assert.equal(parseIntervalName(wrong), undefined));
   }
 
-  test("half-open: neighbours do not overlap", () => {
+  test("adjacent intervals don't overlap, because the end is excluded", () => {
     const noon = new Date("2026-10-01T12:00:00Z");
     const before = interval("2026-10-01T00:00:00Z", noon);
     const after = interval(noon, "2026-10-02T00:00:00Z");
@@ -50,7 +50,7 @@ suite("an interval", () => {
 });
 
 suite("sets of time", () => {
-  test("gaps and what is covered tile the range exactly", () => {
+  test("gaps and covered time together are exactly the range", () => {
     fc.assert(
       fc.property(aRange, someCoverage, (range, receipts) => {
         const covered = receipts.map((one) => one.interval);
@@ -63,7 +63,7 @@ suite("sets of time", () => {
     );
   });
 
-  test("union joins what touches, and keeps the total", () => {
+  test("a union joins adjacent intervals and keeps their total", () => {
     fc.assert(
       fc.property(someCoverage, (receipts) => {
         const joined = union(receipts.map((one) => one.interval));
@@ -76,7 +76,7 @@ suite("sets of time", () => {
     );
   });
 
-  test("the first uncovered moment is covered by nothing, and all before it is", () => {
+  test("everything before the first uncovered time is covered, and that time isn't", () => {
     fc.assert(
       fc.property(aSecond, someCoverage, (from, receipts) => {
         const covered = receipts.map((one) => one.interval);

@@ -19,7 +19,7 @@ const ticks = (text: string, timezone: string, from: string, count: number): str
 };
 
 suite("a schedule", () => {
-  test("ticks at the hour, whatever the time zone and the clock change", () => {
+  test("@hourly ticks at each hour, in any time zone and across clock changes", () => {
     assert.deepEqual(ticks("@hourly", "Europe/Berlin", "2026-10-24T23:30:00Z", 4), [
       "2026-10-25T00:00",
       "2026-10-25T01:00",
@@ -39,7 +39,7 @@ suite("a schedule", () => {
     ]);
   });
 
-  test("a tick in the hour that is skipped comes with the jump, one in the hour that is repeated comes once", () => {
+  test("a tick in a skipped hour comes with the clock change, and one in a repeated hour comes once", () => {
     assert.deepEqual(ticks("30 2 * * *", "Europe/Berlin", "2026-03-28T12:00:00Z", 2), [
       "2026-03-29T01:00",
       "2026-03-30T00:30",
@@ -55,7 +55,7 @@ suite("a schedule", () => {
     assert.deepEqual(ticks("@monthly", "UTC", "2026-01-31T00:00:00Z", 2), ["2026-02-01T00:00", "2026-03-01T00:00"]);
   });
 
-  test("every 15 minutes", () => {
+  test("every 15 minutes ticks four times an hour", () => {
     assert.deepEqual(ticks("every 15 minutes", "UTC", "2026-10-01T00:07:00Z", 2), [
       "2026-10-01T00:15",
       "2026-10-01T00:30",
@@ -82,11 +82,11 @@ suite("a schedule", () => {
     });
   }
 
-  test("an unknown time zone is refused", () => {
+  test("a schedule with an unknown time zone is refused", () => {
     assert.throws(() => parseSchedule("@daily", "Europe/Atlantis"), /not a schedule/);
   });
 
-  test("property: ticks only move ahead, and tile any range without gap or overlap", () => {
+  test("ticks only move forward, and divide any range without gap or overlap", () => {
     fc.assert(
       fc.property(aSchedule, aRange, (schedule, range) => {
         let at = range.start;
