@@ -9,7 +9,7 @@ import type { Case, Harness, SeenRow, Target } from "./harness.ts";
 /** All intervals that the cases use lie in it. */
 export const EVERYTHING: Interval = hours(-48, 96);
 
-export interface World {
+export interface CaseContext {
   readonly harness: Harness;
   readonly target: Target;
   readonly destination: Destination;
@@ -17,10 +17,10 @@ export interface World {
   readonly signal: AbortSignal;
 }
 
-export type CaseInWorld = Omit<Case, "run"> & { readonly run: (world: World) => Promise<void> };
+export type CaseInContext = Omit<Case, "run"> & { readonly run: (context: CaseContext) => Promise<void> };
 
-/** Opens a world for the case, and closes it in every ending. */
-export function inWorld({ run, ...rest }: CaseInWorld): Case {
+/** Opens what the case works in, and closes it however the case ends. */
+export function inContext({ run, ...rest }: CaseInContext): Case {
   return {
     ...rest,
     async run(harness, signal) {
@@ -37,22 +37,22 @@ export function row(session: string, version: number, value = version * 10): Tes
   return { session, version, value };
 }
 
-export async function seesRows({ target }: World, expected: readonly SeenRow[]): Promise<void> {
+export async function seesRows({ target }: CaseContext, expected: readonly SeenRow[]): Promise<void> {
   assert.deepEqual(await target.rows(), expected, "the rows that a reader sees");
 }
 
-export async function leavesNothing({ target }: World): Promise<void> {
+export async function leavesNothing({ target }: CaseContext): Promise<void> {
   assert.deepEqual(await target.leftovers(), [], "what was left behind");
 }
 
-export async function receiptsOf({ destination, signal }: World, range = EVERYTHING): Promise<Receipt[]> {
+export async function receiptsOf({ destination, signal }: CaseContext, range = EVERYTHING): Promise<Receipt[]> {
   return await Array.fromAsync(destination.receipts(range, signal));
 }
 
 /** The intervals of the ledger, as `receipts` and `covered` give them: both have to say the same. */
-export async function ledger(world: World, range = EVERYTHING): Promise<string[]> {
-  const receipts = await receiptsOf(world, range);
-  const covered: Coverage[] = await Array.fromAsync(world.destination.covered(range, world.signal));
+export async function ledger(context: CaseContext, range = EVERYTHING): Promise<string[]> {
+  const receipts = await receiptsOf(context, range);
+  const covered: Coverage[] = await Array.fromAsync(context.destination.covered(range, context.signal));
   assert.deepEqual(
     covered,
     receipts.map(({ interval, committedAt }) => ({ interval, committedAt })),

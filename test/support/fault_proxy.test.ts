@@ -7,13 +7,13 @@ import { anyOf, type Fault, type FaultProxy, first, openFaultProxy } from "./fau
 
 const BODY = "0123456789".repeat(20_000);
 
-interface World extends AsyncDisposable {
+interface Fixture extends AsyncDisposable {
   readonly proxy: FaultProxy;
   /** What the server was sent. */
   readonly received: string[];
 }
 
-async function openWorld(): Promise<World> {
+async function openFixture(): Promise<Fixture> {
   const received: string[] = [];
   const server = createServer((request, answer) => {
     void (async () => {
@@ -37,7 +37,7 @@ async function openWorld(): Promise<World> {
   };
 }
 
-async function ask({ proxy }: World, fault?: Fault): Promise<{ status: number; body: string }> {
+async function ask({ proxy }: Fixture, fault?: Fault): Promise<{ status: number; body: string }> {
   proxy.decide(() => fault);
   const response = await fetch(`${proxy.url}/path?a=b`, { method: "POST", body: "hello" });
   return { status: response.status, body: await response.text() };
@@ -45,56 +45,59 @@ async function ask({ proxy }: World, fault?: Fault): Promise<{ status: number; b
 
 suite("fault proxy", () => {
   test("without a fault everything passes", async () => {
-    await using world = await openWorld();
-    assert.deepEqual(await ask(world), { status: 201, body: BODY });
-    assert.deepEqual(world.received, ["POST /path?a=b hello"]);
+    await using fixture = await openFixture();
+    assert.deepEqual(await ask(fixture), { status: 201, body: BODY });
+    assert.deepEqual(fixture.received, ["POST /path?a=b hello"]);
     assert.deepEqual(
-      world.proxy.requests.map(({ method, path, count }) => [method, path, count]),
+      fixture.proxy.requests.map(({ method, path, count }) => [method, path, count]),
       [["POST", "/path?a=b", 1]],
     );
   });
 
   test("an answer of its own does not reach the server", async () => {
-    await using world = await openWorld();
-    assert.deepEqual(await ask(world, { kind: "answer", status: 503, body: "later" }), { status: 503, body: "later" });
-    assert.deepEqual(world.received, []);
+    await using fixture = await openFixture();
+    assert.deepEqual(await ask(fixture, { kind: "answer", status: 503, body: "later" }), {
+      status: 503,
+      body: "later",
+    });
+    assert.deepEqual(fixture.received, []);
   });
 
   test("a line that breaks before the server, and one that breaks after it", async () => {
-    await using world = await openWorld();
-    await assert.rejects(ask(world, { kind: "cut-request" }));
-    assert.deepEqual(world.received, []);
-    await assert.rejects(ask(world, { kind: "cut-answer" }));
-    assert.equal(world.received.length, 1);
+    await using fixture = await openFixture();
+    await assert.rejects(ask(fixture, { kind: "cut-request" }));
+    assert.deepEqual(fixture.received, []);
+    await assert.rejects(ask(fixture, { kind: "cut-answer" }));
+    assert.equal(fixture.received.length, 1);
   });
 
   test("a body that breaks off, and one that ends early as if it were whole", async () => {
-    await using world = await openWorld();
-    await assert.rejects(ask(world, { kind: "cut-body", afterBytes: 100_000 }));
-    const ended = await ask(world, { kind: "end-body", afterBytes: 100_000 });
+    await using fixture = await openFixture();
+    await assert.rejects(ask(fixture, { kind: "cut-body", afterBytes: 100_000 }));
+    const ended = await ask(fixture, { kind: "end-body", afterBytes: 100_000 });
     assert.deepEqual(ended, { status: 201, body: BODY.slice(0, 100_000) });
   });
 
   test("a request and an answer that are held, and let go", async () => {
-    await using world = await openWorld();
+    await using fixture = await openFixture();
     for (const kind of ["hold-request", "hold-answer"] as const) {
       let release = (): void => undefined;
       const until = new Promise<void>((resolve) => {
         release = resolve;
       });
-      const before = world.received.length;
-      const asked = ask(world, { kind, until });
+      const before = fixture.received.length;
+      const asked = ask(fixture, { kind, until });
       const early = await Promise.race([asked, new Promise((resolve) => setImmediate(resolve, "nothing yet"))]);
       assert.equal(early, "nothing yet");
-      if (kind === "hold-request") assert.equal(world.received.length, before);
+      if (kind === "hold-request") assert.equal(fixture.received.length, before);
       release();
       assert.equal((await asked).status, 201);
     }
   });
 
   test("faults for the first requests only, and the first of several", async () => {
-    await using world = await openWorld();
-    const { proxy } = world;
+    await using fixture = await openFixture();
+    const { proxy } = fixture;
     const none = first(0, () => true, { kind: "cut-request" });
     proxy.decide(
       anyOf(
@@ -112,9 +115,9 @@ suite("fault proxy", () => {
   });
 
   test("a dead server answers nobody", async () => {
-    await using world = await openWorld();
-    assert.equal((await ask(world)).status, 201);
-    world.proxy.die();
-    await assert.rejects(ask(world));
+    await using fixture = await openFixture();
+    assert.equal((await ask(fixture)).status, 201);
+    fixture.proxy.die();
+    await assert.rejects(ask(fixture));
   });
 });

@@ -2,28 +2,28 @@ import assert from "node:assert/strict";
 import { ReplayportError } from "../../../src/errors.ts";
 import { hours } from "../batches.ts";
 import type { Case } from "../harness.ts";
-import { inWorld, leavesNothing, ledger, rejection, row, seesRows } from "../context.ts";
+import { inContext, leavesNothing, ledger, rejection, row, seesRows } from "../context.ts";
 
 export const CHECK_CASES: readonly Case[] = [
-  inWorld({
+  inContext({
     name: "check passes on an empty place and leaves nothing behind",
-    async run(world) {
-      await world.destination.check(world.signal);
-      await leavesNothing(world);
-      assert.deepEqual(await ledger(world), []);
-      await seesRows(world, []);
+    async run(context) {
+      await context.destination.check(context.signal);
+      await leavesNothing(context);
+      assert.deepEqual(await ledger(context), []);
+      await seesRows(context, []);
     },
   }),
-  inWorld({
+  inContext({
     name: "check changes nothing of what was loaded",
-    async run(world) {
-      const { batches, destination, signal } = world;
+    async run(context) {
+      const { batches, destination, signal } = context;
       await destination.load(await batches.batch(hours(0), [[row("a", 1)]]), signal);
-      const before = await ledger(world);
+      const before = await ledger(context);
       await destination.check(signal);
-      assert.deepEqual(await ledger(world), before);
-      await seesRows(world, [row("a", 1)]);
-      await leavesNothing(world);
+      assert.deepEqual(await ledger(context), before);
+      await seesRows(context, [row("a", 1)]);
+      await leavesNothing(context);
     },
   }),
   {

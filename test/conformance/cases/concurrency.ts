@@ -3,10 +3,10 @@ import type { Destination } from "../../../destinations/destination.ts";
 import { hours, type TestRow } from "../batches.ts";
 import type { Case } from "../harness.ts";
 import { gateAfter } from "../interrupted.ts";
-import { inWorld, leavesNothing, receiptsOf, rejectsWith, row, seesRows, type World } from "../context.ts";
+import { inContext, leavesNothing, receiptsOf, rejectsWith, row, seesRows, type CaseContext } from "../context.ts";
 
 /** A load of the first hour that stands still after its first file, until it is told to go on. */
-async function standingLoad({ batches, signal }: World, destination: Destination, files: readonly TestRow[][]) {
+async function standingLoad({ batches, signal }: CaseContext, destination: Destination, files: readonly TestRow[][]) {
   const gate = gateAfter(1);
   const slow = destination.load(await batches.batch(hours(0), files, { through: gate.through }), signal);
   // Met by the case; until then it is not unhandled.
@@ -16,24 +16,24 @@ async function standingLoad({ batches, signal }: World, destination: Destination
 }
 
 export const CONCURRENCY_CASES: readonly Case[] = [
-  inWorld({
+  inContext({
     name: "of two live attempts the one that was overtaken loses, with the remedy retry, and changes nothing",
-    async run(world) {
-      const { batches, destination, target, signal } = world;
+    async run(context) {
+      const { batches, destination, target, signal } = context;
       await using other = await target.open();
-      const { slow, goOn } = await standingLoad(world, other, [[row("a", 1)], [row("b", 1)]]);
+      const { slow, goOn } = await standingLoad(context, other, [[row("a", 1)], [row("b", 1)]]);
       const receipt = await destination.load(await batches.batch(hours(0), [[row("a", 2)], [row("b", 2)]]), signal);
       goOn();
       await rejectsWith("retry", slow);
-      await seesRows(world, [row("a", 2), row("b", 2)]);
-      assert.deepEqual(await receiptsOf(world), [receipt]);
-      await leavesNothing(world);
+      await seesRows(context, [row("a", 2), row("b", 2)]);
+      assert.deepEqual(await receiptsOf(context), [receipt]);
+      await leavesNothing(context);
     },
   }),
-  inWorld({
+  inContext({
     name: "of two attempts that commit at once exactly one wins",
-    async run(world) {
-      const { batches, destination, target, signal } = world;
+    async run(context) {
+      const { batches, destination, target, signal } = context;
       await using other = await target.open();
       const [one, two] = [gateAfter(1), gateAfter(1)];
       const batch = { readMinute: 30 };
@@ -54,38 +54,38 @@ export const CONCURRENCY_CASES: readonly Case[] = [
       for (const [index, { status }] of outcomes.entries()) {
         if (status === "rejected") await rejectsWith("retry", loads[index] ?? Promise.resolve());
       }
-      await seesRows(world, [row("a", 1, outcomes[0]?.status === "fulfilled" ? 11 : 12)]);
-      assert.deepEqual(await receiptsOf(world), won);
-      await leavesNothing(world);
+      await seesRows(context, [row("a", 1, outcomes[0]?.status === "fulfilled" ? 11 : 12)]);
+      assert.deepEqual(await receiptsOf(context), won);
+      await leavesNothing(context);
     },
   }),
-  inWorld({
+  inContext({
     name: "an attempt that lost goes through when it is made again",
-    async run(world) {
-      const { batches, destination, target, signal } = world;
+    async run(context) {
+      const { batches, destination, target, signal } = context;
       await using other = await target.open();
-      const { slow, goOn } = await standingLoad(world, other, [[row("a", 1)]]);
+      const { slow, goOn } = await standingLoad(context, other, [[row("a", 1)]]);
       await destination.load(await batches.batch(hours(0), [[row("a", 2)]]), signal);
       goOn();
       await rejectsWith("retry", slow);
       const receipt = await other.load(await batches.batch(hours(0), [[row("a", 3)]]), signal);
-      await seesRows(world, [row("a", 3)]);
-      assert.deepEqual(await receiptsOf(world), [receipt]);
-      await leavesNothing(world);
+      await seesRows(context, [row("a", 3)]);
+      assert.deepEqual(await receiptsOf(context), [receipt]);
+      await leavesNothing(context);
     },
   }),
-  inWorld({
+  inContext({
     name: "loads of different intervals do not disturb each other",
-    async run(world) {
-      const { batches, destination, target, signal } = world;
+    async run(context) {
+      const { batches, destination, target, signal } = context;
       await using other = await target.open();
-      const { slow, goOn } = await standingLoad(world, other, [[row("a", 1)]]);
+      const { slow, goOn } = await standingLoad(context, other, [[row("a", 1)]]);
       await destination.load(await batches.batch(hours(1), [[row("b", 1)]]), signal);
       goOn();
       await slow;
-      await seesRows(world, [row("a", 1), row("b", 1)]);
-      assert.equal((await receiptsOf(world)).length, 2);
-      await leavesNothing(world);
+      await seesRows(context, [row("a", 1), row("b", 1)]);
+      assert.equal((await receiptsOf(context)).length, 2);
+      await leavesNothing(context);
     },
   }),
 ];

@@ -2,65 +2,65 @@ import assert from "node:assert/strict";
 import { intervalName } from "../../../src/intervals/interval.ts";
 import { hours } from "../batches.ts";
 import type { Case } from "../harness.ts";
-import { inWorld, leavesNothing, ledger, receiptsOf, row, seesRows } from "../context.ts";
+import { inContext, leavesNothing, ledger, receiptsOf, row, seesRows } from "../context.ts";
 
 export const LEDGER_CASES: readonly Case[] = [
-  inWorld({
+  inContext({
     name: "a batch that covers others takes their place in the ledger, and no row is lost",
-    async run(world) {
-      const { batches, destination, signal } = world;
+    async run(context) {
+      const { batches, destination, signal } = context;
       await destination.load(await batches.batch(hours(0), [[row("a", 1)]]), signal);
       await destination.load(await batches.batch(hours(1), [[row("b", 1)]]), signal);
       await destination.load(await batches.batch(hours(5), [[row("c", 1)]]), signal);
       const covering = [[row("a", 2), row("b", 1)]];
       await destination.load(await batches.batch(hours(0, 4), covering), signal);
-      assert.deepEqual(await ledger(world), [intervalName(hours(0, 4)), intervalName(hours(5))]);
-      await seesRows(world, [row("a", 2), row("b", 1), row("c", 1)]);
-      await leavesNothing(world);
+      assert.deepEqual(await ledger(context), [intervalName(hours(0, 4)), intervalName(hours(5))]);
+      await seesRows(context, [row("a", 2), row("b", 1), row("c", 1)]);
+      await leavesNothing(context);
     },
   }),
-  inWorld({
+  inContext({
     name: "batches that touch a covering one, or overlap it in part, keep their receipts",
-    async run(world) {
-      const { batches, destination, signal } = world;
+    async run(context) {
+      const { batches, destination, signal } = context;
       for (const interval of [hours(0, 2), hours(3, 2), hours(5)]) {
         await destination.load(await batches.batch(interval, [[row(intervalName(interval), 1)]]), signal);
       }
       await destination.load(await batches.batch(hours(1, 4), []), signal);
       const kept = [hours(0, 2), hours(1, 4), hours(5)];
-      assert.deepEqual(await ledger(world), kept.map(intervalName));
+      assert.deepEqual(await ledger(context), kept.map(intervalName));
     },
   }),
-  inWorld({
+  inContext({
     name: "receipts come by start, whatever the order of the loads",
-    async run(world) {
-      const { batches, destination, signal } = world;
+    async run(context) {
+      const { batches, destination, signal } = context;
       for (const hour of [7, 2, 11, 0, 5]) {
         await destination.load(await batches.batch(hours(hour), [[row(`s${hour}`, 1)]]), signal);
       }
       assert.deepEqual(
-        await ledger(world),
+        await ledger(context),
         [0, 2, 5, 7, 11].map((hour) => intervalName(hours(hour))),
       );
     },
   }),
-  inWorld({
+  inContext({
     name: "a range gives the receipts that overlap it, and no others",
-    async run(world) {
-      const { batches, destination, signal } = world;
+    async run(context) {
+      const { batches, destination, signal } = context;
       for (const interval of [hours(0), hours(1, 4), hours(5), hours(6)]) {
         await destination.load(await batches.batch(interval, []), signal);
       }
-      assert.deepEqual(await ledger(world, hours(2)), [intervalName(hours(1, 4))]);
-      assert.deepEqual(await ledger(world, hours(4, 2)), [hours(1, 4), hours(5)].map(intervalName));
-      assert.deepEqual(await ledger(world, hours(7, 4)), []);
-      assert.deepEqual(await ledger(world, hours(-3, 3)), []);
+      assert.deepEqual(await ledger(context, hours(2)), [intervalName(hours(1, 4))]);
+      assert.deepEqual(await ledger(context, hours(4, 2)), [hours(1, 4), hours(5)].map(intervalName));
+      assert.deepEqual(await ledger(context, hours(7, 4)), []);
+      assert.deepEqual(await ledger(context, hours(-3, 3)), []);
     },
   }),
-  inWorld({
+  inContext({
     name: "the ledger says when a batch was committed, and a later load later",
-    async run(world) {
-      const { batches, destination, signal } = world;
+    async run(context) {
+      const { batches, destination, signal } = context;
       const before = Date.now();
       const receipt = await destination.load(await batches.batch(hours(0), []), signal);
       // A store may count whole seconds, by a clock of its own.
@@ -68,7 +68,7 @@ export const LEDGER_CASES: readonly Case[] = [
       assert.ok(distance < 60_000, `committed ${distance} ms from now`);
       const again = await destination.load(await batches.batch(hours(0), []), signal);
       assert.ok(again.committedAt >= receipt.committedAt);
-      assert.deepEqual(await receiptsOf(world), [again]);
+      assert.deepEqual(await receiptsOf(context), [again]);
     },
   }),
 ];

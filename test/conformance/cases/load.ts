@@ -4,37 +4,37 @@ import type { StagedFile } from "../../../destinations/destination.ts";
 import { intervalName } from "../../../src/intervals/interval.ts";
 import { hours } from "../batches.ts";
 import type { Case } from "../harness.ts";
-import { inWorld, leavesNothing, ledger, receiptsOf, row, seesRows } from "../context.ts";
+import { inContext, leavesNothing, ledger, receiptsOf, row, seesRows } from "../context.ts";
 
 /** More than any destination has on their way at a time. */
 const SEVERAL_FILES = 7;
 
 export const LOAD_CASES: readonly Case[] = [
-  inWorld({
+  inContext({
     name: "an empty place has no rows and no receipts",
-    async run(world) {
-      await seesRows(world, []);
-      assert.deepEqual(await ledger(world), []);
-      await leavesNothing(world);
+    async run(context) {
+      await seesRows(context, []);
+      assert.deepEqual(await ledger(context), []);
+      await leavesNothing(context);
     },
   }),
-  inWorld({
+  inContext({
     name: "all files of a batch are loaded, and the receipt counts them",
-    async run(world) {
-      const { batches, destination, signal } = world;
+    async run(context) {
+      const { batches, destination, signal } = context;
       const batch = await batches.batch(hours(0), [[row("a", 1), row("b", 1)], [row("c", 1)]]);
       const receipt = await destination.load(batch, signal);
-      await seesRows(world, [row("a", 1), row("b", 1), row("c", 1)]);
+      await seesRows(context, [row("a", 1), row("b", 1), row("c", 1)]);
       assert.equal(receipt.rows, 3);
       assert.equal(receipt.files, 2);
       assert.ok(receipt.bytes > 0);
-      await leavesNothing(world);
+      await leavesNothing(context);
     },
   }),
-  inWorld({
+  inContext({
     name: "files leave the local disk while the load goes on",
-    async run(world) {
-      const { batches, destination, signal } = world;
+    async run(context) {
+      const { batches, destination, signal } = context;
       const paths: string[] = [];
       let most = 0;
       const there = (): number => paths.filter((path) => existsSync(path)).length;
@@ -52,13 +52,13 @@ export const LOAD_CASES: readonly Case[] = [
       assert.equal(there(), 0);
     },
   }),
-  inWorld({
+  inContext({
     name: "the receipt that load gives is the one that the ledger holds",
-    async run(world) {
-      const { batches, destination, signal } = world;
+    async run(context) {
+      const { batches, destination, signal } = context;
       const batch = await batches.batch(hours(0), [[row("a", 1)]]);
       const receipt = await destination.load(batch, signal);
-      assert.deepEqual(await receiptsOf(world), [receipt]);
+      assert.deepEqual(await receiptsOf(context), [receipt]);
       const { export: exportName, interval, attempt, fingerprint, readAt } = batch;
       assert.deepEqual(
         { ...receipt, committedAt: undefined, bytes: undefined },
@@ -76,44 +76,44 @@ export const LOAD_CASES: readonly Case[] = [
       );
     },
   }),
-  inWorld({
+  inContext({
     name: "another worker sees the receipt",
-    async run(world) {
-      const { batches, destination, target, signal } = world;
+    async run(context) {
+      const { batches, destination, target, signal } = context;
       const receipt = await destination.load(await batches.batch(hours(0), [[row("a", 1)]]), signal);
       await using other = await target.open();
       assert.deepEqual(await Array.fromAsync(other.receipts(hours(0), signal)), [receipt]);
     },
   }),
-  inWorld({
+  inContext({
     name: "a batch without files has a receipt",
-    async run(world) {
-      const { batches, destination, signal } = world;
+    async run(context) {
+      const { batches, destination, signal } = context;
       const receipt = await destination.load(await batches.batch(hours(0), []), signal);
       assert.deepEqual([receipt.rows, receipt.bytes, receipt.files], [0, 0, 0]);
-      assert.deepEqual(await ledger(world), [intervalName(hours(0))]);
-      await seesRows(world, []);
-      await leavesNothing(world);
+      assert.deepEqual(await ledger(context), [intervalName(hours(0))]);
+      await seesRows(context, []);
+      await leavesNothing(context);
     },
   }),
-  inWorld({
+  inContext({
     name: "a batch that is loaded again has one receipt, and its rows once",
-    async run(world) {
-      const { batches, destination, signal } = world;
+    async run(context) {
+      const { batches, destination, signal } = context;
       const rows = [[row("a", 1)], [row("b", 1)]];
       await destination.load(await batches.batch(hours(0), rows), signal);
       const again = await destination.load(await batches.batch(hours(0), rows), signal);
-      assert.deepEqual(await receiptsOf(world), [again]);
-      await seesRows(world, [row("a", 1), row("b", 1)]);
-      await leavesNothing(world);
+      assert.deepEqual(await receiptsOf(context), [again]);
+      await seesRows(context, [row("a", 1), row("b", 1)]);
+      await leavesNothing(context);
     },
   }),
-  inWorld({
+  inContext({
     name: "no secret is in the ledger or in the destination's name",
-    async run(world) {
-      const { batches, destination, target, signal } = world;
+    async run(context) {
+      const { batches, destination, target, signal } = context;
       await destination.load(await batches.batch(hours(0), [[row("a", 1)]]), signal);
-      const text = `${await target.ledgerText()}\n${destination.name}\n${JSON.stringify(await receiptsOf(world))}`;
+      const text = `${await target.ledgerText()}\n${destination.name}\n${JSON.stringify(await receiptsOf(context))}`;
       for (const secret of target.secrets) assert.ok(!text.includes(secret), "a secret is in the ledger");
     },
   }),

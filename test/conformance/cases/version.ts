@@ -1,57 +1,57 @@
 import { hours } from "../batches.ts";
 import type { Case } from "../harness.ts";
-import { inWorld, leavesNothing, row, seesRows } from "../context.ts";
+import { inContext, leavesNothing, row, seesRows } from "../context.ts";
 
 export const VERSION_CASES: readonly Case[] = [
-  inWorld({
+  inContext({
     name: "a newer version takes the place of an older one",
-    async run(world) {
-      const { batches, destination, signal } = world;
+    async run(context) {
+      const { batches, destination, signal } = context;
       await destination.load(await batches.batch(hours(0), [[row("a", 1), row("b", 1)]]), signal);
       await destination.load(await batches.batch(hours(1), [[row("a", 2)]]), signal);
-      await seesRows(world, [row("a", 2), row("b", 1)]);
+      await seesRows(context, [row("a", 2), row("b", 1)]);
     },
   }),
-  inWorld({
+  inContext({
     name: "an older interval that is loaded late does not put an old row back",
-    async run(world) {
-      const { batches, destination, signal } = world;
+    async run(context) {
+      const { batches, destination, signal } = context;
       await destination.load(await batches.batch(hours(1), [[row("a", 2)]]), signal);
       await destination.load(await batches.batch(hours(0), [[row("a", 1), row("b", 1)]]), signal);
-      await seesRows(world, [row("a", 2), row("b", 1)]);
+      await seesRows(context, [row("a", 2), row("b", 1)]);
     },
   }),
-  inWorld({
+  inContext({
     name: "a batch that was read before the one that is loaded does not put an old row back",
-    async run(world) {
-      const { batches, destination, signal } = world;
+    async run(context) {
+      const { batches, destination, signal } = context;
       const slow = await batches.batch(hours(0), [[row("a", 1)]]);
       await destination.load(await batches.batch(hours(0), [[row("a", 2)]]), signal);
       // It may reject, since its rows are of no use to anybody; what counts is what readers see.
       await destination.load(slow, signal).catch(() => undefined);
-      await seesRows(world, [row("a", 2)]);
-      await leavesNothing(world);
+      await seesRows(context, [row("a", 2)]);
+      await leavesNothing(context);
     },
   }),
-  inWorld({
+  inContext({
     name: "of two rows of the same version the one that was read later wins",
-    async run(world) {
-      const { batches, destination, signal } = world;
+    async run(context) {
+      const { batches, destination, signal } = context;
       await destination.load(await batches.batch(hours(0), [[row("a", 1, 10)]]), signal);
       await destination.load(await batches.batch(hours(0), [[row("a", 1, 11)]]), signal);
-      await seesRows(world, [row("a", 1, 11)]);
+      await seesRows(context, [row("a", 1, 11)]);
       await destination.load(await batches.batch(hours(1), [[row("a", 1, 12)]]), signal);
-      await seesRows(world, [row("a", 1, 12)]);
+      await seesRows(context, [row("a", 1, 12)]);
     },
   }),
-  inWorld({
+  inContext({
     name: "a row that was read earlier and arrives later does not replace one of the same version",
-    async run(world) {
-      const { batches, destination, signal } = world;
+    async run(context) {
+      const { batches, destination, signal } = context;
       const slow = await batches.batch(hours(0), [[row("a", 1, 10)]]);
       await destination.load(await batches.batch(hours(1), [[row("a", 1, 11)]]), signal);
       await destination.load(slow, signal);
-      await seesRows(world, [row("a", 1, 11)]);
+      await seesRows(context, [row("a", 1, 11)]);
     },
   }),
 ];

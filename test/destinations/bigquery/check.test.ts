@@ -6,7 +6,7 @@ import { hours } from "../../conformance/batches.ts";
 import { rejectsWith, row } from "../../conformance/context.ts";
 import { first, type ProxiedRequest } from "../../support/fault_proxy.ts";
 import { PROJECT } from "./emulator.ts";
-import { beginsUpload, bigquerySkip, dropsTable, insertsJob, openBigQueryWorld, refusal } from "./fixture.ts";
+import { beginsUpload, bigquerySkip, dropsTable, insertsJob, openBigQueryFixture, refusal } from "./fixture.ts";
 
 const skip = await bigquerySkip();
 
@@ -55,29 +55,29 @@ suite("bigquery: check", { skip, concurrency: false }, () => {
     ],
   ] as const) {
     test(`without ${what}: the grant is named, and nothing is left`, async ({ signal }) => {
-      await using world = await openBigQueryWorld();
-      await using destination = world.open();
+      await using fixture = await openBigQueryFixture();
+      await using destination = fixture.open();
       const named = permission === "bigquery.tables.delete";
       // Google does not always name the permission; then it is the one that the request needs.
       const message = named ? `Permission ${permission} denied on table t (or it may not exist).` : "Access Denied";
       const denied = refusal(403, "accessDenied", message);
       // A staging table whose removal fails is a warning; the removal of what the check wrote is its last step.
-      world.proxy.decide(named ? (request) => (dropsTable(request) ? denied : undefined) : first(1, matches, denied));
+      fixture.proxy.decide(named ? (request) => (dropsTable(request) ? denied : undefined) : first(1, matches, denied));
       const error = await rejectsWith("give-up", destination.check(signal));
       assert.equal(error.code, "bigquery.access_denied");
       assert.match(error.message, /^BigQuery's check failed while /);
-      const wanted = statement.replace("PROJECT", PROJECT).replace("DATASET", world.dataset);
+      const wanted = statement.replace("PROJECT", PROJECT).replace("DATASET", fixture.dataset);
       const absent = named ? " If it is there at all: check `project`, `dataset` and `table`." : "";
       assert.equal(error.hint, `${permission} is missing: ${wanted}${absent}`);
-      if (!named) assert.deepEqual(await world.server.tables(world.dataset), []);
+      if (!named) assert.deepEqual(await fixture.server.tables(fixture.dataset), []);
     });
   }
 
   test("a table that is there is asked for its own access list, and all that lacks is named", async ({ signal }) => {
-    await using world = await openBigQueryWorld();
-    await using destination = world.healthy();
-    await destination.load(await world.batches.batch(hours(0), [[row("a", 1)]]), signal);
-    const { denied } = world.server.layer;
+    await using fixture = await openBigQueryFixture();
+    await using destination = fixture.healthy();
+    await destination.load(await fixture.batches.batch(hours(0), [[row("a", 1)]]), signal);
+    const { denied } = fixture.server.layer;
     denied.add("bigquery.tables.updateData").add("bigquery.tables.update");
     try {
       const error = await rejectsWith("give-up", destination.check(signal));
@@ -87,16 +87,19 @@ suite("bigquery: check", { skip, concurrency: false }, () => {
       denied.clear();
     }
     await destination.check(signal);
-    assert.deepEqual(await world.leftovers(), []);
+    assert.deepEqual(await fixture.leftovers(), []);
   });
 
   test("a dataset whose tables expire is told of, with the statement that ends it", async ({ signal }) => {
-    await using world = await openBigQueryWorld();
+    await using fixture = await openBigQueryFixture();
     const warnings: object[] = [];
-    await using destination = world.open({}, { onWarning: (message, detail) => warnings.push({ message, ...detail }) });
+    await using destination = fixture.open(
+      {},
+      { onWarning: (message, detail) => warnings.push({ message, ...detail }) },
+    );
     const resource = { location: "EU", defaultTableExpirationMs: String(60 * 86_400_000) };
     const headers = { "content-type": "application/json" };
-    world.proxy.decide(
+    fixture.proxy.decide(
       first(1, readsDataset, { kind: "answer", status: 200, headers, body: JSON.stringify(resource) }),
     );
     await destination.check(signal);
@@ -106,8 +109,8 @@ suite("bigquery: check", { skip, concurrency: false }, () => {
   });
 
   test("a check fails where a time is read back shifted", async ({ signal }) => {
-    await using world = await openBigQueryWorld();
-    await using destination = world.open();
+    await using fixture = await openBigQueryFixture();
+    await using destination = fixture.open();
     const names = Object.keys(PROBE_ROW);
     const values = names.map((name) => {
       if (name === "all_urls") return JSON.stringify(PROBE_ROW.all_urls);
@@ -122,14 +125,14 @@ suite("bigquery: check", { skip, concurrency: false }, () => {
     });
     const readsBack = ({ method, path }: ProxiedRequest): boolean => {
       const jobId = /\/queries\/([\w-]+)/.exec(path)?.[1] ?? "";
-      const sql = world.server.layer.jobs.get(jobId)?.configuration.query?.["query"];
+      const sql = fixture.server.layer.jobs.get(jobId)?.configuration.query?.["query"];
       return method === "GET" && typeof sql === "string" && sql.includes("`start_us`");
     };
     const headers = { "content-type": "application/json" };
-    world.proxy.decide(first(1, readsBack, { kind: "answer", status: 200, headers, body }));
+    fixture.proxy.decide(first(1, readsBack, { kind: "answer", status: 200, headers, body }));
     const error = await rejectsWith("give-up", destination.check(signal));
     assert.equal(error.code, "warehouse.read_back");
-    assert.deepEqual(await world.leftovers(), []);
+    assert.deepEqual(await fixture.leftovers(), []);
   });
 
   for (const [what, status, reason, message, code, hint] of [
@@ -167,9 +170,9 @@ suite("bigquery: check", { skip, concurrency: false }, () => {
     ],
   ] as const) {
     test(`${what}: the remedy is named`, async ({ signal }) => {
-      await using world = await openBigQueryWorld();
-      await using destination = world.open();
-      world.proxy.decide(() => refusal(status, reason, message));
+      await using fixture = await openBigQueryFixture();
+      await using destination = fixture.open();
+      fixture.proxy.decide(() => refusal(status, reason, message));
       const error = await rejectsWith("give-up", destination.check(signal));
       assert.equal(error.code, code);
       assert.match(error.hint ?? "", hint);

@@ -7,7 +7,7 @@ import { suite, test } from "node:test";
 import { hours } from "../../conformance/batches.ts";
 import { rejection } from "../../conformance/context.ts";
 import type { ProxiedRequest } from "../../support/fault_proxy.ts";
-import { bigquerySkip, type BigQueryWorld, commitOf, openBigQueryWorld } from "./fixture.ts";
+import { bigquerySkip, type BigQueryFixture, commitOf, openBigQueryFixture } from "./fixture.ts";
 import { ReplayBatches, type ReplayRow } from "../replay_batches.ts";
 
 const skip = await bigquerySkip();
@@ -19,12 +19,12 @@ function replay(session: string, version: number, start: string): ReplayRow {
   return { session, version, start, end: LATER };
 }
 
-async function current({ select }: BigQueryWorld): Promise<string[]> {
+async function current({ select }: BigQueryFixture): Promise<string[]> {
   const rows = await select("SELECT session_id, _version FROM TABLE_ ORDER BY session_id, _version");
   return rows.map((row) => row.join(" v"));
 }
 
-function commits({ server, dataset }: BigQueryWorld): string[] {
+function commits({ server, dataset }: BigQueryFixture): string[] {
   return [...server.layer.jobs]
     .filter(([id, { configuration }]) => id.startsWith("replayport_commit_") && query(configuration).includes(dataset))
     .map(([id]) => id.replace(/.*_after_/, ""));
@@ -35,7 +35,7 @@ function query(configuration: { readonly query?: { readonly query: string } }): 
 }
 
 /** While the first commit runs, the other load goes as far as it can. */
-function whileCommitRuns({ server, proxy }: BigQueryWorld, other: () => Promise<unknown>): { waits: Promise<void> } {
+function whileCommitRuns({ server, proxy }: BigQueryFixture, other: () => Promise<unknown>): { waits: Promise<void> } {
   const { layer } = server;
   let follows = (): void => undefined;
   const waits = new Promise<void>((resolve) => {
@@ -64,114 +64,114 @@ suite("bigquery: commits of a table", { skip, concurrency: false }, () => {
   test("two intervals with the same new session, at once: the second waits for the first, and the row is there once", async ({
     signal,
   }) => {
-    await using world = await openBigQueryWorld();
+    await using fixture = await openBigQueryFixture();
     await using batches = await ReplayBatches.open();
-    await using one = world.healthy();
-    await using two = world.open();
+    await using one = fixture.healthy();
+    await using two = fixture.open();
     const older = await batches.batch(hours(1), [replay("a", 1, LATER)]);
     const newer = await batches.batch(hours(2), [replay("a", 2, EARLIER)]);
     let during: string[] = [];
     let second: Promise<unknown> = Promise.resolve();
-    const { waits } = whileCommitRuns(world, () => (second = two.load(newer, signal)));
-    const seen = waits.then(() => (during = commits(world)));
+    const { waits } = whileCommitRuns(fixture, () => (second = two.load(newer, signal)));
+    const seen = waits.then(() => (during = commits(fixture)));
     try {
       await one.load(older, signal);
       await second;
     } finally {
-      world.server.layer.beforeJob = () => Promise.resolve();
+      fixture.server.layer.beforeJob = () => Promise.resolve();
     }
     await seen;
     assert.deepEqual(during, ["nothing_g0"], "no other commit was asked for while the first one ran");
-    assert.deepEqual(await current(world), ["a v2"]);
-    assert.deepEqual(commits(world), ["nothing_g0", `${older.attempt}_g0`]);
-    assert.equal((await world.receipts()).length, 2);
-    assert.deepEqual(await world.leftovers(), []);
+    assert.deepEqual(await current(fixture), ["a v2"]);
+    assert.deepEqual(commits(fixture), ["nothing_g0", `${older.attempt}_g0`]);
+    assert.equal((await fixture.receipts()).length, 2);
+    assert.deepEqual(await fixture.leftovers(), []);
   });
 
   test("one who waits for another's commit and is aborted leaves that commit alone", async ({ signal }) => {
-    await using world = await openBigQueryWorld();
+    await using fixture = await openBigQueryFixture();
     await using batches = await ReplayBatches.open();
-    await using one = world.healthy();
-    await using two = world.open();
+    await using one = fixture.healthy();
+    await using two = fixture.open();
     const abort = new AbortController();
     const reason = new Error("the worker is to stop");
     const impatient = await batches.batch(hours(2), [replay("b", 1, LATER)]);
     let second: Promise<unknown> = Promise.resolve();
-    const { waits } = whileCommitRuns(world, () => (second = rejection(two.load(impatient, abort.signal))));
+    const { waits } = whileCommitRuns(fixture, () => (second = rejection(two.load(impatient, abort.signal))));
     const aborted = waits.then(() => abort.abort(reason));
     try {
       const receipt = await one.load(await batches.batch(hours(1), [replay("a", 1, LATER)]), signal);
       await aborted;
       assert.equal(await second, reason);
-      assert.deepEqual(await world.receipts(), [receipt]);
+      assert.deepEqual(await fixture.receipts(), [receipt]);
     } finally {
-      world.server.layer.beforeJob = () => Promise.resolve();
+      fixture.server.layer.beforeJob = () => Promise.resolve();
     }
     assert.deepEqual(
-      world.proxy.requests.filter(({ path }) => path.includes("/cancel")),
+      fixture.proxy.requests.filter(({ path }) => path.includes("/cancel")),
       [],
     );
-    assert.deepEqual(await current(world), ["a v1"]);
-    assert.deepEqual(await world.leftovers(), []);
+    assert.deepEqual(await current(fixture), ["a v1"]);
+    assert.deepEqual(await fixture.leftovers(), []);
   });
 
   test("a load in between that goes further back is met by a new plan: the older row finds the newer one", async ({
     signal,
   }) => {
-    await using world = await openBigQueryWorld();
+    await using fixture = await openBigQueryFixture();
     await using batches = await ReplayBatches.open();
-    await using slow = world.open();
-    await using fast = world.healthy();
+    await using slow = fixture.open();
+    await using fast = fixture.healthy();
     const old = await batches.batch(hours(1), [replay("a", 1, LATER)]);
     const newer = await batches.batch(hours(2), [replay("a", 2, EARLIER)]);
     let loading: Promise<unknown> | undefined;
-    const isCommit = commitOf(world);
-    world.proxy.decide((request) => {
+    const isCommit = commitOf(fixture);
+    fixture.proxy.decide((request) => {
       if (loading !== undefined || !isCommit(request)) return undefined;
       loading = fast.load(newer, signal);
       return { kind: "hold-request", until: loading };
     });
     await slow.load(old, signal);
-    assert.deepEqual(await current(world), ["a v2"]);
-    assert.deepEqual(commits(world), ["nothing_g0", `${newer.attempt}_g0`]);
+    assert.deepEqual(await current(fixture), ["a v2"]);
+    assert.deepEqual(commits(fixture), ["nothing_g0", `${newer.attempt}_g0`]);
   });
 
   test("a plan whose ledger has changed under it is refused by the transaction itself, and made anew", async ({
     signal,
   }) => {
-    await using world = await openBigQueryWorld();
+    await using fixture = await openBigQueryFixture();
     await using batches = await ReplayBatches.open();
-    await using destination = world.healthy();
+    await using destination = fixture.healthy();
     const one = await batches.batch(hours(1), [replay("a", 1, LATER)]);
     await destination.load(one, signal);
-    const { layer } = world.server;
-    const ledger = `\`replayport-test.${world.dataset}._replayport_receipts\``;
+    const { layer } = fixture.server;
+    const ledger = `\`replayport-test.${fixture.dataset}._replayport_receipts\``;
     let changed = false;
     layer.beforeJob = async (jobId) => {
       if (changed || !jobId.startsWith("replayport_commit_")) return;
       changed = true;
-      await world.select(`DELETE FROM ${ledger} WHERE TRUE`);
+      await fixture.select(`DELETE FROM ${ledger} WHERE TRUE`);
     };
     try {
       await destination.load(await batches.batch(hours(2), [replay("b", 1, LATER)]), signal);
     } finally {
       layer.beforeJob = () => Promise.resolve();
     }
-    assert.deepEqual(await current(world), ["a v1", "b v1"]);
-    assert.deepEqual(commits(world), ["nothing_g0", `${one.attempt}_g0`, "nothing_g1"]);
+    assert.deepEqual(await current(fixture), ["a v1", "b v1"]);
+    assert.deepEqual(commits(fixture), ["nothing_g0", `${one.attempt}_g0`, "nothing_g1"]);
   });
 
   test("another load's commit that failed is passed over under the next generation", async ({ signal }) => {
-    await using world = await openBigQueryWorld();
+    await using fixture = await openBigQueryFixture();
     await using batches = await ReplayBatches.open();
-    await using unlucky = world.healthy();
-    await using destination = world.healthy();
+    await using unlucky = fixture.healthy();
+    await using destination = fixture.healthy();
     await destination.load(await batches.batch(hours(0), []), signal);
-    const { layer } = world.server;
+    const { layer } = fixture.server;
     const staged = await batches.batch(hours(1), [replay("a", 1, LATER)]);
     layer.beforeJob = async (jobId) => {
       // What the commit reads is taken away under it.
-      if (jobId.startsWith("replayport_commit_")) await world.select(`DROP TABLE ${await stagingOf(world)}`);
+      if (jobId.startsWith("replayport_commit_")) await fixture.select(`DROP TABLE ${await stagingOf(fixture)}`);
     };
     try {
       await rejection(unlucky.load(staged, signal));
@@ -179,8 +179,8 @@ suite("bigquery: commits of a table", { skip, concurrency: false }, () => {
       layer.beforeJob = () => Promise.resolve();
     }
     await destination.load(await batches.batch(hours(2), [replay("b", 1, LATER)]), signal);
-    assert.deepEqual(await current(world), ["b v1"]);
-    const [, ...after] = commits(world);
+    assert.deepEqual(await current(fixture), ["b v1"]);
+    const [, ...after] = commits(fixture);
     assert.equal(new Set(after.map((id) => id.replace(/_g\d+$/, ""))).size, 1, "both followed the same commit");
     assert.deepEqual(
       after.map((id) => id.replace(/.*_g/, "")),
@@ -189,20 +189,20 @@ suite("bigquery: commits of a table", { skip, concurrency: false }, () => {
   });
 
   test("times of commits only grow, also where the clock goes back", async ({ signal }) => {
-    await using world = await openBigQueryWorld();
+    await using fixture = await openBigQueryFixture();
     await using batches = await ReplayBatches.open();
-    await using destination = world.healthy();
+    await using destination = fixture.healthy();
     await destination.load(await batches.batch(hours(0), [replay("a", 1, LATER)]), signal);
-    const ledger = `\`replayport-test.${world.dataset}._replayport_receipts\``;
+    const ledger = `\`replayport-test.${fixture.dataset}._replayport_receipts\``;
     const ahead = "2099-01-01T00:00:00.000Z";
-    await world.select(`UPDATE ${ledger} SET committed_at = TIMESTAMP '${ahead}' WHERE TRUE`);
+    await fixture.select(`UPDATE ${ledger} SET committed_at = TIMESTAMP '${ahead}' WHERE TRUE`);
     const next = await destination.load(await batches.batch(hours(1), [replay("b", 1, LATER)]), signal);
     assert.equal(next.committedAt.toISOString(), "2099-01-01T00:00:00.001Z");
-    assert.deepEqual((await world.receipts()).at(-1), next);
+    assert.deepEqual((await fixture.receipts()).at(-1), next);
   });
 });
 
-async function stagingOf(world: BigQueryWorld): Promise<string> {
-  const [table = ""] = await world.leftovers();
-  return `\`replayport-test.${world.dataset}.${table}\``;
+async function stagingOf(fixture: BigQueryFixture): Promise<string> {
+  const [table = ""] = await fixture.leftovers();
+  return `\`replayport-test.${fixture.dataset}.${table}\``;
 }

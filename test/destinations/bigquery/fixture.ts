@@ -9,7 +9,7 @@ import { EVERYTHING } from "../../conformance/context.ts";
 import { type BigQueryServer, bigqueryServer, PROJECT } from "./emulator.ts";
 import { type FaultProxy, openFaultProxy, type ProxiedRequest } from "../../support/fault_proxy.ts";
 
-export interface BigQueryWorld extends AsyncDisposable {
+export interface BigQueryFixture extends AsyncDisposable {
   readonly server: BigQueryServer;
   readonly dataset: string;
   readonly batches: Batches;
@@ -30,9 +30,9 @@ export async function bigquerySkip(): Promise<string | false> {
   return "skip" in server ? server.skip : false;
 }
 
-export async function openBigQueryWorld(): Promise<BigQueryWorld> {
+export async function openBigQueryFixture(): Promise<BigQueryFixture> {
   const server = await bigqueryServer();
-  assert.ok(!("skip" in server), "asked for a world without an emulator");
+  assert.ok(!("skip" in server), "asked for a fixture without an emulator");
   const dataset = await server.dataset();
   const proxy = await openFaultProxy(server.url);
   const batches = await Batches.open();
@@ -70,16 +70,16 @@ export function insertsJob({ method, path }: ProxiedRequest): boolean {
 }
 
 /** Of the next load: the commit is the last job that it inserts, and the second after the list of tables. */
-export function commitOf(world: BigQueryWorld): (request: ProxiedRequest) => boolean {
-  const seen = world.proxy.requests.length;
+export function commitOf(fixture: BigQueryFixture): (request: ProxiedRequest) => boolean {
+  const seen = fixture.proxy.requests.length;
   return (request) =>
     insertsJob(request) &&
-    world.proxy.requests.slice(seen).some(({ method, path }) => method === "GET" && /\/tables\?/.test(path)) &&
-    !insertedSinceList(world, seen);
+    fixture.proxy.requests.slice(seen).some(({ method, path }) => method === "GET" && /\/tables\?/.test(path)) &&
+    !insertedSinceList(fixture, seen);
 }
 
 /** The query that counts the staged rows comes between the list and the commit. */
-function insertedSinceList({ proxy }: BigQueryWorld, from: number): boolean {
+function insertedSinceList({ proxy }: BigQueryFixture, from: number): boolean {
   const requests = proxy.requests.slice(from);
   const list = requests.findLastIndex(({ method, path }) => method === "GET" && /\/tables\?/.test(path));
   return requests.slice(list + 1, -1).filter(insertsJob).length !== 1;

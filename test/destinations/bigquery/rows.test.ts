@@ -5,7 +5,7 @@ import type { Column } from "../../../src/models/column.ts";
 import { hours } from "../../conformance/batches.ts";
 import { rejectsWith } from "../../conformance/context.ts";
 import { PROJECT } from "./emulator.ts";
-import { bigquerySkip, type BigQueryWorld, openBigQueryWorld } from "./fixture.ts";
+import { bigquerySkip, type BigQueryFixture, openBigQueryFixture } from "./fixture.ts";
 import { ReplayBatches, REPLAY_COLUMNS, type ReplayRow } from "../replay_batches.ts";
 
 const skip = await bigquerySkip();
@@ -17,7 +17,7 @@ function replay(session: string, version: number, more: Partial<ReplayRow> = {})
   return { session, version, start: DAY_1, end: DAY_2, ...more };
 }
 
-async function current({ select }: BigQueryWorld): Promise<string[]> {
+async function current({ select }: BigQueryFixture): Promise<string[]> {
   const rows = await select("SELECT session_id, _version FROM TABLE_ ORDER BY session_id, _version");
   return rows.map((row) => row.join(" v"));
 }
@@ -36,16 +36,16 @@ suite("bigquery: rows", { skip, concurrency: false }, () => {
     test(`${format}${gzip ? " with gzip" : ""}: every type comes as it left, to the microsecond`, async ({
       signal,
     }) => {
-      await using world = await openBigQueryWorld();
+      await using fixture = await openBigQueryFixture();
       await using batches = await ReplayBatches.open();
-      await using destination = world.healthy();
+      await using destination = fixture.healthy();
       const rows = [
         replay("a", 7, { urls: ["https://acme.test/ü?x=1,2", 'with "quotes"'] }),
         replay("b", 8, { url: null, urls: [] }),
       ];
       const receipt = await destination.load(await batches.batch(hours(0), rows, { format, gzip }), signal);
       assert.equal(receipt.rows, 2);
-      const found = await world.select(
+      const found = await fixture.select(
         "SELECT team_id, session_id, UNIX_MICROS(start_time), UNIX_MICROS(end_time), first_url, all_urls, UNIX_MICROS(blocks[0]), UNIX_MICROS(blocks[1]), score, is_deleted, _version FROM TABLE_ ORDER BY session_id",
       );
       const times = [MICROS(DAY_1), MICROS(DAY_2)];
@@ -67,61 +67,61 @@ suite("bigquery: rows", { skip, concurrency: false }, () => {
   }
 
   test("a file that BigQuery cannot decompress is refused before anything is sent", async ({ signal }) => {
-    await using world = await openBigQueryWorld();
+    await using fixture = await openBigQueryFixture();
     await using batches = await ReplayBatches.open();
-    await using destination = world.open();
+    await using destination = fixture.open();
     const batch = await batches.batch(hours(0), [replay("a", 1)], { format: "jsonl" });
     const error = await rejectsWith("give-up", destination.load({ ...batch, extension: ".jsonl.zst" }, signal));
     assert.match(error.hint ?? "", /compression: gzip/);
-    assert.deepEqual(world.proxy.requests, []);
+    assert.deepEqual(fixture.proxy.requests, []);
   });
 
   test("rows that are there twice in a batch reach the table once, the newest of them", async ({ signal }) => {
-    await using world = await openBigQueryWorld();
+    await using fixture = await openBigQueryFixture();
     await using batches = await ReplayBatches.open();
-    await using destination = world.healthy();
+    await using destination = fixture.healthy();
     const rows = [replay("a", 2), replay("a", 3), replay("a", 1), replay("b", 1)];
     const receipt = await destination.load(await batches.batch(hours(0), rows), signal);
     assert.equal(receipt.rows, 4);
-    assert.deepEqual(await current(world), ["a v3", "b v1"]);
+    assert.deepEqual(await current(fixture), ["a v3", "b v1"]);
   });
 
   test("a session whose start has moved to an earlier day is found, and is there once", async ({ signal }) => {
-    await using world = await openBigQueryWorld();
+    await using fixture = await openBigQueryFixture();
     await using batches = await ReplayBatches.open();
-    await using destination = world.healthy();
+    await using destination = fixture.healthy();
     await destination.load(await batches.batch(hours(1), [replay("a", 1, { start: DAY_2 })]), signal);
     await destination.load(
       await batches.batch(hours(2), [replay("a", 2, { start: "2026-09-20 00:00:00.000000" })]),
       signal,
     );
-    assert.deepEqual(await current(world), ["a v2"]);
+    assert.deepEqual(await current(fixture), ["a v2"]);
   });
 
   test("an older row whose start is later than the one that is there is found too, and is not put beside it", async ({
     signal,
   }) => {
-    await using world = await openBigQueryWorld();
+    await using fixture = await openBigQueryFixture();
     await using batches = await ReplayBatches.open();
-    await using destination = world.healthy();
+    await using destination = fixture.healthy();
     const before = new Date();
     const newer = replay("a", 2, { start: "2026-09-20 00:00:00.000000" });
     await destination.load(await batches.batch(hours(2), [newer]), signal);
     await destination.load(await batches.batch(hours(1), [replay("a", 1)], { readAt: before }), signal);
-    assert.deepEqual(await current(world), ["a v2"]);
+    assert.deepEqual(await current(fixture), ["a v2"]);
     // The receipt that told of the early start is replaced by one without it: the knowledge stays.
     await destination.load(await batches.batch(hours(2), [replay("b", 1)]), signal);
     await destination.load(await batches.batch(hours(3), [replay("a", 1)], { readAt: before }), signal);
-    assert.deepEqual(await current(world), ["a v2", "b v1"]);
+    assert.deepEqual(await current(fixture), ["a v2", "b v1"]);
   });
 
   test("on_delete: tombstone keeps the row and empties what is personal", async ({ signal }) => {
-    await using world = await openBigQueryWorld();
+    await using fixture = await openBigQueryFixture();
     await using batches = await ReplayBatches.open();
-    await using destination = world.healthy();
+    await using destination = fixture.healthy();
     await destination.load(await batches.batch(hours(0), [replay("a", 1), replay("b", 1)]), signal);
     await destination.load(await batches.batch(hours(1), [replay("a", 2, { deleted: true })]), signal);
-    const found = await world.select(
+    const found = await fixture.select(
       "SELECT session_id, distinct_id, first_url, all_urls, is_deleted, score FROM TABLE_ ORDER BY session_id",
     );
     assert.deepEqual(found, [
@@ -131,28 +131,28 @@ suite("bigquery: rows", { skip, concurrency: false }, () => {
   });
 
   test("on_delete: delete removes the row, and an older reading does not bring it back", async ({ signal }) => {
-    await using world = await openBigQueryWorld();
+    await using fixture = await openBigQueryFixture();
     await using batches = await ReplayBatches.open();
-    await using destination = world.healthy({ onDelete: "delete" });
+    await using destination = fixture.healthy({ onDelete: "delete" });
     const before = new Date();
     await destination.load(await batches.batch(hours(0), [replay("a", 1), replay("b", 1)]), signal);
     await destination.load(await batches.batch(hours(1), [replay("a", 2, { deleted: true })]), signal);
-    assert.deepEqual(await current(world), ["b v1"]);
+    assert.deepEqual(await current(fixture), ["b v1"]);
     const late = await batches.batch(hours(2), [replay("a", 1)], { readAt: before });
     const error = await rejectsWith("retry", destination.load(late, signal));
     assert.equal(error.code, "bigquery.overtaken");
-    assert.deepEqual(await current(world), ["b v1"]);
+    assert.deepEqual(await current(fixture), ["b v1"]);
     await destination.load(await batches.batch(hours(2), [replay("a", 3, { deleted: true })]), signal);
-    assert.deepEqual(await current(world), ["b v1"]);
+    assert.deepEqual(await current(fixture), ["b v1"]);
   });
 
   test("json_columns: lists and texts become JSON", async ({ signal }) => {
-    await using world = await openBigQueryWorld();
+    await using fixture = await openBigQueryFixture();
     await using batches = await ReplayBatches.open();
-    await using destination = world.healthy({ jsonColumns: ["all_urls", "first_url"] });
+    await using destination = fixture.healthy({ jsonColumns: ["all_urls", "first_url"] });
     const rows = [replay("a", 1, { url: '{"path": "/a"}' }), replay("b", 1, { url: "no JSON" })];
     await destination.load(await batches.batch(hours(0), rows), signal);
-    const found = await world.select(
+    const found = await fixture.select(
       "SELECT JSON_VALUE(first_url, '$.path'), JSON_VALUE(all_urls, '$[0]'), TO_JSON_STRING(first_url) FROM TABLE_ ORDER BY session_id",
     );
     assert.deepEqual(found, [
@@ -162,9 +162,9 @@ suite("bigquery: rows", { skip, concurrency: false }, () => {
   });
 
   test("rows without a key are refused", async ({ signal }) => {
-    await using world = await openBigQueryWorld();
+    await using fixture = await openBigQueryFixture();
     await using batches = await ReplayBatches.open();
-    await using destination = world.healthy();
+    await using destination = fixture.healthy();
     const nullable = REPLAY_COLUMNS.map((column): Column =>
       column.name === "session_id" ? { ...column, nullable: true } : column,
     );
@@ -172,18 +172,18 @@ suite("bigquery: rows", { skip, concurrency: false }, () => {
     const batch = await batches.batch(hours(0), [broken], { columns: nullable, format: "jsonl" });
     const error = await rejectsWith("give-up", destination.load(batch, signal));
     assert.equal(error.code, "bigquery.no_key");
-    assert.deepEqual(await world.leftovers(), []);
+    assert.deepEqual(await fixture.leftovers(), []);
   });
 
   test("each job carries labels with the export and the interval, and a limit of what is billed", async ({
     signal,
   }) => {
-    await using world = await openBigQueryWorld();
+    await using fixture = await openBigQueryFixture();
     await using batches = await ReplayBatches.open();
-    await using destination = world.healthy({ maximumBytesBilled: 5_000_000_000, labels: { team: "Data" } });
+    await using destination = fixture.healthy({ maximumBytesBilled: 5_000_000_000, labels: { team: "Data" } });
     const batch = await batches.batch(hours(0), [replay("a", 1)]);
     await destination.load(batch, signal);
-    const own = [...world.server.layer.jobs].filter(
+    const own = [...fixture.server.layer.jobs].filter(
       ([, { configuration }]) => configuration.labels?.["replayport_attempt"] === batch.attempt,
     );
     assert.ok(own.length >= 3);
@@ -200,10 +200,10 @@ suite("bigquery: rows", { skip, concurrency: false }, () => {
   });
 
   test("a location that is not the dataset's is an error that names both", async ({ signal }) => {
-    await using world = await openBigQueryWorld();
-    await using destination = world.healthy({ location: "us-east1" });
+    await using fixture = await openBigQueryFixture();
+    await using destination = fixture.healthy({ location: "us-east1" });
     const error = await rejectsWith("give-up", destination.check(signal));
-    assert.match(error.message, new RegExp(`${PROJECT}.${world.dataset} is in EU, the config says us-east1`));
+    assert.match(error.message, new RegExp(`${PROJECT}.${fixture.dataset} is in EU, the config says us-east1`));
     assert.equal(error.code, "bigquery.wrong_location");
   });
 });

@@ -4,7 +4,7 @@ import { suite, test } from "node:test";
 import { hours } from "../../conformance/batches.ts";
 import { EVERYTHING, rejectsWith } from "../../conformance/context.ts";
 import { PROJECT } from "./emulator.ts";
-import { bigquerySkip, openBigQueryWorld } from "./fixture.ts";
+import { bigquerySkip, openBigQueryFixture } from "./fixture.ts";
 import { ReplayBatches, REPLAY_COLUMNS, type ReplayRow } from "../replay_batches.ts";
 
 const skip = await bigquerySkip();
@@ -17,15 +17,15 @@ function replay(session: string, version: number, start = "2026-10-01 10:00:00.1
 
 suite("bigquery: tables", { skip, concurrency: false }, () => {
   test("a table gets the columns that the export gained, and keeps those of its users", async ({ signal }) => {
-    await using world = await openBigQueryWorld();
+    await using fixture = await openBigQueryFixture();
     await using batches = await ReplayBatches.open();
-    await using destination = world.healthy();
+    await using destination = fixture.healthy();
     const fewer = REPLAY_COLUMNS.filter(({ name }) => name !== "score" && name !== "blocks");
     await destination.load(await batches.batch(hours(0), [replay("a", 1), replay("b", 1)], { columns: fewer }), signal);
-    await world.select("ALTER TABLE TABLE_ ADD COLUMN note STRING");
-    await world.select("UPDATE TABLE_ SET note = 'mine' WHERE session_id = 'a'");
+    await fixture.select("ALTER TABLE TABLE_ ADD COLUMN note STRING");
+    await fixture.select("UPDATE TABLE_ SET note = 'mine' WHERE session_id = 'a'");
     await destination.load(await batches.batch(hours(1), [replay("a", 2)]), signal);
-    const found = await world.select(
+    const found = await fixture.select(
       "SELECT session_id, note, score, ARRAY_LENGTH(blocks) FROM TABLE_ ORDER BY session_id",
     );
     assert.deepEqual(found.slice(0, 1), [["a", "mine", "0.5", "2"]]);
@@ -33,10 +33,10 @@ suite("bigquery: tables", { skip, concurrency: false }, () => {
   });
 
   test("a column of another type is an error with both types, and nothing is loaded", async ({ signal }) => {
-    await using world = await openBigQueryWorld();
+    await using fixture = await openBigQueryFixture();
     await using batches = await ReplayBatches.open();
-    await using destination = world.healthy();
-    await world.select("CREATE TABLE TABLE_ (session_id INT64, start_time STRING)");
+    await using destination = fixture.healthy();
+    await fixture.select("CREATE TABLE TABLE_ (session_id INT64, start_time STRING)");
     const error = await rejectsWith(
       "give-up",
       destination.load(await batches.batch(hours(0), [replay("a", 1)]), signal),
@@ -45,64 +45,64 @@ suite("bigquery: tables", { skip, concurrency: false }, () => {
       error.message,
       /session_id is INT64, the export needs STRING; start_time is STRING, the export needs TIMESTAMP/,
     );
-    assert.deepEqual(await world.leftovers(), []);
+    assert.deepEqual(await fixture.leftovers(), []);
   });
 
   test("a row without a start is found by a newer one: the column was left out for a while", async ({ signal }) => {
-    await using world = await openBigQueryWorld();
+    await using fixture = await openBigQueryFixture();
     await using batches = await ReplayBatches.open();
-    await using destination = world.healthy();
+    await using destination = fixture.healthy();
     await destination.load(await batches.batch(hours(0), [replay("a", 1)]), signal);
     const without = REPLAY_COLUMNS.filter(({ name }) => name !== "start_time");
     await destination.load(await batches.batch(hours(1), [replay("b", 1)], { columns: without }), signal);
     await destination.load(await batches.batch(hours(2), [replay("a", 2), replay("b", 2)]), signal);
-    assert.deepEqual(await world.select("SELECT session_id, _version, start_time IS NULL FROM TABLE_ ORDER BY 1"), [
+    assert.deepEqual(await fixture.select("SELECT session_id, _version, start_time IS NULL FROM TABLE_ ORDER BY 1"), [
       ["a", "2", "false"],
       ["b", "2", "false"],
     ]);
   });
 
   test("a user's SELECT may have a start that grows: its rows are found wherever they are", async ({ signal }) => {
-    await using world = await openBigQueryWorld();
+    await using fixture = await openBigQueryFixture();
     await using batches = await ReplayBatches.open();
-    await using destination = world.healthy();
+    await using destination = fixture.healthy();
     // As the columns of a SELECT come: nothing is known of what they tell.
     const columns = REPLAY_COLUMNS.map((column) => ({ ...column, privacy: "content" as const }));
     await destination.load(await batches.batch(hours(0), [replay("a", 1)], { columns }), signal);
     await destination.load(await batches.batch(hours(1), [replay("a", 2, END)], { columns }), signal);
-    assert.deepEqual(await world.select("SELECT session_id, _version FROM TABLE_"), [["a", "2"]]);
+    assert.deepEqual(await fixture.select("SELECT session_id, _version FROM TABLE_"), [["a", "2"]]);
     // And a deleted one stays recognisable, though everything else of it is emptied.
     const deleted = [{ ...replay("a", 3, END), deleted: true }];
     await destination.load(await batches.batch(hours(2), deleted, { columns }), signal);
-    assert.deepEqual(await world.select("SELECT session_id, _version, is_deleted, distinct_id, score FROM TABLE_"), [
+    assert.deepEqual(await fixture.select("SELECT session_id, _version, is_deleted, distinct_id, score FROM TABLE_"), [
       ["a", "3", "true", null, null],
     ]);
   });
 
   test("a table that somebody dropped is loaded anew: its receipts count no more", async ({ signal }) => {
-    await using world = await openBigQueryWorld();
+    await using fixture = await openBigQueryFixture();
     await using batches = await ReplayBatches.open();
     const warnings: object[] = [];
-    const open = () => world.open({}, { onWarning: (message, detail) => warnings.push({ message, ...detail }) });
+    const open = () => fixture.open({}, { onWarning: (message, detail) => warnings.push({ message, ...detail }) });
     await using destination = open();
     for (const hour of [0, 1])
       await destination.load(await batches.batch(hours(hour), [replay(`s${hour}`, 1)]), signal);
-    await world.select("DROP TABLE TABLE_");
+    await fixture.select("DROP TABLE TABLE_");
     const covered = () => Array.fromAsync(destination.covered(EVERYTHING, signal));
     assert.deepEqual(await covered(), [], "all of it is due");
     await using next = open();
     const receipt = await next.load(await batches.batch(hours(1), [replay("s1", 1)]), signal);
     assert.deepEqual(await covered(), [{ interval: receipt.interval, committedAt: receipt.committedAt }]);
-    assert.deepEqual(await world.select("SELECT session_id FROM TABLE_"), [["s1"]]);
+    assert.deepEqual(await fixture.select("SELECT session_id FROM TABLE_"), [["s1"]]);
     assert.equal(warnings.length, 1);
     assert.partialDeepStrictEqual(warnings[0], { receipts: 2 });
   });
 
   test("a view in the table's place is refused before anything is loaded", async ({ signal }) => {
-    await using world = await openBigQueryWorld();
+    await using fixture = await openBigQueryFixture();
     await using batches = await ReplayBatches.open();
-    await using destination = world.healthy();
-    await world.select("CREATE VIEW TABLE_ AS SELECT 1 AS one");
+    await using destination = fixture.healthy();
+    await fixture.select("CREATE VIEW TABLE_ AS SELECT 1 AS one");
     const batch = await batches.batch(hours(0), [replay("a", 1)]);
     const error = await rejectsWith("give-up", destination.load(batch, signal));
     assert.match(error.message, /sessions is of type VIEW/);
@@ -111,10 +111,10 @@ suite("bigquery: tables", { skip, concurrency: false }, () => {
   test("columns that are NOT NULL and would have to be left empty are named with the statement that mends them", async ({
     signal,
   }) => {
-    await using world = await openBigQueryWorld();
+    await using fixture = await openBigQueryFixture();
     await using batches = await ReplayBatches.open();
-    await using destination = world.healthy();
-    const { dataset, select } = world;
+    await using destination = fixture.healthy();
+    const { dataset, select } = fixture;
     // `mine` is the user's own, and distinct_id would be emptied by a deletion; the key and the version never are.
     await select(
       "CREATE TABLE TABLE_ (mine STRING NOT NULL, session_id STRING NOT NULL, distinct_id STRING NOT NULL, _version INT64 NOT NULL)",
@@ -131,7 +131,7 @@ suite("bigquery: tables", { skip, concurrency: false }, () => {
   });
 
   test("options that do not fit the export are named before a table is made", async ({ signal }) => {
-    await using world = await openBigQueryWorld();
+    await using fixture = await openBigQueryFixture();
     await using batches = await ReplayBatches.open();
     for (const [options, message] of [
       [{ clusterBy: ["all_urls"] }, /`cluster_by` .*all_urls is ARRAY<STRING>/],
@@ -139,10 +139,10 @@ suite("bigquery: tables", { skip, concurrency: false }, () => {
       [{ partitionBy: { column: "score", granularity: "day" } }, /`partition_by` .*score is float64/],
       [{ jsonColumns: ["session_id"] }, /`json_columns` .*session_id is part of the key/],
     ] as const) {
-      await using destination = world.healthy(options);
+      await using destination = fixture.healthy(options);
       const batch = await batches.batch(hours(0), [replay("a", 1)]);
       assert.match((await rejectsWith("give-up", destination.load(batch, signal))).message, message);
     }
-    assert.deepEqual(await world.server.tables(world.dataset), ["_replayport_receipts"]);
+    assert.deepEqual(await fixture.server.tables(fixture.dataset), ["_replayport_receipts"]);
   });
 });

@@ -18,7 +18,7 @@ import { EXPORT, hours } from "../../conformance/batches.ts";
 import { openTestLake, s3Options, unfinishedUploads } from "./harness.ts";
 import { temporaryFolder } from "../../support/temporary_folder.ts";
 import { EVERYTHING, rejectsWith } from "../../conformance/context.ts";
-import { isList, openWorld, refusal, server, signalled, SIGNAL, skip } from "./s3_fixture.ts";
+import { isList, openFixture, refusal, server, signalled, SIGNAL, skip } from "./s3_fixture.ts";
 
 const HOUR = 3_600_000;
 
@@ -82,8 +82,8 @@ suite("lake on S3: requests", { skip }, () => {
   });
 
   test("a listing of more than a page is read to its end, and a load lists its own interval only", async () => {
-    await using world = await openWorld();
-    const { bucket, proxy } = world;
+    await using fixture = await openFixture();
+    const { bucket, proxy } = fixture;
     const { prefix } = s3Options(server, bucket);
     const start = Date.UTC(2025, 0, 1);
     const put = async (hour: number): Promise<void> => {
@@ -95,19 +95,19 @@ suite("lake on S3: requests", { skip }, () => {
       Array.from({ length: 1001 }, (_, hour) => hour),
       put,
     );
-    await using lake = world.open();
+    await using lake = fixture.open();
     const covered = await Array.fromAsync(lake.covered(EVERYTHING, SIGNAL));
     assert.equal(covered.length, 0);
     assert.equal(proxy.requests.length, 2);
-    await lake.load(await world.batches.batch(hours(0), []), SIGNAL);
+    await lake.load(await fixture.batches.batch(hours(0), []), SIGNAL);
     // The precondition, the files of others, and the look after the commit: a page each.
     assert.equal(proxy.requests.slice(2).filter(isList).length, 3);
   });
 
   test("a file that is larger than a part goes up in parts", async () => {
-    await using world = await openWorld();
+    await using fixture = await openFixture();
     await using folder = await temporaryFolder();
-    const { bucket, proxy } = world;
+    const { bucket, proxy } = fixture;
     await using store = new S3Store({ ...s3Options(server, bucket), endpoint: proxy.url }, MIN_PART_BYTES);
     const file = await bigFile(folder.path, 2 * MIN_PART_BYTES + 1000);
     await store.putFile("big", file, SIGNAL);
@@ -124,9 +124,9 @@ suite("lake on S3: requests", { skip }, () => {
     ["breaks each time", { kind: "cut-request" }],
   ] as const) {
     test(`an upload of which a part ${what} is aborted`, async () => {
-      await using world = await openWorld();
+      await using fixture = await openFixture();
       await using folder = await temporaryFolder();
-      const { bucket, proxy } = world;
+      const { bucket, proxy } = fixture;
       proxy.decide(({ path }) => (path.includes("partNumber=2") ? fault : undefined));
       await using store = new S3Store(
         { ...s3Options(server, bucket), endpoint: proxy.url, maxAttempts: 2 },
@@ -135,25 +135,25 @@ suite("lake on S3: requests", { skip }, () => {
       const file = await bigFile(folder.path, 3 * MIN_PART_BYTES);
       await rejectsWith(what === "is refused" ? "give-up" : "retry", store.putFile("big", file, SIGNAL));
       assert.deepEqual(await unfinishedUploads(server, bucket), []);
-      assert.deepEqual(await world.keys(), []);
+      assert.deepEqual(await fixture.keys(), []);
     });
   }
 
   test("a file that changed while it went up in parts does not appear", async () => {
-    await using world = await openWorld();
+    await using fixture = await openFixture();
     await using folder = await temporaryFolder();
-    const { bucket } = world;
+    const { bucket } = fixture;
     await using store = new S3Store(s3Options(server, bucket), MIN_PART_BYTES);
     const file = await bigFile(folder.path, 2 * MIN_PART_BYTES);
     await rejectsWith("retry", store.putFile("big", { ...file, sha256: "0".repeat(64) }, SIGNAL));
     assert.deepEqual(await unfinishedUploads(server, bucket), []);
-    assert.deepEqual(await world.keys(), []);
+    assert.deepEqual(await fixture.keys(), []);
   });
 
   test("an abort in the middle of a part aborts the upload and rejects with its reason", async () => {
-    await using world = await openWorld();
+    await using fixture = await openFixture();
     await using folder = await temporaryFolder();
-    const { bucket, proxy } = world;
+    const { bucket, proxy } = fixture;
     const abort = new AbortController();
     const reason = new Error("stop");
     proxy.decide(({ path }) => {
@@ -168,8 +168,8 @@ suite("lake on S3: requests", { skip }, () => {
   });
 
   test("an upload in parts that a dead attempt left is aborted by the next load", async () => {
-    await using world = await openWorld();
-    const { bucket, proxy, batches } = world;
+    await using fixture = await openFixture();
+    const { bucket, proxy, batches } = fixture;
     const batch = await batches.batch(hours(0), []);
     await using folder = await temporaryFolder();
     const file = await bigFile(folder.path, 2 * MIN_PART_BYTES);
@@ -191,6 +191,6 @@ suite("lake on S3: requests", { skip }, () => {
     assert.deepEqual(await unfinishedUploads(server, bucket), []);
     held.fire();
     await rejectsWith("retry", dying);
-    assert.equal((await world.keys()).length, 1);
+    assert.equal((await fixture.keys()).length, 1);
   });
 });

@@ -7,22 +7,22 @@ import { hours } from "../../conformance/batches.ts";
 import { openTestLake, s3Options, unfinishedUploads } from "./harness.ts";
 import { EVERYTHING, rejectsWith, row } from "../../conformance/context.ts";
 import { type Fault, first, type ProxiedRequest } from "../../support/fault_proxy.ts";
-import { isList, isManifest, openWorld, refusal, server, SIGNAL, skip } from "./s3_fixture.ts";
+import { isList, isManifest, openFixture, refusal, server, SIGNAL, skip } from "./s3_fixture.ts";
 
 suite("lake on S3: check and errors", { skip }, () => {
   test("a server that ignores If-None-Match is refused", async () => {
-    await using world = await openWorld();
+    await using fixture = await openFixture();
     // What such a server answers to the second create.
     let creates = 0;
-    world.proxy.decide((request) => {
+    fixture.proxy.decide((request) => {
       if (!isManifest(request)) return undefined;
       creates += 1;
       return creates === 2 ? { kind: "answer", status: 200, headers: { etag: '"x"' } } : undefined;
     });
-    await using lake = world.open();
+    await using lake = fixture.open();
     const error = await rejectsWith("give-up", lake.check(SIGNAL));
     assert.equal(error.code, "lake.no_conditional_writes");
-    assert.deepEqual(await world.keys(), []);
+    assert.deepEqual(await fixture.keys(), []);
   });
 
   for (const [step, matches] of [
@@ -33,14 +33,14 @@ suite("lake on S3: check and errors", { skip }, () => {
     ["removing what the check wrote", ({ path }: ProxiedRequest) => path.includes("delete")],
   ] as const) {
     test(`the check names the step that is not allowed: ${step}`, async () => {
-      await using world = await openWorld();
-      world.proxy.decide(first(1, matches, refusal(403, "AccessDenied")));
-      await using lake = world.open();
+      await using fixture = await openFixture();
+      fixture.proxy.decide(first(1, matches, refusal(403, "AccessDenied")));
+      await using lake = fixture.open();
       const error = await rejectsWith("give-up", lake.check(SIGNAL));
       assert.match(error.message, new RegExp(`check failed while ${step}`));
       assert.match(error.hint ?? "", /Allow s3:\w+ on s3:\/\//);
-      assert.deepEqual(await world.keys(), []);
-      assert.deepEqual(await unfinishedUploads(world.server, world.bucket), []);
+      assert.deepEqual(await fixture.keys(), []);
+      assert.deepEqual(await unfinishedUploads(fixture.server, fixture.bucket), []);
     });
   }
 
@@ -87,13 +87,13 @@ suite("lake on S3: check and errors", { skip }, () => {
   ];
   for (const [what, fault, code, remedy, hint] of listing) {
     test(`${what}: ${code}, ${remedy}`, async () => {
-      await using world = await openWorld();
-      world.proxy.decide(() => fault);
-      await using lake = world.open({ maxAttempts: 1 });
+      await using fixture = await openFixture();
+      fixture.proxy.decide(() => fault);
+      await using lake = fixture.open({ maxAttempts: 1 });
       const error = await rejectsWith(remedy, Array.fromAsync(lake.covered(EVERYTHING, SIGNAL)));
       assert.equal(error.code, code, error.message);
       assert.match(error.hint ?? "", hint);
-      const { secretAccessKey, accessKeyId } = world.server.credentials;
+      const { secretAccessKey, accessKeyId } = fixture.server.credentials;
       const shown = `${error.message} ${error.hint} ${JSON.stringify(error)} ${String(error.cause)}`;
       assert.ok(!shown.includes(secretAccessKey) && !shown.includes(accessKeyId));
     });
@@ -113,33 +113,33 @@ suite("lake on S3: check and errors", { skip }, () => {
   });
 
   test("objects are encrypted as the options say, manifests too", async () => {
-    await using world = await openWorld();
+    await using fixture = await openFixture();
     await using lake = openTestLake({
-      ...s3Options(world.server, world.bucket),
+      ...s3Options(fixture.server, fixture.bucket),
       encryption: { type: "aws:kms", key: "arn:aws:kms:us-east-1:123456789012:key/replays" },
     });
-    await lake.load(await world.batches.batch(hours(0), [[row("a", 1)]]), SIGNAL);
-    for (const key of await world.keys()) {
-      const Key = `${s3Options(world.server, world.bucket).prefix}/${key}`;
-      const head = await world.server.client.send(new HeadObjectCommand({ Bucket: world.bucket, Key }));
+    await lake.load(await fixture.batches.batch(hours(0), [[row("a", 1)]]), SIGNAL);
+    for (const key of await fixture.keys()) {
+      const Key = `${s3Options(fixture.server, fixture.bucket).prefix}/${key}`;
+      const head = await fixture.server.client.send(new HeadObjectCommand({ Bucket: fixture.bucket, Key }));
       assert.equal(head.ServerSideEncryption, "aws:kms");
       assert.match(head.SSEKMSKeyId ?? "", /replays$/);
     }
   });
 
   test("a role is taken on, with its external id", async () => {
-    await using world = await openWorld();
+    await using fixture = await openFixture();
     const { AWS_ENDPOINT_URL_STS: before } = process.env;
-    process.env["AWS_ENDPOINT_URL_STS"] = world.proxy.url;
+    process.env["AWS_ENDPOINT_URL_STS"] = fixture.proxy.url;
     try {
-      const options = s3Options(world.server, world.bucket);
+      const options = s3Options(fixture.server, fixture.bucket);
       const assumeRole = { arn: "arn:aws:iam::123456789012:role/replays", externalId: "acme-17" };
-      await using lake = openTestLake({ ...options, endpoint: world.proxy.url, assumeRole });
+      await using lake = openTestLake({ ...options, endpoint: fixture.proxy.url, assumeRole });
       await lake.check(SIGNAL);
-      const assumed = world.proxy.requests.filter(({ method, path }) => method === "POST" && path === "/");
+      const assumed = fixture.proxy.requests.filter(({ method, path }) => method === "POST" && path === "/");
       assert.equal(assumed.length, 1);
-      const used = world.proxy.requests.at(-1)?.headers["authorization"];
-      assert.ok(typeof used === "string" && !used.includes(world.server.credentials.accessKeyId));
+      const used = fixture.proxy.requests.at(-1)?.headers["authorization"];
+      assert.ok(typeof used === "string" && !used.includes(fixture.server.credentials.accessKeyId));
     } finally {
       if (before === undefined) delete process.env["AWS_ENDPOINT_URL_STS"];
       else process.env["AWS_ENDPOINT_URL_STS"] = before;

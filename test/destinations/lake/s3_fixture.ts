@@ -14,7 +14,7 @@ export const skip = "skip" in found ? found.skip : false;
 export const server = found as S3Server;
 export const SIGNAL = AbortSignal.timeout(300_000);
 
-export interface World extends AsyncDisposable {
+export interface Fixture extends AsyncDisposable {
   readonly server: S3Server;
   readonly bucket: string;
   readonly proxy: FaultProxy;
@@ -24,7 +24,7 @@ export interface World extends AsyncDisposable {
   keys(): Promise<string[]>;
 }
 
-export async function openWorld(): Promise<World> {
+export async function openFixture(): Promise<Fixture> {
   const bucket = await server.bucket();
   const proxy = await openFaultProxy(server.endpoint);
   const batches = await Batches.open();

@@ -21,13 +21,13 @@ const SIGNAL = AbortSignal.timeout(1_800_000);
 /** 2026-10-01T00:00:00.123456Z */
 const MICROS = 1_790_812_800_123_456;
 
-interface World extends SessionBatches {
+interface Fixture extends SessionBatches {
   readonly options: SnowflakeOptions;
   open(more?: Partial<SnowflakeOptions>): Destination;
   rows(columns: string): Promise<readonly Row[]>;
 }
 
-async function openWorld(): Promise<World> {
+async function openFixture(): Promise<Fixture> {
   const schema = await account.schema();
   const batches = await sessionBatches();
   const options = account.options(schema);
@@ -48,8 +48,8 @@ suite("Snowflake, a real account", { skip, timeout: 7_200_000 }, () => {
   conformance("snowflake, a real account", accountHarness, CASE_MS);
 
   test("check passes", async () => {
-    await using world = await openWorld();
-    await world.open().check(SIGNAL);
+    await using fixture = await openFixture();
+    await fixture.open().check(SIGNAL);
   });
 
   for (const [format, extension] of [
@@ -60,7 +60,7 @@ suite("Snowflake, a real account", { skip, timeout: 7_200_000 }, () => {
     ["csv", ".csv.gz"],
   ] as const) {
     test(`${extension}: times to the microsecond, lists as ARRAY, NULLs`, async () => {
-      await using world = await openWorld();
+      await using fixture = await openFixture();
       const columns = [...SESSION_COLUMNS, column("moments", "timestamp[]")];
       const times =
         format === "parquet" ? "[start_time]" : "[strftime(start_time AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')]";
@@ -68,11 +68,11 @@ suite("Snowflake, a real account", { skip, timeout: 7_200_000 }, () => {
       const all = `SELECT * REPLACE (NULL::BIGINT AS clicks), ${times} AS moments FROM (${row})`;
       const lists = format === "csv" ? ", to_json(all_urls) AS all_urls, to_json(moments) AS moments" : "";
       const select = format === "parquet" ? all : `${TEXT_TIMES}${lists}) FROM (${all})`;
-      const receipt = await world
+      const receipt = await fixture
         .open()
-        .load(await world.batch({ columns, files: [select], format, extension }), SIGNAL);
+        .load(await fixture.batch({ columns, files: [select], format, extension }), SIGNAL);
       assert.equal(receipt.rows, 1);
-      const [seen] = await world.rows(
+      const [seen] = await fixture.rows(
         `DATE_PART(EPOCH_MICROSECOND, "START_TIME") AS "US", "CLICKS", TYPEOF("ALL_URLS"::VARIANT) AS "KIND",
         TO_JSON("ALL_URLS") AS "URLS", TO_JSON("MOMENTS") AS "MOMENTS", "SCORE", "IS_DELETED"`,
       );
@@ -89,9 +89,9 @@ suite("Snowflake, a real account", { skip, timeout: 7_200_000 }, () => {
   }
 
   test("statements carry the query tag, and the MERGE is among them", async () => {
-    await using world = await openWorld();
-    const batch = await world.batch({ of: hours(2), files: [sessions({ session: "a", version: 1 })] });
-    await world.open({ queryTag: "replayport-tests" }).load(batch, SIGNAL);
+    await using fixture = await openFixture();
+    const batch = await fixture.batch({ of: hours(2), files: [sessions({ session: "a", version: 1 })] });
+    await fixture.open({ queryTag: "replayport-tests" }).load(batch, SIGNAL);
     const rows = await account.sql(
       `SELECT "QUERY_TAG" AS "TAG" FROM TABLE("${account.database}"."INFORMATION_SCHEMA".QUERY_HISTORY_BY_USER(RESULT_LIMIT => 200))
       WHERE "QUERY_TEXT" LIKE 'MERGE%${batch.attempt.toUpperCase()}%'`,
@@ -109,15 +109,15 @@ suite("Snowflake, a real account", { skip, timeout: 7_200_000 }, () => {
   });
 
   test("a role without grants is told which it lacks", async () => {
-    await using world = await openWorld();
-    const error = await rejectsWith("give-up", world.open({ role: "PUBLIC" }).check(SIGNAL));
+    await using fixture = await openFixture();
+    const error = await rejectsWith("give-up", fixture.open({ role: "PUBLIC" }).check(SIGNAL));
     assert.ok(["snowflake.missing", "snowflake.access_denied", "snowflake.warehouse"].includes(error.code), error.code);
     assert.match(error.hint ?? "", /GRANT (?:USAGE|CREATE TABLE) ON .* TO ROLE "PUBLIC";/);
   });
 
   test("a statement that outlives its limit ends in Snowflake, and with a word", async () => {
-    await using world = await openWorld();
-    await using session = await sessionOpener({ ...world.options, statementTimeoutMs: 2000 })(
+    await using fixture = await openFixture();
+    await using session = await sessionOpener({ ...fixture.options, statementTimeoutMs: 2000 })(
       { export: EXPORT, doing: "check" },
       SIGNAL,
     );
@@ -127,9 +127,9 @@ suite("Snowflake, a real account", { skip, timeout: 7_200_000 }, () => {
   });
 
   test("an abort cancels the statement in Snowflake", async () => {
-    await using world = await openWorld();
+    await using fixture = await openFixture();
     const mark = `-- ${Date.now()}`;
-    await using session = await sessionOpener(world.options)({ export: EXPORT, doing: "check" }, SIGNAL);
+    await using session = await sessionOpener(fixture.options)({ export: EXPORT, doing: "check" }, SIGNAL);
     const abort = AbortSignal.timeout(3000);
     const wait = { sql: `SELECT SYSTEM$WAIT(60) ${mark}`, doing: "waiting", grants: [] };
     await assert.rejects(session.execute(wait, abort), (error) => error === abort.reason);
@@ -144,14 +144,14 @@ suite("Snowflake, a real account", { skip, timeout: 7_200_000 }, () => {
   });
 
   test("of two loads that bring the same new session at once, it is there once", async () => {
-    await using world = await openWorld();
-    await world.open().load(await world.batch({ of: hours(9), files: [] }), SIGNAL);
+    await using fixture = await openFixture();
+    await fixture.open().load(await fixture.batch({ of: hours(9), files: [] }), SIGNAL);
     const files = [sessions({ session: "a", version: 1 })];
     const loads = [hours(0), hours(1), hours(2)].map(async (of) =>
-      world.open().load(await world.batch({ of, files }), SIGNAL),
+      fixture.open().load(await fixture.batch({ of, files }), SIGNAL),
     );
     await Promise.all(loads);
-    assert.equal((await world.rows('"SESSION_ID"')).length, 1);
-    assert.equal((await Array.fromAsync(world.open().receipts(EVERYTHING, SIGNAL))).length, 4);
+    assert.equal((await fixture.rows('"SESSION_ID"')).length, 1);
+    assert.equal((await Array.fromAsync(fixture.open().receipts(EVERYTHING, SIGNAL))).length, 4);
   });
 });

@@ -8,7 +8,7 @@ import { leftovers, TEST_DEPS } from "./harness.ts";
 import { rejectsWith } from "../../conformance/context.ts";
 import { DATABASE } from "./emulator.ts";
 import { sessions } from "./batches.ts";
-import { openWorld, server, SIGNAL, skip } from "./fixture.ts";
+import { openFixture, server, SIGNAL, skip } from "./fixture.ts";
 
 const REFUSED = { code: "003001", message: "SQL access control error: Insufficient privileges", times: 1 } as const;
 
@@ -20,14 +20,14 @@ suite("Snowflake: check", { skip, timeout: 300_000 }, () => {
     { needs: "USAGE ON SCHEMA {schema}", at: "^CREATE OR REPLACE TEMPORARY" },
   ] as const) {
     test(`names ${needs} where ${at} is refused, and leaves nothing`, async () => {
-      await using world = await openWorld();
-      const { files } = await server.objects(world.schema);
+      await using fixture = await openFixture();
+      const { files } = await server.objects(fixture.schema);
       await server.inject({ match: at, ...REFUSED });
-      const error = await rejectsWith("give-up", world.open(options).check(SIGNAL));
+      const error = await rejectsWith("give-up", fixture.open(options).check(SIGNAL));
       assert.equal(error.code, "snowflake.access_denied");
-      const schema = `"${DATABASE}"."${world.schema}"`;
+      const schema = `"${DATABASE}"."${fixture.schema}"`;
       assert.ok(error.hint?.includes(`GRANT ${needs.replace("{schema}", schema)} TO ROLE "REPLAYPORT";`), error.hint);
-      assert.deepEqual(await leftovers(server, world.schema, files), []);
+      assert.deepEqual(await leftovers(server, fixture.schema, files), []);
       assert.equal(await server.openSessions(), 0);
     });
   }
@@ -38,22 +38,22 @@ suite("Snowflake: check", { skip, timeout: 300_000 }, () => {
     ["_REPLAYPORT_LOCK_SESSIONS", ["SELECT", "INSERT", "UPDATE"]],
   ] as const) {
     test(`names each privilege that is missing on ${table}, which is there already`, async () => {
-      await using world = await openWorld();
-      await world.open().load(await world.batch({ files: [sessions({ session: "a", version: 1 })] }), SIGNAL);
-      const path = `"${DATABASE}"."${world.schema}"."${table}"`;
+      await using fixture = await openFixture();
+      await fixture.open().load(await fixture.batch({ files: [sessions({ session: "a", version: 1 })] }), SIGNAL);
+      const path = `"${DATABASE}"."${fixture.schema}"."${table}"`;
       for (const privilege of privileges) {
         await server.inject({ match: `^${privilege} .*"${table}".* WHERE FALSE`, ...REFUSED });
-        const error = await rejectsWith("give-up", world.open().check(SIGNAL));
+        const error = await rejectsWith("give-up", fixture.open().check(SIGNAL));
         assert.match(error.message, new RegExp(`trying ${privilege} on ${path} failed`));
         assert.equal(error.hint, `GRANT ${privilege} ON TABLE ${path} TO ROLE "REPLAYPORT";`);
       }
-      assert.equal((await world.rows("SESSIONS")).length, 1);
+      assert.equal((await fixture.rows("SESSIONS")).length, 1);
     });
   }
 
   test("says that database and schema are to be granted, or are not there", async () => {
-    await using world = await openWorld();
-    const error = await rejectsWith("give-up", world.open({ schema: "nowhere" }).check(SIGNAL));
+    await using fixture = await openFixture();
+    const error = await rejectsWith("give-up", fixture.open({ schema: "nowhere" }).check(SIGNAL));
     assert.equal(error.code, "snowflake.missing");
     const hint = error.hint ?? "";
     assert.ok(hint.includes(`GRANT USAGE ON DATABASE "${DATABASE}" TO ROLE "REPLAYPORT";`), hint);
@@ -61,8 +61,8 @@ suite("Snowflake: check", { skip, timeout: 300_000 }, () => {
   });
 
   test("says so where an account reads times in another way than documented", async () => {
-    await using world = await openWorld();
-    const open = sessionOpener(world.options);
+    await using fixture = await openFixture();
+    const open = sessionOpener(fixture.options);
     const destination = openSnowflakeOn(
       async (purpose, signal) => {
         const session = await open(purpose, signal);
@@ -76,21 +76,21 @@ suite("Snowflake: check", { skip, timeout: 300_000 }, () => {
           [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
         };
       },
-      world.options,
+      fixture.options,
       { export: EXPORT },
       TEST_DEPS,
     );
     const error = await rejectsWith("give-up", destination.check(SIGNAL));
     assert.equal(error.code, "warehouse.read_back");
-    assert.deepEqual((await server.objects(world.schema)).tables, []);
+    assert.deepEqual((await server.objects(fixture.schema)).tables, []);
   });
 
   test("goes through where a load works already, and touches nothing", async () => {
-    await using world = await openWorld();
-    const destination = world.open();
-    await destination.load(await world.batch({ files: [sessions({ session: "a", version: 1 })] }), SIGNAL);
-    const before = await world.rows("_REPLAYPORT_LOCK_SESSIONS");
+    await using fixture = await openFixture();
+    const destination = fixture.open();
+    await destination.load(await fixture.batch({ files: [sessions({ session: "a", version: 1 })] }), SIGNAL);
+    const before = await fixture.rows("_REPLAYPORT_LOCK_SESSIONS");
     await destination.check(SIGNAL);
-    assert.deepEqual(await world.rows("_REPLAYPORT_LOCK_SESSIONS"), before);
+    assert.deepEqual(await fixture.rows("_REPLAYPORT_LOCK_SESSIONS"), before);
   });
 });

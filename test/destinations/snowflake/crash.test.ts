@@ -9,12 +9,12 @@ import { leftovers, seenRows, TEST_DEPS } from "./harness.ts";
 import { EVERYTHING, row } from "../../conformance/context.ts";
 import { crashAfter } from "../../support/crash.ts";
 import { crashingSessions } from "./crash.ts";
-import { openWorld, server, SIGNAL, skip, type World } from "./fixture.ts";
+import { openFixture, server, SIGNAL, skip, type Fixture } from "./fixture.ts";
 
 const rowsOf = (version: number): TestRow[] => [row("a", version), row("b", version), row("c", version)];
 
-async function covered(world: World): Promise<string[]> {
-  const found = await Array.fromAsync(world.open().covered(EVERYTHING, SIGNAL));
+async function covered(fixture: Fixture): Promise<string[]> {
+  const found = await Array.fromAsync(fixture.open().covered(EVERYTHING, SIGNAL));
   return found.map(({ interval }) => intervalName(interval));
 }
 
@@ -23,17 +23,17 @@ suite("Snowflake: a worker that is killed in its first load", { skip, timeout: 9
     await using batches = await Batches.open();
     const made: string[] = [];
     for (let step = 1; made.at(-1)?.startsWith("PUT") !== true; step += 1) {
-      await using world = await openWorld();
-      const { files } = await server.objects(world.schema);
+      await using fixture = await openFixture();
+      const { files } = await server.objects(fixture.schema);
       const crash = crashAfter(step);
-      const sessions = crashingSessions(sessionOpener(world.options), crash);
-      const doomed = openSnowflakeOn(sessions, world.options, { export: EXPORT }, TEST_DEPS);
+      const sessions = crashingSessions(sessionOpener(fixture.options), crash);
+      const doomed = openSnowflakeOn(sessions, fixture.options, { export: EXPORT }, TEST_DEPS);
       await doomed.load(await batches.batch(hours(0), [rowsOf(1)]), SIGNAL).catch(() => undefined);
       made.push(crash.at ?? "");
-      assert.deepEqual([await seenRows(server, world.schema), await covered(world)], [[], []], made.at(-1));
-      await world.open().load(await batches.batch(hours(0), [rowsOf(2)]), SIGNAL);
-      assert.deepEqual(await seenRows(server, world.schema), rowsOf(2), made.at(-1));
-      assert.deepEqual(await leftovers(server, world.schema, files), [], made.at(-1));
+      assert.deepEqual([await seenRows(server, fixture.schema), await covered(fixture)], [[], []], made.at(-1));
+      await fixture.open().load(await batches.batch(hours(0), [rowsOf(2)]), SIGNAL);
+      assert.deepEqual(await seenRows(server, fixture.schema), rowsOf(2), made.at(-1));
+      assert.deepEqual(await leftovers(server, fixture.schema, files), [], made.at(-1));
       await server.endSessions();
     }
     assert.equal(made.filter((sql) => sql.startsWith("CREATE TABLE")).length, 3, made.join("\n"));

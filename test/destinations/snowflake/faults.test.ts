@@ -13,7 +13,7 @@ import { EVERYTHING, rejection, rejectsWith } from "../../conformance/context.ts
 import { first, openFaultProxy, type Fault, type FaultProxy } from "../../support/fault_proxy.ts";
 import { DATABASE, TOKEN } from "./emulator.ts";
 import { sessions } from "./batches.ts";
-import { openHooked, openWorld, server, SIGNAL, skip, told, type World } from "./fixture.ts";
+import { openHooked, openFixture, server, SIGNAL, skip, told, type Fixture } from "./fixture.ts";
 
 const BEFORE = [{ SESSION_ID: "a", _VERSION: 1 }];
 const AFTER = [
@@ -23,7 +23,7 @@ const AFTER = [
 const NEXT = sessions({ session: "a", version: 2 }, { session: "b", version: 2 });
 
 interface Setting extends AsyncDisposable {
-  readonly world: World;
+  readonly fixture: Fixture;
   readonly proxy: FaultProxy;
   /** Through the proxy. */
   readonly options: SnowflakeOptions;
@@ -33,30 +33,30 @@ interface Setting extends AsyncDisposable {
 
 /** A table with one row and one receipt, and a line to it that can break. */
 async function setting(): Promise<Setting> {
-  const world = await openWorld();
-  const { files } = await server.objects(world.schema);
-  const receipt = await world
+  const fixture = await openFixture();
+  const { files } = await server.objects(fixture.schema);
+  const receipt = await fixture
     .open()
-    .load(await world.batch({ files: [sessions({ session: "a", version: 1 })] }), SIGNAL);
+    .load(await fixture.batch({ files: [sessions({ session: "a", version: 1 })] }), SIGNAL);
   const proxy = await openFaultProxy(server.url);
   await server.clearLog();
   return {
-    world,
+    fixture,
     proxy,
-    options: { ...world.options, port: Number(new URL(proxy.url).port) },
+    options: { ...fixture.options, port: Number(new URL(proxy.url).port) },
     async outcome() {
-      const rows = await world.rows("SESSIONS", '"SESSION_ID", "_VERSION"');
-      const receipts = await Array.fromAsync(world.open().receipts(EVERYTHING, SIGNAL));
+      const rows = await fixture.rows("SESSIONS", '"SESSION_ID", "_VERSION"');
+      const receipts = await Array.fromAsync(fixture.open().receipts(EVERYTHING, SIGNAL));
       const isNew = receipts[0]?.attempt !== receipt.attempt;
       assert.equal(receipts.length, 1);
       assert.deepEqual(rows, isNew ? AFTER : BEFORE);
-      assert.deepEqual(await leftovers(server, world.schema, files), []);
+      assert.deepEqual(await leftovers(server, fixture.schema, files), []);
       return isNew ? "new" : "old";
     },
     async [Symbol.asyncDispose]() {
       await proxy[Symbol.asyncDispose]();
       await server.endSessions();
-      await world[Symbol.asyncDispose]();
+      await fixture[Symbol.asyncDispose]();
     },
   };
 }
@@ -78,7 +78,7 @@ suite("Snowflake: a line that breaks", { skip, timeout: 600_000 }, () => {
       test(`${kind} of ${statement.source}: the driver sends it again, and the load goes through`, async () => {
         await using set = await setting();
         const destination = breakingAt(set, statement, { kind }, 1);
-        const batch = await set.world.batch({ files: [NEXT] });
+        const batch = await set.fixture.batch({ files: [NEXT] });
         assert.equal((await destination.load(batch, SIGNAL)).rows, 2);
         assert.equal(await set.outcome(), "new");
         assert.equal(await server.openSessions(), 0);
@@ -89,10 +89,10 @@ suite("Snowflake: a line that breaks", { skip, timeout: 600_000 }, () => {
   test("COPY may run twice where its answer is lost: the rows are counted, and the next load goes through", async () => {
     await using set = await setting();
     const destination = breakingAt(set, /^COPY/, { kind: "cut-answer" }, 1);
-    const error = await rejectsWith("retry", destination.load(await set.world.batch({ files: [NEXT] }), SIGNAL));
+    const error = await rejectsWith("retry", destination.load(await set.fixture.batch({ files: [NEXT] }), SIGNAL));
     assert.equal(error.code, "warehouse.rows_differ");
     assert.equal(await set.outcome(), "old");
-    await set.world.open().load(await set.world.batch({ files: [NEXT] }), SIGNAL);
+    await set.fixture.open().load(await set.fixture.batch({ files: [NEXT] }), SIGNAL);
     assert.equal(await set.outcome(), "new");
   });
 });
@@ -104,7 +104,7 @@ suite("Snowflake: a session that is lost", { skip, timeout: 600_000 }, () => {
       const destination = openHooked(set.options, {
         before: async ({ sql }) => (statement.test(sql) ? await server.endSessions() : undefined),
       });
-      const error = await rejectsWith("retry", destination.load(await set.world.batch({ files: [NEXT] }), SIGNAL));
+      const error = await rejectsWith("retry", destination.load(await set.fixture.batch({ files: [NEXT] }), SIGNAL));
       assert.equal(error.code, "snowflake.session_lost");
       assert.equal(await set.outcome(), "old");
     });
@@ -115,17 +115,17 @@ suite("Snowflake: a session that is lost", { skip, timeout: 600_000 }, () => {
     const destination = openHooked(set.options, {
       before: async ({ sql }) => (sql === "COMMIT" ? await server.endSessions() : undefined),
     });
-    const error = await rejectsWith("retry", destination.load(await set.world.batch({ files: [NEXT] }), SIGNAL));
+    const error = await rejectsWith("retry", destination.load(await set.fixture.batch({ files: [NEXT] }), SIGNAL));
     assert.equal(error.code, "load.commit_unknown");
     assert.equal(await set.outcome(), "old");
-    await set.world.open().load(await set.world.batch({ files: [NEXT] }), SIGNAL);
+    await set.fixture.open().load(await set.fixture.batch({ files: [NEXT] }), SIGNAL);
     assert.equal(await set.outcome(), "new");
   });
 
   test("after the COMMIT was done: the load resolves", async () => {
     await using set = await setting();
     await server.inject({ match: "^COMMIT", code: "390111", times: 1, kind: "after" });
-    await set.world.open().load(await set.world.batch({ files: [NEXT] }), SIGNAL);
+    await set.fixture.open().load(await set.fixture.batch({ files: [NEXT] }), SIGNAL);
     assert.equal(await set.outcome(), "new");
   });
 
@@ -142,18 +142,18 @@ suite("Snowflake: a session that is lost", { skip, timeout: 600_000 }, () => {
         gone();
       },
     });
-    const error = await rejectsWith("retry", destination.load(await set.world.batch({ files: [NEXT] }), SIGNAL));
+    const error = await rejectsWith("retry", destination.load(await set.fixture.batch({ files: [NEXT] }), SIGNAL));
     assert.equal(error.code, "load.commit_unknown");
     assert.match(error.hint ?? "", /in full or not at all/);
-    assert.deepEqual(await set.world.rows("SESSIONS", '"SESSION_ID", "_VERSION"'), AFTER);
-    await set.world.open().load(await set.world.batch({ files: [NEXT] }), SIGNAL);
+    assert.deepEqual(await set.fixture.rows("SESSIONS", '"SESSION_ID", "_VERSION"'), AFTER);
+    await set.fixture.open().load(await set.fixture.batch({ files: [NEXT] }), SIGNAL);
     assert.equal(await set.outcome(), "new");
   });
 
   test("whose token has expired is renewed by the driver", async () => {
     await using set = await setting();
     await server.inject({ match: "^MERGE", code: "390112", message: "Session token expired.", times: 1 });
-    await set.world.open().load(await set.world.batch({ files: [NEXT] }), SIGNAL);
+    await set.fixture.open().load(await set.fixture.batch({ files: [NEXT] }), SIGNAL);
     assert.equal((await server.log()).filter(({ renewed }) => renewed !== undefined).length, 1);
     assert.equal(await set.outcome(), "new");
   });
@@ -186,7 +186,10 @@ suite("Snowflake: refusals half-way", { skip, timeout: 600_000 }, () => {
     test(`${code} at ${at}: ${name}, and nothing has changed`, async () => {
       await using set = await setting();
       await server.inject({ match: at, code, message: "no", times: 1 });
-      const error = await rejectsWith(remedy, set.world.open().load(await set.world.batch({ files: [NEXT] }), SIGNAL));
+      const error = await rejectsWith(
+        remedy,
+        set.fixture.open().load(await set.fixture.batch({ files: [NEXT] }), SIGNAL),
+      );
       assert.equal(error.code, name);
       assert.match(error.hint ?? "", hint);
       assert.equal(await set.outcome(), "old");
@@ -197,13 +200,13 @@ suite("Snowflake: refusals half-way", { skip, timeout: 600_000 }, () => {
   test("files that may not be removed any more are a warning where the load is committed", async () => {
     await using set = await setting();
     const warnings: string[] = [];
-    const destination = set.world.open({}, { onWarning: (message) => warnings.push(message) });
+    const destination = set.fixture.open({}, { onWarning: (message) => warnings.push(message) });
     await server.inject({ match: "^DROP TABLE", code: "003001", message: "no", times: 1 });
-    await destination.load(await set.world.batch({ files: [NEXT] }), SIGNAL);
+    await destination.load(await set.fixture.batch({ files: [NEXT] }), SIGNAL);
     assert.deepEqual(warnings, [
       "the batch is loaded, but its staged files could not all be removed; a later load does it",
     ]);
-    await set.world.open().load(await set.world.batch({ files: [NEXT] }), SIGNAL);
+    await set.fixture.open().load(await set.fixture.batch({ files: [NEXT] }), SIGNAL);
     assert.equal(await set.outcome(), "new");
   });
 
@@ -214,7 +217,7 @@ suite("Snowflake: refusals half-way", { skip, timeout: 600_000 }, () => {
     const options = { username: "TOKENS", auth: { type: "oauth", token: TOKEN } } as const;
     const error = await rejectsWith(
       "give-up",
-      set.world.open(options).load(await set.world.batch({ files: [NEXT] }), SIGNAL),
+      set.fixture.open(options).load(await set.fixture.batch({ files: [NEXT] }), SIGNAL),
     );
     assert.equal(error.code, "snowflake.token_expired");
     assert.ok(!`${error.message} ${error.hint}`.includes(TOKEN));
@@ -223,11 +226,11 @@ suite("Snowflake: refusals half-way", { skip, timeout: 600_000 }, () => {
 
   test("a staging table that is there already is replaced", async () => {
     await using set = await setting();
-    const batch = await set.world.batch({ files: [NEXT] });
-    const staging = `"${DATABASE}"."${set.world.schema}"."_REPLAYPORT_STAGING_${batch.attempt.toUpperCase()}"`;
-    await set.world.sql(`CREATE TABLE ${staging} ("SESSION_ID" VARCHAR, "_VERSION" NUMBER)`);
-    await set.world.sql(`INSERT INTO ${staging} VALUES ('ghost', 9)`);
-    await set.world.open().load(batch, SIGNAL);
+    const batch = await set.fixture.batch({ files: [NEXT] });
+    const staging = `"${DATABASE}"."${set.fixture.schema}"."_REPLAYPORT_STAGING_${batch.attempt.toUpperCase()}"`;
+    await set.fixture.sql(`CREATE TABLE ${staging} ("SESSION_ID" VARCHAR, "_VERSION" NUMBER)`);
+    await set.fixture.sql(`INSERT INTO ${staging} VALUES ('ghost', 9)`);
+    await set.fixture.open().load(batch, SIGNAL);
     assert.equal(await set.outcome(), "new");
   });
 });
@@ -243,11 +246,11 @@ suite("Snowflake: time limits and aborts", { skip, timeout: 600_000 }, () => {
     test(`${statement.source} that outlives its limit is cancelled in Snowflake too`, async () => {
       await using set = await setting();
       await server.inject({ match: statement.source, times: 1, kind: "hang" });
-      const destination = set.world.open({ statementTimeoutMs: 500 });
-      const error = await rejectsWith("retry", destination.load(await set.world.batch({ files: [NEXT] }), SIGNAL));
+      const destination = set.fixture.open({ statementTimeoutMs: 500 });
+      const error = await rejectsWith("retry", destination.load(await set.fixture.batch({ files: [NEXT] }), SIGNAL));
       assert.equal(error.code, "snowflake.no_answer");
       assert.ok(await cancelled(statement), "no request to cancel it");
-      const [settings] = await set.world.sent();
+      const [settings] = await set.fixture.sent();
       assert.match(settings ?? "", /STATEMENT_TIMEOUT_IN_SECONDS = 1\b/);
       assert.equal(await set.outcome(), "old");
       assert.equal(await server.openSessions(), 0);
@@ -260,7 +263,7 @@ suite("Snowflake: time limits and aborts", { skip, timeout: 600_000 }, () => {
       await server.inject({ match: statement.source, times: 1, kind: "hang" });
       const abort = new AbortController();
       const reason = new Error("the worker is to stop");
-      const loading = set.world.open().load(await set.world.batch({ files: [NEXT] }), abort.signal);
+      const loading = set.fixture.open().load(await set.fixture.batch({ files: [NEXT] }), abort.signal);
       loading.catch(() => undefined);
       await Promise.race([told(statement), loading]);
       abort.abort(reason);
@@ -273,19 +276,19 @@ suite("Snowflake: time limits and aborts", { skip, timeout: 600_000 }, () => {
 
   test("an abort during an upload leaves no file that arrives later", async () => {
     await using set = await setting();
-    const path = join(set.world.folder, "large.parquet");
+    const path = join(set.fixture.folder, "large.parquet");
     await writeFile(path, Buffer.alloc(256 * 1024 * 1024));
     const file = await stagedFile(path, { rows: 1 });
     const abort = new AbortController();
     const reason = new Error("the worker is to stop");
     const batch: Batch = {
-      ...(await set.world.batch({ files: [] })),
+      ...(await set.fixture.batch({ files: [] })),
       // oxlint-disable-next-line typescript/require-await
       files: (async function* once() {
         yield file;
       })(),
     };
-    const loading = set.world.open().load(batch, abort.signal);
+    const loading = set.fixture.open().load(batch, abort.signal);
     loading.catch(() => undefined);
     // The driver has been told where the file goes, and takes its time to bring it there.
     await Promise.race([told(/^PUT/), loading]);

@@ -51,7 +51,7 @@ export async function told(pattern: RegExp): Promise<void> {
   while (!(await server.log()).some(({ sql }) => sql !== undefined && pattern.test(sql))) await setTimeout(20);
 }
 
-export interface World extends SessionBatches {
+export interface Fixture extends SessionBatches {
   readonly schema: string;
   readonly options: SnowflakeOptions;
   open(options?: Partial<SnowflakeOptions>, deps?: Partial<SnowflakeDeps>): Destination;
@@ -62,7 +62,7 @@ export interface World extends SessionBatches {
   sent(): Promise<string[]>;
 }
 
-export async function openWorld(): Promise<World> {
+export async function openFixture(): Promise<Fixture> {
   const schema = await server.schema();
   await server.inject();
   await server.clearLog();

@@ -13,7 +13,7 @@ import { hours } from "../../conformance/batches.ts";
 import { TEST_DEPS } from "./harness.ts";
 import { EVERYTHING, rejectsWith } from "../../conformance/context.ts";
 import { sessions } from "./batches.ts";
-import { openHooked, openWorld, server, SIGNAL, skip, told } from "./fixture.ts";
+import { openHooked, openFixture, server, SIGNAL, skip, told } from "./fixture.ts";
 
 /** Holds a load in its transaction. */
 const BEFORE_MERGE = { match: "^MERGE", times: 1, kind: "hold" } as const;
@@ -34,41 +34,41 @@ function signal(): Signal {
 
 suite("Snowflake: loads at the same time", { skip, timeout: 300_000 }, () => {
   test("of two intervals that bring the same new session leave it once, in its newer version", async () => {
-    await using world = await openWorld();
+    await using fixture = await openFixture();
     const [one, two] = [
-      await world.batch({ of: hours(0), files: [sessions({ session: "a", version: 2 })] }),
-      await world.batch({
+      await fixture.batch({ of: hours(0), files: [sessions({ session: "a", version: 2 })] }),
+      await fixture.batch({
         of: hours(1),
         files: [sessions({ session: "a", version: 1 }, { session: "b", version: 1 })],
       }),
     ];
-    await world.open().load(await world.batch({ of: hours(5), files: [] }), SIGNAL);
+    await fixture.open().load(await fixture.batch({ of: hours(5), files: [] }), SIGNAL);
     await server.inject(BEFORE_RECEIPT);
-    const first = world.open().load(one, SIGNAL);
+    const first = fixture.open().load(one, SIGNAL);
     await told(new RegExp(`INSERT INTO .*RECEIPTS[^]*${one.attempt}`));
-    const second = world.open().load(two, SIGNAL);
+    const second = fixture.open().load(two, SIGNAL);
     await told(new RegExp(`UPDATE .*LOCK_SESSIONS"\n.*${two.attempt}`));
     await server.inject();
     await Promise.all([first, second]);
-    assert.deepEqual(await world.rows("SESSIONS", '"SESSION_ID", "_VERSION"'), [
+    assert.deepEqual(await fixture.rows("SESSIONS", '"SESSION_ID", "_VERSION"'), [
       { SESSION_ID: "a", _VERSION: 2 },
       { SESSION_ID: "b", _VERSION: 1 },
     ]);
   });
 
   test("of two targets do not wait for each other", async () => {
-    await using world = await openWorld();
-    const batch = await world.batch({ files: [sessions({ session: "a", version: 1 })] });
-    const other = world.open({ table: "other" });
-    await other.load(await world.batch({ files: [] }), SIGNAL);
+    await using fixture = await openFixture();
+    const batch = await fixture.batch({ files: [sessions({ session: "a", version: 1 })] });
+    const other = fixture.open({ table: "other" });
+    await other.load(await fixture.batch({ files: [] }), SIGNAL);
     await server.inject(BEFORE_MERGE);
-    const held = world.open().load(batch, SIGNAL);
+    const held = fixture.open().load(batch, SIGNAL);
     await told(/^MERGE/);
-    await other.load(await world.batch({ files: [sessions({ session: "b", version: 1 })] }), SIGNAL);
-    assert.equal((await world.rows("SESSIONS")).length, 0);
+    await other.load(await fixture.batch({ files: [sessions({ session: "b", version: 1 })] }), SIGNAL);
+    assert.equal((await fixture.rows("SESSIONS")).length, 0);
     await server.inject();
     await held;
-    assert.equal((await world.rows("SESSIONS")).length, 1);
+    assert.equal((await fixture.rows("SESSIONS")).length, 1);
   });
 
   for (const [name, statement] of [
@@ -79,13 +79,13 @@ suite("Snowflake: loads at the same time", { skip, timeout: 300_000 }, () => {
     ["commits", /^COMMIT/],
   ] as const) {
     test(`a worker that sleeps in its transaction before it ${name} changes nothing when it wakes`, async () => {
-      await using world = await openWorld();
-      await world
+      await using fixture = await openFixture();
+      await fixture
         .open()
-        .load(await world.batch({ of: hours(0), files: [sessions({ session: "a", version: 1 })] }), SIGNAL);
+        .load(await fixture.batch({ of: hours(0), files: [sessions({ session: "a", version: 1 })] }), SIGNAL);
       const [slept, woken] = [signal(), signal()];
       let locked = false;
-      const sleeper = openHooked(world.options, {
+      const sleeper = openHooked(fixture.options, {
         async before({ sql }) {
           if (locked && statement.test(sql)) {
             locked = false;
@@ -96,19 +96,19 @@ suite("Snowflake: loads at the same time", { skip, timeout: 300_000 }, () => {
         },
       });
       const files = [sessions({ session: "a", version: 9 }, { session: "ghost", version: 9 })];
-      const sleeping = sleeper.load(await world.batch({ of: hours(0, 2), files }), SIGNAL);
+      const sleeping = sleeper.load(await fixture.batch({ of: hours(0, 2), files }), SIGNAL);
       sleeping.catch(() => undefined);
       await Promise.race([slept.given, sleeping]);
-      await world
+      await fixture
         .open()
-        .load(await world.batch({ of: hours(1), files: [sessions({ session: "b", version: 1 })] }), SIGNAL);
+        .load(await fixture.batch({ of: hours(1), files: [sessions({ session: "b", version: 1 })] }), SIGNAL);
       woken.give();
       await rejectsWith("retry", sleeping);
-      assert.deepEqual(await world.rows("SESSIONS", '"SESSION_ID", "_VERSION"'), [
+      assert.deepEqual(await fixture.rows("SESSIONS", '"SESSION_ID", "_VERSION"'), [
         { SESSION_ID: "a", _VERSION: 1 },
         { SESSION_ID: "b", _VERSION: 1 },
       ]);
-      const covered = await Array.fromAsync(world.open().covered(EVERYTHING, SIGNAL));
+      const covered = await Array.fromAsync(fixture.open().covered(EVERYTHING, SIGNAL));
       assert.deepEqual(
         covered.map(({ interval }) => intervalName(interval)),
         [intervalName(hours(0)), intervalName(hours(1))],
@@ -117,18 +117,18 @@ suite("Snowflake: loads at the same time", { skip, timeout: 300_000 }, () => {
   }
 
   test("a session that is behind what others have committed does not decide who wins", async () => {
-    await using world = await openWorld();
-    await world.open().load(await world.batch({ of: hours(5), files: [] }), SIGNAL);
-    const early = await world.batch({ files: [sessions({ session: "a", version: 2 })] });
-    const late = await world.batch({ files: [sessions({ session: "a", version: 1 })] });
-    const open = sessionOpener(world.options);
+    await using fixture = await openFixture();
+    await fixture.open().load(await fixture.batch({ of: hours(5), files: [] }), SIGNAL);
+    const early = await fixture.batch({ files: [sessions({ session: "a", version: 2 })] });
+    const late = await fixture.batch({ files: [sessions({ session: "a", version: 1 })] });
+    const open = sessionOpener(fixture.options);
     let overtaken = false;
     const behind: OpenSession = async (purpose, outer) => {
       const session = await open(purpose, outer);
       return {
         async execute(statement, inner) {
           if (statement.sql.startsWith("BEGIN")) {
-            await world.open().load(early, SIGNAL);
+            await fixture.open().load(early, SIGNAL);
             overtaken = true;
           }
           const rows = await session.execute(statement, inner);
@@ -138,10 +138,10 @@ suite("Snowflake: loads at the same time", { skip, timeout: 300_000 }, () => {
         [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
       };
     };
-    const destination = openSnowflakeOn(behind, world.options, { export: late.export }, TEST_DEPS);
+    const destination = openSnowflakeOn(behind, fixture.options, { export: late.export }, TEST_DEPS);
     const error = await rejectsWith("retry", destination.load(late, SIGNAL));
     assert.equal(error.code, "load.lost_race");
-    const [receipt] = await Array.fromAsync(world.open().receipts(hours(0), SIGNAL));
+    const [receipt] = await Array.fromAsync(fixture.open().receipts(hours(0), SIGNAL));
     assert.equal(receipt?.attempt, early.attempt);
   });
 });

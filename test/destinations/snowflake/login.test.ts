@@ -12,12 +12,12 @@ import { hours } from "../../conformance/batches.ts";
 import { EVERYTHING, rejectsWith } from "../../conformance/context.ts";
 import { PASSPHRASE, PASSWORD, ROLE, TOKEN, WAREHOUSE } from "./emulator.ts";
 import { sessions } from "./batches.ts";
-import { openWorld, server, SIGNAL, skip, type World } from "./fixture.ts";
+import { openFixture, server, SIGNAL, skip, type Fixture } from "./fixture.ts";
 
 const NOBODY = "-----BEGIN PRIVATE KEY-----\nnot a key\n-----END PRIVATE KEY-----";
 
-async function asksLedger(world: World, options: Partial<SnowflakeOptions>): Promise<void> {
-  assert.deepEqual(await Array.fromAsync(world.open(options).covered(EVERYTHING, SIGNAL)), []);
+async function asksLedger(fixture: Fixture, options: Partial<SnowflakeOptions>): Promise<void> {
+  assert.deepEqual(await Array.fromAsync(fixture.open(options).covered(EVERYTHING, SIGNAL)), []);
   assert.equal(await server.openSessions(), 0);
 }
 
@@ -25,21 +25,21 @@ suite("Snowflake: ways to sign in", { skip }, () => {
   const keyed = (auth: SnowflakeAuth): Partial<SnowflakeOptions> => ({ username: "KEYS", auth });
 
   test("a private key as PEM, also with its line breaks written as \\n", async () => {
-    await using world = await openWorld();
-    await asksLedger(world, keyed({ type: "key", pem: server.keys.plain }));
-    await asksLedger(world, keyed({ type: "key", pem: server.keys.plain.replaceAll("\n", String.raw`\n`) }));
+    await using fixture = await openFixture();
+    await asksLedger(fixture, keyed({ type: "key", pem: server.keys.plain }));
+    await asksLedger(fixture, keyed({ type: "key", pem: server.keys.plain.replaceAll("\n", String.raw`\n`) }));
   });
 
   test("an encrypted private key, with its passphrase", async () => {
-    await using world = await openWorld();
-    await asksLedger(world, keyed({ type: "key", pem: server.keys.encrypted, passphrase: PASSPHRASE }));
+    await using fixture = await openFixture();
+    await asksLedger(fixture, keyed({ type: "key", pem: server.keys.encrypted, passphrase: PASSPHRASE }));
   });
 
   test("a private key in a file, encrypted or not, is read anew for each session", async () => {
-    await using world = await openWorld();
-    const path = join(world.folder, "key.p8");
+    await using fixture = await openFixture();
+    const path = join(fixture.folder, "key.p8");
     await writeFile(path, server.keys.encrypted);
-    const destination = world.open(keyed({ type: "key_file", path, passphrase: PASSPHRASE }));
+    const destination = fixture.open(keyed({ type: "key_file", path, passphrase: PASSPHRASE }));
     assert.deepEqual(await Array.fromAsync(destination.covered(EVERYTHING, SIGNAL)), []);
     await writeFile(path, NOBODY);
     await rejectsWith("give-up", Array.fromAsync(destination.covered(EVERYTHING, SIGNAL)));
@@ -48,11 +48,11 @@ suite("Snowflake: ways to sign in", { skip }, () => {
   });
 
   test("an OAuth token, and one in a file that is renewed between two sessions", async () => {
-    await using world = await openWorld();
-    await asksLedger(world, { username: "TOKENS", auth: { type: "oauth", token: TOKEN } });
-    const path = join(world.folder, "token");
+    await using fixture = await openFixture();
+    await asksLedger(fixture, { username: "TOKENS", auth: { type: "oauth", token: TOKEN } });
+    const path = join(fixture.folder, "token");
     await writeFile(path, "of yesterday");
-    const destination = world.open({ username: "TOKENS", auth: { type: "oauth_file", path } });
+    const destination = fixture.open({ username: "TOKENS", auth: { type: "oauth_file", path } });
     const error = await rejectsWith("retry", Array.fromAsync(destination.covered(EVERYTHING, SIGNAL)));
     assert.equal(error.code, "snowflake.token_expired");
     await writeFile(path, `${TOKEN}\n`);
@@ -122,7 +122,7 @@ suite("Snowflake: ways to sign in", { skip }, () => {
     },
   ] as const) {
     test(`${name} is an error that says what to do, and shows no secret`, async () => {
-      await using world = await openWorld();
+      await using fixture = await openFixture();
       const pems: Readonly<Record<string, string>> = { KEY: server.keys.plain, ENCRYPTED: server.keys.encrypted };
       const auth: SnowflakeAuth | undefined =
         "auth" in options && "pem" in options.auth
@@ -130,7 +130,7 @@ suite("Snowflake: ways to sign in", { skip }, () => {
           : "auth" in options
             ? options.auth
             : undefined;
-      const destination = world.open({ ...options, ...(auth === undefined ? {} : { auth }) });
+      const destination = fixture.open({ ...options, ...(auth === undefined ? {} : { auth }) });
       const error = await rejectsWith("give-up", Array.fromAsync(destination.covered(EVERYTHING, SIGNAL)));
       const shown = `${error.message} ${error.hint}`;
       assert.equal(error.code, code, shown);
@@ -144,12 +144,12 @@ suite("Snowflake: ways to sign in", { skip }, () => {
 
 suite("Snowflake: sessions", { skip }, () => {
   test("carry a tag with export and interval, in Snowflake's own settings whatever the account says", async () => {
-    await using world = await openWorld();
-    const destination = world.open({ queryTag: "it's data-platform" });
-    const batch = await world.batch({ of: hours(3), files: [sessions({ session: "a", version: 1 })] });
+    await using fixture = await openFixture();
+    const destination = fixture.open({ queryTag: "it's data-platform" });
+    const batch = await fixture.batch({ of: hours(3), files: [sessions({ session: "a", version: 1 })] });
     await server.clearLog();
     await destination.load(batch, SIGNAL);
-    const [settings = "", ...rest] = await world.sent();
+    const [settings = "", ...rest] = await fixture.sent();
     const tag = /QUERY_TAG = '((?:[^']|'')*)'/.exec(settings)?.[1]?.replaceAll("''", "'") ?? "";
     assert.deepEqual(JSON.parse(tag), {
       app: "replayport",
@@ -163,20 +163,20 @@ suite("Snowflake: sessions", { skip }, () => {
   });
 
   test("name role and warehouse as SQL would", async () => {
-    await using world = await openWorld();
-    await asksLedger(world, { role: ROLE.toLowerCase(), warehouse: `"${WAREHOUSE}"` });
-    const error = await rejectsWith("give-up", world.open({ role: `"${ROLE.toLowerCase()}"` }).check(SIGNAL));
+    await using fixture = await openFixture();
+    await asksLedger(fixture, { role: ROLE.toLowerCase(), warehouse: `"${WAREHOUSE}"` });
+    const error = await rejectsWith("give-up", fixture.open({ role: `"${ROLE.toLowerCase()}"` }).check(SIGNAL));
     assert.equal(error.code, "snowflake.role");
   });
 
   test("write nothing into the working folder, nor to stdout or stderr", async () => {
-    await using world = await openWorld();
+    await using fixture = await openFixture();
     const folder = await mkdtemp(join(tmpdir(), "replayport-quiet-"));
     const client = join(import.meta.dirname, "..", "..", "..", "destinations", "snowflake", "index.ts");
     const script = `
       import { openSnowflake } from ${JSON.stringify(client)};
       const deps = { now: () => new Date(), version: "test", onWarning: () => undefined };
-      const options = ${JSON.stringify({ ...world.options, loginAttempts: 1 })};
+      const options = ${JSON.stringify({ ...fixture.options, loginAttempts: 1 })};
       await openSnowflake(options, { export: "sessions" }, deps).check(AbortSignal.timeout(60_000));
       const wrong = { ...options, auth: { type: "password", password: "wrong" } };
       await openSnowflake(wrong, { export: "sessions" }, deps).check(AbortSignal.timeout(60_000)).catch(() => undefined);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { rejectsWith } from "../../conformance/context.ts";
 import { column, SESSION_COLUMNS, sessions, TEXT_TIMES } from "./batches.ts";
-import { openWorld, server, SIGNAL, skip } from "./fixture.ts";
+import { openFixture, server, SIGNAL, skip } from "./fixture.ts";
 
 const MICROS = 'DATE_PART(EPOCH_MICROSECOND, "START_TIME") AS "US"';
 /** 2026-10-01T00:00:00.123456Z */
@@ -20,15 +20,15 @@ suite("Snowflake: rows", { skip }, () => {
     ["csv", ".csv"],
   ] as const) {
     test(`${extension}: times to the microsecond, lists, NULLs and odd texts, in an account that is not in UTC`, async () => {
-      await using world = await openWorld();
+      await using fixture = await openFixture();
       const row = sessions({ session: "a", version: 1, start: "2026-10-01 00:00:00.123456" });
       const odd = sessions({ session: "b", version: 1 });
       const all = `SELECT * REPLACE (CASE session_id WHEN 'a' THEN 'say "hi", it''s\n\\here' END AS first_url, CASE session_id WHEN 'a' THEN clicks END AS clicks) FROM (${row} UNION ALL ${odd})`;
       const lists = format === "csv" ? ", to_json(all_urls) AS all_urls" : "";
       const select = format === "parquet" ? all : `${TEXT_TIMES}${lists}) FROM (${all})`;
-      const receipt = await world.open().load(await world.batch({ files: [select], format, extension }), SIGNAL);
+      const receipt = await fixture.open().load(await fixture.batch({ files: [select], format, extension }), SIGNAL);
       assert.equal(receipt.rows, 2);
-      const rows = await world.rows(
+      const rows = await fixture.rows(
         "SESSIONS",
         `"SESSION_ID", ${MICROS}, "FIRST_URL", "ALL_URLS", "CLICKS", "SCORE", "IS_DELETED"`,
       );
@@ -59,11 +59,11 @@ suite("Snowflake: rows", { skip }, () => {
   }
 
   test("files that Snowflake cannot read are refused before anything is asked", async () => {
-    await using world = await openWorld();
-    const batch = await world.batch({ files: [] });
+    await using fixture = await openFixture();
+    const batch = await fixture.batch({ files: [] });
     const error = await rejectsWith(
       "give-up",
-      world.open().load({ ...batch, format: "csv", extension: ".csv.lz4" }, SIGNAL),
+      fixture.open().load({ ...batch, format: "csv", extension: ".csv.lz4" }, SIGNAL),
     );
     assert.equal(error.code, "snowflake.compression");
     assert.match(error.hint ?? "", /zstd, gzip, brotli or none/);
@@ -71,20 +71,20 @@ suite("Snowflake: rows", { skip }, () => {
   });
 
   test("a tombstone keeps the row and empties what is personal, but for the key", async () => {
-    await using world = await openWorld();
-    const destination = world.open();
+    await using fixture = await openFixture();
+    const destination = fixture.open();
     await destination.load(
-      await world.batch({ files: [sessions({ session: "a", version: 1 }, { session: "b", version: 1 })] }),
+      await fixture.batch({ files: [sessions({ session: "a", version: 1 }, { session: "b", version: 1 })] }),
       SIGNAL,
     );
     await destination.load(
-      await world.batch({
+      await fixture.batch({
         files: [sessions({ session: "a", version: 2, deleted: true }, { session: "new", version: 1, deleted: true })],
       }),
       SIGNAL,
     );
     const columns = '"SESSION_ID", "_VERSION", "IS_DELETED", "FIRST_URL", "ALL_URLS", "CLICKS"';
-    assert.deepEqual(await world.rows("SESSIONS", columns), [
+    assert.deepEqual(await fixture.rows("SESSIONS", columns), [
       { SESSION_ID: "a", _VERSION: 2, IS_DELETED: true, FIRST_URL: null, ALL_URLS: null, CLICKS: 2 },
       {
         SESSION_ID: "b",
@@ -99,20 +99,20 @@ suite("Snowflake: rows", { skip }, () => {
   });
 
   test("on_delete: delete removes the row, adds none, and leaves one of a newer version", async () => {
-    await using world = await openWorld();
-    const destination = world.open({ onDelete: "delete" });
+    await using fixture = await openFixture();
+    const destination = fixture.open({ onDelete: "delete" });
     await destination.load(
-      await world.batch({ files: [sessions({ session: "a", version: 1 }, { session: "b", version: 5 })] }),
+      await fixture.batch({ files: [sessions({ session: "a", version: 1 }, { session: "b", version: 5 })] }),
       SIGNAL,
     );
     const gone = ["a", "b", "new"].map((session) => ({ session, version: 2, deleted: true }));
-    const receipt = await destination.load(await world.batch({ files: [sessions(...gone)] }), SIGNAL);
+    const receipt = await destination.load(await fixture.batch({ files: [sessions(...gone)] }), SIGNAL);
     assert.equal(receipt.rows, 3);
-    assert.deepEqual(await world.rows("SESSIONS", '"SESSION_ID", "_VERSION"'), [{ SESSION_ID: "b", _VERSION: 5 }]);
+    assert.deepEqual(await fixture.rows("SESSIONS", '"SESSION_ID", "_VERSION"'), [{ SESSION_ID: "b", _VERSION: 5 }]);
   });
 
   test("of duplicates inside a batch the highest version is taken, of one version the last read", async () => {
-    await using world = await openWorld();
+    await using fixture = await openFixture();
     const rows = sessions(
       { session: "a", version: 1, clicks: 1 },
       { session: "a", version: 3, clicks: 3 },
@@ -120,26 +120,26 @@ suite("Snowflake: rows", { skip }, () => {
       { session: "b", version: 1, clicks: 10, exported: "2026-10-02 00:00:01" },
       { session: "b", version: 1, clicks: 11, exported: "2026-10-02 00:00:02" },
     );
-    const receipt = await world.open().load(await world.batch({ files: [rows, rows] }), SIGNAL);
+    const receipt = await fixture.open().load(await fixture.batch({ files: [rows, rows] }), SIGNAL);
     assert.equal(receipt.rows, 10);
-    assert.deepEqual(await world.rows("SESSIONS", '"SESSION_ID", "CLICKS"'), [
+    assert.deepEqual(await fixture.rows("SESSIONS", '"SESSION_ID", "CLICKS"'), [
       { SESSION_ID: "a", CLICKS: 3 },
       { SESSION_ID: "b", CLICKS: 11 },
     ]);
   });
 
   test("a reload does not put back a row of the same version that was read later", async () => {
-    await using world = await openWorld();
-    const destination = world.open();
+    await using fixture = await openFixture();
+    const destination = fixture.open();
     const load = async (clicks: number, exported: string): Promise<unknown> =>
       destination.load(
-        await world.batch({ files: [sessions({ session: "a", version: 1, clicks, exported })] }),
+        await fixture.batch({ files: [sessions({ session: "a", version: 1, clicks, exported })] }),
         SIGNAL,
       );
     await load(1, "2026-10-02 00:00:05");
     await load(2, "2026-10-02 00:00:09");
     await load(3, "2026-10-02 00:00:07");
-    assert.deepEqual(await world.rows("SESSIONS", '"SESSION_ID", "CLICKS"'), [{ SESSION_ID: "a", CLICKS: 2 }]);
+    assert.deepEqual(await fixture.rows("SESSIONS", '"SESSION_ID", "CLICKS"'), [{ SESSION_ID: "a", CLICKS: 2 }]);
   });
 
   suite("a start that moved", () => {
@@ -165,27 +165,27 @@ suite("Snowflake: rows", { skip }, () => {
     ] as const;
     for (const { name, first, later, newer } of cases) {
       test(name, async () => {
-        await using world = await openWorld();
-        const destination = world.open();
+        await using fixture = await openFixture();
+        const destination = fixture.open();
         const end = "2026-10-06 00:00:00";
         const load = async (version: number, day: string, exported: string): Promise<unknown> =>
           destination.load(
-            await world.batch({
+            await fixture.batch({
               files: [sessions({ session: "a", version, start: `${day} 12:00:00`, end, exported })],
             }),
             SIGNAL,
           );
         await load(newer ? 1 : 2, first, newer ? "2026-10-07 00:00:00" : "2026-10-08 00:00:00");
         await load(newer ? 2 : 1, later, newer ? "2026-10-08 00:00:00" : "2026-10-07 00:00:00");
-        const rows = await world.rows("SESSIONS", '"SESSION_ID", "_VERSION"');
+        const rows = await fixture.rows("SESSIONS", '"SESSION_ID", "_VERSION"');
         assert.deepEqual(rows, [{ SESSION_ID: "a", _VERSION: 2 }]);
       });
     }
 
     test("rows outside of the bounds are not looked at: the MERGE says so", async () => {
-      await using world = await openWorld();
-      await world.open().load(await world.batch({ files: [sessions({ session: "a", version: 1 })] }), SIGNAL);
-      const merge = (await world.sent()).find((sql) => sql.startsWith("MERGE")) ?? "";
+      await using fixture = await openFixture();
+      await fixture.open().load(await fixture.batch({ files: [sessions({ session: "a", version: 1 })] }), SIGNAL);
+      const merge = (await fixture.sent()).find((sql) => sql.startsWith("MERGE")) ?? "";
       const day = 86_400_000_000;
       const start = Date.UTC(2026, 9, 1) * 1000;
       assert.ok(merge.includes(`t."START_TIME" >= TO_TIMESTAMP_NTZ(${start - 2 * day}, 6)`), merge);
@@ -195,19 +195,19 @@ suite("Snowflake: rows", { skip }, () => {
   });
 
   test("NULL in a nullable key is one key", async () => {
-    await using world = await openWorld();
+    await using fixture = await openFixture();
     const columns = SESSION_COLUMNS.map((each) => (each.name === "session_id" ? { ...each, nullable: true } : each));
-    const destination = world.open();
+    const destination = fixture.open();
     for (const version of [1, 2]) {
       const files = [`SELECT * REPLACE (NULL::VARCHAR AS session_id) FROM (${sessions({ session: "x", version })})`];
-      await destination.load(await world.batch({ columns, files }), SIGNAL);
+      await destination.load(await fixture.batch({ columns, files }), SIGNAL);
     }
-    assert.deepEqual(await world.rows("SESSIONS", '"SESSION_ID", "_VERSION"'), [{ SESSION_ID: null, _VERSION: 2 }]);
+    assert.deepEqual(await fixture.rows("SESSIONS", '"SESSION_ID", "_VERSION"'), [{ SESSION_ID: null, _VERSION: 2 }]);
   });
 
   for (const format of ["parquet", "jsonl", "csv"] as const) {
     test(`${format}: lists of times come as texts in UTC`, async () => {
-      await using world = await openWorld();
+      await using fixture = await openFixture();
       const columns = [...SESSION_COLUMNS, column("moments", "timestamp[]")];
       const times =
         format === "parquet" ? "start_time" : "strftime(start_time AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')";
@@ -216,8 +216,8 @@ suite("Snowflake: rows", { skip }, () => {
       const all = `SELECT *, CASE session_id WHEN 'a' THEN [${times}, ${times}] ELSE [] END AS moments FROM (${row} UNION ALL ${none})`;
       const lists = format === "csv" ? ", to_json(all_urls) AS all_urls, to_json(moments) AS moments" : "";
       const select = format === "parquet" ? all : `${TEXT_TIMES}${lists}) FROM (${all})`;
-      await world.open().load(await world.batch({ columns, files: [select], format }), SIGNAL);
-      const seen = await world.rows("SESSIONS", '"SESSION_ID", "MOMENTS"');
+      await fixture.open().load(await fixture.batch({ columns, files: [select], format }), SIGNAL);
+      const seen = await fixture.rows("SESSIONS", '"SESSION_ID", "MOMENTS"');
       const moment = "2026-10-01T00:00:00.123456Z";
       assert.deepEqual(
         seen.map((one) => JSON.parse(String(one["MOMENTS"])) as unknown),

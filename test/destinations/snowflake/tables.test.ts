@@ -5,13 +5,13 @@ import { hours } from "../../conformance/batches.ts";
 import { rejectsWith } from "../../conformance/context.ts";
 import { DATABASE } from "./emulator.ts";
 import { column, SESSION_COLUMNS, sessions } from "./batches.ts";
-import { openWorld, server, SIGNAL, skip } from "./fixture.ts";
+import { openFixture, server, SIGNAL, skip } from "./fixture.ts";
 
 suite("Snowflake: tables", { skip }, () => {
   test("the target is made from the model, in upper case, with only the key and the version required", async () => {
-    await using world = await openWorld();
-    await world.open().load(await world.batch({ files: [sessions({ session: "a", version: 1 })] }), SIGNAL);
-    const described = await world.sql(`DESCRIBE TABLE "${DATABASE}"."${world.schema}"."SESSIONS"`);
+    await using fixture = await openFixture();
+    await fixture.open().load(await fixture.batch({ files: [sessions({ session: "a", version: 1 })] }), SIGNAL);
+    const described = await fixture.sql(`DESCRIBE TABLE "${DATABASE}"."${fixture.schema}"."SESSIONS"`);
     assert.deepEqual(
       described.map((row) => [row["name"], row["type"], row["null?"]]),
       [
@@ -32,79 +32,79 @@ suite("Snowflake: tables", { skip }, () => {
   });
 
   test("a second load makes and alters nothing", async () => {
-    await using world = await openWorld();
-    const destination = world.open();
-    await destination.load(await world.batch({ files: [sessions({ session: "a", version: 1 })] }), SIGNAL);
+    await using fixture = await openFixture();
+    const destination = fixture.open();
+    await destination.load(await fixture.batch({ files: [sessions({ session: "a", version: 1 })] }), SIGNAL);
     await server.clearLog();
-    await destination.load(await world.batch({ files: [sessions({ session: "a", version: 2 })] }), SIGNAL);
-    const ddl = (await world.sent()).filter(
+    await destination.load(await fixture.batch({ files: [sessions({ session: "a", version: 2 })] }), SIGNAL);
+    const ddl = (await fixture.sent()).filter(
       (sql) => /^(CREATE|ALTER TABLE|DROP)/.test(sql) && !sql.includes("STAGING"),
     );
     assert.deepEqual(ddl, []);
   });
 
   test("a column that the model gained is added; rows from before are found although they lack it", async () => {
-    await using world = await openWorld();
-    const destination = world.open();
+    await using fixture = await openFixture();
+    const destination = fixture.open();
     const old = SESSION_COLUMNS.filter(({ name }) => !["clicks", "start_time", "_exported_at"].includes(name));
     const without = (sql: string): string => `SELECT * EXCLUDE (clicks, start_time, _exported_at) FROM (${sql})`;
     const first = sessions({ session: "a", version: 1 }, { session: "b", version: 1 });
-    await destination.load(await world.batch({ columns: old, files: [without(first)] }), SIGNAL);
-    await destination.load(await world.batch({ files: [sessions({ session: "a", version: 2, clicks: 7 })] }), SIGNAL);
-    assert.deepEqual(await world.rows("SESSIONS", '"SESSION_ID", "_VERSION", "CLICKS"'), [
+    await destination.load(await fixture.batch({ columns: old, files: [without(first)] }), SIGNAL);
+    await destination.load(await fixture.batch({ files: [sessions({ session: "a", version: 2, clicks: 7 })] }), SIGNAL);
+    assert.deepEqual(await fixture.rows("SESSIONS", '"SESSION_ID", "_VERSION", "CLICKS"'), [
       { SESSION_ID: "a", _VERSION: 2, CLICKS: 7 },
       { SESSION_ID: "b", _VERSION: 1, CLICKS: null },
     ]);
   });
 
   test("a column under another type is an error that shows both, and nothing is changed", async () => {
-    await using world = await openWorld();
-    await world.sql(
-      `CREATE TABLE "${DATABASE}"."${world.schema}"."SESSIONS" ("TEAM_ID" VARCHAR, "SESSION_ID" VARCHAR, "CLICKS" BOOLEAN)`,
+    await using fixture = await openFixture();
+    await fixture.sql(
+      `CREATE TABLE "${DATABASE}"."${fixture.schema}"."SESSIONS" ("TEAM_ID" VARCHAR, "SESSION_ID" VARCHAR, "CLICKS" BOOLEAN)`,
     );
-    const batch = await world.batch({ files: [sessions({ session: "a", version: 1 })] });
-    const error = await rejectsWith("give-up", world.open().load(batch, SIGNAL));
+    const batch = await fixture.batch({ files: [sessions({ session: "a", version: 1 })] });
+    const error = await rejectsWith("give-up", fixture.open().load(batch, SIGNAL));
     assert.equal(error.code, "warehouse.type_clash");
     assert.match(error.message, /team_id is VARCHAR.*needs NUMBER\(38, 0\).*clicks is BOOLEAN/);
-    assert.deepEqual(await world.rows("SESSIONS", "*"), []);
+    assert.deepEqual(await fixture.rows("SESSIONS", "*"), []);
   });
 
   test("a user's own columns, spelling and defaults survive", async () => {
-    await using world = await openWorld();
-    const table = `"${DATABASE}"."${world.schema}"."SESSIONS"`;
-    await world.sql(
+    await using fixture = await openFixture();
+    const table = `"${DATABASE}"."${fixture.schema}"."SESSIONS"`;
+    await fixture.sql(
       `CREATE TABLE ${table} ("TEAM_ID" NUMBER(38, 0), "SESSION_ID" VARCHAR, "Note" VARCHAR, "clicks" NUMBER(38, 0), "_VERSION" NUMBER(38, 0))`,
       `INSERT INTO ${table} ("TEAM_ID", "SESSION_ID", "Note", "clicks", "_VERSION") VALUES (1, 'a', 'mine', 0, 1)`,
     );
-    await world
-      .open()
-      .load(
-        await world.batch({ files: [sessions({ session: "a", version: 2 }, { session: "b", version: 1, clicks: 4 })] }),
-        SIGNAL,
-      );
-    assert.deepEqual(await world.rows("SESSIONS", '"SESSION_ID", "Note", "clicks", "_VERSION"'), [
+    await fixture.open().load(
+      await fixture.batch({
+        files: [sessions({ session: "a", version: 2 }, { session: "b", version: 1, clicks: 4 })],
+      }),
+      SIGNAL,
+    );
+    assert.deepEqual(await fixture.rows("SESSIONS", '"SESSION_ID", "Note", "clicks", "_VERSION"'), [
       { SESSION_ID: "a", Note: "mine", clicks: 2, _VERSION: 2 },
       { SESSION_ID: "b", Note: null, clicks: 4, _VERSION: 1 },
     ]);
   });
 
   test("names are folded as SQL folds them, and kept in double quotes", async () => {
-    await using world = await openWorld();
-    const destination = world.open({ table: '"Mixed ""Case"""' });
-    assert.ok(destination.name.endsWith(`"${DATABASE}"."${world.schema}"."Mixed ""Case"""`), destination.name);
-    const loaded = world.open({ table: '"Mixed"', schema: world.schema.toLowerCase() });
-    await loaded.load(await world.batch({ files: [sessions({ session: "a", version: 1 })] }), SIGNAL);
-    assert.equal((await world.rows("Mixed", '"SESSION_ID"  AS "S", 1')).length, 1);
+    await using fixture = await openFixture();
+    const destination = fixture.open({ table: '"Mixed ""Case"""' });
+    assert.ok(destination.name.endsWith(`"${DATABASE}"."${fixture.schema}"."Mixed ""Case"""`), destination.name);
+    const loaded = fixture.open({ table: '"Mixed"', schema: fixture.schema.toLowerCase() });
+    await loaded.load(await fixture.batch({ files: [sessions({ session: "a", version: 1 })] }), SIGNAL);
+    assert.equal((await fixture.rows("Mixed", '"SESSION_ID"  AS "S", 1')).length, 1);
   });
 
   test("the ledger is asked once for covered(), and by one session that is closed", async () => {
-    await using world = await openWorld();
-    const destination = world.open();
+    await using fixture = await openFixture();
+    const destination = fixture.open();
     assert.deepEqual(await Array.fromAsync(destination.covered(hours(-1, 5), SIGNAL)), []);
-    await destination.load(await world.batch({ files: [] }), SIGNAL);
+    await destination.load(await fixture.batch({ files: [] }), SIGNAL);
     await server.clearLog();
     assert.equal((await Array.fromAsync(destination.covered(hours(-1, 5), SIGNAL))).length, 1);
-    const sent = await world.sent();
+    const sent = await fixture.sent();
     assert.deepEqual(
       sent.map((sql) => sql.split(" ")[0]),
       ["ALTER", "SELECT", "DESCRIBE"],
@@ -113,12 +113,12 @@ suite("Snowflake: tables", { skip }, () => {
   });
 
   test("a model without a version: the later load wins", async () => {
-    await using world = await openWorld();
+    await using fixture = await openFixture();
     const columns = [column("team_id", "int64"), column("day", "string"), column("sum", "int64", { nullable: true })];
-    const destination = world.open({ table: "by_day" });
+    const destination = fixture.open({ table: "by_day" });
     const load = async (sum: number): Promise<unknown> =>
       destination.load(
-        await world.batch({
+        await fixture.batch({
           columns,
           key: ["team_id", "day"],
           files: [`SELECT 1::BIGINT AS team_id, '2026-10-01' AS day, ${sum}::BIGINT AS sum`],
@@ -127,15 +127,15 @@ suite("Snowflake: tables", { skip }, () => {
       );
     await load(1);
     await load(2);
-    assert.deepEqual(await world.rows("BY_DAY"), [{ TEAM_ID: 1, DAY: "2026-10-01", SUM: 2 }]);
+    assert.deepEqual(await fixture.rows("BY_DAY"), [{ TEAM_ID: 1, DAY: "2026-10-01", SUM: 2 }]);
   });
 
   test("a target that is gone, or not to be seen, is an error that knows both, and no receipt is forgotten", async () => {
-    await using world = await openWorld();
-    const destination = world.open();
-    await destination.load(await world.batch({ files: [sessions({ session: "a", version: 1 })] }), SIGNAL);
-    await world.sql(`DROP TABLE "${DATABASE}"."${world.schema}"."SESSIONS"`);
-    const again = await world.batch({ of: hours(1), files: [sessions({ session: "b", version: 1 })] });
+    await using fixture = await openFixture();
+    const destination = fixture.open();
+    await destination.load(await fixture.batch({ files: [sessions({ session: "a", version: 1 })] }), SIGNAL);
+    await fixture.sql(`DROP TABLE "${DATABASE}"."${fixture.schema}"."SESSIONS"`);
+    const again = await fixture.batch({ of: hours(1), files: [sessions({ session: "b", version: 1 })] });
     const loading = (): Promise<unknown> => destination.load(again, SIGNAL);
     const asking = (): Promise<unknown> => Array.fromAsync(destination.covered(hours(-1, 5), SIGNAL));
     for (const work of [loading, asking]) {
@@ -146,11 +146,11 @@ suite("Snowflake: tables", { skip }, () => {
         /DELETE FROM .*_RECEIPTS" WHERE "TARGET_TABLE" = 'SESSIONS';.*GRANT SELECT, INSERT/,
       );
     }
-    assert.equal((await world.rows("_REPLAYPORT_RECEIPTS")).length, 1);
+    assert.equal((await fixture.rows("_REPLAYPORT_RECEIPTS")).length, 1);
     const [statement = ""] = /DELETE FROM [^;]*/.exec((await rejectsWith("give-up", loading())).hint ?? "") ?? [];
-    await world.sql(statement);
+    await fixture.sql(statement);
     assert.deepEqual(await Array.fromAsync(destination.covered(hours(-1, 5), SIGNAL)), []);
     await destination.load(again, SIGNAL);
-    assert.equal((await world.rows("SESSIONS")).length, 1);
+    assert.equal((await fixture.rows("SESSIONS")).length, 1);
   });
 });
