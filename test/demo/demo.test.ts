@@ -16,7 +16,7 @@ import { embeddedSkip } from "../support/embedded.ts";
 
 const SESSIONS = 3_000;
 const TABLE = "posthog.session_replay_events";
-const signal = AbortSignal.timeout(180_000);
+const signal = AbortSignal.timeout(600_000);
 
 interface Told {
   readonly live: { readonly batches: number; readonly sweeps: number };
@@ -67,7 +67,7 @@ describe("the demo", { skip: embeddedSkip }, () => {
   });
   after(() => rm(root, { recursive: true, force: true }));
 
-  test("proves that the lake holds what the source holds", () => {
+  test("the demo verifies that the lake matches the source", () => {
     const { source, lake, ...differences } = told.proof;
     assert.deepEqual([source, lake], [SESSIONS, SESSIONS]);
     assert.deepEqual(differences, {
@@ -80,7 +80,7 @@ describe("the demo", { skip: embeddedSkip }, () => {
     });
   });
 
-  test("exports every hour, falls behind by late rows and tags, and catches up by a sweep", () => {
+  test("the demo exports every hour, falls behind by late rows and tags, and catches up by a sweep", () => {
     assert.equal(told.live.batches, 24);
     assert.ok(told.behind.different > 50, String(told.behind.different));
     assert.ok(told.behind.differentColumns.includes("ai_tags_fixed"));
@@ -88,7 +88,7 @@ describe("the demo", { skip: embeddedSkip }, () => {
     assert.equal(told.caughtUp.sweeps, 1);
   });
 
-  test("asks the lake what a BI tool would", () => {
+  test("the demo queries the lake as a BI tool would", () => {
     const { days, pages, worth } = told.answers;
     assert.deepEqual(
       days.map(({ day, replays }) => [day, replays]),
@@ -100,13 +100,13 @@ describe("the demo", { skip: embeddedSkip }, () => {
     assert.ok(worth.every(({ errors }) => errors > 0));
   });
 
-  test("leaves a config by which the other commands work on what it made", async () => {
+  test("the demo leaves a config for the other commands", async () => {
     const { stdout } = await replayport("--config", join(dir, "schedules.yaml"), "status", "--json");
     const [status] = JSON.parse(stdout) as { gaps: unknown[]; loadedUntil: string }[];
     assert.deepEqual([status?.gaps, status?.loadedUntil], [[], "2026-10-03T09:00:00.000Z"]);
   });
 
-  test("does not touch a folder that it did not make", async () => {
+  test("the demo doesn't touch a folder that it didn't make", async () => {
     const other = join(root, "other");
     await mkdir(other);
     await writeFile(join(other, "thesis.txt"), "years of work");
@@ -118,7 +118,7 @@ describe("the demo", { skip: embeddedSkip }, () => {
     assert.equal(await readFile(join(other, "thesis.txt"), "utf8"), "years of work");
   });
 
-  test("replaces what an earlier demo made, and tells the same story again", async () => {
+  test("the demo replaces an earlier demo's files, with the same results", async () => {
     const again = await run();
     assert.deepEqual(again.proof, told.proof);
     assert.deepEqual(again.answers, told.answers);
@@ -140,11 +140,11 @@ describe("the demo", { skip: embeddedSkip }, () => {
     });
     after(() => engine[Symbol.asyncDispose]());
 
-    test("holds before anything is spoilt", async () => {
+    test("the demo's proof holds for an intact lake", async () => {
       assert.ok(holds(await proved()));
     });
 
-    test("fails where a file of the lake is lost", async () => {
+    test("the demo's proof fails if a file of the lake is lost", async () => {
       const path = await sweepFile();
       const kept = await readFile(path);
       await rm(path);
@@ -154,7 +154,7 @@ describe("the demo", { skip: embeddedSkip }, () => {
       assert.ok(proof.missing + proof.different > 0);
     });
 
-    test("fails where the source has a row more, and names session and columns", async () => {
+    test("the demo's proof fails if the source has one more row, and names session and columns", async () => {
       const [row] = await sql.rows<{ session_id: string }>(`SELECT session_id FROM ${LAKE_VIEW} LIMIT 1`, signal);
       assert.ok(row);
       const columns = "* REPLACE (click_count + 1 AS click_count)";
@@ -165,7 +165,7 @@ describe("the demo", { skip: embeddedSkip }, () => {
       assert.ok(differentColumns.includes("click_count"));
     });
 
-    test("fails where a session is doubled or not the source's", async () => {
+    test("the demo's proof fails if a session is duplicated or not in the source", async () => {
       const twice = `(SELECT * FROM ${LAKE_VIEW} UNION ALL SELECT * FROM ${LAKE_VIEW} LIMIT 5)`;
       const doubled = await prove(sql, TABLE, twice, signal);
       assert.ok(doubled.doubled > 0);
@@ -174,7 +174,7 @@ describe("the demo", { skip: embeddedSkip }, () => {
       assert.deepEqual([strange.missing, strange.unknown], [SESSIONS, SESSIONS]);
     });
 
-    test("fails on nothing at all", () => {
+    test("the demo's proof fails for an empty source", () => {
       const nothing = { source: 0, lake: 0, missing: 0, unknown: 0, doubled: 0, different: 0 };
       assert.ok(!holds({ ...nothing, differentColumns: [], example: "" }));
     });

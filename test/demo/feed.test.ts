@@ -34,7 +34,7 @@ describe("the feed", { skip: embeddedSkip }, () => {
   });
   after(() => harness[Symbol.asyncDispose]());
 
-  test("begins with the days before, up to now and no further", async () => {
+  test("feed begins with the days before, and ends now", async () => {
     const feed = await open();
     await sql.run(`SYSTEM STOP MERGES \`${DATABASE}\`.session_replay_events`, never);
     const rows = await feed.arrive(at(6), never);
@@ -45,7 +45,7 @@ describe("the feed", { skip: embeddedSkip }, () => {
     assert.ok(found.last * 1000 < at(6).getTime());
   });
 
-  test("goes on where it was, also in another process, and nothing arrives twice", async () => {
+  test("feed continues where it stopped, even in another process, and nothing arrives twice", async () => {
     const before_ = await facts();
     assert.equal(await (await open()).arrive(at(6), never), 0);
     const rows = await (await open()).arrive(at(12), never);
@@ -55,7 +55,7 @@ describe("the feed", { skip: embeddedSkip }, () => {
     assert.ok(found.last * 1000 > at(11).getTime() && found.last * 1000 < at(12).getTime());
   });
 
-  test("makes the next day when it has come", async () => {
+  test("feed makes a day's sessions once that day has begun", async () => {
     const feed = await open();
     await feed.arrive(at(23.9), never);
     const evening = await facts();
@@ -63,7 +63,7 @@ describe("the feed", { skip: embeddedSkip }, () => {
     assert.ok((await facts()).sessions > evening.sessions + 300);
   });
 
-  test("writes to no table that somebody else has made", async () => {
+  test("feed doesn't write to a table that it didn't create", async () => {
     for (const statement of createReplayTables("posthog")) await sql.run(statement, never);
     await assert.rejects(openFeed(sql, { ...plan, database: "posthog" }, never), (error) => {
       return error instanceof ReplayportError && error.code === "demo.foreign_table";

@@ -34,7 +34,7 @@ describe("the generator", { skip: embeddedSkip }, () => {
   });
   after(() => harness[Symbol.asyncDispose]());
 
-  test("makes the sessions that were asked for, in three partial rows on average", async () => {
+  test("the generator makes the requested sessions, with three partial rows on average", async () => {
     const row = await one(`SELECT toUInt32(uniqExact(session_id)) AS sessions, toUInt32(max(n)) AS most, avg(n) AS mean
       FROM (SELECT session_id, count() AS n FROM posthog.session_replay_events GROUP BY session_id)`);
     assert.equal(row["sessions"], plan.sessions);
@@ -42,7 +42,7 @@ describe("the generator", { skip: embeddedSkip }, () => {
     assert.ok(Math.abs(Number(row["mean"]) - 3) < 0.2, String(row["mean"]));
   });
 
-  test("makes what makes replays hard: midnight, mobile, tags and deletions of a later day, changed ids", async () => {
+  test("the generator makes the hard cases: midnight, mobile, later tags and deletions, changed ids", async () => {
     const row =
       await one(`SELECT toUInt32(countIf(days > 1)) AS across_midnight, toUInt32(countIf(origin = 'mobile')) AS mobile,
         toUInt32(countIf(notEmpty(tags))) AS tagged, toUInt32(countIf(deleted = 1)) AS deleted, toUInt32(countIf(ids > 1)) AS signed_in,
@@ -55,7 +55,7 @@ describe("the generator", { skip: embeddedSkip }, () => {
     assert.equal(lost, 0);
   });
 
-  test("numbers sessions as time does: their ids are UUIDs of version 7", async () => {
+  test("the generator's session ids are UUIDs of version 7, in order of time", async () => {
     const row =
       await one(`SELECT toUInt32(countIf(NOT match(session_id, '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$'))) AS odd,
         toUInt32(countIf(abs(reinterpretAsUInt64(reverse(unhex(replaceAll(substring(session_id, 1, 13), '-', '')))) - first) > 1)) AS apart
@@ -63,7 +63,7 @@ describe("the generator", { skip: embeddedSkip }, () => {
     assert.deepEqual(row, { odd: 0, apart: 0 });
   });
 
-  test("makes the same rows again from the same seed, and others from another", async () => {
+  test("the generator makes the same rows for the same seed, and others for another", async () => {
     await run([...createReplayTables("again"), ...insertSessions(plan, "again")]);
     await run([...createReplayTables("other"), ...insertSessions({ ...plan, seed: 2 }, "other")]);
     const first = await sums("posthog.session_replay_events");
@@ -71,7 +71,7 @@ describe("the generator", { skip: embeddedSkip }, () => {
     assert.notDeepEqual(await sums("other.session_replay_events"), first);
   });
 
-  test("lets some rows become visible hours after their _timestamp, and none before it", async () => {
+  test("the generator makes some rows visible hours after their _timestamp, and none before it", async () => {
     const columns = REPLAY_COLUMNS.map(([name, type]) => `${name} ${type}`).join(", ");
     await run([
       `CREATE TABLE arrivals (${columns}, visible_at DateTime) ENGINE = MergeTree ORDER BY visible_at`,
