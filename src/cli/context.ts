@@ -28,6 +28,7 @@ export class Context implements AsyncDisposable {
   readonly #open: AsyncDisposable[] = [];
   readonly #destinations = new Map<string, Destination>();
   #source: Promise<Source> | undefined;
+  #saidDisagreement = false;
 
   constructor(cli: CliEnvironment, config: Config, log: Logger, stageRoot: string, openDestination: OpenDestination) {
     this.cli = cli;
@@ -101,8 +102,22 @@ export class Context implements AsyncDisposable {
       stageRoot: this.#stageRoot,
       now: this.cli.now,
       newAttempt,
-      onProgress,
+      onProgress: (step) => {
+        if (step.kind === "staged") this.#compare(definition, step.rows, step.reported);
+        onProgress(step);
+      },
     };
+  }
+
+  /** The file's count decides. Said once: the cause is a proxy or a server, which stays as it is. */
+  #compare({ name }: ExportDefinition, rows: number, reported: number | undefined): void {
+    if (reported === rows || this.#saidDisagreement) return;
+    this.#saidDisagreement = true;
+    const what = reported === undefined ? "is missing" : "has another row count than the file";
+    this.log.warn(
+      { export: name, rows, reported },
+      `X-ClickHouse-Summary ${what}. The rows in the file count. A proxy may be dropping headers or wait_end_of_query`,
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,14 +1,18 @@
 /**
  * The source: ClickHouse over HTTP. ClickHouse writes the files, this moves bytes: no row is parsed here.
  *
- * Raw `exec()` is used for files, not `query()`: the client's result set looks into the stream for rows. Its
- * `abort_signal` no longer works once `exec()` has resolved, so an abort destroys the stream as well.
+ * Raw `exec()` is used for everything: `query()` and `command()` drop the status and the headers of an error, and the
+ * client's result set looks into the stream for rows. Its `abort_signal` no longer works once `exec()` has resolved, so an
+ * abort destroys the stream as well.
  */
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { type ClickHouseClient, ClickHouseLogLevel, createClient } from "@clickhouse/client";
+import type { IncomingHttpHeaders } from "node:http";
+import { Readable } from "node:stream";
+import { text as textOf } from "node:stream/consumers";
+import { type ClickHouseClient, ClickHouseLogLevel, type ClickHouseSettings, createClient } from "@clickhouse/client";
 import type { FileFormat } from "../../destinations/destination.ts";
-import { ReplayportError, giveUp } from "../errors.ts";
+import { ReplayportError, giveUp, retry } from "../errors.ts";
 import type { Compression, ExportDefinition } from "../export/definition.ts";
 import type { Extract, QueryPurpose, Source, SourceInfo } from "../export/source.ts";
 import { describeInterval } from "../intervals/interval.ts";
@@ -16,8 +20,20 @@ import type { Model, Query } from "../models/model.ts";
 import { sqlModel } from "../models/sql_model.ts";
 import { sessionReplays } from "../models/session_replays_query.ts";
 import { describeSelect, describeTable } from "./describe.ts";
-import { sourceError } from "./errors.ts";
-import { FORMAT_NAMES, WAIT_FOR_END, acceptEncoding, formatSettings, limitSettings } from "./settings.ts";
+import { Refusal, sourceError } from "./errors.ts";
+import {
+  EFFECTIVE_SETTINGS,
+  FORMAT_NAMES,
+  type Settings,
+  WAIT_FOR_END,
+  droppedSettings,
+  formatSettings,
+  limitSettings,
+  settingsClause,
+  wireEncoding,
+  wireSettings,
+} from "./settings.ts";
+import { decoded, isEmpty } from "./wire.ts";
 
 export interface ClickHouseOptions {
   readonly url: string;
@@ -80,11 +96,35 @@ export async function openClickHouse(options: ClickHouseOptions): Promise<Source
   return new ClickHouseSource(client, name, options);
 }
 
+interface Answer {
+  readonly stream: Readable;
+  readonly headers: IncomingHttpHeaders;
+  readonly summary: { readonly result_rows?: string } | undefined;
+}
+
+function parse<T extends object>(body: string): Partial<T> {
+  try {
+    return JSON.parse(body) as T;
+  } catch {
+    return {};
+  }
+}
+
+function settingsDropped(name: string, dropped: readonly string[]): ReplayportError {
+  return new ReplayportError(
+    `${name} doesn't keep settings that the export depends on: ${dropped.join(", ")}`,
+    giveUp(
+      "source.settings_dropped",
+      "Something changes the SETTINGS clause of queries, a proxy or a constraint of the user's profile. Rows could be " +
+        "missing or wrong without an error, so nothing is read. Let the clause through, or remove the constraint.",
+    ),
+  );
+}
+
 class ClickHouseSource implements Source {
   readonly #client: ClickHouseClient;
   readonly #name: string;
   readonly #options: ClickHouseOptions;
-  #info: Promise<SourceInfo> | undefined;
 
   constructor(client: ClickHouseClient, name: string, options: ClickHouseOptions) {
     this.#client = client;
@@ -93,13 +133,15 @@ class ClickHouseSource implements Source {
   }
 
   async info(signal: AbortSignal): Promise<SourceInfo> {
-    this.#info ??= this.#ask<{ version: string }>({ sql: "SELECT version() AS version", parameters: {} }, {}, signal)
-      .then(([row]) => ({ name: `${this.#name}, database ${this.#options.database}`, version: row?.version ?? "" }))
-      .catch((error: unknown) => {
-        this.#info = undefined;
-        throw this.#wrap("cannot reach the source", error, signal);
-      });
-    return await this.#info;
+    try {
+      const sql = `SELECT version() AS version, ${EFFECTIVE_SETTINGS} AS settings`;
+      const [row] = await this.#ask<{ version: string; settings: string[] }>({ sql, parameters: {} }, {}, signal);
+      const dropped = droppedSettings(row?.settings ?? []);
+      if (dropped.length > 0) throw settingsDropped(this.#name, dropped);
+      return { name: `${this.#name}, database ${this.#options.database}`, version: row?.version ?? "" };
+    } catch (error) {
+      throw this.#wrap("cannot reach the source", error, signal);
+    }
   }
 
   async model(definition: ExportDefinition, signal: AbortSignal): Promise<Model> {
@@ -133,46 +175,21 @@ class ClickHouseSource implements Source {
     purpose: QueryPurpose,
     signal: AbortSignal,
   ): Promise<Extract> {
-    // The client notices an abort only during the request.
-    signal.throwIfAborted();
-    const queryId = newQueryId();
+    const sql = `${query.sql}\n${settingsClause({ ...this.#settings(purpose), ...formatSettings(format, compression) })}`;
+    const encoding = wireEncoding(format, compression);
     try {
-      const result = await this.#client.exec({
-        query: `${query.sql}\nFORMAT ${FORMAT_NAMES[format]}`,
-        query_params: query.parameters,
-        query_id: queryId,
-        abort_signal: signal,
-        decompress_response_stream: false,
-        http_headers: { "Accept-Encoding": acceptEncoding(format, compression) },
-        clickhouse_settings: {
-          ...this.#settings(purpose),
-          ...WAIT_FOR_END,
-          ...formatSettings(format, compression),
-        },
-      });
-      const { stream } = result;
-      const abort = (): void => {
-        stream.destroy(signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason)));
+      const { stream, headers, summary } = await this.#send(
+        { sql: `${sql}\nFORMAT ${FORMAT_NAMES[format]}`, parameters: query.parameters },
+        encoding,
+        { ...WAIT_FOR_END, ...wireSettings(format, compression) },
+        signal,
+      );
+      const reported = Number(summary?.result_rows);
+      return {
+        stream: await this.#unwrap(stream, headers, encoding, compression),
+        reported: Number.isSafeInteger(reported) ? reported : undefined,
       };
-      // The reader sees the error too. Until there is one, it must not count as unhandled.
-      stream.on("error", () => undefined);
-      signal.addEventListener("abort", abort, { once: true });
-      stream.once("close", () => signal.removeEventListener("abort", abort));
-      if (signal.aborted) abort();
-      const rows = Number(result.summary?.result_rows);
-      if (!Number.isSafeInteger(rows)) {
-        stream.destroy();
-        throw new ReplayportError(
-          `the answer of ${this.#name} lacks the row count (X-ClickHouse-Summary)`,
-          giveUp(
-            "source.no_summary",
-            "A proxy in front of ClickHouse may be removing headers. Let X-ClickHouse-Summary through.",
-          ),
-        );
-      }
-      return { stream, rows };
     } catch (error) {
-      if (signal.aborted) await this.#kill(queryId);
       throw this.#wrap(`cannot read ${label(purpose)}`, error, signal);
     }
   }
@@ -190,27 +207,94 @@ class ClickHouseSource implements Source {
     }
   }
 
-  #settings(purpose: QueryPurpose): ReturnType<typeof limitSettings> {
+  #settings(purpose: QueryPurpose): Settings {
     return { ...limitSettings(purpose.limits), log_comment: logComment(purpose) };
   }
 
-  async #ask<T>(query: Query, settings: object, signal: AbortSignal): Promise<T[]> {
+  /** Asks for a few rows. In JSON, whose closing brace proves that all of them came. */
+  async #ask<T>(query: Query, settings: Settings, signal: AbortSignal): Promise<T[]> {
+    const sql = `${query.sql}\n${settingsClause(settings)}\nFORMAT JSON`;
+    const { stream, headers } = await this.#send(
+      { sql, parameters: query.parameters },
+      "identity",
+      { ...WAIT_FOR_END, enable_http_compression: 0 },
+      signal,
+    );
+    const body = await textOf(decoded(stream, headers["content-encoding"]));
+    const { data, exception } = parse<{ data?: T[]; exception?: string }>(body);
+    if (exception !== undefined) throw new Refusal(200, headers, exception);
+    if (data === undefined) {
+      throw new ReplayportError(
+        `the answer of ${this.#name} isn't whole`,
+        retry("source.truncated", "Something between here and ClickHouse truncated the answer. Replayport retries."),
+      );
+    }
+    return data;
+  }
+
+  /** Resolves once ClickHouse answers with success. An abort ends the query and the stream. */
+  async #send(
+    { sql, parameters }: Query,
+    encoding: string,
+    settings: ClickHouseSettings,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    // The client notices an abort only during the request.
     signal.throwIfAborted();
     const queryId = newQueryId();
     try {
-      const result = await this.#client.query({
-        query: query.sql,
-        query_params: query.parameters,
+      const { stream, summary, response_headers, http_status_code } = await this.#client.exec({
+        query: sql,
+        query_params: parameters,
         query_id: queryId,
-        format: "JSONEachRow",
         abort_signal: signal,
-        clickhouse_settings: { ...settings, ...WAIT_FOR_END },
+        decompress_response_stream: false,
+        ignore_error_response: true,
+        http_headers: { "Accept-Encoding": encoding },
+        clickhouse_settings: settings,
       });
-      return await result.json<T>();
+      const headers = response_headers as IncomingHttpHeaders;
+      const abort = (): void => {
+        stream.destroy(signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason)));
+      };
+      // The reader sees the error too. Until there is one, it must not count as unhandled.
+      stream.on("error", () => undefined);
+      signal.addEventListener("abort", abort, { once: true });
+      stream.once("close", () => signal.removeEventListener("abort", abort));
+      if (signal.aborted) abort();
+      const status = http_status_code ?? 200;
+      if (status < 200 || status > 299 || headers["x-clickhouse-exception-code"] !== undefined) {
+        throw new Refusal(status, headers, await textOf(decoded(stream, headers["content-encoding"])).catch(() => ""));
+      }
+      return { stream, headers, summary };
     } catch (error) {
       if (signal.aborted) await this.#kill(queryId);
       throw error;
     }
+  }
+
+  /** The bytes of the file. Rejects if they didn't travel as they were asked for: their end would prove nothing. */
+  async #unwrap(
+    stream: Readable,
+    headers: IncomingHttpHeaders,
+    encoding: string,
+    compression: Compression,
+  ): Promise<Readable> {
+    const found = headers["content-encoding"] ?? "identity";
+    // ClickHouse sends nothing at all for no rows: also no compressed stream.
+    if (encoding !== "identity" && (await isEmpty(stream))) return Readable.from([]);
+    if (found !== encoding) {
+      stream.destroy();
+      throw new ReplayportError(
+        `the answer of ${this.#name} came as ${found}, not as ${encoding}`,
+        giveUp(
+          "source.encoding",
+          "A proxy in front of ClickHouse changes the answer's compression, or drops enable_http_compression. " +
+            "Let it and Accept-Encoding through, or set format: parquet, which needs neither.",
+        ),
+      );
+    }
+    return compression === "none" ? decoded(stream, found) : stream;
   }
 
   /** Closing the connection doesn't end a query that hasn't begun to answer, nor its parts on other shards. */

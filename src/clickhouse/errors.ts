@@ -1,62 +1,98 @@
-/** Turns errors of ClickHouse and of the connection to it into ours. */
-import { ClickHouseError } from "@clickhouse/client";
+/** Turns refusals of ClickHouse or of a proxy, and errors of the connection, into ours. */
+import type { IncomingHttpHeaders } from "node:http";
 import { type Classification, ReplayportError, giveUp, messageOf, retry } from "../errors.ts";
+import { classifyCode } from "./exception_codes.ts";
 
-const GRANT = "Grant what is missing, for example: GRANT SELECT ON posthog.* TO the user of source.clickhouse.";
-const WRONG_LOGIN = giveUp("source.auth", "Check source.clickhouse.username and password.");
+/** An answer that is an error: of ClickHouse if it has a code, of something in between if not. */
+export class Refusal extends Error {
+  override readonly name = "Refusal";
+  readonly status: number;
+  readonly code: number | undefined;
+  readonly headers: IncomingHttpHeaders;
 
-/**
- * By ClickHouse's error codes (src/Common/ErrorCodes.cpp of ClickHouse). A code that is neither here nor in TRANSIENT is
- * most often a mistake in the query, and is shown as it is.
- */
-const BY_CODE: Readonly<Record<string, Classification>> = {
-  "60": giveUp(
-    "source.no_table",
-    "Check source.clickhouse.database and table. PostHog's table is session_replay_events.",
-  ),
-  "81": giveUp("source.no_database", "Check source.clickhouse.database."),
-  "115": giveUp(
-    "source.too_old",
-    "This ClickHouse is too old for a setting that Replayport needs; the message names it. Replayport is tested with 26.7.",
-  ),
-  "164": giveUp("source.readonly", "The user's profile has readonly = 1, which forbids settings. Set readonly = 2."),
-  "193": WRONG_LOGIN,
-  "194": WRONG_LOGIN,
-  "497": giveUp("source.denied", GRANT),
-  "516": WRONG_LOGIN,
-  "159": retry("source.timeout", "The query took longer than limits.time. Raise it, or load smaller intervals."),
-  "241": retry(
-    "source.memory",
-    "ClickHouse ran out of memory for the query. Raise limits.memory, or lower rows_per_file or limits.threads.",
-  ),
-  "202": retry("source.busy", "ClickHouse is running too many queries. Replayport retries."),
-  "394": retry("source.killed", "Somebody or something killed the query. Replayport retries."),
-  "735": retry("source.killed", "The query was cancelled. Replayport retries."),
-};
+  constructor(status: number, headers: IncomingHttpHeaders, body: string) {
+    const text = body.trim();
+    const code = Number(headers["x-clickhouse-exception-code"] ?? /^Code: (\d+)\. DB::/.exec(text)?.[1]);
+    super(text.replace(/^Code: \d+\. DB::Exception: /, "").replace(/\s*\(version [^)]*\)\s*$/, ""));
+    this.status = status;
+    this.code = Number.isSafeInteger(code) ? code : undefined;
+    this.headers = headers;
+  }
+}
 
-const TRANSIENT = new Set(
-  // Sockets, lost or lagging replicas, keeper, memory and merges under pressure, a server that starts or stops.
-  [
-    "3",
-    "32",
-    "95",
-    "198",
-    "203",
-    "209",
-    "210",
-    "225",
-    "236",
-    "242",
-    "252",
-    "279",
-    "285",
-    "319",
-    "369",
-    "425",
-    "439",
-    "999",
-  ],
-);
+/** Statuses of a proxy or load balancer that pass by themselves: too busy, or nothing behind it just now. */
+const PASSING_STATUS = new Set([408, 425, 429, 499, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529, 530]);
+
+/** @param status of an answer without ClickHouse's code */
+export function classifyStatus(status: number): Classification {
+  if (PASSING_STATUS.has(status)) {
+    return retry("source.unavailable", "A proxy in front of ClickHouse says it is busy or away. Replayport retries.");
+  }
+  switch (status) {
+    case 401:
+    case 403:
+    case 407:
+      return giveUp(
+        "source.proxy_denied",
+        "Something in front of ClickHouse refused the request. Check the proxy's users, rules and allowed addresses.",
+      );
+    case 413:
+    case 414:
+    case 431:
+      return giveUp(
+        "source.request_too_large",
+        "A proxy limits the size of requests. Allow URLs of 64 KiB: parameters of a query travel in them.",
+      );
+    default:
+      return giveUp(
+        "source.not_clickhouse",
+        "This is no answer of ClickHouse. Check scheme, host, port and path of source.clickhouse.url.",
+      );
+  }
+}
+
+/** Milliseconds from a Retry-After header, in seconds or as a date. */
+function retryAfter(headers: IncomingHttpHeaders): number | undefined {
+  const text = headers["retry-after"];
+  if (text === undefined) return undefined;
+  const ms = /^\s*\d+\s*$/.test(text) ? Number(text) * 1000 : Date.parse(text) - sourceNow(headers);
+  return ms > 0 ? ms : undefined;
+}
+
+function sourceNow(headers: IncomingHttpHeaders): number {
+  const date = Date.parse(headers.date ?? "");
+  return Number.isNaN(date) ? Date.now() : date;
+}
+
+/** `Quota for user `u` for 3600s has been exceeded: queries = 11/10. Interval will end at 2026-10-01 13:00:00.` */
+const QUOTA_END = /\bfor (\d+)s has been exceeded.*Interval will end at (\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)/s;
+/** Every zone is a multiple of this away from UTC. */
+const ZONE_STEP_MS = 15 * 60_000;
+
+/** Milliseconds until the quota ends. The message gives the end in the server's zone, without naming the zone. */
+function quotaEnds({ message, headers }: Refusal): number | undefined {
+  const [, seconds, day, time] = QUOTA_END.exec(message) ?? [];
+  if (time === undefined) return undefined;
+  const left = Date.parse(`${day}T${time}Z`) - sourceNow(headers);
+  const longest = Number(seconds) * 1000;
+  if (left > 0 && left <= longest) return left;
+  // Another zone than UTC, then. Of all zones, the one whose end is nearest: asking too early does no harm.
+  const nearest = ((left % ZONE_STEP_MS) + ZONE_STEP_MS) % ZONE_STEP_MS;
+  return Math.abs(left) <= 26 * 3_600_000 && nearest <= longest ? nearest : undefined;
+}
+
+function refused(doing: string, where: string, refusal: Refusal): ReplayportError {
+  const { status, code, message, headers } = refusal;
+  const is = code === undefined ? classifyStatus(status) : classifyCode(code);
+  const afterMs = is.code === "source.quota" ? quotaEnds(refusal) : retryAfter(headers);
+  const answered = code === undefined ? `HTTP ${status}` : `code ${code}`;
+  const text = message === "" ? "" : `: ${message.slice(0, code === undefined ? 200 : 1000)}`;
+  return new ReplayportError(`${doing}: ${where} answered ${answered}${text}`, {
+    ...is,
+    ...(afterMs === undefined || is.remedy === "give-up" ? {} : { retryAfterMs: afterMs }),
+    cause: refusal,
+  });
+}
 
 /** Node.js' codes for a server that isn't there, goes away or doesn't answer. */
 const NETWORK = /ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EPIPE|EHOSTUNREACH|socket hang up|Timeout error/;
@@ -64,21 +100,7 @@ const NETWORK = /ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EPIPE|EHO
 /** @param doing what failed, as a sentence without its full stop: `cannot read the model of export replays` */
 export function sourceError(doing: string, where: string, cause: unknown): ReplayportError {
   if (cause instanceof ReplayportError) return cause;
-  if (cause instanceof ClickHouseError) {
-    const classification =
-      BY_CODE[cause.code] ??
-      (TRANSIENT.has(cause.code)
-        ? retry("source.query", "ClickHouse couldn't answer just now. Replayport retries.")
-        : giveUp(
-            "source.query",
-            "ClickHouse refused the query; its message says why. If your config isn't the cause, please report it.",
-          ));
-    const message = cause.message.replace(/\s*\(version [^)]*\)\s*$/, "").slice(0, 1000);
-    return new ReplayportError(`${doing}: ${where} answered code ${cause.code}: ${message}`, {
-      ...classification,
-      cause,
-    });
-  }
+  if (cause instanceof Refusal) return refused(doing, where, cause);
   const message = messageOf(cause);
   const { code = "" } = (cause ?? {}) as { code?: string };
   if (/CERT|SSL|TLS|self.signed/i.test(code) || /certificate/i.test(message)) {

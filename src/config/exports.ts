@@ -16,6 +16,7 @@ import type { Report } from "./problems/problems.ts";
 import { type Columns, resolveConditions, resolveRules } from "./column_rules.ts";
 import { DEFAULT_LIMITS, DEFAULT_PATH, type ExportInput, type LimitsInput } from "./schema.ts";
 import { nearest, suggestion } from "./problems/suggest.ts";
+import { canCount } from "../stage/count_rows.ts";
 import { parseTime } from "./values/times.ts";
 
 /** What all exports share. */
@@ -115,8 +116,13 @@ function checkCompression(input: Partial<ExportInput>, path: Path, report: Repor
   const { format, compression } = input;
   if (format === undefined || compression === undefined) return;
   const fitting: readonly Compression[] = COMPRESSIONS[format];
-  if (fitting.includes(compression)) return;
-  report.add([...path, "compression"], `does not go with ${format}`, `Write one of: ${fitting.join(", ")}.`);
+  const at = [...path, "compression"];
+  if (!fitting.includes(compression)) {
+    report.add(at, `does not go with ${format}`, `Write one of: ${fitting.join(", ")}.`);
+  } else if (!canCount(format, compression)) {
+    const fix = `Run Node.js 22.15 or later (this is ${process.versions.node}), or write gzip, brotli or none.`;
+    report.add(at, `${format} in ${compression} can't be counted by this Node.js`, fix);
+  }
 }
 
 /**

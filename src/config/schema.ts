@@ -117,7 +117,7 @@ export const exportSchema = z
     format: field(z.enum(formats).default("parquet"), "The files' format.", "parquet"),
     compression: field(
       z.enum(compressions).default("zstd"),
-      "The files' compression; snappy is for parquet only.",
+      "The files' compression; snappy and lz4 are for parquet only.",
       "zstd",
     ),
     settle: field(

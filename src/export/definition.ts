@@ -19,8 +19,9 @@ import type { Selection } from "../models/model.ts";
 
 export const COMPRESSIONS = {
   parquet: ["zstd", "snappy", "gzip", "lz4", "brotli", "none"],
-  jsonl: ["zstd", "gzip", "brotli", "lz4", "none"],
-  csv: ["zstd", "gzip", "brotli", "lz4", "none"],
+  // No lz4: Node.js can't read it, so its rows couldn't be counted.
+  jsonl: ["zstd", "gzip", "brotli", "none"],
+  csv: ["zstd", "gzip", "brotli", "none"],
 } as const satisfies Record<FileFormat, readonly string[]>;
 
 export type Compression = (typeof COMPRESSIONS)[FileFormat][number];
@@ -70,7 +71,7 @@ export interface ExportDefinition {
 /** What follows the batch's name in a file's name. */
 export function fileExtension(format: FileFormat, compression: Compression): string {
   if (format === "parquet") return ".parquet";
-  const suffix = { zstd: ".zst", gzip: ".gz", brotli: ".br", lz4: ".lz4", snappy: ".snappy", none: "" }[compression];
+  const suffix = { zstd: ".zst", gzip: ".gz", brotli: ".br", lz4: "", snappy: "", none: "" }[compression];
   return `.${format}${suffix}`;
 }
 

@@ -3,7 +3,7 @@
  * what was loaded. It doesn't log. Errors are thrown; progress goes to `onProgress`.
  */
 import type { Batch, Coverage, Destination, Receipt, StagedFile } from "../../destinations/destination.ts";
-import { ReplayportError, giveUp } from "../errors.ts";
+import { ReplayportError, giveUp, retry } from "../errors.ts";
 import { firstUncovered } from "../intervals/coverage.ts";
 import { isSwept } from "../intervals/due.ts";
 import { type Interval, contains, describeInterval } from "../intervals/interval.ts";
@@ -35,7 +35,14 @@ export interface LoadDependencies {
 
 export type Progress =
   | { readonly kind: "counted"; readonly sessions: number; readonly files: number }
-  | { readonly kind: "staged"; readonly rows: number; readonly bytes: number; readonly seconds: number }
+  | {
+      readonly kind: "staged";
+      readonly rows: number;
+      readonly bytes: number;
+      readonly seconds: number;
+      /** The rows that X-ClickHouse-Summary gave. Missing or wrong behind some proxies; `rows` were counted in the file. */
+      readonly reported: number | undefined;
+    }
   | { readonly kind: "loaded"; readonly receipt: Receipt };
 
 /** Bytes of a row in a file, before one is written. PostHog's aggregated replay rows take 80 to 200. */
@@ -56,8 +63,8 @@ function pruneBound(definition: ExportDefinition, interval: Interval, readAt: Da
  * 4. Counts the sessions and cuts them into parts, one per file, so that no session is split.
  * 5. Hands the destination an iterable of staged files. For each file that the destination pulls, one part is extracted,
  *    written to the stage, counted and hashed; the next part is extracted while the destination uses this one.
- * 6. After the last file, and so before the destination can commit, refuses a reload that found fewer rows than sessions
- *    that moved away can explain.
+ * 6. After the last file, and so before the destination can commit, refuses no rows where sessions were counted, and a
+ *    reload that found fewer rows than sessions that moved away can explain.
  * 7. The destination commits all files with the receipt, or nothing. The receipt's rows must be those that were staged.
  * 8. However it ends, the stage and its files are removed.
  */
@@ -117,6 +124,9 @@ export async function loadBatch(
       yield file;
     }
     // After the last file, before the destination can commit.
+    if (stagedRows === 0 && sessions > 0 && definition.selection.where.length === 0) {
+      throw rowsMissing(batch.id, `${sessions} were counted`);
+    }
     if (stagedRows < expected && !options.allowFewer) {
       await refuseFewer(definition, interval, model, read, stagedRows, expected, source, signal);
     }
@@ -200,14 +210,19 @@ async function* stageFiles(
     const began = performance.now();
     const query = model.rows({ ...read, part }, format);
     const purpose = { export: exportName, interval: read.interval, limits };
-    const { stream, rows } = await dependencies.source.extract(query, format, compression, purpose, signal);
-    const file = await stage.add({ stream, rows, format, extension, index: part.index }, signal);
-    dependencies.onProgress({
-      kind: "staged",
-      rows: file.rows,
-      bytes: file.bytes,
-      seconds: (performance.now() - began) / 1000,
-    });
+    const { stream, reported } = await dependencies.source.extract(query, format, compression, purpose, signal);
+    const columns = model.columns.map(({ name }) => name);
+    const file = await stage.add({ stream, format, columns, extension, index: part.index }, signal);
+    const { rows, bytes } = file;
+    // Nothing in an empty file proves that it's whole. A larger number in the header says that it isn't, or is wrong.
+    if (bytes === 0 || rows < (reported ?? 0)) {
+      const sql = `SELECT toUInt64(count()) AS counted FROM (\n${query.sql}\n)`;
+      const [row] = await dependencies.source.numbers({ sql, parameters: query.parameters }, purpose, signal);
+      const counted = row?.["counted"] ?? Number.NaN;
+      if (counted !== rows)
+        throw rowsMissing(batchId(exportName, read.interval), `${counted} of file ${part.index} were counted`);
+    }
+    dependencies.onProgress({ kind: "staged", rows, bytes, seconds: (performance.now() - began) / 1000, reported });
     // A part whose sessions all moved or were filtered out gives no file.
     if (file.rows > 0) yield file;
   }
@@ -230,6 +245,17 @@ async function* prefetchOne<T>(items: AsyncGenerator<T>, leave: AbortController)
     await next.catch(() => undefined);
     await items.return(undefined);
   }
+}
+
+/** Passes by itself if another replica answered, or if the source changed in between: the next attempt counts again. */
+function rowsMissing(id: string, counted: string): ReplayportError {
+  return new ReplayportError(
+    `${id}: the source's answer lacks rows: ${counted}, fewer came`,
+    retry(
+      "load.rows_missing",
+      "Replayport reads the batch again. If it keeps failing, a proxy truncates answers, or replicas of the source differ.",
+    ),
+  );
 }
 
 /** Sessions that moved to a later interval explain fewer rows. Rows that the source lost don't, and are refused. */

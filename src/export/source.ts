@@ -16,8 +16,8 @@ export interface QueryPurpose {
 export interface Extract {
   /** Destroying it ends the query. */
   readonly stream: Readable;
-  /** Its rows, as ClickHouse counted them. */
-  readonly rows: number;
+  /** Its rows as X-ClickHouse-Summary says. A proxy may drop the header, and a server may send it too early. */
+  readonly reported: number | undefined;
 }
 
 export interface SourceInfo {

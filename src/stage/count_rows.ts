@@ -1,47 +1,62 @@
-/** Counts the rows of a staged file in the file itself, so a truncated answer is found before a destination sees it. */
+/**
+ * Counts the rows of a staged file in the file itself. Nothing else is believed: a header may be missing or come too early,
+ * and a broken answer may end in good form. What proves that a file is whole:
+ *
+ * - Parquet: the footer, which is written last.
+ * - Compressed JSON Lines and CSV: the end of the compressed stream, and each row begins as a row does. A server that can't
+ *   take back its HTTP 200 writes the text of an error after the last row.
+ * - Uncompressed JSON Lines and CSV: they are compressed on their way (src/clickhouse/settings.ts), so the source has
+ *   checked the end.
+ */
 import { createReadStream } from "node:fs";
-import { open } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { type Transform, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import * as zlib from "node:zlib";
 import type { FileFormat } from "../../destinations/destination.ts";
 import { parquetRowCount } from "../../destinations/parquet/row_count.ts";
 import { messageOf } from "../errors.ts";
-import { isWholeLz4 } from "./lz4_frame.ts";
 
-/** The file ends earlier than its format says. */
+/** The file ends earlier than its format says, or has something in it that is no row. */
 export class NotWhole extends Error {}
 
-/**
- * @returns undefined if Node.js can't read the compression: LZ4, whose frames are checked instead, and Zstandard before
- *   Node.js 22.15
- * @throws NotWhole if the file is truncated
- */
-export async function countRows(path: string, format: FileFormat, signal: AbortSignal): Promise<number | undefined> {
-  if (format === "parquet") return await parquetRows(path);
-  if (path.endsWith(".lz4") && !(await isWholeLz4(path))) throw new NotWhole("a broken LZ4 frame");
-  const decompress = decompressor(path);
-  if (decompress === undefined) return undefined;
-  const counter = new RowCounter(format);
-  try {
-    const source = createReadStream(path, { highWaterMark: 1 << 20 });
-    if (decompress === "none") await pipeline(source, counter, { signal });
-    else await pipeline(source, decompress, counter, { signal });
-  } catch (error) {
-    if (signal.aborted) throw error;
-    throw new NotWhole(`a broken compressed stream (${messageOf(error)})`);
-  }
-  if (!counter.endsWell) throw new NotWhole("a last row without its end");
-  return format === "csv" ? Math.max(0, counter.rows - 1) : counter.rows;
+/** Whether this Node.js can read the compression of such a file. Zstandard came with 22.15. */
+export function canCount(format: FileFormat, compression: string): boolean {
+  return format === "parquet" || compression !== "zstd" || "createZstdDecompress" in zlib;
 }
 
-function decompressor(path: string): Transform | "none" | undefined {
+/**
+ * @param columns the names of the columns, in order
+ * @throws NotWhole
+ */
+export async function countRows(
+  path: string,
+  format: FileFormat,
+  columns: readonly string[],
+  signal: AbortSignal,
+): Promise<number> {
+  if (format === "parquet") return await parquetRows(path);
+  const { size } = await stat(path);
+  // No rows of JSON Lines are no bytes. CSV has a header at least.
+  if (size === 0 && format === "jsonl") return 0;
+  const counter = new RowCounter(format, columns);
+  const decompress = decompressor(path);
+  try {
+    const source = createReadStream(path, { highWaterMark: 1 << 20 });
+    if (decompress === undefined) await pipeline(source, counter, { signal });
+    else await pipeline(source, decompress, counter, { signal });
+  } catch (error) {
+    if (signal.aborted || error instanceof NotWhole) throw error;
+    throw new NotWhole(`a broken compressed stream (${messageOf(error)})`);
+  }
+  return counter.count();
+}
+
+function decompressor(path: string): Transform | undefined {
   if (path.endsWith(".gz")) return zlib.createGunzip();
   if (path.endsWith(".br")) return zlib.createBrotliDecompress();
-  // Added in Node.js 22.15; everything else works from 22.12.
-  if (path.endsWith(".zst")) return "createZstdDecompress" in zlib ? zlib.createZstdDecompress() : undefined;
-  if (path.endsWith(".lz4")) return undefined;
-  return "none";
+  if (path.endsWith(".zst")) return zlib.createZstdDecompress();
+  return undefined;
 }
 
 async function parquetRows(path: string): Promise<number> {
@@ -62,31 +77,76 @@ async function parquetRows(path: string): Promise<number> {
 const NEWLINE = 0x0a;
 const QUOTE = 0x22;
 
+/** What a row of CSV begins with: a quoted text, a number, a Bool, nan, inf or \N. */
+const CSV_BEGINNINGS = new Set(Buffer.from('"0123456789-tfni\\'));
+
 /** A row of JSON Lines is a line. A row of CSV may have line ends inside quotes; a quote inside quotes is doubled. */
 class RowCounter extends Writable {
-  rows = 0;
-  endsWell = true;
-  readonly #quoted: boolean;
+  readonly #csv: boolean;
+  /** What a line of JSON Lines, and the header of CSV, begins with. */
+  readonly #beginning: Buffer;
+  #lines = 0;
   #inQuotes = false;
+  /** Bytes of the current line that were compared with its beginning. A line may begin in one chunk and go on in the next. */
+  #compared = 0;
+  #endsWell = true;
 
-  constructor(format: FileFormat) {
+  constructor(format: FileFormat, columns: readonly string[]) {
     super();
-    this.#quoted = format === "csv";
+    this.#csv = format === "csv";
+    const header = `${columns.map((name) => `"${name.replaceAll('"', '""')}"`).join(",")}\n`;
+    this.#beginning = Buffer.from(this.#csv ? header : `{${jsonName(columns[0] ?? "")}`);
   }
 
-  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+  /** @throws NotWhole if the last row isn't whole, or CSV has no header */
+  count(): number {
+    if (!this.#endsWell) throw new NotWhole("a last row without its end");
+    if (!this.#csv) return this.#lines;
+    if (this.#lines === 0) throw new NotWhole("no header");
+    return this.#lines - 1;
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error) => void): void {
     let newline = chunk.indexOf(NEWLINE);
-    let quote = this.#quoted ? chunk.indexOf(QUOTE) : -1;
-    while (newline !== -1 || quote !== -1) {
+    let quote = this.#csv ? chunk.indexOf(QUOTE) : -1;
+    let begins = this.#begins(chunk, 0);
+    while (begins && (newline !== -1 || quote !== -1)) {
       if (quote !== -1 && (newline === -1 || quote < newline)) {
         this.#inQuotes = !this.#inQuotes;
         quote = chunk.indexOf(QUOTE, quote + 1);
       } else {
-        if (!this.#inQuotes) this.rows += 1;
+        if (!this.#inQuotes) {
+          this.#lines += 1;
+          this.#compared = 0;
+          begins = this.#begins(chunk, newline + 1);
+        }
         newline = chunk.indexOf(NEWLINE, newline + 1);
       }
     }
-    if (chunk.length > 0) this.endsWell = chunk.at(-1) === NEWLINE && !this.#inQuotes;
-    done();
+    if (chunk.length > 0) this.#endsWell = chunk.at(-1) === NEWLINE && !this.#inQuotes;
+    done(begins ? undefined : noRow(chunk));
   }
+
+  /** Whether the current line begins as a row does, as far as this chunk shows it. */
+  #begins(chunk: Buffer, from: number): boolean {
+    const anyOf = this.#csv && this.#lines > 0;
+    const length = anyOf ? 1 : this.#beginning.length;
+    for (let at = from; at < chunk.length && this.#compared < length; at += 1) {
+      const byte = chunk[at] ?? 0;
+      if (anyOf ? !CSV_BEGINNINGS.has(byte) : byte !== this.#beginning[this.#compared]) return false;
+      this.#compared += 1;
+    }
+    return true;
+  }
+}
+
+/** ClickHouse escapes more in a name than JSON asks for. Of a name that needs it, only the quote is expected. */
+function jsonName(name: string): string {
+  return /^[\w $-]+$/.test(name) ? `"${name}":` : '"';
+}
+
+/** Says what ClickHouse wrote, where it wrote an error. */
+function noRow(chunk: Buffer): NotWhole {
+  const [error] = /Code: \d+\. DB::Exception: [^\n]{0,300}/.exec(chunk.toString("utf8")) ?? [];
+  return new NotWhole(error === undefined ? "something in it is no row" : `an error among the rows: ${error}`);
 }

@@ -13,9 +13,9 @@ import { NotWhole, countRows } from "./count_rows.ts";
 
 export interface Incoming {
   readonly stream: Readable;
-  /** Rows that the source says the stream holds. */
-  readonly rows: number;
   readonly format: FileFormat;
+  /** The names of the file's columns, in order. */
+  readonly columns: readonly string[];
   readonly extension: string;
   readonly index: number;
 }
@@ -72,15 +72,16 @@ async function addFile(root: string, folder: string, incoming: Incoming, signal:
   const path = join(folder, `${incoming.index}${incoming.extension}`);
   try {
     const { bytes, sha256 } = await receive(incoming.stream, path, root, signal);
-    const rows = await countRows(path, incoming.format, signal);
-    if (rows !== undefined && rows !== incoming.rows) throw truncated(incoming, `${rows} rows`);
+    const rows = await countRows(path, incoming.format, incoming.columns, signal);
     const release = async (): Promise<void> => await rm(path, { force: true });
-    return { path, index: incoming.index, rows: incoming.rows, bytes, sha256, release };
+    return { path, index: incoming.index, rows, bytes, sha256, release };
   } catch (error) {
     await rm(path, { force: true });
     if (signal.aborted) throw signal.reason;
     if (error instanceof ReplayportError) throw error;
-    if (error instanceof NotWhole) throw truncated(incoming, error.message);
+    const { code = "" } = error as NodeJS.ErrnoException;
+    // Of a compressed stream that ends early, or isn't one.
+    if (error instanceof NotWhole || code.startsWith("Z_")) throw truncated(incoming, messageOf(error));
     throw new ReplayportError(`file ${incoming.index} broke off: ${messageOf(error)}`, {
       ...retry("stage.broken", "The connection to ClickHouse broke. Replayport reads the file again."),
       cause: error,
@@ -150,7 +151,7 @@ async function diskFull(root: string, bytes: number, written: number, cause: unk
 
 function truncated(incoming: Incoming, found: string): ReplayportError {
   return new ReplayportError(
-    `file ${incoming.index} is not whole: ClickHouse said ${incoming.rows} rows, it holds ${found}`,
+    `file ${incoming.index} is not whole: ${found}`,
     retry("stage.truncated", "Something between here and ClickHouse truncated the answer. Replayport reads it again."),
   );
 }

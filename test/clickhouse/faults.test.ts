@@ -6,10 +6,12 @@ import assert from "node:assert/strict";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { once } from "node:events";
+import type { IncomingHttpHeaders } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { ClickHouseLogLevel, createClient } from "@clickhouse/client";
 import { ReplayportError } from "../../src/errors.ts";
 import type { ExportDefinition } from "../../src/export/definition.ts";
@@ -17,11 +19,15 @@ import { loadBatch } from "../../src/export/load_batch.ts";
 import { type ClickHouseOptions, openClickHouse } from "../../src/clickhouse/clickhouse.ts";
 import { type ClickHouseHarness, PASSWORD, clickhouse, clickhouseSkip } from "../support/clickhouse.ts";
 import { FIRST_LOAD, HOUR_ONE, REPLAYS, dependencies } from "../support/definitions.ts";
-import { type FaultProxy, type ProxiedRequest, openFaultProxy } from "../support/fault_proxy.ts";
+import { type Fault, type FaultProxy, type ProxiedRequest, openFaultProxy } from "../support/fault_proxy.ts";
 import { memoryWarehouse } from "../support/memory_destination.ts";
 
 /** The query that extracts rows: only its rows carry the time of the export. */
 const extracting = ({ path }: ProxiedRequest): boolean => path.includes("param_exported_at");
+
+/** The query that extracts rows as text, and not the one that counts them once more. */
+const extractingText = (request: ProxiedRequest): boolean =>
+  extracting(request) && request.path.includes("enable_http_compression=1");
 
 async function until(condition: () => Promise<boolean>, what: string): Promise<void> {
   for (const deadline = Date.now() + 30_000; Date.now() < deadline; await sleep(20)) if (await condition()) return;
@@ -127,16 +133,24 @@ suite("faults between the worker and ClickHouse", { skip: clickhouseSkip }, () =
   });
 
   test("an exception among the rows after HTTP 200 fails the batch", async () => {
-    const body = '{"team_id":1,"session_id":"a"}\n__exception__\nCode: 241. DB::Exception: Memory limit exceeded\n';
-    const headers = { "x-clickhouse-summary": '{"result_rows":"500"}' };
-    proxy.decide((request) => (extracting(request) ? { kind: "answer", status: 200, headers, body } : undefined));
-    for (const format of ["jsonl", "parquet"] as const) {
-      const definition = {
-        ...REPLAYS,
-        format,
-        compression: format === "jsonl" ? ("none" as const) : ("zstd" as const),
-      };
-      expectError(await failedLoad({}, definition), "stage.truncated", "retry", /500 rows/);
+    const text = '{"team_id":1,"session_id":"a"}\n__exception__\nCode: 241. DB::Exception: Memory limit exceeded\n';
+    for (const [format, body, encoding] of [
+      ["jsonl", gzipSync(text), "gzip"],
+      ["jsonl", gzipSync(`${text.slice(0, 1)}"team_id":1}\n${text.slice(text.indexOf("Code"))}`), "gzip"],
+      ["parquet", Buffer.from(text), undefined],
+    ] as const) {
+      proxy.decide((request) =>
+        extracting(request)
+          ? {
+              kind: "change",
+              headers: ({ "content-encoding": _, ...headers }) =>
+                encoding === undefined ? headers : { ...headers, "content-encoding": encoding },
+              body: () => body,
+            }
+          : undefined,
+      );
+      const definition = { ...REPLAYS, format, compression: "gzip" as const };
+      expectError(await failedLoad({}, definition), "stage.truncated", "retry", /not whole/);
     }
   });
 
@@ -153,7 +167,8 @@ suite("faults between the worker and ClickHouse", { skip: clickhouseSkip }, () =
     ["jsonl", "gzip"],
     ["jsonl", "none"],
     ["csv", "brotli"],
-    ["csv", "lz4"],
+    ["csv", "gzip"],
+    ["csv", "none"],
   ] as const) {
     test(`the line breaks in the middle of ${format}, ${compression}`, async () => {
       proxy.decide((request) => (extracting(request) ? { kind: "cut-body", afterBytes: 2000 } : undefined));
@@ -166,9 +181,86 @@ suite("faults between the worker and ClickHouse", { skip: clickhouseSkip }, () =
     });
   }
 
-  test("an answer without its row count fails the batch", async () => {
-    proxy.decide((request) => (extracting(request) ? { kind: "answer", status: 200, body: "PAR1" } : undefined));
-    expectError(await failedLoad({}), "source.no_summary", "give-up", /X-ClickHouse-Summary/);
+  const changing = ({
+    matches = extracting,
+    ...change
+  }: Omit<Fault & { kind: "change" }, "kind"> & { matches?: typeof extracting }): void =>
+    proxy.decide((request) => (matches(request) ? { kind: "change", ...change } : undefined));
+  const loaded = async (definition: ExportDefinition): Promise<number> => {
+    await using source = await openClickHouse({ ...server.options, url: proxy.url });
+    const load = dependencies(source, memoryWarehouse().destination("replays"), stageRoot);
+    return (await loadBatch(definition, HOUR_ONE, FIRST_LOAD, load, AbortSignal.timeout(60_000))).rows;
+  };
+  const summary = (rows: number | undefined) => (headers: IncomingHttpHeaders) => ({
+    ...headers,
+    "x-clickhouse-summary": rows === undefined ? undefined : JSON.stringify({ result_rows: String(rows) }),
+  });
+  const FORMATS = [
+    { ...REPLAYS },
+    ...(["zstd", "gzip", "brotli", "none"] as const).flatMap((compression) => [
+      { ...REPLAYS, format: "jsonl" as const, compression },
+      { ...REPLAYS, format: "csv" as const, compression },
+    ]),
+  ];
+
+  for (const said of [undefined, 0, 2, 501]) {
+    test(`the file's rows count where X-ClickHouse-Summary says ${said ?? "nothing"}`, async () => {
+      changing({
+        headers: (headers) => {
+          const { "x-clickhouse-summary": _, ...rest } = summary(said)(headers);
+          return said === undefined ? rest : summary(said)(headers);
+        },
+      });
+      for (const definition of FORMATS) {
+        assert.equal(await loaded(definition), 500, `${definition.format}, ${definition.compression}`);
+      }
+    });
+  }
+
+  test("a proxy that truncates an answer and compresses it anew is found out by a second count", async () => {
+    for (const format of ["jsonl", "csv"] as const) {
+      changing({
+        matches: extractingText,
+        body: (body) => {
+          const lines = gunzipSync(body).toString().split("\n").slice(0, 300);
+          return gzipSync(`${lines.join("\n")}\n`);
+        },
+      });
+      const definition = { ...REPLAYS, format, compression: "gzip" as const };
+      expectError(await failedLoad({}, definition), "load.rows_missing", "retry", /500 of file 0 were counted/);
+    }
+  });
+
+  test("an answer without rows is no empty batch where rows were counted", async () => {
+    for (const { format, compression } of FORMATS) {
+      const matches = format === "parquet" ? extracting : extractingText;
+      changing({ matches, headers: summary(0), body: () => Buffer.alloc(0) });
+      const error = await failedLoad({}, { ...REPLAYS, format, compression });
+      const code = format === "jsonl" ? "load.rows_missing" : "stage.truncated";
+      expectError(error, code, "retry", /500|not whole/);
+    }
+    changing({ body: () => gzipSync('"team_id"\n') });
+    expectError(
+      await failedLoad({}, { ...REPLAYS, format: "csv", compression: "gzip" }),
+      "stage.truncated",
+      "retry",
+      /no row/,
+    );
+  });
+
+  test("an answer that a proxy decompresses is refused, except Parquet, which needs no compression", async () => {
+    proxy.decide(() => ({ kind: "change", parameters: (all) => all.delete("enable_http_compression") }));
+    for (const definition of FORMATS) {
+      if (definition.format === "parquet") assert.equal(await loaded(definition), 500);
+      else expectError(await failedLoad({}, definition), "source.encoding", "give-up", /came as identity/);
+    }
+  });
+
+  test("a truncated answer to a count is asked for again, not taken for none", async () => {
+    for (const body of [Buffer.alloc(0), Buffer.from('{"meta": [], "data": [')]) {
+      proxy.decide((request) => (extracting(request) ? undefined : { kind: "change", body: () => body }));
+      expectError(await failedLoad({}), "source.truncated", "retry", /isn't whole/);
+    }
   });
 
   test("a server that never answers runs into the timeout", async () => {

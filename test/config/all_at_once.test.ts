@@ -45,7 +45,7 @@ schedules.yaml:11:18  exports.replays.destination: no such destination (it says 
 schedules.yaml:12:15  exports.replays.schedule: not a schedule (it says "hourly")
     Did you mean "@hourly"? Write @hourly, @daily, @weekly, @monthly, 'every 5 minutes' (a divisor of 60), or a cron line of five fields.
 schedules.yaml:15:18  exports.replays.compression: does not go with csv (it says "snappy")
-    Write one of: zstd, gzip, brotli, lz4, none.
+    Write one of: zstd, gzip, brotli, none.
 schedules.yaml:17:7  exports.replays.columns.hash: needs a salt
     Write hash_salt: "\${REPLAYPORT_HASH_SALT}" at the top of the file, and never change the salt: a different one gives different hashes.
 schedules.yaml:17:27  exports.replays.columns.hash[1]: no such column (it says "sizes")

@@ -61,12 +61,6 @@ const CASES: Readonly<Record<string, Case>> = {
     /on_delete of the destination local/,
     { columns: { exclude: ["distinct_id", "is_deleted"] } },
   ),
-  "a compression that Snowflake does not know": wrong(
-    {},
-    "exports.replays.compression: Snowflake cannot load csv compressed with lz4",
-    /zstd, gzip, brotli or none, or format: parquet/,
-    { format: "csv", compression: "lz4" },
-  ),
 };
 
 testMistakes("a snowflake destination", CASES);

@@ -48,7 +48,8 @@ export function fakeSource(files: number[] = []): FakeSource {
     source: {
       info: async () => ({ name: "fake", version: "1" }),
       model: async () => model,
-      numbers: async ({ sql }, purpose) => {
+      numbers: async ({ sql, parameters }, purpose) => {
+        if (sql.includes(" AS counted ")) return [{ counted: fake.files[Number(parameters["part"])] ?? 0 }];
         await fake.beforeCount(purpose.export);
         return [{ sessions: sql === "moved" ? fake.moved : counted() }];
       },
@@ -57,7 +58,7 @@ export function fakeSource(files: number[] = []): FakeSource {
         extracted += 1;
         if (fake.failAt.has(extracted)) throw fake.failAt.get(extracted);
         const rows = fake.files[Number(parameters["part"])] ?? 0;
-        return { stream: Readable.from([Buffer.from('{"id":1}\n'.repeat(rows))]), rows };
+        return { stream: Readable.from([Buffer.from('{"id":1}\n'.repeat(rows))]), reported: rows };
       },
       [Symbol.asyncDispose]: async () => undefined,
     },

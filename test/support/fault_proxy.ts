@@ -4,8 +4,15 @@
  * it, so that signatures stay right.
  */
 import { once } from "node:events";
-import { createServer, request as send, type IncomingMessage, type ServerResponse } from "node:http";
+import {
+  createServer,
+  request as send,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type ServerResponse,
+} from "node:http";
 import type { AddressInfo } from "node:net";
+import { buffer } from "node:stream/consumers";
 
 export interface ProxiedRequest {
   readonly method: string;
@@ -23,6 +30,14 @@ export type Fault =
       readonly status: number;
       readonly headers?: Record<string, string>;
       readonly body?: string;
+    }
+  /** The request and its answer pass, changed. The answer's body is given as it was sent, maybe compressed. */
+  | {
+      readonly kind: "change";
+      readonly parameters?: (parameters: URLSearchParams) => void;
+      readonly query?: (sql: string) => string;
+      readonly headers?: (headers: IncomingHttpHeaders) => IncomingHttpHeaders;
+      readonly body?: (body: Buffer) => Buffer;
     }
   /** The connection breaks before the server sees the request. */
   | { readonly kind: "cut-request" }
@@ -124,6 +139,13 @@ async function handle(to: URL, incoming: IncomingMessage, answer: ServerResponse
     case "hold-request":
       await fault.until;
       break;
+    case "change": {
+      const response = await forward(to, incoming, answer, fault);
+      const body = await buffer(response);
+      const { "content-length": _, "transfer-encoding": __, ...headers } = response.headers;
+      answer.writeHead(response.statusCode ?? 502, fault.headers?.(headers) ?? headers).end(fault.body?.(body) ?? body);
+      return;
+    }
     case undefined:
     case "cut-answer":
     case "cut-body":
@@ -169,11 +191,21 @@ async function handle(to: URL, incoming: IncomingMessage, answer: ServerResponse
   answer.end();
 }
 
-function forward(to: URL, incoming: IncomingMessage, answer: ServerResponse): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
+async function forward(
+  to: URL,
+  incoming: IncomingMessage,
+  answer: ServerResponse,
+  change?: Fault & { kind: "change" },
+): Promise<IncomingMessage> {
+  const url = new URL(incoming.url ?? "/", to);
+  if (change) change.parameters?.(url.searchParams);
+  const sql = change?.query?.((await buffer(incoming)).toString("utf8"));
+  return await new Promise((resolve, reject) => {
     // `Expect: 100-continue` was answered by our own server already.
     const { expect: _, ...headers } = incoming.headers;
-    const { method, url: path } = incoming;
+    if (sql !== undefined) headers["content-length"] = String(Buffer.byteLength(sql));
+    const { method } = incoming;
+    const path = change ? `${url.pathname}${url.search}` : incoming.url;
     const request = send({ host: to.hostname, port: to.port, method, path, headers, agent: false }, resolve);
     request.on("error", reject);
     incoming.on("error", reject);
@@ -181,6 +213,7 @@ function forward(to: URL, incoming: IncomingMessage, answer: ServerResponse): Pr
     answer.on("close", () => {
       if (!answer.writableFinished) request.destroy();
     });
-    incoming.pipe(request);
+    if (sql === undefined) incoming.pipe(request);
+    else request.end(sql);
   });
 }

@@ -153,10 +153,5 @@ function authOf(input: Input, folder: string): SnowflakeAuth {
 
 /** Checks how files are compressed. */
 export function checkSnowflake(definition: ExportDefinition, report: Report): void {
-  const { name, format, compression } = definition;
   checkOnDelete(definition, report);
-  // LZ4 inside of Parquet is read; LZ4 around JSON Lines and CSV is not.
-  if (format === "parquet" || compression !== "lz4") return;
-  const fix = "Write compression: zstd, gzip, brotli or none, or format: parquet.";
-  report.add(["exports", name, "compression"], `Snowflake cannot load ${format} compressed with lz4`, fix);
 }

@@ -41,8 +41,8 @@ FROM numbers(4) WHERE {interval_start} < {interval_end} ORDER BY id`;
 
 const COMPRESSED: Readonly<Record<FileFormat, readonly Compression[]>> = {
   parquet: ["zstd", "snappy", "gzip", "lz4", "brotli", "none"],
-  jsonl: ["none", "gzip", "zstd", "brotli", "lz4"],
-  csv: ["none", "gzip", "zstd", "brotli", "lz4"],
+  jsonl: ["none", "gzip", "zstd", "brotli"],
+  csv: ["none", "gzip", "zstd", "brotli"],
 };
 
 const MICROS = [1790858096789012n, 1n, 7258118399999999n, -500000n];
