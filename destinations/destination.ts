@@ -86,6 +86,8 @@ export interface Batch {
   readonly readAt: Date;
   /** The source's version, for the receipt. */
   readonly sourceVersion: string;
+  /** The columns of the source that the read was made from, whether or not the export has them. For the receipt. */
+  readonly sourceColumns: readonly string[];
   /** Pulled one by one; the core extracts the next file while the last one is loaded. If it rejects, nothing is loaded. */
   readonly files: AsyncIterable<StagedFile>;
 }
@@ -101,6 +103,8 @@ export interface Receipt {
   readonly fingerprint: string;
   readonly readAt: Date;
   readonly committedAt: Date;
+  /** Columns that the source had. Undefined in receipts of 0.1.0. */
+  readonly sourceColumns?: readonly string[] | undefined;
 }
 
 /** How much of a batch was loaded, or is to be. */

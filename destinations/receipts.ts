@@ -12,11 +12,12 @@ export interface Origin {
 }
 
 /** What a receipt repeats of its batch. A manifest has it too. */
-export type ReceiptSubject = Pick<Batch, "export" | "interval" | "attempt" | "fingerprint" | "readAt">;
+export type ReceiptSubject = Pick<Batch, "export" | "interval" | "attempt" | "fingerprint" | "readAt"> &
+  Pick<Receipt, "sourceColumns">;
 
 export function receiptOf(subject: ReceiptSubject, { rows, bytes, files }: Totals, committedAt: Date): Receipt {
-  const { export: exportName, interval, attempt, fingerprint, readAt } = subject;
-  return { export: exportName, interval, attempt, rows, bytes, files, fingerprint, readAt, committedAt };
+  const { export: exportName, interval, attempt, fingerprint, readAt, sourceColumns } = subject;
+  return { export: exportName, interval, attempt, rows, bytes, files, fingerprint, readAt, committedAt, sourceColumns };
 }
 
 /** A receipt as one flat row: the columns of a warehouse's ledger. */
@@ -33,6 +34,8 @@ export interface ReceiptRecord {
   readonly committed_at: Date;
   readonly replayport_version: string;
   readonly source_version: string;
+  /** A JSON array of names. */
+  readonly source_columns: string | null;
 }
 
 export function toRecord(receipt: Receipt, { replayport, source }: Origin): ReceiptRecord {
@@ -50,6 +53,7 @@ export function toRecord(receipt: Receipt, { replayport, source }: Origin): Rece
     committed_at: committedAt,
     replayport_version: replayport,
     source_version: source,
+    source_columns: receipt.sourceColumns === undefined ? null : JSON.stringify(receipt.sourceColumns),
   };
 }
 
@@ -64,6 +68,7 @@ export function fromRecord(record: Omit<ReceiptRecord, keyof OriginColumns>): Re
     fingerprint: record.fingerprint,
     readAt: record.read_at,
     committedAt: record.committed_at,
+    sourceColumns: record.source_columns === null ? undefined : (JSON.parse(record.source_columns) as string[]),
   };
 }
 

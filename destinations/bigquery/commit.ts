@@ -113,6 +113,7 @@ async function planCommit(
     readAt: batch.readAt,
     version: context.version,
     sourceVersion: batch.sourceVersion,
+    sourceColumns: batch.sourceColumns,
     ...(rows ? { staged: rows } : {}),
   };
 }

@@ -17,6 +17,7 @@ export const RECEIPT = [
   "fingerprint",
   "read_at",
   "committed_at",
+  "source_columns",
 ];
 export const COVERAGE = ["interval_start", "interval_end", "committed_at"];
 
@@ -53,6 +54,7 @@ export async function readReceipts(context: BigQueryContext, range: Interval, si
       fingerprint: String(row["fingerprint"]),
       read_at: time(row, "read_at"),
       committed_at: time(row, "committed_at"),
+      source_columns: (row["source_columns"] ?? null) as string | null,
     }),
   );
 }

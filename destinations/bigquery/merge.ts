@@ -101,6 +101,7 @@ export interface Commit extends LedgerPlace {
   readonly readAt: Date;
   readonly version: string;
   readonly sourceVersion: string;
+  readonly sourceColumns: readonly string[];
   /** Undefined for an empty batch: nothing is merged then. */
   readonly staged?: StagedRows;
 }
@@ -185,6 +186,7 @@ export function commitScript(commit: Commit): string {
     committed_at: "commit_time",
     replayport_version: string(commit.version),
     source_version: string(commit.sourceVersion),
+    source_columns: string(JSON.stringify(commit.sourceColumns)),
     [EARLIEST_START_COLUMN]: "first_start",
     [DELETED_ROWS_COLUMN]: String(commit.staged?.deleted ?? 0),
   };

@@ -34,6 +34,8 @@ const manifestSchema = z.looseObject({
   columns: z.array(z.object({ name: z.string(), type: z.string(), nullable: z.boolean() })),
   key: z.array(z.string()),
   replaces: z.array(z.string()),
+  /** Manifests of 0.1.0 lack it. */
+  sourceColumns: z.array(z.string()).readonly().optional(),
 });
 
 export type Manifest = z.infer<typeof manifestSchema>;

@@ -81,6 +81,7 @@ export function toReceipt(row: Row, exportName: string): Receipt {
     fingerprint: String(row["FINGERPRINT"]),
     read_at: dateOf(row, "READ_US"),
     committed_at: dateOf(row, "COMMITTED_US"),
+    source_columns: (row["SOURCE_COLUMNS"] ?? null) as string | null,
   });
 }
 

@@ -123,7 +123,8 @@ WHERE NOT EXISTS (SELECT 1 FROM ${table} WHERE ${of(key)} AND "ATTEMPT" = ${snow
   };
 }
 
-function literal(value: string | number | Date): string {
+function literal(value: string | number | Date | null): string {
+  if (value === null) return "NULL";
   if (typeof value === "number") return String(value);
   return typeof value === "string" ? snowflake.string(value) : snowflake.timestamp(value);
 }
@@ -133,7 +134,9 @@ const micros = (column: string, alias: string): string => `DATE_PART(EPOCH_MICRO
 
 export function selectReceipts(key: LedgerKey, range: Interval, columns: "all" | "coverage"): Statement {
   const rest =
-    columns === "all" ? `, "ATTEMPT", "ROWS", "BYTES", "FILES", "FINGERPRINT", ${micros("READ_AT", "READ_US")}` : "";
+    columns === "all"
+      ? `, "ATTEMPT", "ROWS", "BYTES", "FILES", "FINGERPRINT", "SOURCE_COLUMNS", ${micros("READ_AT", "READ_US")}`
+      : "";
   return {
     sql: `SELECT ${micros("INTERVAL_START", "START_US")}, ${micros("INTERVAL_END", "END_US")}, ${micros("COMMITTED_AT", "COMMITTED_US")}${rest}
 FROM ${objectPath(key.names, key.names.receipts)}

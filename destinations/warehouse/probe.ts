@@ -82,6 +82,7 @@ export async function probeBatch(
     fingerprint: "0000000000000000",
     readAt,
     sourceVersion: "check",
+    sourceColumns: [],
     // oxlint-disable-next-line typescript/require-await -- a list that is pulled from.
     files: (async function* once() {
       yield file;

@@ -62,6 +62,7 @@ export const RECEIPT_COLUMNS: readonly (Column & { readonly name: ReceiptColumn 
   receipt("committed_at", "timestamp", "When the load was committed."),
   receipt("replayport_version", "string", "Version of Replayport."),
   receipt("source_version", "string", "Version of ClickHouse."),
+  { ...receipt("source_columns", "string", "Columns that the source had, as a JSON array."), nullable: true },
 ];
 
 function receipt(

@@ -196,6 +196,7 @@ export async function resolveExport(
     compression: input.compression ?? "zstd",
     path: template,
     rowsPerFile: input.rows_per_file ?? 1,
+    acceptMissingColumns: input.accept_missing_columns ?? [],
     limits: resolveLimits(input.limits ?? {}, shared.limits),
     attemptMs: input.limits?.attempt ?? shared.limits.attempt ?? DEFAULT_LIMITS.attemptMs,
   };

@@ -153,6 +153,11 @@ export const exportSchema = z
       `The folder in a lake: {export}, {year}, {month}, {day}, {hour} of the interval's start in UTC. Default ${DEFAULT_PATH}.`,
       DEFAULT_PATH,
     ),
+    accept_missing_columns: optional(
+      z.array(text),
+      "Columns that the source once had and may lack now: NULLs are exported for them. Otherwise source.columns_gone.",
+      ["click_count"],
+    ),
     columns: columnsSchema.optional(),
     where: optional(z.record(text, conditionSchema), "Export only rows whose columns have these values.", {
       snapshot_source: "web",

@@ -64,6 +64,8 @@ export interface ExportDefinition {
   /** Approximate. */
   readonly rowsPerFile: number;
   readonly limits: QueryLimits;
+  /** Columns of the source that may be gone. */
+  readonly acceptMissingColumns: readonly string[];
   /** The most that one attempt may take, in milliseconds. */
   readonly attemptMs: number;
 }

@@ -11,6 +11,7 @@ import type { Model, Part, Read } from "../models/model.ts";
 import { type Stage, openStage } from "../stage/stage.ts";
 import { cutFiles, filesFor } from "./cut_files.ts";
 import { type ExportDefinition, batchId, fileExtension, fingerprint } from "./definition.ts";
+import { refuseGoneColumns } from "./gone_columns.ts";
 import { readCoverage } from "./ledger.ts";
 import type { Source } from "./source.ts";
 
@@ -57,7 +58,7 @@ function pruneBound(definition: ExportDefinition, interval: Interval, readAt: Da
 }
 
 /**
- * 1. Asks the source for its version and the model.
+ * 1. Asks the source for its version, whether decisive settings hold, and the model. Refuses a source that has lost columns.
  * 2. On a reload, reads the receipts that the load will replace, to know how many rows to expect.
  * 3. Decides which sessions to read beyond those of the interval (`alsoChangedSince`), and how far back to scan.
  * 4. Counts the sessions and cuts them into parts, one per file, so that no session is split.
@@ -81,6 +82,7 @@ export async function loadBatch(
   const { version } = await source.info(signal);
   const model = await source.model(definition, signal);
   const ownFingerprint = fingerprint(definition, model.columns);
+  await refuseGoneColumns(definition, model, destination, interval, options.covered, signal);
   const reload = options.covered.some((one) => contains(interval, one.interval));
   const previous = reload ? await receiptsWithin(destination, interval, ownFingerprint, signal) : [];
   const changedSince = await alsoChangedSince(
@@ -143,6 +145,7 @@ export async function loadBatch(
     fingerprint: ownFingerprint,
     readAt,
     sourceVersion: version,
+    sourceColumns: model.sourceColumns,
     files: stagedFiles(),
   };
   const receipt = await destination.load(batch, signal);

@@ -76,6 +76,10 @@ export interface Model {
   readonly name: string;
   readonly key: readonly string[];
   readonly columns: readonly Column[];
+  /** The columns of the source that the model knows and the source has. */
+  readonly sourceColumns: readonly string[];
+  /** Whether the source has every column that the model knows. */
+  readonly complete: boolean;
   /** The rows of a part; the SELECT without FORMAT. */
   rows(read: Read, shape: TextShape): Query;
   /** One row, `sessions`: an estimate of the interval's rows before conditions on columns. 0 means none. */

@@ -21,6 +21,9 @@ export interface ReplayTable {
 /** Sessions to sample for each part. The sizes of the parts then differ by a few per cent. */
 const SAMPLED_OF_A_PART = 2_000;
 
+/** Every column that `_version` or an exported column may come from. */
+const KNOWN_SOURCES: readonly string[] = Object.values(READS).map(({ source }) => source);
+
 /** The SQL that assembles one value from partial rows, for the way this cluster stores it. */
 function assembled(column: ReadColumn, stored: string | undefined): string {
   if (stored === undefined) return column.type.startsWith("Array") ? `[]::${column.type}` : `NULL::${column.type}`;
@@ -115,6 +118,8 @@ WHERE ${where.sql}`,
     name: "session_replays",
     key: SESSION_REPLAYS_KEY,
     columns,
+    sourceColumns: KNOWN_SOURCES.filter((name) => table.columns.has(name)),
+    complete: KNOWN_SOURCES.every((name) => table.columns.has(name)),
     rows,
     count: (read) => ({
       // Not uniqExact: its memory grows with the sessions, and the number only decides how files are cut.

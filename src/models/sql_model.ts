@@ -158,6 +158,9 @@ ${sql}
     rows,
     // Only the SELECT's author knows what keys look like, and whether reading them by ranges is any cheaper.
     splitPoints: () => undefined,
+    sourceColumns: names,
+    // What the SELECT had before, only a receipt knows.
+    complete: false,
     count: (read) => ({ sql: `SELECT count() AS sessions FROM (\n${sql}\n)`, parameters: bounds(read) }),
     countPerHour: () => undefined,
     countMovedSince: () => undefined,

@@ -121,6 +121,7 @@ suite("exports in the config", () => {
       path: "{export}/dt={year}-{month}-{day}",
       rowsPerFile: 500_000,
       limits: { memoryBytes: 2 ** 32, seconds: 600, threads: 0 },
+      acceptMissingColumns: [],
       attemptMs: 6 * 3_600_000,
     });
     assert.deepEqual([schedule.text, schedule.timezone], ["@hourly", "UTC"]);
@@ -190,6 +191,7 @@ suite("exports in the config", () => {
       path: "raw/{export}/{year}/{hour}",
       rowsPerFile: 1000,
       limits: { memoryBytes: 2 ** 30, seconds: 60, threads: 2 },
+      acceptMissingColumns: [],
       attemptMs: 90 * 60_000,
     });
     assert.deepEqual(schedule.next(new Date("2026-10-02T12:00:00Z")), new Date("2026-10-05T04:30:00Z"));

@@ -76,6 +76,7 @@ export class Batches implements AsyncDisposable {
       fingerprint: "0123456789abcdef",
       readAt,
       sourceVersion: "26.3.1.1",
+      sourceColumns: [],
       files: options.through ? options.through(source) : source,
     };
   }

@@ -74,6 +74,7 @@ export class ReplayBatches implements AsyncDisposable {
       fingerprint: "0123456789abcdef",
       readAt,
       sourceVersion: "26.3.1.1",
+      sourceColumns: [],
       files: inTurn(files),
     };
   }

@@ -24,6 +24,7 @@ export const REPLAYS: ExportDefinition = {
   path: "{export}/dt={year}-{month}-{day}",
   rowsPerFile: 1000,
   limits: { memoryBytes: 1_000_000_000, seconds: 60, threads: 1 },
+  acceptMissingColumns: [],
   attemptMs: 600_000,
 };
 

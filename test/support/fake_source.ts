@@ -23,6 +23,8 @@ export function fakeSource(files: number[] = []): FakeSource {
   const model: Model = {
     name: "fake",
     key: ["id"],
+    sourceColumns: ["id"],
+    complete: true,
     columns: [{ name: "id", type: "int64", nullable: false, privacy: "none", description: "" }],
     rows: ({ part }) => ({ sql: "rows", parameters: { part: part.index } }),
     count: (read) => {

@@ -203,7 +203,10 @@ async function forward(
   return await new Promise((resolve, reject) => {
     // `Expect: 100-continue` was answered by our own server already.
     const { expect: _, ...headers } = incoming.headers;
-    if (sql !== undefined) headers["content-length"] = String(Buffer.byteLength(sql));
+    if (sql !== undefined) {
+      headers["content-length"] = String(Buffer.byteLength(sql));
+      delete headers["transfer-encoding"];
+    }
     const { method } = incoming;
     const path = change ? `${url.pathname}${url.search}` : incoming.url;
     const request = send({ host: to.hostname, port: to.port, method, path, headers, agent: false }, resolve);

@@ -70,6 +70,7 @@ function batchOf(format: FileFormat, columns: readonly Column[] = REPLAY_COLUMNS
     fingerprint: "0123456789abcdef",
     readAt: READ_AT,
     sourceVersion: "26.7.1.1",
+    sourceColumns: [],
     files: (async function* none() {})(),
   };
 }
@@ -82,7 +83,7 @@ const RANGED = {
 function commitOf(options: Partial<BigQueryOptions>, staged: Partial<StagedRows> | undefined): string {
   const context = contextOf(options);
   const batch = batchOf(staged?.format ?? "parquet");
-  const { attempt, fingerprint, readAt, sourceVersion } = batch;
+  const { attempt, fingerprint, readAt, sourceColumns, sourceVersion } = batch;
   const commit: Commit = {
     ...ledgerPlace(context),
     table: qualifiedName(context, context.place.table),
@@ -96,6 +97,7 @@ function commitOf(options: Partial<BigQueryOptions>, staged: Partial<StagedRows>
     readAt,
     version: context.version,
     sourceVersion,
+    sourceColumns,
     ...(staged
       ? {
           staged: {

@@ -58,6 +58,7 @@ export async function sessionBatches(): Promise<SessionBatches> {
         fingerprint: "0123456789abcdef",
         readAt: more.readAt ?? new Date(Date.UTC(2026, 9, 2, 0, minute)),
         sourceVersion: "26.3.1.1",
+        sourceColumns: [],
         // oxlint-disable-next-line typescript/require-await
         files: (async function* inTurn() {
           yield* staged;

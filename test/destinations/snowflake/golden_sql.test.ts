@@ -172,6 +172,7 @@ suite("golden: Snowflake", () => {
       fingerprint: "0123456789abcdef",
       readAt: new Date("2026-10-01T01:05:00.123Z"),
       sourceVersion: "26.7.1.1",
+      sourceColumns: ["team_id", "session_id"],
       // oxlint-disable-next-line typescript/require-await
       files: (async function* inTurn() {
         yield* staged;

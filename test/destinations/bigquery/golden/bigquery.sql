@@ -111,6 +111,7 @@ CREATE TABLE IF NOT EXISTS `acme-data.posthog._replayport_receipts` (
   `committed_at` TIMESTAMP NOT NULL OPTIONS (description = 'When the load was committed.'),
   `replayport_version` STRING NOT NULL OPTIONS (description = 'Version of Replayport.'),
   `source_version` STRING NOT NULL OPTIONS (description = 'Version of ClickHouse.'),
+  `source_columns` STRING OPTIONS (description = 'Columns that the source had, as a JSON array.'),
   `earliest_start` TIMESTAMP OPTIONS (description = 'The earliest start_time that this batch, or one it replaced, has merged.'),
   `deleted_rows` INT64 OPTIONS (description = 'Rows of the batch that are deleted sessions.')
 )
@@ -123,7 +124,7 @@ ALTER TABLE `acme-data.posthog.session_replays`
   ADD COLUMN IF NOT EXISTS `score` FLOAT64 OPTIONS (description = 'The score of a test.')
 
 -- receipts of a range
-SELECT receipt.`export`, UNIX_MILLIS(receipt.`interval_start`) AS `interval_start`, UNIX_MILLIS(receipt.`interval_end`) AS `interval_end`, receipt.`attempt`, receipt.`rows`, receipt.`bytes`, receipt.`files`, receipt.`fingerprint`, UNIX_MILLIS(receipt.`read_at`) AS `read_at`, UNIX_MILLIS(receipt.`committed_at`) AS `committed_at`
+SELECT receipt.`export`, UNIX_MILLIS(receipt.`interval_start`) AS `interval_start`, UNIX_MILLIS(receipt.`interval_end`) AS `interval_end`, receipt.`attempt`, receipt.`rows`, receipt.`bytes`, receipt.`files`, receipt.`fingerprint`, UNIX_MILLIS(receipt.`read_at`) AS `read_at`, UNIX_MILLIS(receipt.`committed_at`) AS `committed_at`, receipt.`source_columns`
 FROM `acme-data.posthog._replayport_receipts` AS receipt
 WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` < TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`interval_end` > TIMESTAMP '2026-10-01 00:00:00.000000+00'
 ORDER BY receipt.`interval_start`, receipt.`interval_end`
@@ -227,8 +228,8 @@ SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISEC
 FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
 DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
 WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00';
-INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `earliest_start`, `deleted_rows`)
-VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', first_start, 1);
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
@@ -273,8 +274,8 @@ SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISEC
 FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
 DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
 WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00';
-INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `earliest_start`, `deleted_rows`)
-VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', first_start, 1);
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
@@ -320,8 +321,8 @@ SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISEC
 FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
 DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
 WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00';
-INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `earliest_start`, `deleted_rows`)
-VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', first_start, 1);
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
@@ -377,8 +378,8 @@ SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISEC
 FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
 DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
 WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00';
-INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `earliest_start`, `deleted_rows`)
-VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', first_start, 1);
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
@@ -434,8 +435,8 @@ SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISEC
 FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
 DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
 WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00';
-INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `earliest_start`, `deleted_rows`)
-VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', first_start, 1);
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
@@ -478,8 +479,8 @@ SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISEC
 FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
 DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
 WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00';
-INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `earliest_start`, `deleted_rows`)
-VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', first_start, 1);
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
@@ -523,8 +524,8 @@ SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISEC
 FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
 DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
 WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00';
-INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `earliest_start`, `deleted_rows`)
-VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', first_start, 1);
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
@@ -567,8 +568,8 @@ SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISEC
 FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
 DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
 WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00';
-INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `earliest_start`, `deleted_rows`)
-VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', first_start, 1);
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
@@ -587,8 +588,8 @@ SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISEC
 FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
 DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
 WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00';
-INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `earliest_start`, `deleted_rows`)
-VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 0, 0, 0, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', first_start, 0);
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 0, 0, 0, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 0);
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
