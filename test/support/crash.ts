@@ -7,9 +7,9 @@ export interface Crash {
    * Called at the start of each step.
    * @returns `done`: carry it out; `lost`: carry it out, but drop the answer; `refused`: the worker is dead
    */
-  arrive(step: string): "done" | "lost" | "refused";
+  readonly arrive: (step: string) => "done" | "lost" | "refused";
   /** Carries out a step, for adapters that wrap calls. */
-  step<Answer>(name: string, work: () => Promise<Answer>): Promise<Answer>;
+  readonly step: <Answer>(name: string, work: () => Promise<Answer>) => Promise<Answer>;
   /** The step at which the worker died; undefined while it lives. */
   readonly at: string | undefined;
   /** Aborted when the worker dies, for what would wait in its place: a dead worker doesn't. */
