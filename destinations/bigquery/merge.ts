@@ -1,16 +1,9 @@
 /** The statements that bring a staged batch into the target: what is asked before the commit, and the commit. Pure. */
 import type { Interval } from "../../src/intervals/interval.ts";
 import type { Column } from "../../src/models/column.ts";
+import { DELETED_COLUMN, emptiedColumns, type OnDelete, tellsDeleted } from "../../src/models/deletion.ts";
 import type { FileFormat, Totals } from "../destination.ts";
-import {
-  DELETED_COLUMN,
-  END_COLUMN,
-  hasRange,
-  type OnDelete,
-  PARTITION_COLUMN,
-  personalColumns,
-  type Rows,
-} from "../warehouse/rows.ts";
+import { END_COLUMN, hasRange, PARTITION_COLUMN, type Rows } from "../warehouse/rows.ts";
 import {
   attemptsOf,
   DELETED_ROWS_COLUMN,
@@ -26,10 +19,6 @@ import { bigquery } from "../sql/bigquery.ts";
 import { isList } from "../sql/dialect.ts";
 
 const { identifier, string, timestamp } = bigquery;
-
-function tellsDeleted({ columns }: Rows): boolean {
-  return columns.some(({ name, type }) => name === DELETED_COLUMN && type === "bool");
-}
 
 export interface Question extends Rows {
   readonly interval: Interval;
@@ -60,7 +49,7 @@ export function inspect(place: LedgerPlace, question: Question): string {
   items.push(
     "COUNT(*) AS `rows`",
     `COUNTIF(${key.map((name) => `${identifier(name)} IS NULL`).join(" OR ")}) AS \`keyless\``,
-    `${tellsDeleted(question) ? `COUNTIF(${identifier(DELETED_COLUMN)})` : "0"} AS \`deleted\``,
+    `${tellsDeleted(question.columns) ? `COUNTIF(${identifier(DELETED_COLUMN)})` : "0"} AS \`deleted\``,
   );
   if (hasRange(question)) {
     items.push(
@@ -132,15 +121,13 @@ function stagedValue(column: Column, commit: Commit, staged: StagedRows, emptied
  */
 export function merge(commit: Commit, staged: StagedRows): string {
   const { columns, key, range } = staged;
-  const deletes = tellsDeleted(staged);
-  const tombstones = deletes && commit.onDelete === "tombstone";
-  const emptied = new Set(tombstones ? personalColumns(columns, key).map(({ name }) => name) : []);
+  const emptied = emptiedColumns(staged, commit.onDelete);
   const names = columns.map(({ name }) => identifier(name));
   const values = columns.map((column) => stagedValue(column, commit, staged, emptied));
   const of = (row: "S" | "T") => (name: string) => `${row}.${identifier(name)}`;
   const newer = replaces(staged, of("S"), of("T"));
   const on = [...key.map((name) => `T.${identifier(name)} = S.${identifier(name)}`), ...(range ? prune(range) : [])];
-  const removes = deletes && commit.onDelete === "delete";
+  const removes = tellsDeleted(columns) && commit.onDelete === "delete";
   const gone = `IFNULL(S.${identifier(DELETED_COLUMN)}, FALSE)`;
   return `MERGE ${identifier(commit.table)} AS T
 USING (

@@ -1,5 +1,5 @@
 import type { FileFormat } from "../destination.ts";
-import type { OnDelete } from "../warehouse/rows.ts";
+import type { OnDelete } from "../../src/models/deletion.ts";
 
 /**
  * Who asks BigQuery. Without `type` of its own in the config, the application default credentials are used: the variable

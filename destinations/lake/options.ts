@@ -1,16 +1,21 @@
+import type { OnDelete } from "../../src/models/deletion.ts";
 import type { S3Bucket } from "../store/s3_options.ts";
 
-/** A lake in a bucket. */
-export interface S3LakeOptions extends S3Bucket {
-  readonly type: "s3";
+interface AnyLakeOptions {
   readonly fileBytes?: number;
+  /** How the SQL that reads the lake shows deleted sessions. Default `tombstone`. */
+  readonly onDelete?: OnDelete;
+}
+
+/** A lake in a bucket. */
+export interface S3LakeOptions extends S3Bucket, AnyLakeOptions {
+  readonly type: "s3";
 }
 
 /** A lake in a folder of this machine, or of a mount that has hard links and fsync. */
-export interface FileLakeOptions {
+export interface FileLakeOptions extends AnyLakeOptions {
   readonly type: "file";
   readonly path: string;
-  readonly fileBytes?: number;
 }
 
 export type LakeOptions = S3LakeOptions | FileLakeOptions;

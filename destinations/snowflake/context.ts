@@ -1,6 +1,6 @@
 import type { Interval } from "../../src/intervals/interval.ts";
 import { intervalName } from "../../src/intervals/interval.ts";
-import type { OnDelete } from "../warehouse/rows.ts";
+import type { OnDelete } from "../../src/models/deletion.ts";
 import { targetFolder, type Names } from "./names.ts";
 import type { SnowflakeDeps, SnowflakeExport } from "./options.ts";
 import type { OpenStage } from "./stage.ts";

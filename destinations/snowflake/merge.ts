@@ -15,17 +15,10 @@
  */
 import type { Batch } from "../destination.ts";
 import type { Column } from "../../src/models/column.ts";
+import { DELETED_COLUMN, emptiedColumns, type OnDelete, tellsDeleted } from "../../src/models/deletion.ts";
 import { EXPORTED_AT_COLUMN } from "../../src/models/reading_order.ts";
 import { newestFirst, replaces } from "../sql/reading_order.ts";
-import {
-  DELETED_COLUMN,
-  END_COLUMN,
-  hasRange,
-  type OnDelete,
-  PARTITION_COLUMN,
-  personalColumns,
-  type Rows,
-} from "../warehouse/rows.ts";
+import { END_COLUMN, hasRange, PARTITION_COLUMN, type Rows } from "../warehouse/rows.ts";
 import { columnName, snowflake } from "../sql/snowflake.ts";
 import { inTransaction } from "./ledger_sql.ts";
 import type { Statement } from "./statement.ts";
@@ -67,7 +60,7 @@ export function merge(batch: LoadBatch, options: MergeOptions): Statement {
   const { columns, key } = batch;
   const t = (name: string): string => `t.${snowflake.identifier(spelling.get(name) ?? columnName(name))}`;
   const s = (name: string): string => `s.${staged(name)}`;
-  const deleted = hasColumn(columns, DELETED_COLUMN) ? `COALESCE(${s(DELETED_COLUMN)}, FALSE)` : undefined;
+  const deleted = tellsDeleted(columns) ? `COALESCE(${s(DELETED_COLUMN)}, FALSE)` : undefined;
   const guard = replaces(batch, s, t);
   const names = columns.map(({ name }) => name);
   const assignments = names
@@ -103,11 +96,7 @@ function staged(name: string): string {
 
 /** One row for each key: MERGE refuses two, or takes any. Of the same version, the one that was read last. */
 function source({ columns, key, format }: LoadBatch, { staging, onDelete, transaction }: MergeOptions): string {
-  const emptied = new Set(
-    onDelete === "tombstone" && hasColumn(columns, DELETED_COLUMN)
-      ? personalColumns(columns, key).map(({ name }) => name)
-      : [],
-  );
+  const emptied = emptiedColumns({ columns, key }, onDelete);
   const selected = columns.map((column) => {
     const value = valueOf(column, format);
     const kept = emptied.has(column.name) ? `IFF(COALESCE(${staged(DELETED_COLUMN)}, FALSE), NULL, ${value})` : value;

@@ -1,6 +1,6 @@
 import type { FileFormat } from "../destination.ts";
 import type { S3Bucket } from "../store/s3_options.ts";
-import type { OnDelete } from "../warehouse/rows.ts";
+import type { OnDelete } from "../../src/models/deletion.ts";
 
 /** How a session is opened. Keys and tokens in files are read anew for each session, so they can be rotated. */
 export type SnowflakeAuth =

@@ -1,28 +1,10 @@
 /** Which columns of a model play which part in a warehouse's MERGE. Pure. */
 import type { Column } from "../../src/models/column.ts";
-import { EXPORTED_AT_COLUMN, VERSION_COLUMN } from "../../src/models/reading_order.ts";
-
 import type { ReceiptRecord } from "../receipts.ts";
 
-/**
- * What becomes of a session whose recording was deleted.
- * - `tombstone`: its row stays, with `is_deleted` true and everything personal NULL.
- * - `delete`: its row is deleted. A later row of the session (a late partial row) brings a row back, which is deleted again.
- */
-export type OnDelete = "tombstone" | "delete";
-
-export const DELETED_COLUMN = "is_deleted";
 /** The day of this column is the table's partition, where the model has it. */
 export const PARTITION_COLUMN = "start_time";
 export const END_COLUMN = "end_time";
-
-/** A tombstone is one by these, whatever a model says of them: of a user's own SELECT nothing is known, so all is personal. */
-const KEPT: ReadonlySet<string> = new Set([DELETED_COLUMN, VERSION_COLUMN, EXPORTED_AT_COLUMN]);
-
-/** Columns that a tombstone empties: everything that says something about a person, except the key, which finds the row. */
-export function personalColumns(columns: readonly Column[], key: readonly string[]): Column[] {
-  return columns.filter(({ name, privacy }) => privacy !== "none" && !key.includes(name) && !KEPT.has(name));
-}
 
 export interface Rows {
   readonly columns: readonly Column[];

@@ -46,7 +46,7 @@ export class Arrivals {
     const [facts] = await this.#sql.rows<ArrivalCounts>(
       `SELECT count() AS sessions, sum(n) AS rows, countIf(days > 1) AS acrossMidnight, countIf(origin = 'mobile') AS mobile,
          sum(lag) AS late, countIf(tags) AS tagged, countIf(gone) AS deleted
-       FROM (SELECT count() AS n, uniqExact(toDate(min_first_timestamp)) AS days, argMinMerge(snapshot_source) AS origin,
+       FROM (SELECT count() AS n, uniqExactIf(toDate(min_first_timestamp), message_count > 0) AS days, argMinMerge(snapshot_source) AS origin,
          countIf(visible_at > _timestamp + 3600) AS lag, max(notEmpty(ai_tags_fixed)) AS tags, max(is_deleted) AS gone
          FROM ${this.#waiting} GROUP BY team_id, session_id)`,
       signal,

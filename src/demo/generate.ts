@@ -35,7 +35,10 @@ const PAGES: readonly (readonly [path: string, weight: number, errors: number])[
 const TAGS = "rage clicks,dead click,checkout,onboarding,form abandoned,bug,slow page,happy path".split(",");
 const FREE_TAGS = ["could not find the export", "card was declined twice", "reads the docs in full", "went in circles"];
 
-/** Rows that aren't part of the recording. Their numbers are higher than those of all parts. */
+/**
+ * Rows that aren't part of the recording, as PostHog writes them: tags come at the session's start + 1 µs; a deletion's row
+ * is a marker, at the time of the deletion and without a person. Their numbers are higher than those of all parts.
+ */
 const TAG_ROW = 100;
 const DELETION_ROW = 101;
 
@@ -86,8 +89,9 @@ function parts(plan: SessionPlan, first: number, count: number): string {
   const rows = `arrayConcat(range(parts), if(tagged, [${TAG_ROW}], []), if(deleted, [${DELETION_ROW}], []))`;
   return `SELECT *,
     part < ${TAG_ROW} AS recorded,
-    if(recorded, began + intDiv(lasted * part, parts), began) AS part_began,
-    if(recorded, began + intDiv(lasted * (part + 1), parts) - if(part + 1 < parts, 1000, 0), began) AS part_ended,
+    began + lasted + toInt64(${afterthought} * (0.2 + r1)) AS erased,
+    multiIf(recorded, began + intDiv(lasted * part, parts), part = ${TAG_ROW}, began + 1, erased) AS part_began,
+    if(recorded, began + intDiv(lasted * (part + 1), parts) - if(part + 1 < parts, 1000, 0), part_began) AS part_ended,
     (part_ended - part_began) / 1e6 AS seconds,
     ${v("1")} AS r1, ${v("2")} AS r2, ${v("3")} AS r3, ${v("4")} AS r4,
     recorded AND NOT mobile AS on_pages,
@@ -96,7 +100,7 @@ function parts(plan: SessionPlan, first: number, count: number): string {
     toInt64(arraySum(page -> if(${v("'error', page")} < ${errors}[page], 1 + floor(-1.5 * log(${v("'errors', page")} + 1e-12)), 0), pages)) AS failures,
     multiIf(
       part = ${TAG_ROW}, began + lasted + toInt64(${afterthought} * (0.8 + 0.3 * r1)),
-      part = ${DELETION_ROW}, began + lasted + toInt64(${afterthought} * (0.7 + 0.5 * r1)),
+      part = ${DELETION_ROW}, erased,
       part_ended + toInt64(1e6 * (2 - 8 * log(${v("'delay'")} + 1e-12)) + if(r2 < 0.01, 2.4e8 * r1, 0))
     ) AS ingested,
     part < ${TAG_ROW} AND ${v("'late'")} < 0.004 AS late
@@ -120,8 +124,7 @@ function values(plan: SessionPlan): Readonly<Record<ReplayColumn, string>> {
   return {
     session_id: "session",
     team_id: String(plan.team ?? 1),
-    distinct_id:
-      "if(signs_in AND part = 0, concat('anonymous-', substring(session, 25)), concat('user-', toString(person)))",
+    distinct_id: `multiIf(part = ${DELETION_ROW}, '', signs_in AND part = 0, concat('anonymous-', substring(session, 25)), concat('user-', toString(person)))`,
     min_first_timestamp: time("part_began"),
     max_last_timestamp: time("part_ended"),
     block_first_timestamps: `if(recorded, [${time("part_began")}], [])`,

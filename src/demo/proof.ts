@@ -21,9 +21,12 @@ export interface Proof {
 }
 
 const active = "sum(active_milliseconds) / 1000";
-const began = "min(min_first_timestamp)";
-const ended = "max(max_last_timestamp)";
+// Each row of a recording has its block, and no other row has one.
+const began = "arrayMin(groupArrayArray(block_first_timestamps))";
+const ended = "arrayMax(groupArrayArray(block_last_timestamps))";
 const seconds = `dateDiff('second', ${began}, ${ended})`;
+/** The row of a deleted session says nothing of its person. */
+const personal = (value: string, none = "NULL"): string => `if(max(is_deleted) = 1, ${none}, ${value})`;
 const micros = (time: string): string => `toUnixTimestamp64Micro(toDateTime64(${time}, 6, 'UTC'))`;
 
 /** The lake's column, the source's aggregate, and how both become comparable where their types differ. */
@@ -33,8 +36,8 @@ const COMPARED: readonly (readonly [column: string, aggregate: string, as?: (val
   ["duration_seconds", seconds],
   ["active_seconds", active],
   ["inactive_seconds", `${seconds} - ${active}`],
-  ["first_url", "argMinMerge(first_url)"],
-  ["all_urls", "arraySort(groupUniqArrayArray(all_urls))"],
+  ["first_url", personal("argMinMerge(first_url)")],
+  ["all_urls", personal("arraySort(groupUniqArrayArray(all_urls))", "[]")],
   ["click_count", "sum(click_count)"],
   ["keypress_count", "sum(keypress_count)"],
   ["mouse_activity_count", "sum(mouse_activity_count)"],
@@ -50,8 +53,9 @@ const COMPARED: readonly (readonly [column: string, aggregate: string, as?: (val
   ["snapshot_mode", "argMinMerge(snapshot_mode_v2)"],
   ["retention_period_days", "max(retention_period_days)"],
   ["is_deleted", "max(is_deleted)", (value) => `toUInt8(${value})`],
+  ["deleted_at", "if(max(is_deleted) = 1, max(max_last_timestamp), NULL)", micros],
   ["ai_tags_fixed", "arraySort(groupUniqArrayArray(ai_tags_fixed))"],
-  ["ai_tags_freeform", "arraySort(groupUniqArrayArray(ai_tags_freeform))"],
+  ["ai_tags_freeform", personal("arraySort(groupUniqArrayArray(ai_tags_freeform))", "[]")],
   ["ai_highlighted", "max(ai_highlighted)", (value) => `toUInt8(${value})`],
   ["surfacing_score", "toFloat64(max(surfacing_score))"],
   [

@@ -147,6 +147,14 @@ export const SESSION_REPLAYS: readonly ModelColumn[] = [
     description: "The recording was deleted: its link is dead.",
   }),
   column({
+    name: "deleted_at",
+    type: "timestamp",
+    nullable: true,
+    value: "deleted_on",
+    uses: ["deleted_on"],
+    description: "When the recording was deleted.",
+  }),
+  column({
     name: "ai_tags_fixed",
     type: "string[]",
     value: "arraySort(tags)",
@@ -188,7 +196,10 @@ export const SESSION_REPLAYS: readonly ModelColumn[] = [
   column({
     name: "expires_at",
     type: "timestamp",
-    value: "toStartOfDay(first_seen) + toIntervalDay(ifNull(retention, 30))",
+    // Not toStartOfDay and intervals: those have 32 bits, which end in 2106. Day 120,529 is the last of 2299, where
+    // DateTime64 ends.
+    value:
+      "fromUnixTimestamp64Micro(least(toInt64(toDate32(first_seen)) + least(ifNull(retention, 30), 1000000), 120529) * 86400000000)",
     uses: ["first_seen", "retention"],
     description:
       "From then on the recording cannot be watched: day of start_time plus retention_period_days, or 30 days.",

@@ -3,12 +3,53 @@
  * value adds to `_version`. session_replays.ts computes the exported columns from these values.
  */
 
+/**
+ * What a cluster's columns say of one partial row, as SQL.
+ *
+ * PostHog deletes a recording by a marker: a row with `is_deleted = 1` whose first and last timestamps are the time of the
+ * deletion, and which counts nothing and names nobody. If it falls on the session's own day and shard, it merges with the
+ * session's row: the merged row's timestamps then span the deletion too, but its blocks still say when the recording began
+ * and ended. So a marker measures nothing, and a merged row is measured by its blocks.
+ */
+export interface PartialRows {
+  /** True unless the row is a marker and nothing else. */
+  readonly recorded: string;
+  /** When the row's part of the recording began and ended. */
+  readonly first: string;
+  readonly last: string;
+  /** True for a marker, merged or not, and the time of its deletion. */
+  readonly deleted: string;
+  readonly deletedAt: string;
+}
+
+export function partialRows(has: (source: string) => boolean): PartialRows {
+  const [first, last] = ["min_first_timestamp", "max_last_timestamp"];
+  if (!has("is_deleted")) return { recorded: "1", first, last, deleted: "0", deletedAt: last };
+  const blocks = has("block_first_timestamps") && has("block_last_timestamps");
+  const evidence = [
+    ...(blocks ? ["notEmpty(block_first_timestamps)"] : []),
+    ...(has("message_count") ? ["message_count > 0"] : []),
+  ];
+  const recorded = ["is_deleted = 0", ...evidence].join(" OR ");
+  if (!blocks) return { recorded, first, last, deleted: "is_deleted = 1", deletedAt: last };
+  const merged = "is_deleted = 1 AND notEmpty(block_first_timestamps) AND notEmpty(block_last_timestamps)";
+  const [began, ended] = ["arrayMin(block_first_timestamps)", "arrayMax(block_last_timestamps)"];
+  return {
+    recorded,
+    first: `if(${merged}, ${began}, ${first})`,
+    last: `if(${merged}, ${ended}, ${last})`,
+    deleted: "is_deleted = 1",
+    // By a client's clock that is ahead, a session may begin after its deletion.
+    deletedAt: `if(${merged} AND ${last} <= ${ended} AND ${first} < ${began}, ${first}, ${last})`,
+  };
+}
+
 /** How the partial rows of one source column become one value. `type` is ClickHouse's, as the value leaves the grouping. */
 export interface ReadColumn {
   readonly source: string;
   readonly type: string;
   /** The aggregate function where the column is a plain or SimpleAggregateFunction column. */
-  readonly plain: (column: string) => string;
+  readonly plain: (column: string, rows: PartialRows) => string;
   readonly version: VersionTerm;
 }
 
@@ -61,19 +102,29 @@ const blocks = (source: string, type: string) =>
 
 /** Every source column that is read; the key names the value in the SQL of session_replays.ts. */
 export const READS = {
+  // Of a marker whose session's rows are gone, only the time of the deletion is known.
   first_seen: {
     source: "min_first_timestamp",
     type: "DateTime64(6)",
-    plain: (c) => `min(${c})`,
-    version: "earliest",
+    plain: (c, { recorded, first }) => `ifNull(minOrNullIf(${first}, ${recorded}), min(${c}))`,
+    version: { none: "A row that moves it has messages or moves first_row." },
   },
-  last_seen: { source: "max_last_timestamp", type: "DateTime64(6)", plain: max, version: "latest" },
+  last_seen: {
+    source: "max_last_timestamp",
+    type: "DateTime64(6)",
+    plain: (_, { recorded, last }) => `ifNull(maxOrNullIf(${last}, ${recorded}), min(min_first_timestamp))`,
+    version: { none: "A row that moves it has messages or moves last_row." },
+  },
+  // Markers included: these only grow, whatever merges, and also when the recording's rows appear after the marker.
+  first_row: { source: "min_first_timestamp", type: "DateTime64(6)", plain: (c) => `min(${c})`, version: "earliest" },
+  last_row: { source: "max_last_timestamp", type: "DateTime64(6)", plain: max, version: "latest" },
   ingested: { source: "_timestamp", type: "DateTime64(6)", plain: max, version: "latest" },
   distinct: {
     source: "distinct_id",
     type: "Nullable(String)",
-    plain: (c) => `argMax(${c}, max_last_timestamp)`,
-    version: { none: "It changes with a later row, which moves last_seen." },
+    // A merged row may carry the marker's empty one.
+    plain: (c, { last }) => `nullIf(argMaxIf(${c}, ${last}, ${c} != ''), '')`,
+    version: { none: "It changes with a later row, which moves last_row." },
   },
   block_starts: blocks("block_first_timestamps", "Array(DateTime64(6))"),
   block_ends: blocks("block_last_timestamps", "Array(DateTime64(6))"),
@@ -95,6 +146,12 @@ export const READS = {
   mode: text("snapshot_mode_v2"),
   retention: { source: "retention_period_days", type: "Nullable(Int64)", plain: max, version: "days" },
   deleted: flag("is_deleted"),
+  deleted_on: {
+    source: "is_deleted",
+    type: "Nullable(DateTime64(6))",
+    plain: (_, { deleted, deletedAt }) => `maxOrNullIf(${deletedAt}, ${deleted})`,
+    version: { none: "A marker brings is_deleted; another one, later, moves last_row." },
+  },
   tags: strings("ai_tags_fixed"),
   free_tags: strings("ai_tags_freeform"),
   highlighted: flag("ai_highlighted"),

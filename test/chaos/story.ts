@@ -106,7 +106,8 @@ export class StoryRun {
   /** Makes every time and every attempt differ. */
   #serial = 0;
   #seen = new Set<string>();
-  readonly #known = new Set<number>();
+  /** When each session began, in microseconds. */
+  readonly #known = new Map<number, number>();
   readonly #replays: ReplaySource;
   readonly #target: ChaosTarget;
   readonly #stage: string;
@@ -120,12 +121,13 @@ export class StoryRun {
   async play(event: StoryEvent): Promise<void> {
     switch (event.kind) {
       case "row":
-        this.#known.add(event.session);
-        return await this.#insert(this.#row(event));
+        return await this.#record(event);
       case "tag":
-        return await this.#touch(event.session, { tags: [`tag ${event.tag}`], messages: 0 });
-      case "delete":
-        return await this.#touch(event.session, { deleted: true, messages: 0 }, event.odd);
+        return await this.#touch(event.session, (start) => start + 1, { tags: [`tag ${event.tag}`], messages: 0 });
+      case "delete": {
+        const at = this.#micros(event.odd ? this.#now - 20 * DAY : this.#now);
+        return await this.#touch(event.session, () => at, { deleted: true });
+      }
       case "merge":
         return await this.#replays.merge();
       case "wait":
@@ -240,32 +242,33 @@ export class StoryRun {
     return ms * 1000 + (this.#serial % 1000);
   }
 
-  #row(event: StoryEvent & { kind: "row" }): PartialRow {
-    const { session, size } = event;
-    const ingested = Math.max(START, this.#now - event.lateMinutes * 60_000);
-    const first = ingested - event.ageHours * HOUR - size * 60_000;
-    return {
+  async #record({ session, size, lateMinutes, ageHours }: StoryEvent & { kind: "row" }): Promise<void> {
+    const ingested = Math.max(START, this.#now - lateMinutes * 60_000);
+    const first = ingested - ageHours * HOUR - size * 60_000;
+    const firstMicros = this.#micros(first);
+    this.#known.set(session, Math.min(firstMicros, this.#known.get(session) ?? firstMicros));
+    await this.#insert({
       team: 1 + (session % 2),
       session: `session-${session}`,
-      firstMicros: this.#micros(first),
+      firstMicros,
       lastMicros: this.#micros(first + size * 30_000),
       ingested: Math.floor(ingested / 1000),
       url: `https://app.example.com/page-${size}`,
       clicks: size,
       ...(size > 3 ? { retention: size * 30, score: size / 10 } : {}),
       ...(session % 3 === 0 ? { mobile: true } : {}),
-    };
+    });
   }
 
-  /** A row that carries no recording: where it stands in time is not known, so it stands now or in 1970. */
-  async #touch(session: number, change: Partial<PartialRow>, odd = false): Promise<void> {
-    if (!this.#known.has(session)) return;
-    const at = odd ? this.#now - 20 * DAY : this.#now;
+  /** A row that carries no recording: tags at the session's start, a marker at the deletion by a clock that may be behind. */
+  async #touch(session: number, at: (start: number) => number, change: Partial<PartialRow>): Promise<void> {
+    const start = this.#known.get(session);
+    if (start === undefined) return;
     await this.#insert({
       team: 1 + (session % 2),
       session: `session-${session}`,
-      firstMicros: this.#micros(at),
-      lastMicros: this.#micros(at),
+      firstMicros: at(start),
+      lastMicros: at(start),
       ingested: Math.floor(this.#now / 1000),
       ...change,
     });

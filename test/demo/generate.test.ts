@@ -45,10 +45,11 @@ describe("the generator", { skip: embeddedSkip }, () => {
   test("the generator makes the hard cases: midnight, mobile, later tags and deletions, changed ids", async () => {
     const row =
       await one(`SELECT toUInt32(countIf(days > 1)) AS across_midnight, toUInt32(countIf(origin = 'mobile')) AS mobile,
-        toUInt32(countIf(notEmpty(tags))) AS tagged, toUInt32(countIf(deleted = 1)) AS deleted, toUInt32(countIf(ids > 1)) AS signed_in,
+        toUInt32(countIf(notEmpty(tags))) AS tagged, toUInt32(countIf(gone = 1)) AS deleted, toUInt32(countIf(ids > 1)) AS signed_in,
+        toUInt32(countIf(gone = 1 AND all_days > days)) AS deleted_later, toUInt32(countIf(gone = 1 AND all_days = days)) AS deleted_that_day,
         toUInt32(countIf(origin = 'web' AND landing IS NULL)) AS lost
-      FROM (SELECT uniqExact(toDate(min_first_timestamp)) AS days, argMinMerge(snapshot_source) AS origin,
-        groupUniqArrayArray(ai_tags_fixed) AS tags, max(is_deleted) AS deleted, uniqExact(distinct_id) AS ids,
+      FROM (SELECT uniqExactIf(toDate(min_first_timestamp), message_count > 0) AS days, uniqExact(toDate(min_first_timestamp)) AS all_days, argMinMerge(snapshot_source) AS origin,
+        groupUniqArrayArray(ai_tags_fixed) AS tags, max(is_deleted) AS gone, uniqExactIf(distinct_id, is_deleted = 0) AS ids,
         argMinMerge(first_url) AS landing FROM posthog.session_replay_events GROUP BY session_id)`);
     const { lost, ...others } = row;
     for (const [name, value] of Object.entries(others)) assert.ok(Number(value) > 0, name);

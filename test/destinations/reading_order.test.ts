@@ -13,7 +13,7 @@ import fc from "fast-check";
 import { openBigQuery } from "../../destinations/bigquery/index.ts";
 import type { Batch, Destination } from "../../destinations/destination.ts";
 import { currentRowsSql, DEFAULT_PATH, type Reader } from "../../destinations/lake/index.ts";
-import type { OnDelete } from "../../destinations/warehouse/rows.ts";
+import type { OnDelete } from "../../src/models/deletion.ts";
 import type { Column } from "../../src/models/column.ts";
 import { compareReadings, type Reading } from "../../src/models/reading_order.ts";
 import { EXPORT, hours } from "../conformance/batches.ts";

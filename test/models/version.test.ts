@@ -72,8 +72,10 @@ function rowOf(change: Change, index: number, session: string): PartialRow {
 
 /** For each value that is read, what a partial row brings that changes it. Values without a term bring what comes with them. */
 const NEWS = {
-  first_seen: { min_first_timestamp: "2026-09-30 23:59:59.999999" },
-  last_seen: { max_last_timestamp: "2026-10-01 00:00:01.000001" },
+  first_seen: { min_first_timestamp: "2026-09-30 23:59:59.999999", message_count: 1 },
+  last_seen: { max_last_timestamp: "2026-10-01 00:00:01.000001", message_count: 1 },
+  first_row: { min_first_timestamp: "2026-09-30 23:59:59.999999" },
+  last_row: { max_last_timestamp: "2026-10-01 00:00:01.000001" },
   ingested: { _timestamp: START / 1000 + 1 },
   distinct: { distinct_id: "somebody else", max_last_timestamp: "2026-10-01 00:00:01.000001" },
   block_starts: { block_first_timestamps: ["2026-10-01 00:00:00.000000"], message_count: 1 },
@@ -96,6 +98,7 @@ const NEWS = {
   mode: { snapshot_mode_v2: "wireframe" },
   retention: { retention_period_days: 0 },
   deleted: { is_deleted: 1 },
+  deleted_on: { is_deleted: 1, max_last_timestamp: "2026-10-02 00:00:00.000000" },
   tags: { ai_tags_fixed: ["bug"] },
   free_tags: { ai_tags_freeform: ["went in circles"] },
   highlighted: { ai_highlighted: 1 },

@@ -4,7 +4,10 @@ import { KEEP_PARTIAL_ROWS, REPLAY_COLUMNS, createReplayTables } from "../../src
 import type { Source } from "../../src/export/source.ts";
 import { type ClickHouseOptions, openClickHouse } from "../../src/clickhouse/clickhouse.ts";
 
-/** One partial row, as PostHog's consumer inserts it. Times are microseconds since the epoch. */
+/**
+ * One partial row, as PostHog's consumers insert it: a block of a recording, or without messages a row of tags or a marker
+ * of deletion. Times are microseconds since the epoch.
+ */
 export interface PartialRow {
   readonly team: number;
   readonly session: string;
@@ -61,15 +64,20 @@ async function insertRows(client: ClickHouseClient, table: string, rows: readonl
   }
 }
 
+const BLOCK = "s3://recordings/block?range=bytes=0-1";
+
 /** The columns that differ from the default of their type. */
 function columnsOf(row: PartialRow): Record<string, unknown> {
-  const { clicks = 0, messages = 1 } = row;
+  const { deleted = false } = row;
+  const { clicks = 0, messages = deleted ? 0 : 1 } = row;
+  const [first, last] = [microsText(row.firstMicros), microsText(row.lastMicros)];
   const known = {
     session_id: row.session,
     team_id: row.team,
-    distinct_id: `user-${row.session}`,
-    min_first_timestamp: microsText(row.firstMicros),
-    max_last_timestamp: microsText(row.lastMicros),
+    distinct_id: deleted ? "" : `user-${row.session}`,
+    min_first_timestamp: first,
+    max_last_timestamp: last,
+    ...(messages > 0 ? { block_first_timestamps: [first], block_last_timestamps: [last], block_urls: [BLOCK] } : {}),
     _timestamp: row.ingested,
     first_url: row.url,
     all_urls: row.urls ?? (row.url === undefined ? [] : [row.url]),
@@ -79,7 +87,7 @@ function columnsOf(row: PartialRow): Record<string, unknown> {
     message_count: messages,
     event_count: messages * 3,
     retention_period_days: row.retention,
-    is_deleted: row.deleted === true ? 1 : 0,
+    is_deleted: Number(deleted),
     ai_tags_fixed: row.tags,
     surfacing_score: row.score,
     snapshot_source: row.mobile === undefined ? undefined : row.mobile ? "mobile" : "web",

@@ -2,6 +2,7 @@ import type { Column } from "../../../src/models/column.ts";
 import type { S3LakeOptions } from "../options.ts";
 import { bigquery } from "../../sql/bigquery.ts";
 import { newestFirst } from "../../sql/reading_order.ts";
+import { shown, unlessDeleted } from "../../sql/deletion.ts";
 import { isList } from "../../sql/dialect.ts";
 import { bucketAndPrefix, demandReadable, demandS3, ownFolder, type ReadRequest } from "./request.ts";
 
@@ -15,6 +16,7 @@ export function bigquerySql(request: ReadRequest): string {
   const uri = `${google ? "gs" : "s3"}://${bucketAndPrefix(options)}/${ownFolder(request)}/*${request.extension}`;
   const table = `<DATASET>.${identifier(`${request.export}_files`)}`;
   const { columns, key, format } = request;
+  const item = shown(request, identifier);
   return `${needs(google)}
 CREATE OR REPLACE EXTERNAL TABLE ${table} (
   ${columns.map((column) => `${identifier(column.name)} ${stored(column, request)}`).join(",\n  ")}
@@ -23,13 +25,13 @@ ${google ? "" : "WITH CONNECTION <AWS_REGION>.<CONNECTION>\n"}OPTIONS (${FORMAT_
 
 CREATE OR REPLACE VIEW <DATASET>.${identifier(request.export)} AS
 SELECT
-  ${columns.map((column) => selected(column, format)).join(",\n  ")}
+  ${columns.map((column) => item(column, value(column, format), isList(column.type) ? "[]" : "NULL")).join(",\n  ")}
 FROM ${table}
 WHERE TRUE
 QUALIFY row_number() OVER (
   PARTITION BY ${key.map(identifier).join(", ")}
   ORDER BY ${newestFirst(request, identifier)}
-) = 1;`;
+) = 1${unlessDeleted(request, identifier)};`;
 }
 
 const FORMAT_OPTIONS = {
@@ -54,7 +56,7 @@ function stored({ type }: Column, { format }: ReadRequest): string {
   return format === "csv" && isList(type) ? bigquery.types.string : bigquery.types[type];
 }
 
-function selected({ name, type }: Column, format: ReadRequest["format"]): string {
+function value({ name, type }: Column, format: ReadRequest["format"]): string {
   const quoted = identifier(name);
-  return format === "csv" && isList(type) ? `${bigquery.listFromJson(type, quoted)} AS ${quoted}` : quoted;
+  return format === "csv" && isList(type) ? bigquery.listFromJson(type, quoted) : quoted;
 }

@@ -3,6 +3,7 @@ import type { FileFormat } from "../../destination.ts";
 import type { S3LakeOptions } from "../options.ts";
 import { clickhouse } from "../../sql/clickhouse.ts";
 import { newestFirst } from "../../sql/reading_order.ts";
+import { shown, unlessDeleted } from "../../sql/deletion.ts";
 import { isList } from "../../sql/dialect.ts";
 import { bucketAndPrefix, dataGlob, demandReadable, manifestGlob, rootOf, type ReadRequest } from "./request.ts";
 
@@ -24,11 +25,14 @@ export function clickhouseSql(request: ReadRequest): string {
     options.type === "s3"
       ? "-- Without a role of the server's own, name a collection with the keys: s3(<NAMED_COLLECTION>, url = …).\n"
       : "-- The folder has to lie within the server's user_files_path.\n";
-  return `${access}SELECT
-  ${columns.map((column) => selected(column, format)).join(",\n  ")}
+  const item = shown(request, identifier);
+  const current = `SELECT
+  ${columns.map((column) => item(column, value(column, format), isList(column.type) ? "[]" : "NULL")).join(",\n  ")}
 FROM ${from}
 ${filter}ORDER BY ${[...key.map(identifier), newestFirst(request, identifier)].join(", ")}
-LIMIT 1 BY ${key.map(identifier).join(", ")}
+LIMIT 1 BY ${key.map(identifier).join(", ")}`;
+  const left = unlessDeleted(request, identifier);
+  return `${access}${left === "" ? current : `SELECT * FROM (${current}) WHERE TRUE${left}`}
 SETTINGS date_time_input_format = 'best_effort', input_format_parquet_allow_missing_columns = 1, use_hive_partitioning = 0`;
 }
 
@@ -37,9 +41,9 @@ function readAs({ type, nullable }: Column, format: FileFormat): string {
   return nullable ? `Nullable(${clickhouse.types[type]})` : clickhouse.types[type];
 }
 
-function selected({ name, type }: Column, format: FileFormat): string {
+function value({ name, type }: Column, format: FileFormat): string {
   const quoted = identifier(name);
-  return format === "csv" && isList(type) ? `${clickhouse.listFromJson(type, quoted)} AS ${quoted}` : quoted;
+  return format === "csv" && isList(type) ? clickhouse.listFromJson(type, quoted) : quoted;
 }
 
 function tableFunction({ options }: ReadRequest, glob: string, format: string, structure: string): string {

@@ -1,6 +1,7 @@
 import type { Column } from "../../../src/models/column.ts";
 import { duckdb } from "../../sql/duckdb.ts";
 import { newestFirst } from "../../sql/reading_order.ts";
+import { shown, unlessDeleted } from "../../sql/deletion.ts";
 import { isList } from "../../sql/dialect.ts";
 import { dataGlob, demandReadable, manifestGlob, rootOf, type ReadRequest } from "./request.ts";
 
@@ -12,6 +13,7 @@ const { identifier, string } = duckdb;
 export function duckdbSql(request: ReadRequest): string {
   demandReadable(request);
   const { columns, key, options } = request;
+  const item = shown(request, identifier);
   const filter =
     request.follow === "manifests" ? `WHERE ${identifier(FILE)} IN (\n  ${committedFiles(request)}\n)\n` : "";
   const access =
@@ -19,22 +21,22 @@ export function duckdbSql(request: ReadRequest): string {
       ? "-- Needs the httpfs extension, and CREATE SECRET (TYPE s3, PROVIDER credential_chain).\n"
       : "";
   return `${access}SELECT
-  ${columns.map((column) => selected(column, request)).join(",\n  ")}
+  ${columns.map((column) => item(column, value(column, request))).join(",\n  ")}
 FROM ${reader(request)}
 ${filter}QUALIFY row_number() OVER (
   PARTITION BY ${key.map(identifier).join(", ")}
   ORDER BY ${newestFirst(request, identifier)}
-) = 1`;
+) = 1${unlessDeleted(request, identifier)}`;
 }
 
-function selected({ name, type }: Column, { format }: ReadRequest): string {
+function value({ name, type }: Column, { format }: ReadRequest): string {
   const quoted = identifier(name);
-  if (format === "parquet" && type === "timestamp") return `${inUtc(quoted)} AS ${quoted}`;
+  if (format === "parquet" && type === "timestamp") return inUtc(quoted);
   if (format === "parquet" && type === "timestamp[]") {
-    return `list_transform(${quoted}, lambda x: ${inUtc("x")}) AS ${quoted}`;
+    return `list_transform(${quoted}, lambda x: ${inUtc("x")})`;
   }
-  if (format === "csv" && isList(type)) return `${duckdb.listFromJson(type, quoted)} AS ${quoted}`;
-  return `CAST(${quoted} AS ${duckdb.types[type]}) AS ${quoted}`;
+  if (format === "csv" && isList(type)) return duckdb.listFromJson(type, quoted);
+  return `CAST(${quoted} AS ${duckdb.types[type]})`;
 }
 
 /** A cast would give the time of the session's zone. */

@@ -1,6 +1,7 @@
 /** Athena and Trino: an external table over the whole folder, its sub-folders included, and a view over that. */
 import type { Column, ColumnType } from "../../../src/models/column.ts";
 import { athenaDdl, timeFromText, trino } from "../../sql/trino.ts";
+import { shown, unlessDeleted } from "../../sql/deletion.ts";
 import { isList } from "../../sql/dialect.ts";
 import { newestFirst } from "../../sql/reading_order.ts";
 import { demandReadable, demandS3, ownFolder, rootOf, type ReadRequest } from "./request.ts";
@@ -59,21 +60,22 @@ function stored({ type }: Column, { format }: ReadRequest, types: Readonly<Recor
 function view(request: ReadRequest): string {
   const { columns, key, format } = request;
   const byName = new Map(columns.map((column) => [column.name, column]));
-  const order = newestFirst(request, (name) => {
+  const of = (name: string): string => {
     const column = byName.get(name);
     return column ? converted(column, format) : trino.identifier(name);
-  });
+  };
+  const item = shown(request, trino.identifier, of);
   return `CREATE OR REPLACE VIEW ${trino.identifier(request.export)} AS
 SELECT
-  ${columns.map((column) => (format === "parquet" ? trino.identifier(column.name) : `${converted(column, format)} AS ${trino.identifier(column.name)}`)).join(",\n  ")}
+  ${columns.map((column) => item(column, of(column.name))).join(",\n  ")}
 FROM (
   SELECT *, row_number() OVER (
     PARTITION BY ${key.map(trino.identifier).join(", ")}
-    ORDER BY ${order}
+    ORDER BY ${newestFirst(request, of)}
   ) AS "_rank"
   FROM ${trino.identifier(files(request))}
 )
-WHERE "_rank" = 1;`;
+WHERE "_rank" = 1${unlessDeleted(request, of)};`;
 }
 
 function converted(column: Column, format: ReadRequest["format"]): string {

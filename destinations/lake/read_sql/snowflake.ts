@@ -1,6 +1,7 @@
 import type { Column } from "../../../src/models/column.ts";
 import { snowflake } from "../../sql/snowflake.ts";
 import { newestFirst } from "../../sql/reading_order.ts";
+import { shown, unlessDeleted } from "../../sql/deletion.ts";
 import { isList } from "../../sql/dialect.ts";
 import { demandReadable, demandS3, ownFolder, rootOf, type ReadRequest } from "./request.ts";
 
@@ -19,6 +20,7 @@ export function snowflakeSql(request: ReadRequest): string {
   const stage = identifier(`${request.export}_stage`);
   const table = identifier(`${request.export}_files`);
   const pattern = `.*${request.extension.replaceAll(".", "[.]")}`;
+  const item = shown(request, identifier);
   const columns = request.columns.map(
     (column, at) => `${identifier(column.name)} ${typeOf(column)} AS (${value(column, at, request)})`,
   );
@@ -38,12 +40,12 @@ FILE_FORMAT = (${FILE_FORMATS[request.format]});
 
 CREATE OR REPLACE VIEW ${identifier(request.export)} AS
 SELECT
-  ${request.columns.map((column) => identifier(column.name)).join(",\n  ")}
+  ${request.columns.map((column) => item(column, identifier(column.name))).join(",\n  ")}
 FROM ${table}
 QUALIFY row_number() OVER (
   PARTITION BY ${request.key.map(identifier).join(", ")}
   ORDER BY ${newestFirst(request, identifier)}
-) = 1;`;
+) = 1${unlessDeleted(request, identifier)};`;
 }
 
 /** CSV has no names in an external table: its columns are counted, so their order must not change. */

@@ -9,7 +9,7 @@ import { defined } from "../values/defined.ts";
 import { field, httpUrl, matching, optional, secret, size, text } from "../values/fields.ts";
 import type { Path } from "../problems/path.ts";
 import type { Report } from "../problems/problems.ts";
-import { checkOnDelete } from "./warehouse.ts";
+import { checkOnDelete, onDelete } from "./deletion.ts";
 
 const serviceAccount = matching(/^[^@\s]+@[^@\s]+\.[^@\s]+$/);
 const LABEL = /^[a-z][a-z0-9_-]{0,62}$/;
@@ -60,10 +60,7 @@ export const bigquerySchema = z
       "A service account for the credentials to impersonate.",
       "replayport@acme-data.iam.gserviceaccount.com",
     ),
-    on_delete: z
-      .enum(["tombstone", "delete"])
-      .default("tombstone")
-      .describe("Deleted sessions: keep the row without its personal columns, or delete the row."),
+    on_delete: onDelete.default("tombstone"),
     partition_by: optional(
       z.union([
         z.literal("none"),

@@ -13,6 +13,7 @@ import type { Path } from "../problems/path.ts";
 import type { Report } from "../problems/problems.ts";
 import { field } from "../values/fields.ts";
 import { bigquerySchema, checkBigQuery, resolveBigQuery } from "./bigquery.ts";
+import { checkOnDelete } from "./deletion.ts";
 import { fileSchema, resolveFile } from "./file.ts";
 import { resolveS3, s3Schema } from "./s3.ts";
 import { checkSnowflake, resolveSnowflake, snowflakeSchema } from "./snowflake.ts";
@@ -60,7 +61,7 @@ export function checkForDestination(definition: ExportDefinition, options: Desti
   switch (options.type) {
     case "s3":
     case "file":
-      return;
+      return checkOnDelete(definition, report);
     case "bigquery":
       return checkBigQuery(definition, options, report);
     case "snowflake":

@@ -4,6 +4,7 @@ import type { S3LakeOptions } from "../../../destinations/lake/options.ts";
 import type { AssumeRole, S3Bucket, S3Credentials, S3Encryption } from "../../../destinations/store/s3_options.ts";
 import { defined } from "../values/defined.ts";
 import { field, httpUrl, matching, optional, parsed, secret, text } from "../values/fields.ts";
+import { onDelete } from "./deletion.ts";
 import type { Report } from "../problems/problems.ts";
 import type { Path } from "../problems/path.ts";
 
@@ -63,17 +64,22 @@ export const s3Schema = z
     ),
     secret_access_key: optional(secret, "The secret of access_key_id.", "${AWS_SECRET_ACCESS_KEY}"),
     session_token: optional(secret, "For temporary keys.", "${AWS_SESSION_TOKEN}"),
+    on_delete: onDelete,
   })
   .describe("A lake in a bucket of S3.");
 
 type Input = z.output<typeof s3Schema>;
 
 export function resolveS3(input: Input, path: Path, report: Report): S3LakeOptions {
-  return { type: "s3", ...resolveBucket(input, path, report) };
+  return {
+    type: "s3",
+    ...resolveBucket(input, path, report),
+    ...defined<Pick<S3LakeOptions, "onDelete">>({ onDelete: input.on_delete }),
+  };
 }
 
 /** Reports what the schema can't see: keys that belong together. */
-export function resolveBucket(input: Omit<Input, "type">, path: Path, report: Report): S3Bucket {
+export function resolveBucket(input: Omit<Input, "type" | "on_delete">, path: Path, report: Report): S3Bucket {
   const { access_key_id, secret_access_key, session_token } = input;
   if ((access_key_id === undefined) !== (secret_access_key === undefined)) {
     const lacking = access_key_id === undefined ? "access_key_id" : "secret_access_key";

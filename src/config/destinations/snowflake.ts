@@ -8,7 +8,7 @@ import { duration, field, matching, optional, secret, text } from "../values/fie
 import { resolveBucket, s3Schema } from "./s3.ts";
 import type { Path } from "../problems/path.ts";
 import type { Report } from "../problems/problems.ts";
-import { checkOnDelete } from "./warehouse.ts";
+import { checkOnDelete, onDelete } from "./deletion.ts";
 
 /** A plain name, which Snowflake folds to upper case, or any name in double quotes, which keeps its case. */
 const identifier = matching(/^(?:[A-Za-z_][\w$-]{0,254}|"(?:[^"]|""){1,255}")$/);
@@ -56,10 +56,7 @@ export const snowflakeSchema = z
       "The table. It is created if it doesn't exist.",
       "SESSION_REPLAYS",
     ),
-    on_delete: z
-      .enum(["tombstone", "delete"])
-      .default("tombstone")
-      .describe("Deleted sessions: keep the row without its personal columns, or delete the row."),
+    on_delete: onDelete.default("tombstone"),
     stage: optional(
       identifier,
       "An internal stage in the schema that files go through. Without it, the user's own, which needs no grant.",
@@ -68,7 +65,7 @@ export const snowflakeSchema = z
     external_stage: optional(
       z.strictObject({
         stage: identifier.describe("The stage in the schema. Its URL is s3://bucket/prefix/ of the bucket below."),
-        s3: s3Schema.omit({ type: true }).describe("The bucket, with the keys to write to it."),
+        s3: s3Schema.omit({ type: true, on_delete: true }).describe("The bucket, with the keys to write to it."),
       }),
       "A stage over a bucket: files are written to the bucket instead of through PUT.",
       { stage: "LAKE", s3: { bucket: "acme-lake", prefix: "snowflake", region: "eu-central-1" } },

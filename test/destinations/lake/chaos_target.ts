@@ -22,7 +22,7 @@ export async function lakeChaosTarget(definition: ExportDefinition): Promise<Cha
       );
     },
     rows: () => lakeRows(folder, definition),
-    shown: (row) => row,
+    shown: (row) => (row["deleted"] === true ? { ...row, first_url: null, urls: null } : row),
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
   };
 }
