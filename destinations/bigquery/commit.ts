@@ -28,6 +28,7 @@ import { failed, isOf, query, queryConfiguration, runJob } from "./jobs.ts";
 import { type Precondition, readReceipts } from "./ledger.ts";
 import { commitJobId } from "./names.ts";
 import type { Staged } from "./staging.ts";
+import { SLACK_MICROS } from "../warehouse/rows.ts";
 import { expectRows } from "../warehouse/row_counts.ts";
 import { describeBatch, lostRace } from "../races.ts";
 import { receiptOf } from "../receipts.ts";
@@ -148,7 +149,7 @@ async function inspectStaging(
  * Compares what is in the staging table with what was staged, and finds the range of days that the MERGE has to look at.
  *
  * A session's start only falls and its end only grows, so a row that is older than the staged one starts within
- * [staged start, staged end]. A row that is newer may start before that; but it came by a load that committed after this
+ * [staged start, staged end], or a little earlier if the source has dropped the session's first rows since. A row that is newer may start before that; but it came by a load that committed after this
  * batch began to be read, and the receipts say how far back those went (`earliest_start`, kept when a receipt is replaced).
  * The bounds are literals in the statement, since only constants prune partitions for certain
  * (https://cloud.google.com/bigquery/docs/querying-partitioned-tables, and "Pruning partitions when using a MERGE
@@ -170,7 +171,7 @@ function stagedRows(context: BigQueryContext, batch: Batch, staged: Staged, tabl
   const startless = Number(found["startless"] ?? Number.NaN);
   const range =
     from !== undefined && lastEnd !== undefined && Number.isFinite(startless)
-      ? { from, to: lastEnd, orNone: startless > 0 }
+      ? { from: from - SLACK_MICROS, to: lastEnd, orNone: startless > 0 }
       : undefined;
   return {
     table: qualifiedName(context, table),

@@ -3,7 +3,7 @@ import type { Interval } from "../../src/intervals/interval.ts";
 import type { Column } from "../../src/models/column.ts";
 import { DELETED_COLUMN, emptiedColumns, type OnDelete, tellsDeleted } from "../../src/models/deletion.ts";
 import type { FileFormat, Totals } from "../destination.ts";
-import { END_COLUMN, hasRange, PARTITION_COLUMN, type Rows } from "../warehouse/rows.ts";
+import { hasRange, PARTITION_COLUMN, type Rows, startRange } from "../warehouse/rows.ts";
 import {
   attemptsOf,
   DELETED_ROWS_COLUMN,
@@ -52,9 +52,10 @@ export function inspect(place: LedgerPlace, question: Question): string {
     `${tellsDeleted(question.columns) ? `COUNTIF(${identifier(DELETED_COLUMN)})` : "0"} AS \`deleted\``,
   );
   if (hasRange(question)) {
+    const { firstStart, lastEnd } = startRange(question, identifier, timestamp);
     items.push(
-      `${micros(`MIN(${identifier(PARTITION_COLUMN)})`)} AS \`first_start\``,
-      `${micros(`MAX(${identifier(END_COLUMN)})`)} AS \`last_end\``,
+      `${micros(firstStart)} AS \`first_start\``,
+      `${micros(lastEnd)} AS \`last_end\``,
       `(SELECT ${micros(`MIN(receipt.${identifier(EARLIEST_START_COLUMN)})`)} ${recent} AND receipt.\`committed_at\` >= ${timestamp(since)}) AS \`earlier_start\``,
     );
     if (pruned !== undefined) {

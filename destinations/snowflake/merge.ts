@@ -18,13 +18,10 @@ import type { Column } from "../../src/models/column.ts";
 import { DELETED_COLUMN, emptiedColumns, type OnDelete, tellsDeleted } from "../../src/models/deletion.ts";
 import { EXPORTED_AT_COLUMN } from "../../src/models/reading_order.ts";
 import { newestFirst, replaces } from "../sql/reading_order.ts";
-import { END_COLUMN, hasRange, PARTITION_COLUMN, type Rows } from "../warehouse/rows.ts";
+import { hasRange, PARTITION_COLUMN, type Rows, SLACK_MICROS, startRange } from "../warehouse/rows.ts";
 import { columnName, snowflake } from "../sql/snowflake.ts";
 import { inTransaction } from "./ledger_sql.ts";
 import type { Statement } from "./statement.ts";
-
-/** Two days: twice what a session can last. */
-const SLACK_MICROS = 2 * 86_400_000_000;
 
 /** Microseconds; those of the batch's rows. */
 export interface Bounds {
@@ -36,9 +33,10 @@ export interface Bounds {
 /** What `measureStaging` has to ask for; nothing where the columns do not allow to prune. */
 export function boundsWanted(rows: Rows): { name: string; sql: string }[] {
   if (!hasRange(rows) || !hasColumn(rows.columns, EXPORTED_AT_COLUMN)) return [];
+  const { firstStart, lastEnd } = startRange(rows, staged, snowflake.timestamp);
   return [
-    { name: "FIRST_START", sql: `MIN(${staged(PARTITION_COLUMN)})` },
-    { name: "LAST_END", sql: `MAX(${staged(END_COLUMN)})` },
+    { name: "FIRST_START", sql: firstStart },
+    { name: "LAST_END", sql: lastEnd },
     { name: "FIRST_EXPORT", sql: `MIN(${staged(EXPORTED_AT_COLUMN)})` },
   ];
 }
@@ -126,7 +124,7 @@ function equal({ name, nullable }: Column, t: (name: string) => string, s: (name
 /** Rows that lack a value (the column was added later) are looked at, whatever their time. */
 function prune({ firstStart, lastEnd, firstExport }: Bounds, t: (name: string) => string): string[] {
   const [start, exported] = [t(PARTITION_COLUMN), t(EXPORTED_AT_COLUMN)];
-  const lower = snowflake.timestamp(BigInt(firstStart - SLACK_MICROS));
+  const lower = snowflake.timestamp(BigInt(firstStart) - SLACK_MICROS);
   return [
     `(${start} IS NULL OR ${start} <= ${snowflake.timestamp(BigInt(lastEnd))})`,
     `(${start} IS NULL OR ${start} >= ${lower} OR ${exported} IS NULL OR ${exported} > ${snowflake.timestamp(BigInt(firstExport))})`,

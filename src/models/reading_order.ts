@@ -2,14 +2,16 @@
  * Which of two reads of one row is current: the only definition. The MERGEs of the warehouses, the SQL that reads a lake
  * and the order within a batch are rendered from it (destinations/sql), and a differential test holds them to it.
  *
- * 1. The higher `_version` wins. It grows with any change of a session, so a late or repeated load can't put an old
- *    row back. A row without one (NULL, or a table from before the column) loses against any row that has one.
+ * 1. The higher `_version` wins. That of session_replays is text that puts a deleted session first, then the fuller read,
+ *    then the one with more changes (session_replays_reads.ts); a user's own SELECT may bring a number, a time or a text.
+ *    A row without one (NULL, or a table from before the column) loses against any row that has one, and a number loses
+ *    against a text: 0.1.0 wrote numbers.
  * 2. On a tie the later read wins, by `_exported_at`: it was made under the newer column rules. A row without one loses
  *    against any row that has one.
  * 3. On a tie of both, the row that comes later wins.
  *
- * Deletion and `on_delete` don't change the order: a deleted row replaces a row only where it wins, and a row that wins
- * brings a deleted row back.
+ * So a deletion that was seen once sticks, whatever the source shows later: it may forget the deletion, by PostHog's purge.
+ * `on_delete` doesn't change the order.
  */
 export const VERSION_COLUMN = "_version";
 export const EXPORTED_AT_COLUMN = "_exported_at";
@@ -27,7 +29,7 @@ export function alwaysExported(key: readonly string[]): readonly string[] {
 
 /** What the order compares of one row; null if missing. */
 export interface Reading {
-  readonly version: bigint | null;
+  readonly version: bigint | string | null;
   /** Microseconds since 1970. */
   readonly exportedAt: bigint | null;
 }
@@ -37,7 +39,8 @@ export function compareReadings(a: Reading, b: Reading): number {
   return compareNullable(a.version, b.version) || compareNullable(a.exportedAt, b.exportedAt);
 }
 
-function compareNullable(a: bigint | null, b: bigint | null): number {
+function compareNullable(a: bigint | string | null, b: bigint | string | null): number {
   if (a === null || b === null) return Number(a !== null) - Number(b !== null);
+  if (typeof a !== typeof b) return typeof a === "string" ? 1 : -1;
   return a < b ? -1 : Number(a > b);
 }

@@ -256,11 +256,11 @@ export const SESSION_REPLAYS: readonly ModelColumn[] = [
   }),
   column({
     name: "_version",
-    type: "int64",
+    type: "string",
     value: VERSION_SQL,
     uses: VERSION_USES,
     description:
-      "Grows with every change of the session: of two rows of a session the one with the higher version is current.",
+      "Sorts as text: of two rows of a session the one with the higher version is current. A deleted one is higher, then the one that was read more fully.",
   }),
   column({
     name: "_exported_at",

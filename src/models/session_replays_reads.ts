@@ -59,39 +59,47 @@ export interface ReadColumn {
  */
 export type VersionTerm = keyof typeof TERMS | { readonly none: string };
 
+/** In which part of `_version` a term counts, and its SQL. */
 const TERMS = {
-  /** A sum of counts, or the maximum of a flag or of such a number. */
-  number: (value) => `ifNull(${value}, 0)`,
-  /** The maximum of a number that may be 0, where no value is less than 0. */
-  days: (value) => `ifNull(${value}, -1) + 1`,
+  /** The maximum of a flag that beats everything else. */
+  deleted: ["deleted", (value) => `ifNull(${value}, 0)`],
+  /** A sum of counts. */
+  amount: ["amount", (value) => `ifNull(${value}, 0)`],
   /** A set of distinct values. */
-  set: (value) => `length(${value})`,
+  distinct: ["amount", (value) => `length(${value})`],
+  /** The maximum of a flag. */
+  flag: ["rest", (value) => `ifNull(${value}, 0)`],
+  /** The maximum of a number that may be 0, where no value is less than 0. */
+  days: ["rest", (value) => `ifNull(${value}, -1) + 1`],
   /** The first value that any row carries. */
-  presence: (value) => `${value} IS NOT NULL`,
+  presence: ["rest", (value) => `${value} IS NOT NULL`],
   /** The maximum of a time. */
-  latest: (value) => `toUnixTimestamp64Micro(${value})`,
+  latest: ["rest", (value) => `toUnixTimestamp64Micro(${value})`],
   /** The minimum of a time. */
-  earliest: (value) => `-toUnixTimestamp64Micro(${value})`,
+  earliest: ["rest", (value) => `-toUnixTimestamp64Micro(${value})`],
   /** The maximum of a Float32, as its order-preserving bit pattern. */
-  float32: (value) =>
-    `if(${value} IS NULL, 0, if(${value} < 0, 2147483648 - reinterpretAsUInt32(abs(${value})), 2147483648 + reinterpretAsUInt32(${value})))`,
-} as const satisfies Record<string, (value: string) => string>;
+  float32: [
+    "rest",
+    (value) =>
+      `if(${value} IS NULL, 0, if(${value} < 0, 2147483648 - reinterpretAsUInt32(abs(${value})), 2147483648 + reinterpretAsUInt32(${value})))`,
+  ],
+} as const satisfies Record<string, readonly ["deleted" | "amount" | "rest", (value: string) => string]>;
 
 const sum = (column: string): string => `sum(${column})`;
 const max = (column: string): string => `max(${column})`;
 const uniqArray = (column: string): string => `groupUniqArrayArray(${column})`;
 const concatArray = (column: string): string => `groupArrayArray(${column})`;
 // argMin passes over NULLs, so a session keeps the first value that any of its rows carries.
-const first = (column: string): string => `argMin(${column}, min_first_timestamp)`;
+const firstOf = (column: string): string => `argMin(${column}, min_first_timestamp)`;
 
 const counter = (source: string) =>
-  ({ source, type: "Nullable(Int64)", plain: sum, version: "number" }) satisfies ReadColumn;
-const flag = (source: string) =>
-  ({ source, type: "Nullable(UInt8)", plain: max, version: "number" }) satisfies ReadColumn;
+  ({ source, type: "Nullable(Int64)", plain: sum, version: "amount" }) satisfies ReadColumn;
+const flag = (source: string, version: "flag" | "deleted") =>
+  ({ source, type: "Nullable(UInt8)", plain: max, version }) satisfies ReadColumn;
 const text = (source: string) =>
-  ({ source, type: "Nullable(String)", plain: first, version: "presence" }) satisfies ReadColumn;
+  ({ source, type: "Nullable(String)", plain: firstOf, version: "presence" }) satisfies ReadColumn;
 const strings = (source: string) =>
-  ({ source, type: "Array(String)", plain: uniqArray, version: "set" }) satisfies ReadColumn;
+  ({ source, type: "Array(String)", plain: uniqArray, version: "distinct" }) satisfies ReadColumn;
 const blocks = (source: string, type: string) =>
   ({
     source,
@@ -145,7 +153,7 @@ export const READS = {
   library: text("snapshot_library"),
   mode: text("snapshot_mode_v2"),
   retention: { source: "retention_period_days", type: "Nullable(Int64)", plain: max, version: "days" },
-  deleted: flag("is_deleted"),
+  deleted: flag("is_deleted", "deleted"),
   deleted_on: {
     source: "is_deleted",
     type: "Nullable(DateTime64(6))",
@@ -154,7 +162,7 @@ export const READS = {
   },
   tags: strings("ai_tags_fixed"),
   free_tags: strings("ai_tags_freeform"),
-  highlighted: flag("ai_highlighted"),
+  highlighted: flag("ai_highlighted", "flag"),
   score: { source: "surfacing_score", type: "Nullable(Float32)", plain: max, version: "float32" },
 } as const satisfies Record<string, ReadColumn>;
 
@@ -163,19 +171,36 @@ export type ReadName = keyof typeof READS;
 /** The columns without which a table is no session_replay_events. */
 export const REQUIRED_SOURCES = ["team_id", "session_id", "min_first_timestamp", "max_last_timestamp", "_timestamp"];
 
-const terms = (Object.keys(READS) as ReadName[]).flatMap((name) => {
-  const { version } = READS[name];
-  return typeof version === "string" ? [{ name, sql: TERMS[version](name) }] : [];
-});
-
 /** The values that `_version` is computed from. */
-export const VERSION_USES: readonly ReadName[] = terms.map(({ name }) => name);
+export const VERSION_USES: readonly ReadName[] = (Object.keys(READS) as ReadName[]).filter(
+  (name) => typeof READS[name].version === "string",
+);
+
+/** The sum of the terms of one part. Each grows when a partial row is added, so the sum grows as soon as one does. */
+function sumOf(part: "deleted" | "amount" | "rest"): string {
+  const terms = VERSION_USES.flatMap((name) => {
+    const { version } = READS[name];
+    if (typeof version !== "string") return [];
+    const [of, term] = TERMS[version];
+    return of === part ? [`(${term(name)})`] : [];
+  });
+  return terms.join(" + ");
+}
+
+/** 16 digits, so that numbers sort as text. */
+const hex = (number: string): string => `leftPad(hex(toUInt64(${number})), 16, '0')`;
+
+/** Below 2^60: the digit before it is `a`, or `b` for a deleted session. So it sorts above the decimal numbers of 0.1.0. */
+const AMOUNT = `greatest(0, least(${sumOf("amount")}, 1152921504606846975))`;
 
 /**
- * `_version` grows with every change of a session and never falls, so that a late or repeated load can't put an old row
- * back. Each term only grows when a partial row is added, and a sum of such terms grows as soon as one does. It stays below
- * 2^53 (about 285 years of microseconds), so JSON readers keep it exact.
+ * `_version`: 32 hexadecimal digits, which sort as text in every engine and survive JSON. Of two reads of a session the
+ * higher one is current:
+ *
+ * 1. Deleted beats not deleted. PostHog's purge removes the marker alone, and the session would come back.
+ * 2. A fuller read beats one that read less: retention, or a shard that is away, loses partial rows.
+ * 3. The rest grows with every change, so that a late or repeated load can't put an old row back.
  *
  * It doesn't depend on which columns are exported: two exports with other rules agree on it.
  */
-export const VERSION_SQL = terms.map(({ sql }) => `(${sql})`).join(" + ");
+export const VERSION_SQL = `lower(concat(${hex(`if(${sumOf("deleted")} > 0, 0xB000000000000000, 0xA000000000000000) + toUInt64(${AMOUNT})`)}, ${hex(`greatest(0, ${sumOf("rest")})`)}))`;

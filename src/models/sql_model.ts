@@ -5,6 +5,7 @@
 import { ReplayportError, giveUp } from "../errors.ts";
 import type { Column, ColumnType } from "./column.ts";
 import type { Condition, Model, Parameter, Query, Read, Selection, TextShape } from "./model.ts";
+import { VERSION_COLUMN } from "./reading_order.ts";
 import {
   CLICKHOUSE_TYPES,
   conditions,
@@ -62,6 +63,9 @@ export function describeQuery(model: SqlChoice, selection: Selection): Query {
   return { sql: `DESCRIBE TABLE (\n${sql}\n)`, parameters: { ...times, ...parameters } };
 }
 
+/** Types of `_version` that every engine compares in the same way. */
+const SORTABLE: ReadonlySet<ColumnType> = new Set(["int64", "timestamp", "string"]);
+
 const INTEGER = /^U?Int(8|16|32|64)$/;
 
 /** Our type for one of ClickHouse's. Types without a counterpart are exported as text, which every warehouse reads. */
@@ -99,6 +103,13 @@ export function sqlModel(model: SqlChoice, selection: Selection, described: read
   const all = described
     .filter(({ name }) => !(OWN as readonly string[]).includes(name))
     .map(({ name, type }) => Object.assign({ name, stored: type }, columnType(type)));
+  const version = all.find(({ name }) => name === VERSION_COLUMN);
+  if (version && !SORTABLE.has(version.type)) {
+    throw wrongSelect(
+      `${model.file}: ${VERSION_COLUMN} is ${version.stored}`,
+      "Give an integer, a time or a text: of two rows of one key, the one with the higher value is current.",
+    );
+  }
   const known = new Set(all.map(({ name }) => name));
   for (const name of mentioned(selection)) {
     if (!known.has(name)) throw wrongSelect(`${model.file} has no column ${name}`, `It has: ${names.join(", ")}.`);
@@ -108,7 +119,7 @@ export function sqlModel(model: SqlChoice, selection: Selection, described: read
   const kept = all.filter(({ name }) => !selection.rules.exclude.includes(name));
   const own = [
     // If the SELECT has no version, the row that was read later is the current one.
-    ...(known.has("_version")
+    ...(version
       ? []
       : [{ name: "_version", type: "int64" as const, value: "toUnixTimestamp64Micro({exported_at:DateTime64(6)})" }]),
     { name: "_exported_at", type: "timestamp" as const, value: "{exported_at:DateTime64(6)}" },

@@ -1,8 +1,8 @@
 /**
  * Story 5 of issue 9 (and the end of story 0): the source loses rows that it once had. PostHog's purge removes rows with
  * `is_deleted = 1`, which is the marker alone or, where it has merged, the session's row too; a TTL removes old rows. What
- * must be true: a deletion that was seen once sticks; the fullest read of a session wins over a later one that lost partial
- * rows; and an operator can say that the source is right now (`--source-is-right`), for rows that were there twice.
+ * must be true: a deletion that was seen once sticks, and the fullest read of a session wins over a later one that lost
+ * partial rows.
  */
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
@@ -45,23 +45,6 @@ suite("stories of purges", { skip: clickhouseSkip }, () => {
     );
   });
 
-  test("a reload after the purge of the marker alone leaves the session deleted", async () => {
-    await using story = await openStory(server, { export: daily });
-    await story.insert(recording("a", { start: START, seconds: 300, clicks: 7 }), deletion("a", time(1, 9)));
-    await day(story, 0);
-    await day(story, 1);
-    await purge(story);
-    for (const again of [0, 1]) {
-      const args = ["backfill", "replays", "--from", iso(time(again)), "--to", iso(time(again + 1)), "--force"];
-      // While there is a guard against fewer rows, the operator says that he means it.
-      if ((await story.cli([...args, "--allow-fewer"])).code === 2) await story.ok(args);
-    }
-    assert.deepEqual(
-      (await story.rows()).map((row) => [row["session_id"], row["is_deleted"], row["distinct_id"]]),
-      [["a", true, null]],
-    );
-  });
-
   test("tags that come after a TTL has dropped the recording's rows leave its counts as they were", async () => {
     await using story = await openStory(server, { export: daily });
     await story.insert(recording("a", { start: START, seconds: 600, clicks: 500, url: "https://example.com/cart" }));
@@ -86,46 +69,6 @@ suite("stories of purges", { skip: clickhouseSkip }, () => {
     assert.deepEqual(
       (await story.rows()).map((row) => row["click_count"]),
       [500],
-    );
-  });
-
-  test("a reload with --source-is-right takes the smaller counts after duplicates were removed at the source", async () => {
-    await using story = await openStory(server, { export: daily });
-    const once = recording("a", { start: START, seconds: 300, clicks: 5 });
-    // Kafka delivered the message again, an hour later.
-    await story.insert(once, { ...once, ingested: once.ingested + 3_600_000 });
-    await day(story, 0);
-    await story.source(`TRUNCATE TABLE ${story.table}`);
-    await story.insert(once);
-    await day(story, 0, "--force", "--source-is-right");
-    assert.deepEqual(
-      (await story.rows()).map((row) => [row["click_count"], row["message_count"]]),
-      [[5, 1]],
-    );
-  });
-
-  test("rows of --source-is-right are replaced by later changes of the source as usual", async () => {
-    await using story = await openStory(server, { export: daily });
-    await story.insert(recording("a", { start: START, seconds: 300, clicks: 50 }));
-    await day(story, 0);
-    await story.source(`TRUNCATE TABLE ${story.table}`);
-    await story.insert(recording("a", { start: START, seconds: 300, clicks: 5 }));
-    const reload = [
-      "backfill",
-      "replays",
-      "--from",
-      iso(time(0)),
-      "--to",
-      iso(time(1)),
-      "--force",
-      "--source-is-right",
-    ];
-    await story.ok(reload);
-    await story.insert(recording("a", { start: START + 400_000, seconds: 10, clicks: 2, ingested: time(3, 1) }));
-    await day(story, 3);
-    assert.deepEqual(
-      (await story.rows()).map((row) => row["click_count"]),
-      [7],
     );
   });
 });

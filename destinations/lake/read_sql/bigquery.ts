@@ -25,7 +25,7 @@ ${google ? "" : "WITH CONNECTION <AWS_REGION>.<CONNECTION>\n"}OPTIONS (${FORMAT_
 
 CREATE OR REPLACE VIEW <DATASET>.${identifier(request.export)} AS
 SELECT
-  ${columns.map((column) => item(column, value(column, format), isList(column.type) ? "[]" : "NULL")).join(",\n  ")}
+  ${columns.map((column) => item(column, valueOf(column, format), isList(column.type) ? "[]" : "NULL")).join(",\n  ")}
 FROM ${table}
 WHERE TRUE
 QUALIFY row_number() OVER (
@@ -56,7 +56,7 @@ function stored({ type }: Column, { format }: ReadRequest): string {
   return format === "csv" && isList(type) ? bigquery.types.string : bigquery.types[type];
 }
 
-function value({ name, type }: Column, format: ReadRequest["format"]): string {
+function valueOf({ name, type }: Column, format: ReadRequest["format"]): string {
   const quoted = identifier(name);
   return format === "csv" && isList(type) ? bigquery.listFromJson(type, quoted) : quoted;
 }

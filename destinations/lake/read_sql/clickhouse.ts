@@ -27,7 +27,7 @@ export function clickhouseSql(request: ReadRequest): string {
       : "-- The folder has to lie within the server's user_files_path.\n";
   const item = shown(request, identifier);
   const current = `SELECT
-  ${columns.map((column) => item(column, value(column, format), isList(column.type) ? "[]" : "NULL")).join(",\n  ")}
+  ${columns.map((column) => item(column, valueOf(column, format), isList(column.type) ? "[]" : "NULL")).join(",\n  ")}
 FROM ${from}
 ${filter}ORDER BY ${[...key.map(identifier), newestFirst(request, identifier)].join(", ")}
 LIMIT 1 BY ${key.map(identifier).join(", ")}`;
@@ -41,7 +41,7 @@ function readAs({ type, nullable }: Column, format: FileFormat): string {
   return nullable ? `Nullable(${clickhouse.types[type]})` : clickhouse.types[type];
 }
 
-function value({ name, type }: Column, format: FileFormat): string {
+function valueOf({ name, type }: Column, format: FileFormat): string {
   const quoted = identifier(name);
   return format === "csv" && isList(type) ? clickhouse.listFromJson(type, quoted) : quoted;
 }

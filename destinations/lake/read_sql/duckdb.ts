@@ -21,7 +21,7 @@ export function duckdbSql(request: ReadRequest): string {
       ? "-- Needs the httpfs extension, and CREATE SECRET (TYPE s3, PROVIDER credential_chain).\n"
       : "";
   return `${access}SELECT
-  ${columns.map((column) => item(column, value(column, request))).join(",\n  ")}
+  ${columns.map((column) => item(column, valueOf(column, request))).join(",\n  ")}
 FROM ${reader(request)}
 ${filter}QUALIFY row_number() OVER (
   PARTITION BY ${key.map(identifier).join(", ")}
@@ -29,7 +29,7 @@ ${filter}QUALIFY row_number() OVER (
 ) = 1${unlessDeleted(request, identifier)}`;
 }
 
-function value({ name, type }: Column, { format }: ReadRequest): string {
+function valueOf({ name, type }: Column, { format }: ReadRequest): string {
   const quoted = identifier(name);
   if (format === "parquet" && type === "timestamp") return inUtc(quoted);
   if (format === "parquet" && type === "timestamp[]") {

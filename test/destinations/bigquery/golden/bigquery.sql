@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS `acme-data.posthog.session_replays` (
   `snapshot_mode` STRING OPTIONS (description = 'screenshot or wireframe; mobile only.'),
   `retention_period_days` INT64 OPTIONS (description = 'Days that the recording is kept, where the project sets them.'),
   `is_deleted` BOOL OPTIONS (description = 'The recording was deleted: its link is dead.'),
+  `deleted_at` TIMESTAMP OPTIONS (description = 'When the recording was deleted.'),
   `ai_tags_fixed` ARRAY<STRING> OPTIONS (description = 'Tags out of PostHog\'s fixed list, sorted.'),
   `ai_tags_freeform` ARRAY<STRING> OPTIONS (description = 'Tags in a model\'s own words, sorted.'),
   `ai_highlighted` BOOL OPTIONS (description = 'PostHog\'s models think it worth watching.'),
@@ -33,7 +34,7 @@ CREATE TABLE IF NOT EXISTS `acme-data.posthog.session_replays` (
   `expires_at` TIMESTAMP OPTIONS (description = 'From then on the recording cannot be watched: day of start_time plus retention_period_days, or 30 days.'),
   `replay_url` STRING OPTIONS (description = 'Where to watch it; empty unless the config has posthog_url.'),
   `_ingested_at` TIMESTAMP OPTIONS (description = 'When PostHog last ingested something of the session, to the second.'),
-  `_version` INT64 OPTIONS (description = 'Grows with every change of the session: of two rows of a session the one with the higher version is current.'),
+  `_version` STRING OPTIONS (description = 'Sorts as text: of two rows of a session the one with the higher version is current. A deleted one is higher, then the one that was read more fully.'),
   `_exported_at` TIMESTAMP OPTIONS (description = 'When Replayport read the row.'),
   `_interval_start` TIMESTAMP OPTIONS (description = 'Start of the data interval that the row was exported with.')
 )
