@@ -1,6 +1,6 @@
 /** Connections: what is refused and how it is said, where the keys lie, and a Redis that is away for a while. */
 import assert from "node:assert/strict";
-import { suite, test } from "node:test";
+import { suite, test, type TestContext } from "node:test";
 import { ReplayportError } from "../../src/errors.ts";
 import { checkRedis, redisName, warningsFrom } from "../../src/fleet/redis/client.ts";
 import type { FleetRedisOptions } from "../../src/fleet/fleet.ts";
@@ -23,6 +23,22 @@ const refused = (code: string, text: RegExp) => (error: unknown) => {
   assert.ok(error.hint && !`${error.message}${error.hint}`.includes("hunter2"));
   return true;
 };
+
+/** A scheduler and a worker on a Redis that the test may kill; eleven hours are due. */
+async function start(t: TestContext, concurrency: number, settings = SETTINGS) {
+  await using stack = new AsyncDisposableStack();
+  const server = await ownRedisFor(t);
+  if (!server) return undefined;
+  stack.use(server);
+  const world = await openWorld(t, server);
+  if (!world) return undefined;
+  stack.use(world);
+  const { fleet } = await world.open([exportOf("replays")], { settings });
+  const scheduler = stack.use(await fleet.startScheduler(never));
+  const worker = await fleet.startWorker(concurrency);
+  const kept = stack.move();
+  return { server, world, fleet, worker, scheduler, [Symbol.asyncDispose]: async () => await kept.disposeAsync() };
+}
 
 suite("what is refused, and what is said", () => {
   test("a Redis that is down is refused with its address", async () => {
@@ -91,13 +107,9 @@ suite("what is refused, and what is said", () => {
 
 suite("keys", () => {
   test("all keys begin with the prefix, and none of a run is left when it has ended", async (t) => {
-    await using server = await ownRedisFor(t);
-    if (!server) return;
-    await using world = await openWorld(t, server);
-    if (!world) return;
-    const { fleet } = await world.open([exportOf("replays")]);
-    const scheduler = await fleet.startScheduler(never);
-    const worker = await fleet.startWorker(2);
+    await using started = await start(t, 2);
+    if (!started) return;
+    const { server, world, fleet, worker, scheduler } = started;
     await world.loaded(11);
     await drained(fleet);
     await worker.stop(1_000);
@@ -116,14 +128,9 @@ suite("keys", () => {
 
 suite("Redis is down", () => {
   test("workers and scheduler wait while Redis is down, and continue when it is back, empty", async (t) => {
-    await using server = await ownRedisFor(t);
-    if (!server) return;
-    await using world = await openWorld(t, server);
-    if (!world) return;
-    const settings = { ...SETTINGS, takeoverMs: 2_000 };
-    const { fleet } = await world.open([exportOf("replays")], { settings });
-    await using _scheduler = await fleet.startScheduler(never);
-    const worker = await fleet.startWorker(2);
+    await using started = await start(t, 2, { ...SETTINGS, takeoverMs: 2_000 });
+    if (!started) return;
+    const { server, world, fleet, worker } = started;
     world.ledger.beforeCommit = async () => {
       if (world.ledger.loads.length === 5) await server.kill();
     };
@@ -155,13 +162,9 @@ suite("Redis is down", () => {
   });
 
   test("worker and scheduler stop in time while Redis is down", async (t) => {
-    await using server = await ownRedisFor(t);
-    if (!server) return;
-    await using world = await openWorld(t, server);
-    if (!world) return;
-    const { fleet } = await world.open([exportOf("replays")]);
-    const scheduler = await fleet.startScheduler(never);
-    const worker = await fleet.startWorker(1);
+    await using started = await start(t, 1);
+    if (!started) return;
+    const { server, world, fleet, worker, scheduler } = started;
     await world.loaded(11);
     // A batch that Redis still has to record would wait for it, and the process with it.
     await drained(fleet);
