@@ -12,7 +12,7 @@ import type { TestContext } from "node:test";
 import * as z from "zod";
 import { loadConfig } from "../../src/config/load.ts";
 import { type ClickHouseHarness, clickhouse } from "../support/clickhouse.ts";
-import { type FaultProxy, openFaultProxy } from "../support/fault_proxy.ts";
+import { type FaultProxy, type ProxiedRequest, openFaultProxy } from "../support/fault_proxy.ts";
 import { type OwnOptions, type OwnRedis, ownRedisFor } from "../support/redis.ts";
 import { lakeRows, sourceRows } from "../support/replay_rows.ts";
 import { filesBelow } from "../support/temporary_folder.ts";
@@ -21,6 +21,8 @@ import { until } from "../support/fleet_fixture.ts";
 const MAIN = join(import.meta.dirname, "../../src/cli/main.ts");
 const STAND_STILL = join(import.meta.dirname, "pause_at_commit.ts");
 const HOUR = 3_600_000;
+/** How many seconds processes have to do something: many, since a busy machine needs a minute to start a few of them. */
+export const PATIENCE = 180;
 
 export interface LogLine {
   readonly level: number;
@@ -142,7 +144,7 @@ export async function openSite(t: TestContext, options: SiteOptions): Promise<Si
     },
     standing: async () => (await readdir(join(folder, "still"))).filter((name) => name !== "go").map(Number),
     go: async () => await writeFile(join(folder, "still", "go"), ""),
-    complete: async (seconds = 60) => {
+    complete: async (seconds = PATIENCE) => {
       await until(
         "every hour in the lake",
         async () => new Set((await manifests()).map((name) => name.split(".")[0])).size,
@@ -179,6 +181,19 @@ export async function openSite(t: TestContext, options: SiteOptions): Promise<Si
     },
     [Symbol.asyncDispose]: async () => await kept.disposeAsync(),
   };
+}
+
+/** Only the query that extracts rows carries the time of the export. */
+export const extracting = ({ path }: ProxiedRequest): boolean => path.includes("param_exported_at");
+
+/** Resolves when a worker waits in its commit (pause_at_commit.ts). */
+export async function paused(site: Site, worker: Running): Promise<void> {
+  await until(
+    "a worker that waits in its commit",
+    () => site.standing(),
+    (pids) => pids.includes(worker.pid),
+    PATIENCE,
+  );
 }
 
 const manifestSchema = z.object({ files: z.array(z.object({ key: z.string() })) });
@@ -266,7 +281,7 @@ function follow(child: ChildProcess): Running {
       return { code, signal, out };
     },
     says: async (text) => {
-      const signal = AbortSignal.timeout(60_000);
+      const signal = AbortSignal.timeout(PATIENCE * 1000);
       for (;;) {
         const found = lines.find(({ msg }) => text.test(msg));
         if (found) return found;

@@ -1,19 +1,19 @@
-/** The scheduler is killed, there are two of them, Redis is killed or flushed: nothing is skipped, nothing is loaded twice. */
+/** Schedulers are killed, Redis is killed, silent or flushed: nothing is skipped, and nothing is loaded twice. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { clickhouseSkip } from "../support/clickhouse.ts";
-import { type Running, type Site, openSite } from "./fleet_processes.ts";
+import { PATIENCE, type Running, type Site, openSite } from "./fleet_processes.ts";
 import { until } from "../support/fleet_fixture.ts";
 
 const HOURS = 24;
 
-/** Resolves when so many hours are in the lake, while others are still to come. */
+/** Resolves when `count` hours are in the lake, while others still have to be loaded. */
 async function begun(site: Site, count: number): Promise<void> {
   await until(
     "the first hours",
     async () => (await site.manifests()).length,
     (length) => length >= count,
-    60,
+    PATIENCE,
   );
 }
 
@@ -22,26 +22,17 @@ function loadedBy(...workers: readonly Running[]): number {
 }
 
 suite("kill -9 of a scheduler", { skip: clickhouseSkip }, () => {
-  test("a scheduler that is killed is replaced by another, and every interval is loaded once", async (t) => {
+  test("two schedulers at once, and another after both are killed, enqueue every interval once", async (t) => {
     await using site = await openSite(t, { hours: HOURS, fleet: "in_flight: 2" });
     if (!site) return;
-    const scheduler = site.run(["scheduler"]);
-    const worker = site.run(["worker"]);
-    await begun(site, 4);
-    scheduler.kill("SIGKILL");
-    await scheduler.ended();
-    site.run(["scheduler"]);
-    await site.complete();
-    await site.close();
-    assert.equal(loadedBy(worker), HOURS);
-  });
-
-  test("two schedulers at once enqueue every interval once", async (t) => {
-    await using site = await openSite(t, { hours: HOURS });
-    if (!site) return;
-    site.run(["scheduler"]);
-    site.run(["scheduler"]);
+    const schedulers = [site.run(["scheduler"]), site.run(["scheduler"])];
     const workers = [site.run(["worker"]), site.run(["worker"])];
+    // Both have run, and work is left for the third.
+    await Promise.all(schedulers.map((one) => one.says(/^scheduler started/)));
+    await begun(site, 4);
+    for (const one of schedulers) one.kill("SIGKILL");
+    for (const one of schedulers) await one.ended();
+    site.run(["scheduler"]);
     await site.complete();
     await site.close();
     assert.equal(loadedBy(...workers), HOURS);

@@ -1,107 +1,91 @@
-/** Processes that are told to stop: by one signal, by two, with Redis away; and one that was stopped and goes on too late. */
+/** What only real processes show: SIGTERM once, twice and with Redis down, and a process that slept and continues too late. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { clickhouseSkip } from "../support/clickhouse.ts";
-import { type ProxiedRequest, first } from "../support/fault_proxy.ts";
+import { first } from "../support/fault_proxy.ts";
 import { filesBelow } from "../support/temporary_folder.ts";
-import { type Running, type Site, openSite } from "./fleet_processes.ts";
+import { PATIENCE, type Running, type Site, extracting, openSite, paused } from "./fleet_processes.ts";
 import { until } from "../support/fleet_fixture.ts";
 
 const HOURS = 4;
-const extracting = ({ path }: ProxiedRequest): boolean => path.includes("param_exported_at");
 const never = new Promise<never>(() => undefined);
 
-/** A worker whose first batch waits for the source, for ever. */
+/** A worker whose first batch waits for the source forever. */
 async function waiting(site: Site, ...args: string[]): Promise<Running> {
+  const before = site.proxy.requests.filter(extracting).length;
   site.proxy.decide(first(1, extracting, { kind: "hold-answer", until: never }));
   const worker = site.run(["worker", "--concurrency", "1", ...args]);
   await until(
     "the extraction",
     () => site.proxy.requests.filter(extracting).length,
-    (count) => count > 0,
-    60,
+    (count) => count > before,
+    PATIENCE,
   );
   return worker;
 }
 
-suite("SIGTERM", { skip: clickhouseSkip }, () => {
-  test("SIGTERM stops idle processes at once", async (t) => {
-    await using site = await openSite(t, { hours: 0 });
-    if (!site) return;
-    const idle = [site.run(["scheduler"]), site.run(["worker"]), site.run(["serve", "--http", "0"])];
-    await Promise.all(idle.map((one) => one.says(/ runs/)));
-    const began = performance.now();
-    for (const one of idle) one.kill("SIGTERM");
-    for (const one of idle) assert.deepEqual((await one.ended()).code, 0);
-    assert.ok(performance.now() - began < 10_000);
-    await site.close();
-    assert.deepEqual(await site.redis.client.hgetall("{replayport}:processes"), {});
-  });
+/** How many batches belong to a worker, alive or dead. */
+async function active(site: Site): Promise<number> {
+  return await site.redis.client.llen("{replayport}:batches:active");
+}
 
-  test("SIGTERM gives a batch its grace, then releases it to another worker at once", async (t) => {
-    // So long that no worker takes a batch over in this test.
-    await using site = await openSite(t, { hours: HOURS, takeover: "10m" });
+suite("SIGTERM", { skip: clickhouseSkip }, () => {
+  test("SIGTERM gives a batch its grace and releases it, a second one ends a worker at once, and others load what is left", async (t) => {
+    await using site = await openSite(t, { hours: HOURS });
     if (!site) return;
     site.run(["scheduler"]);
-    const worker = await waiting(site, "--grace", "1s");
+
+    // 1. A load that heeds its abort has its grace, then its batch is released at once, without a takeover.
+    const graced = await waiting(site, "--grace", "1s");
     const began = performance.now();
-    worker.kill("SIGTERM");
-    assert.deepEqual((await worker.ended()).code, 0);
+    graced.kill("SIGTERM");
+    assert.equal((await graced.ended()).code, 0);
     const took = performance.now() - began;
     assert.ok(took > 900 && took < 8_000, `${took} ms`);
-    await worker.says(/^released/);
-    await worker.says(/^stopped/);
+    await graced.says(/^released/);
+    await graced.says(/^stopped/);
+    assert.equal(await active(site), 0, "the batch is free for another worker");
+
+    // 2. A load that ignores its abort can't keep the process.
+    const deaf = site.run(["worker", "--concurrency", "1", "--grace", "1s"], "before");
+    await paused(site, deaf);
+    deaf.kill("SIGTERM");
+    assert.equal((await deaf.ended()).code, 0);
+
+    // 3. A second signal doesn't wait for the grace.
+    const twice = await waiting(site, "--grace", "10m");
+    twice.kill("SIGTERM");
+    await twice.says(/^stopping/);
+    const second = performance.now();
+    twice.kill("SIGTERM");
+    assert.equal((await twice.ended()).code, 143);
+    assert.ok(performance.now() - second < 2_000);
+    assert.ok((await active(site)) > 0, "its batch has to be taken over");
+
     const other = site.run(["worker"]);
     await site.complete();
     await site.close();
     assert.equal(other.lines.filter(({ msg }) => msg === "will try again").length, 0);
   });
 
-  test("a second SIGTERM ends a worker at once, and another takes over", async (t) => {
-    await using site = await openSite(t, { hours: HOURS });
-    if (!site) return;
-    site.run(["scheduler"]);
-    const worker = await waiting(site, "--grace", "10m");
-    worker.kill("SIGTERM");
-    await worker.says(/^stopping/);
-    const began = performance.now();
-    worker.kill("SIGTERM");
-    assert.equal((await worker.ended()).code, 143);
-    assert.ok(performance.now() - began < 2_000);
-    site.run(["worker"]);
-    await site.complete();
-    await site.close();
-  });
-
-  test("SIGTERM ends a worker whose load ignores its abort", async (t) => {
-    await using site = await openSite(t, { hours: HOURS });
-    if (!site) return;
-    site.run(["scheduler"]);
-    const worker = site.run(["worker", "--concurrency", "1", "--grace", "1s"], "before");
-    await until(
-      "one that stands still",
-      () => site.standing(),
-      (pids) => pids.includes(worker.pid),
-      60,
-    );
-    worker.kill("SIGTERM");
-    assert.equal((await worker.ended()).code, 0);
-    site.run(["worker"]);
-    await site.complete();
-    await site.close();
-  });
-
-  test("SIGTERM ends scheduler and worker while Redis is down", async (t) => {
+  test("SIGTERM stops idle processes at once, and scheduler and worker in time while Redis is down", async (t) => {
     await using site = await openSite(t, { hours: 0 });
     if (!site) return;
     const both = [site.run(["scheduler"]), site.run(["worker"])];
-    await Promise.all(both.map((one) => one.says(/ runs/)));
+    const idle = [site.run(["scheduler"]), site.run(["worker"]), site.run(["serve", "--http", "0"])];
+    await Promise.all([...both, ...idle].map((one) => one.says(/ started|^listening/)));
+    const began = performance.now();
+    for (const one of idle) one.kill("SIGTERM");
+    for (const one of idle) assert.equal((await one.ended()).code, 0);
+    assert.ok(performance.now() - began < 10_000);
+    assert.equal(await site.redis.client.hlen("{replayport}:processes"), both.length);
+
     await site.redis.kill();
     await Promise.all(both.map((one) => one.says(/^Redis is down/)));
-    const began = performance.now();
+    const down = performance.now();
     for (const one of both) one.kill("SIGTERM");
     for (const one of both) assert.equal((await one.ended()).code, 0);
-    assert.ok(performance.now() - began < 15_000);
+    assert.ok(performance.now() - down < 15_000);
     await site.redis.restart();
     await site.close();
   });
@@ -113,12 +97,7 @@ suite("two live attempts of one batch", { skip: clickhouseSkip }, () => {
     if (!site) return;
     site.run(["scheduler"]);
     const sleeper = site.run(["worker", "--concurrency", "1"], "before");
-    await until(
-      "one that stands still",
-      () => site.standing(),
-      (pids) => pids.includes(sleeper.pid),
-      60,
-    );
+    await paused(site, sleeper);
     // As a machine that sleeps, or a pause of the garbage collector.
     sleeper.kill("SIGSTOP");
     const quick = site.run(["worker"]);
