@@ -36,8 +36,11 @@ export interface Commit<Committed> {
    * open and not found, so sending twice must commit once.
    */
   readonly send: (signal: AbortSignal) => Promise<CommitOutcome<Committed> | "open">;
-  /** Called after every `open` and every rejection, with a deadline of its own: the signal may have been aborted. */
-  readonly readBack: (signal: AbortSignal) => Promise<ReadBack<Committed>>;
+  /**
+   * Called after every `open` and every rejection, with its own deadline: the signal may have been aborted.
+   * @param error what `send` rejected with; undefined after `open`
+   */
+  readonly readBack: (signal: AbortSignal, error: unknown) => Promise<ReadBack<Committed>>;
   /** Default COMMIT_RETRY. An adapter that can't send twice says one attempt. */
   readonly policy?: RetryPolicy;
 }
@@ -66,16 +69,17 @@ export async function settle<Committed>(
       error = thrown;
     }
     const final = error instanceof ReplayportError && error.remedy === "give-up";
-    error ??= new Error("the commit isn't there");
     try {
-      const found = await readBack(cleanupDeadline());
+      const found = await readBack(cleanupDeadline(), error);
       if (typeof found === "object") {
         latest = found;
         return;
       }
+      error ??= new Error("the commit isn't there");
       latest = { outcome: found === "absent" || final ? "refused" : "unknown", error };
-    } catch {
+    } catch (unreadable) {
       // The error of the sending says more than that of the reading.
+      error ??= unreadable;
       latest = { outcome: "unknown", error };
     }
     if (!final) throw error;

@@ -17,24 +17,21 @@
  * own job, the ledger is asked what stands now.
  */
 import { giveUp, ReplayportError, retry } from "../../src/errors.ts";
-import { delayAfter, type RetryPolicy, wait } from "../../src/retry.ts";
 import type { Batch, Receipt } from "../destination.ts";
-import { type Commit, commitScript, inspect, type StagedRows } from "./merge.ts";
-import { cleanupDeadline } from "../cleanup.ts";
+import { type Commit, type CommitOutcome, expectWon, type ReadBack, settle } from "../commit_outcome.ts";
+import { type CommitPlan, commitScript, inspect, type StagedRows } from "./merge.ts";
 import { type BigQueryContext, qualifiedName, ledgerPlace } from "./context.ts";
 import { jsonColumns, type Target } from "./tables.ts";
 import { jobError } from "./errors.ts";
-import { failed, isOf, query, queryConfiguration, runJob } from "./jobs.ts";
-import { type Precondition, readReceipts } from "./ledger.ts";
+import { failed, isOf, isUnknown, query, queryConfiguration, runJob } from "./jobs.ts";
+import { type Precondition, readReceipt } from "./ledger.ts";
 import { commitJobId } from "./names.ts";
 import type { Staged } from "./staging.ts";
 import { SLACK_MICROS } from "../warehouse/rows.ts";
 import { expectRows } from "../warehouse/row_counts.ts";
-import { describeBatch, lostRace } from "../races.ts";
+import { describeBatch } from "../races.ts";
 import { receiptOf } from "../receipts.ts";
 
-/** For a commit that a user's own statement or BigQuery itself prevented: the rows are staged already. */
-const COMMIT_RETRY: RetryPolicy = { attempts: 5, firstDelayMs: 500, longestDelayMs: 8_000 };
 /** How far this machine's clock may be behind or ahead of BigQuery's, and no row is doubled. */
 const CLOCK_MS = 3_600_000;
 
@@ -51,52 +48,63 @@ export async function commit(
   prepared: Prepared,
   signal: AbortSignal,
 ): Promise<Receipt> {
+  return expectWon(batch, await settle(sendCommit(context, batch, prepared), signal));
+}
+
+function sendCommit(context: BigQueryContext, batch: Batch, prepared: Prepared): Commit<Receipt> {
   const { client, place } = context;
   const request = client.request("bigquery.tables.updateData", `${place.dataset}.${place.table}`);
   let generation = 0;
-  let tries = 1;
   let last: string | undefined;
-  for (;;) {
-    const plan = await planCommit(context, batch, prepared, signal);
-    generation = plan.head === last ? generation + 1 : 0;
-    last = plan.head;
-    const jobId = commitJobId(place, plan.head, generation);
-    const configuration = queryConfiguration(context, commitScript(plan), batch);
-    const submit = (own: AbortSignal) => client.insertJob(jobId, configuration, own);
-    const { job, existed } = await runJob(context, { jobId, submit, attempt: batch.attempt }, signal);
-    const own = !existed || isOf(job, batch.attempt);
+  /** A job of ours may be running, and nobody can say. It keeps its id, so sending again finds it. */
+  let inDoubt = false;
 
-    if (!failed(job) && !existed && !signal.aborted) {
-      const [row] = await client.rows(jobId, signal).catch(() => []);
+  const send = async (signal: AbortSignal): Promise<CommitOutcome<Receipt> | "open"> => {
+    for (;;) {
+      const found = await inspectStaging(context, batch, prepared, signal);
+      if (found === "gone") return { outcome: "lost" };
+      if (String(found["attempts"]) !== prepared.before.attempts) return "open";
+      const plan = planCommit(context, batch, prepared, found);
+      if (plan.head !== last) generation = 0;
+      last = plan.head;
+      const jobId = commitJobId(place, plan.head, generation);
+      const configuration = queryConfiguration(context, commitScript(plan), batch);
+      const submit = (own: AbortSignal) => client.insertJob(jobId, configuration, own);
+      const { job, existed } = await runJob(context, { jobId, submit, attempt: batch.attempt }, signal).catch(
+        (error: unknown) => {
+          inDoubt = isUnknown(error);
+          throw error;
+        },
+      );
+      inDoubt = false;
+      // The head is the same after a job that failed or was undone, and a new one after any other.
+      generation += 1;
+      // Another load's commit: the next plan finds what it did.
+      if (existed && !isOf(job, batch.attempt)) continue;
+      if (failed(job)) {
+        signal.throwIfAborted();
+        throw jobError(job.status?.errorResult ?? {}, request);
+      }
+      const [row] = existed ? [] : await client.rows(jobId, signal).catch(() => []);
       const committedAt = Number(row?.["committed_at"] ?? Number.NaN);
-      if (Number.isFinite(committedAt)) return receiptOf(batch, prepared.staged.totals, new Date(committedAt));
+      if (!Number.isFinite(committedAt)) return "open";
+      return { outcome: "won", committed: receiptOf(batch, prepared.staged.totals, new Date(committedAt)) };
     }
-    // Of another load's job the next plan tells what it did.
-    if (own || signal.aborted) {
-      const standing = await committedReceipt(context, batch);
-      if (standing?.attempt === batch.attempt) return standing;
-    }
-    signal.throwIfAborted();
-    if (failed(job) && own) {
-      const error = jobError(job.status?.errorResult ?? {}, request);
-      if (error.remedy !== "retry" || tries === COMMIT_RETRY.attempts) throw error;
-      await wait(delayAfter(tries, undefined, COMMIT_RETRY, Math.random), signal);
-      tries += 1;
-    }
-  }
+  };
+
+  const readBack = async (signal: AbortSignal): Promise<ReadBack<Receipt>> => {
+    const standing = await readReceipt(context, batch.interval, signal);
+    if (standing?.attempt === batch.attempt) return { outcome: "won", committed: standing };
+    if ((standing?.attempt ?? "") !== prepared.before.attempts) return { outcome: "lost" };
+    return inDoubt ? "pending" : "absent";
+  };
+  return { send, readBack };
 }
 
-/** @throws ReplayportError where the batch can no longer be committed, or is not what was staged */
-async function planCommit(
-  context: BigQueryContext,
-  batch: Batch,
-  { before, staged, target }: Prepared,
-  signal: AbortSignal,
-): Promise<Commit> {
+/** @throws ReplayportError if the staging table doesn't have what was staged */
+function planCommit(context: BigQueryContext, batch: Batch, { staged }: Prepared, found: Found): CommitPlan {
   const { options, place } = context;
   const onDelete = options.onDelete ?? "tombstone";
-  const found = await inspectStaging(context, batch, staged, target, signal);
-  if (String(found["attempts"]) !== before.attempts) throw lostRace(batch);
   if (onDelete === "delete" && staged.table !== undefined && Number(found["later_deletions"]) > 0) {
     throw overtaken(batch);
   }
@@ -124,10 +132,9 @@ type Found = Readonly<Record<string, unknown>>;
 async function inspectStaging(
   context: BigQueryContext,
   batch: Batch,
-  staged: Staged,
-  { byStart }: Target,
+  { staged, target: { byStart } }: Prepared,
   signal: AbortSignal,
-): Promise<Found> {
+): Promise<Found | "gone"> {
   const staging = staged.table === undefined ? undefined : qualifiedName(context, staged.table);
   const pruned = byStart ? qualifiedName(context, context.place.table) : undefined;
   const since = new Date(batch.readAt.getTime() - CLOCK_MS);
@@ -140,7 +147,7 @@ async function inspectStaging(
     return found ?? {};
   } catch (error) {
     const gone = error instanceof ReplayportError && error.code === "bigquery.vanished";
-    if (gone && staged.table !== undefined && error.message.includes(staged.table)) throw lostRace(batch);
+    if (gone && staged.table !== undefined && error.message.includes(staged.table)) return "gone";
     throw error;
   }
 }
@@ -182,16 +189,6 @@ function stagedRows(context: BigQueryContext, batch: Batch, staged: Staged, tabl
     ...(firstStart === undefined ? {} : { firstStart }),
     ...(range ? { range } : {}),
   };
-}
-
-/** With its own deadline, because what was committed must be known after an abort too. */
-async function committedReceipt(context: BigQueryContext, batch: Batch): Promise<Receipt | undefined> {
-  const receipts = await readReceipts(context, batch.interval, cleanupDeadline(60_000));
-  return receipts.find(
-    ({ interval }) =>
-      interval.start.getTime() === batch.interval.start.getTime() &&
-      interval.end.getTime() === batch.interval.end.getTime(),
-  );
 }
 
 function overtaken(batch: Batch): ReplayportError {

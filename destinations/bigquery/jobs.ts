@@ -94,11 +94,15 @@ async function follow(client: BigQueryContext["client"], jobId: string, signal: 
   }
 }
 
+export function isUnknown(error: unknown): boolean {
+  return error instanceof ReplayportError && error.code === "bigquery.job_unknown";
+}
+
 function unknown(jobId: string, error: unknown): never {
   throw new ReplayportError(`it is not known what became of the job ${jobId}: ${messageOf(error)}`, {
     code: "bigquery.job_unknown",
     remedy: "retry",
-    hint: "The next load of the batch finds the job by its id and settles it.",
+    hint: "Nothing is lost: the next load of the batch runs the job again.",
     cause: error,
   });
 }

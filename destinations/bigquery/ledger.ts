@@ -59,6 +59,16 @@ export async function readReceipts(context: BigQueryContext, range: Interval, si
   );
 }
 
+/** The receipt of exactly this interval. */
+export async function readReceipt(
+  context: BigQueryContext,
+  { start, end }: Interval,
+  signal: AbortSignal,
+): Promise<Receipt | undefined> {
+  const found = await readReceipts(context, { start, end }, signal);
+  return found.find(({ interval }) => +interval.start === +start && +interval.end === +end);
+}
+
 export async function readCoverage(
   context: BigQueryContext,
   range: Interval,

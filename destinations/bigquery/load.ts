@@ -52,7 +52,7 @@ export async function load(context: BigQueryContext, batch: Batch, signal: Abort
   } catch (error) {
     // The tables may not be what they were: they are looked at again.
     context.ready.clear();
-    const open = error instanceof ReplayportError && error.code === "bigquery.job_unknown";
+    const open = error instanceof ReplayportError && error.code === "load.commit_unknown";
     if (staging !== undefined && !open) await drop(context, batch, [staging]);
     throw error;
   }

@@ -77,7 +77,7 @@ export interface StagedRows extends Rows {
   readonly range?: { readonly from: bigint; readonly to: bigint; readonly orNone: boolean };
 }
 
-export interface Commit extends LedgerPlace {
+export interface CommitPlan extends LedgerPlace {
   /** The target table, in full. */
   readonly table: string;
   readonly interval: Interval;
@@ -97,7 +97,7 @@ export interface Commit extends LedgerPlace {
 }
 
 /** A staged column as the target takes it. */
-function stagedValue(column: Column, commit: Commit, staged: StagedRows, emptied: ReadonlySet<string>): string {
+function stagedValue(column: Column, commit: CommitPlan, staged: StagedRows, emptied: ReadonlySet<string>): string {
   const name = identifier(column.name);
   let sql = name;
   if (staged.format === "csv" && isList(column.type)) {
@@ -120,7 +120,7 @@ function stagedValue(column: Column, commit: Commit, staged: StagedRows, emptied
  * One row for each key, whatever the files held: a MERGE with two rows for one key fails. Columns are named everywhere, so
  * columns of users' own are left as they are.
  */
-export function merge(commit: Commit, staged: StagedRows): string {
+export function merge(commit: CommitPlan, staged: StagedRows): string {
   const { columns, key, range } = staged;
   const emptied = emptiedColumns(staged, commit.onDelete);
   const names = columns.map(({ name }) => identifier(name));
@@ -155,7 +155,7 @@ function prune({ from, to, orNone }: NonNullable<StagedRows["range"]>): string[]
  * BigQuery rolls a transaction back that ends before its COMMIT. The SELECT after it reads no table; it is the job's result.
  * Commits of a table have times that only grow, so that the last one can be told.
  */
-export function commitScript(commit: Commit): string {
+export function commitScript(commit: CommitPlan): string {
   const { start, end } = commit.interval;
   const contained = `${ofExport(commit)} AND receipt.\`interval_start\` >= ${timestamp(start)} AND receipt.\`interval_end\` <= ${timestamp(end)} AND receipt.\`read_at\` <= ${timestamp(commit.readAt)}`;
   const firstStart =

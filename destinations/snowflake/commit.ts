@@ -34,7 +34,8 @@ import { ReplayportError } from "../../src/errors.ts";
 import type { Batch, Receipt } from "../destination.ts";
 import { cleanupDeadline } from "../cleanup.ts";
 import type { SnowflakeContext } from "./context.ts";
-import { commitUnknown, lostRace } from "../races.ts";
+import { type Commit, COMMIT_RETRY, expectWon, settle } from "../commit_outcome.ts";
+import { lostRace } from "../races.ts";
 import { ledgerKey, type LedgerEntry, readEntry } from "./ledger.ts";
 import { BEGIN, COMMIT, deleteReceipts, insertReceipt, ROLLBACK, takeLock } from "./ledger_sql.ts";
 import type { Session, Statement } from "./statement.ts";
@@ -67,23 +68,12 @@ export async function commitBatch(
   const versions = { version: context.version, sourceVersion: batch.sourceVersion };
   await session.execute(insertReceipt(key, receipt, { ...versions, transaction }), signal);
   signal.throwIfAborted();
-  try {
-    // From here on the caller's signal is not heeded: an abort in the middle of a COMMIT would leave open what it was.
-    await session.execute(COMMIT, AbortSignal.timeout(COMMIT_MS));
-  } catch (error) {
-    await settle(context, session, batch, error);
-    return;
-  }
-  let after: LedgerEntry;
-  try {
-    after = await readEntry(context, session, batch.interval, cleanupDeadline());
-  } catch (error) {
-    throw commitUnknown(batch, error);
-  }
-  if (after.attempt !== batch.attempt) throw lostRace(batch);
+  // The caller's signal doesn't stop a COMMIT: an abort in the middle would leave its outcome open.
+  const outcome = await settle(sendCommit(context, session, batch), AbortSignal.timeout(COMMIT_MS));
+  expectWon(batch, outcome);
 }
 
-/** Whether it was acknowledged. Where it was not, the session's end rolls back. */
+/** Whether it was acknowledged. If not, the session's end rolls back. */
 export async function rollback(session: Session): Promise<boolean> {
   try {
     await session.execute(ROLLBACK, cleanupDeadline());
@@ -93,20 +83,26 @@ export async function rollback(session: Session): Promise<boolean> {
   }
 }
 
-/** Resolves where the COMMIT went through after all. */
-async function settle(context: SnowflakeContext, session: Session, batch: Batch, error: unknown): Promise<void> {
-  const rolledBack = await rollback(session);
-  let entry: LedgerEntry;
-  try {
-    entry = rolledBack
-      ? await readEntry(context, session, batch.interval, cleanupDeadline())
-      : await readInNewSession(context, batch, cleanupDeadline());
-  } catch {
-    throw commitUnknown(batch, error);
-  }
-  if (entry.attempt === batch.attempt) return;
-  // Without an acknowledged ROLLBACK the COMMIT may still be on its way.
-  throw rolledBack ? error : commitUnknown(batch, error);
+function sendCommit(context: SnowflakeContext, session: Session, batch: Batch): Commit<undefined> {
+  return {
+    send: async (signal) => {
+      await session.execute(COMMIT, signal);
+      return "open";
+    },
+    readBack: async (signal, error) => {
+      const acknowledged = error === undefined;
+      // Without an acknowledged COMMIT or ROLLBACK the COMMIT may still be on its way.
+      const over = acknowledged || (await rollback(session));
+      const { attempt } = over
+        ? await readEntry(context, session, batch.interval, signal)
+        : await readInNewSession(context, batch, signal);
+      if (attempt === batch.attempt) return { outcome: "won", committed: undefined };
+      if (acknowledged) return { outcome: "lost" };
+      return over ? "absent" : "pending";
+    },
+    // After the ROLLBACK there's no transaction left to commit.
+    policy: { ...COMMIT_RETRY, attempts: 1 },
+  };
 }
 
 async function readInNewSession(context: SnowflakeContext, batch: Batch, signal: AbortSignal): Promise<LedgerEntry> {

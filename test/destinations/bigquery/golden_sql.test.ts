@@ -8,7 +8,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import { Client } from "../../../destinations/bigquery/client.ts";
-import { type Commit, commitScript, inspect, type StagedRows } from "../../../destinations/bigquery/merge.ts";
+import { type CommitPlan, commitScript, inspect, type StagedRows } from "../../../destinations/bigquery/merge.ts";
 import { type BigQueryContext, qualifiedName, ledgerPlace } from "../../../destinations/bigquery/context.ts";
 import { jsonColumns, ledgerShape, targetShape } from "../../../destinations/bigquery/tables.ts";
 import { queryConfiguration } from "../../../destinations/bigquery/jobs.ts";
@@ -84,7 +84,7 @@ function commitOf(options: Partial<BigQueryOptions>, staged: Partial<StagedRows>
   const context = contextOf(options);
   const batch = batchOf(staged?.format ?? "parquet");
   const { attempt, fingerprint, readAt, sourceColumns, sourceVersion } = batch;
-  const commit: Commit = {
+  const commit: CommitPlan = {
     ...ledgerPlace(context),
     table: qualifiedName(context, context.place.table),
     interval: INTERVAL,
