@@ -164,12 +164,16 @@ export class Client {
   }
 
   /** Sends a local file with the load job that it is for; see upload.ts. */
-  async upload(upload: Omit<Upload, "project" | "endpoint" | "location">, signal: AbortSignal) {
+  async upload(upload: Omit<Upload, "project" | "endpoint" | "location" | "request">, signal: AbortSignal) {
     const location = await this.location(signal);
     const { project } = this;
     const endpoint = this.endpoint ?? "https://bigquery.googleapis.com";
     return await this.#call("bigquery.jobs.create", "", signal, ({ tokens }) =>
-      openUpload({ ...upload, project, endpoint, location }, tokens, signal),
+      openUpload(
+        { ...upload, project, endpoint, location, request: this.request("bigquery.jobs.create", "") },
+        tokens,
+        signal,
+      ),
     );
   }
 

@@ -1,6 +1,6 @@
 /** Staged files become rows of the attempt's own staging table: one load job each, free of charge. */
 import { ReplayportError } from "../../src/errors.ts";
-import { delayAfter, type RetryPolicy, wait } from "../../src/retry.ts";
+import { isRetryable, type RetryPolicy, withRetries } from "../../src/retry.ts";
 import type { Batch, StagedFile, Totals } from "../destination.ts";
 import { eachFile } from "../files/each_file.ts";
 import { lostRace } from "../races.ts";
@@ -61,28 +61,31 @@ async function loadFile(
 ): Promise<void> {
   const { client, place } = context;
   const configuration = loadConfiguration(context, batch, table);
-  for (let generation = 0, tries = 1; ; generation += 1) {
-    const jobId = loadJobId(place, batch, file, generation);
-    const submit = (own: AbortSignal) => client.upload({ jobId, configuration, file }, own);
-    const { job, existed } = await runJob(context, { jobId, submit }, signal);
-    signal.throwIfAborted();
-    if (!failed(job)) {
-      const loaded = Number(job.statistics?.load?.outputRows ?? Number.NaN);
-      expectRows(batch, file.rows, `loaded of file ${file.index}`, loaded);
-      return;
+  const request = client.request("bigquery.tables.updateData", `${place.dataset}.${table}`);
+  let generation = 0;
+  let failure: ReplayportError | undefined;
+  const run = async (): Promise<void> => {
+    for (;;) {
+      const jobId = loadJobId(place, batch, file, generation);
+      const submit = (own: AbortSignal) => client.upload({ jobId, configuration, file }, own);
+      const { job, existed } = await runJob(context, { jobId, submit }, signal);
+      signal.throwIfAborted();
+      if (!failed(job)) {
+        const loaded = Number(job.statistics?.load?.outputRows ?? Number.NaN);
+        return expectRows(batch, file.rows, `loaded of file ${file.index}`, loaded);
+      }
+      const error = jobError(job.status?.errorResult ?? {}, request);
+      // Another attempt has won, and removed what this one staged.
+      if (error.code === "bigquery.vanished") throw lostRace(batch);
+      generation += 1;
+      // The id may have been spent before; only a job that failed now counts as an attempt.
+      if (existed) continue;
+      failure = error;
+      throw error;
     }
-    const error = jobError(
-      job.status?.errorResult ?? {},
-      client.request("bigquery.tables.updateData", `${place.dataset}.${table}`),
-    );
-    // Another attempt has won, and removed what this one staged.
-    if (error.code === "bigquery.vanished") throw lostRace(batch);
-    // An id that was found spent is passed over; a job of our own that failed is made again where that may help.
-    if (existed) continue;
-    if (error.remedy !== "retry" || tries === LOAD_RETRY.attempts) throw error;
-    await wait(delayAfter(tries, undefined, LOAD_RETRY, Math.random), signal);
-    tries += 1;
-  }
+  };
+  const retryable = (error: unknown): boolean => error === failure && isRetryable(error);
+  await withRetries(run, { policy: LOAD_RETRY, retryable }, signal);
 }
 
 /** `configuration` of the load job. https://cloud.google.com/bigquery/docs/reference/rest/v2/Job#JobConfigurationLoad */

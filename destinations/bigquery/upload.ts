@@ -9,10 +9,10 @@
  */
 import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
-import { ReplayportError } from "../../src/errors.ts";
-import { delayAfter, type RetryPolicy, wait } from "../../src/retry.ts";
+import { type RetryPolicy, withRetries } from "../../src/retry.ts";
 import type { StagedFile } from "../destination.ts";
 import { checkWhole, openStaged, readPart } from "../files/read_staged.ts";
+import { type BigQueryRequest, bigqueryError, httpStatus } from "./errors.ts";
 import type { TokenClient } from "./tokens.ts";
 import type { JobResource } from "./resources.ts";
 
@@ -28,6 +28,8 @@ export interface Upload {
   readonly jobId: string;
   readonly configuration: object;
   readonly file: StagedFile;
+  /** For the message of an error. */
+  readonly request: BigQueryRequest;
 }
 
 interface ErrorBody {
@@ -61,67 +63,60 @@ export async function openUpload(
 ): Promise<JobResource | "exists"> {
   await using handle = await openStaged(upload.file);
   const session = await begin(upload, tokens, signal);
-  return session === "exists" ? session : await send(upload.file, handle, session, tokens, signal);
+  return session === "exists" ? session : await sendFile(upload, handle, session, tokens, signal);
 }
 
 async function begin(upload: Upload, tokens: TokenClient, signal: AbortSignal): Promise<URL | "exists"> {
   const { project, jobId, location, configuration, file } = upload;
   const url = `${upload.endpoint}/upload/bigquery/v2/projects/${project}/jobs?uploadType=resumable`;
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      const headers = await tokens.getRequestHeaders(url);
-      headers.set("content-type", "application/json; charset=UTF-8");
-      headers.set("x-upload-content-type", "application/octet-stream");
-      headers.set("x-upload-content-length", String(file.bytes));
-      const body = JSON.stringify({ jobReference: { projectId: project, jobId, location }, configuration });
-      const answer = await request(url, { method: "POST", headers, body }, signal);
-      const text = await answer.text();
-      if (answer.status === 409) return "exists";
-      const session = answer.headers.get("location");
-      if (!answer.ok || session === null) throw new UploadError(answer.status, text, answer.headers);
-      return new URL(session, url);
-    } catch (error) {
-      // A session without a part is nothing: beginning again leaves nothing behind.
-      await pauseOrThrow(error, attempt, signal);
-    }
-  }
+  // A session without a part is nothing, so beginning again leaves nothing behind.
+  const open = async (): Promise<URL | "exists"> => {
+    const headers = await tokens.getRequestHeaders(url);
+    headers.set("content-type", "application/json; charset=UTF-8");
+    headers.set("x-upload-content-type", "application/octet-stream");
+    headers.set("x-upload-content-length", String(file.bytes));
+    const body = JSON.stringify({ jobReference: { projectId: project, jobId, location }, configuration });
+    const answer = await send(url, { method: "POST", headers, body }, signal);
+    const text = await answer.text();
+    if (answer.status === 409) return "exists";
+    const session = answer.headers.get("location");
+    if (!answer.ok || session === null) throw new UploadError(answer.status, text, answer.headers);
+    return new URL(session, url);
+  };
+  return await withRetries(() => classified(open, upload, signal), { policy: UPLOAD_RETRY }, signal);
 }
 
-async function send(
-  file: StagedFile,
+async function sendFile(
+  upload: Upload,
   handle: FileHandle,
   session: URL,
   tokens: TokenClient,
   signal: AbortSignal,
 ): Promise<JobResource | "exists"> {
+  const { file } = upload;
   const hash = createHash("sha256");
   let hashed = 0;
   let offset = 0;
-  let attempt = 1;
   for (;;) {
-    // What is sent again ends where it ended before, so that the hash always grows by whole parts.
+    // A part that is sent again ends where it ended before, so that the hash always grows by whole parts.
     const end = offset < hashed ? hashed : file.bytes;
     const part = await readPart(file, handle, offset, Math.min(PART_BYTES, end - offset));
     if (hashed === offset) {
       hash.update(part);
       hashed += part.length;
     }
-    const last = offset + part.length === file.bytes;
-    if (last) await checkWhole(file, handle, hash);
+    if (offset + part.length === file.bytes) await checkWhole(file, handle, hash);
     const range = file.bytes === 0 ? "bytes */0" : `bytes ${offset}-${offset + part.length - 1}/${file.bytes}`;
-    try {
-      const answer = await put(session, range, part, tokens, signal);
-      if (answer.kind === "done") return answer.job;
-      if (answer.offset > offset) attempt = 1;
-      offset = answer.offset;
-    } catch (error) {
-      await pauseOrThrow(error, attempt, signal);
-      attempt += 1;
-      const state = await probe(session, file.bytes, tokens, signal);
-      if (state?.kind === "done") return state.job;
-      // Where nobody can tell, the same part is sent again: the server refuses what it has, and the next probe tells.
-      if (state) offset = state.offset;
-    }
+    const from = offset;
+    const sendPart = async (attempt: number): Promise<Sent> => {
+      const state = attempt > 1 ? await probe(session, file.bytes, tokens, signal) : undefined;
+      // If nobody can say how far the server got, the same part is sent again: the server refuses what it has.
+      if (state && (state.kind === "done" || state.offset !== from)) return state;
+      return await classified(() => put(session, range, part, tokens, signal), upload, signal);
+    };
+    const sent = await withRetries(sendPart, { policy: UPLOAD_RETRY }, signal);
+    if (sent.kind === "done") return sent.job;
+    offset = sent.offset;
   }
 }
 
@@ -139,7 +134,7 @@ async function put(
   const headers = await tokens.getRequestHeaders(session.href);
   headers.set("content-range", range);
   headers.set("content-type", "application/octet-stream");
-  const answer = await request(session, { method: "PUT", headers, body }, signal);
+  const answer = await send(session, { method: "PUT", headers, body }, signal);
   const text = await answer.text();
   if (answer.status === 308) {
     const received = /-(\d+)$/.exec(answer.headers.get("range") ?? "")?.[1];
@@ -164,19 +159,25 @@ async function probe(session: URL, bytes: number, tokens: TokenClient, signal: A
   }
 }
 
-async function request(url: string | URL, init: RequestInit, signal: AbortSignal): Promise<Response> {
+async function send(url: string | URL, init: RequestInit, signal: AbortSignal): Promise<Response> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(PART_MS)]);
   // 308 is this protocol's "go on", and no redirect.
   return await fetch(url, { ...init, redirect: "manual", signal: limit });
 }
 
-async function pauseOrThrow(error: unknown, attempt: number, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  if (error instanceof ReplayportError) throw error;
-  const status = error instanceof UploadError ? error.code : undefined;
-  const passing = status === undefined || status === 408 || status === 429 || status >= 500;
-  if (!passing || attempt >= UPLOAD_RETRY.attempts) throw unwrapped(error);
-  await wait(delayAfter(attempt, undefined, UPLOAD_RETRY, Math.random), signal);
+/** Makes passing faults retryable. Leaves others as they are: the client renews its token after a 401. */
+async function classified<Answer>(
+  work: () => Promise<Answer>,
+  { request }: Upload,
+  signal: AbortSignal,
+): Promise<Answer> {
+  try {
+    return await work();
+  } catch (error) {
+    const status = httpStatus(error);
+    const passing = status === undefined || status === 408 || status === 429 || status >= 500;
+    throw passing ? bigqueryError(unwrapped(error), request, signal) : error;
+  }
 }
 
 /** fetch puts the real error into `cause`. */
