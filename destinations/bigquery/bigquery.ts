@@ -1,14 +1,13 @@
 import type { Interval } from "../../src/intervals/interval.ts";
-import type { Batch, Coverage, Destination, Receipt } from "../destination.ts";
+import { type Batch, type Coverage, type Destination, FILE_BYTES, FILE_FORMATS, type Receipt } from "../destination.ts";
 import { check } from "./check.ts";
 import type { BigQueryContext } from "./context.ts";
 import { readCoverage, readReceipts } from "./ledger.ts";
 import { load } from "./load.ts";
-import { DEFAULT_FILE_BYTES, FORMATS } from "./options.ts";
 
 /** One table of BigQuery, for one export. The protocol of a load stands in load.ts. */
 export class BigQueryDestination implements Destination {
-  readonly formats = FORMATS;
+  readonly formats = FILE_FORMATS;
   readonly fileBytes: number;
   readonly name: string;
   readonly #context: BigQueryContext;
@@ -16,7 +15,7 @@ export class BigQueryDestination implements Destination {
   constructor(context: BigQueryContext) {
     const { place, options } = context;
     this.#context = context;
-    this.fileBytes = options.fileBytes ?? DEFAULT_FILE_BYTES;
+    this.fileBytes = options.fileBytes ?? FILE_BYTES;
     this.name = `bigquery://${place.project}.${place.dataset}.${place.table}`;
   }
 

@@ -1,11 +1,12 @@
+import type { DestinationDeps } from "../destination.ts";
 import type { Client } from "./client.ts";
 import type { TableResource } from "./resources.ts";
 import type { TablePlace } from "./names.ts";
-import type { BigQueryDeps, BigQueryOptions } from "./options.ts";
+import type { BigQueryOptions } from "./options.ts";
 import type { LedgerPlace } from "./ledger_sql.ts";
 
 /** What every part of the destination works with. */
-export interface BigQueryContext extends BigQueryDeps {
+export interface BigQueryContext extends DestinationDeps {
   readonly export: string;
   readonly options: BigQueryOptions;
   readonly client: Client;

@@ -1,19 +1,12 @@
 /** The BigQuery destination: one table of current rows, and a table of receipts beside it. */
 import { ReplayportError } from "../../src/errors.ts";
-import type { Destination } from "../destination.ts";
+import type { Destination, DestinationDeps, DestinationExport } from "../destination.ts";
 import { RECEIPTS_TABLE } from "../warehouse/rows.ts";
 import { BigQueryDestination } from "./bigquery.ts";
 import { Client } from "./client.ts";
-import type { BigQueryDeps, BigQueryExport, BigQueryOptions } from "./options.ts";
+import type { BigQueryOptions } from "./options.ts";
 
-export type {
-  BigQueryCredentials,
-  BigQueryDeps,
-  BigQueryExport,
-  BigQueryOptions,
-  Impersonation,
-  Partitioning,
-} from "./options.ts";
+export type { BigQueryCredentials, BigQueryOptions, Impersonation, Partitioning } from "./options.ts";
 
 /** What names may hold: the config says the same; users of the library are told here. */
 const NAMES = {
@@ -23,7 +16,11 @@ const NAMES = {
 } as const;
 
 /** Asks nothing of BigQuery yet. @throws ReplayportError where a name cannot be one of BigQuery's. */
-export function openBigQuery(options: BigQueryOptions, forExport: BigQueryExport, deps: BigQueryDeps): Destination {
+export function openBigQuery(
+  options: BigQueryOptions,
+  forExport: DestinationExport,
+  deps: DestinationDeps,
+): Destination {
   for (const name of ["project", "dataset", "table"] as const) {
     if (!NAMES[name].test(options[name])) throw badName(name, options[name]);
   }

@@ -1,4 +1,3 @@
-import type { FileFormat } from "../destination.ts";
 import type { OnDelete } from "../../src/models/deletion.ts";
 
 /**
@@ -55,21 +54,3 @@ export interface BigQueryOptions {
   readonly maxAttempts?: number;
   readonly fileBytes?: number;
 }
-
-export interface BigQueryExport {
-  readonly export: string;
-}
-
-export interface BigQueryDeps {
-  readonly now: () => Date;
-  /** Replayport's own version, written into every receipt. */
-  readonly version: string;
-  /** Told what went wrong without failing a load, for example a staging table that expires by itself. Holds no secret. */
-  readonly onWarning: (message: string, detail: object) => void;
-}
-
-/** Best first: Parquet carries types; JSON Lines carries lists; CSV carries text, its lists are parsed in the MERGE. */
-export const FORMATS = ["parquet", "jsonl", "csv"] as const satisfies readonly FileFormat[];
-
-/** 256 MiB: one load job each. Far below the 4 GB that a gzipped text file may have. */
-export const DEFAULT_FILE_BYTES = 256 * 1024 * 1024;

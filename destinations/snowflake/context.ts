@@ -2,12 +2,13 @@ import type { Interval } from "../../src/intervals/interval.ts";
 import { intervalName } from "../../src/intervals/interval.ts";
 import type { OnDelete } from "../../src/models/deletion.ts";
 import { targetFolder, type Names } from "./names.ts";
-import type { SnowflakeDeps, SnowflakeExport } from "./options.ts";
+import type { DestinationDeps } from "../destination.ts";
 import type { OpenStage } from "./stage.ts";
 import type { OpenSession } from "./statement.ts";
 
 /** What every part of the destination works with. */
-export interface SnowflakeContext extends SnowflakeDeps, SnowflakeExport {
+export interface SnowflakeContext extends DestinationDeps {
+  readonly export: string;
   readonly names: Names;
   /** As SQL names it; undefined for the user's default. */
   readonly role: string | undefined;

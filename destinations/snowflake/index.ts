@@ -1,15 +1,15 @@
 /** The Snowflake destination: one current row per session in a table, the receipts beside it. */
-import type { Destination } from "../destination.ts";
+import type { Destination, DestinationDeps, DestinationExport } from "../destination.ts";
 import { addressOf, sessionOpener } from "./client.ts";
 import { externalStage } from "./external_stage.ts";
 import { resolveIdentifier, snowflake } from "../sql/snowflake.ts";
 import { namesOf, objectPath } from "./names.ts";
-import { DEFAULT_FILE_BYTES, type SnowflakeDeps, type SnowflakeExport, type SnowflakeOptions } from "./options.ts";
+import { DEFAULT_FILE_BYTES, type SnowflakeOptions } from "./options.ts";
 import { Snowflake } from "./snowflake.ts";
 import { internalStage } from "./stage.ts";
 import type { OpenSession } from "./statement.ts";
 
-export type { ExternalStage, SnowflakeAuth, SnowflakeDeps, SnowflakeExport, SnowflakeOptions } from "./options.ts";
+export type { ExternalStage, SnowflakeAuth, SnowflakeOptions } from "./options.ts";
 
 /** The target as SQL names it: `"DATABASE"."SCHEMA"."TABLE"`. Its rows are the current ones. */
 export function snowflakeTable(options: Pick<SnowflakeOptions, "database" | "schema" | "table">): string {
@@ -18,7 +18,11 @@ export function snowflakeTable(options: Pick<SnowflakeOptions, "database" | "sch
 }
 
 /** Asks nothing of Snowflake yet. */
-export function openSnowflake(options: SnowflakeOptions, forExport: SnowflakeExport, deps: SnowflakeDeps): Destination {
+export function openSnowflake(
+  options: SnowflakeOptions,
+  forExport: DestinationExport,
+  deps: DestinationDeps,
+): Destination {
   return openSnowflakeOn(sessionOpener(options), options, forExport, deps);
 }
 
@@ -26,8 +30,8 @@ export function openSnowflake(options: SnowflakeOptions, forExport: SnowflakeExp
 export function openSnowflakeOn(
   openSession: OpenSession,
   options: SnowflakeOptions,
-  { export: exportName }: SnowflakeExport,
-  { now, version, onWarning }: SnowflakeDeps,
+  { export: exportName }: DestinationExport,
+  { now, version, onWarning }: DestinationDeps,
 ): Destination {
   const names = namesOf(options);
   const openStage =

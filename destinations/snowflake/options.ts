@@ -1,4 +1,3 @@
-import type { FileFormat } from "../destination.ts";
 import type { S3Bucket } from "../store/s3_options.ts";
 import type { OnDelete } from "../../src/models/deletion.ts";
 
@@ -52,22 +51,6 @@ export interface SnowflakeOptions {
   readonly loginAttempts?: number;
   readonly fileBytes?: number;
 }
-
-/** What the destination is opened for. */
-export interface SnowflakeExport {
-  readonly export: string;
-}
-
-export interface SnowflakeDeps {
-  readonly now: () => Date;
-  /** Replayport's own version, written into every receipt. */
-  readonly version: string;
-  /** Told what went wrong without failing a load, for example a clean-up that has to be done again. Holds no secret. */
-  readonly onWarning: (message: string, detail: object) => void;
-}
-
-/** Best first: Parquet carries types, JSON Lines carries lists, CSV carries text. */
-export const FORMATS = ["parquet", "jsonl", "csv"] as const satisfies readonly FileFormat[];
 
 /** Snowflake recommends 100 to 250 MB of compressed bytes for each file, so that a warehouse loads several at once. */
 export const DEFAULT_FILE_BYTES = 160 * 1024 * 1024;

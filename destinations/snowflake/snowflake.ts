@@ -1,15 +1,14 @@
 import type { Interval } from "../../src/intervals/interval.ts";
-import type { Batch, Coverage, Destination, Receipt } from "../destination.ts";
+import { type Batch, type Coverage, type Destination, FILE_FORMATS, type Receipt } from "../destination.ts";
 import { check } from "./check.ts";
 import type { SnowflakeContext } from "./context.ts";
 import { coverageOf, readReceipts, toReceipt } from "./ledger.ts";
 import { load } from "./load.ts";
 import { objectPath } from "./names.ts";
-import { FORMATS } from "./options.ts";
 
 /** A table in Snowflake, for one export. The protocol stands in load.ts and commit.ts. */
 export class Snowflake implements Destination {
-  readonly formats = FORMATS;
+  readonly formats = FILE_FORMATS;
   readonly fileBytes: number;
   readonly name: string;
   readonly #context: SnowflakeContext;

@@ -1,7 +1,7 @@
 /** A dataset, a proxy that breaks things, and a destination behind it. */
 import assert from "node:assert/strict";
-import type { BigQueryDeps, BigQueryOptions } from "../../../destinations/bigquery/index.ts";
-import type { Destination, Receipt } from "../../../destinations/destination.ts";
+import type { BigQueryOptions } from "../../../destinations/bigquery/index.ts";
+import type { Destination, DestinationDeps, Receipt } from "../../../destinations/destination.ts";
 import { bigqueryOptions, openTestBigQuery, seenRows, TABLE } from "./harness.ts";
 import { Batches } from "../../conformance/batches.ts";
 import type { SeenRow } from "../../conformance/harness.ts";
@@ -15,7 +15,7 @@ export interface BigQueryFixture extends AsyncDisposable {
   readonly batches: Batches;
   readonly proxy: FaultProxy;
   /** Behind the proxy. */
-  open(options?: Partial<BigQueryOptions>, deps?: Partial<BigQueryDeps>): Destination;
+  open(options?: Partial<BigQueryOptions>, deps?: Partial<DestinationDeps>): Destination;
   /** Past the proxy. */
   healthy(options?: Partial<BigQueryOptions>): Destination;
   rows(): Promise<SeenRow[]>;

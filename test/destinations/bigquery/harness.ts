@@ -1,5 +1,5 @@
-import { type BigQueryDeps, type BigQueryOptions, openBigQuery } from "../../../destinations/bigquery/index.ts";
-import type { Destination } from "../../../destinations/destination.ts";
+import { type BigQueryOptions, openBigQuery } from "../../../destinations/bigquery/index.ts";
+import type { Destination, DestinationDeps } from "../../../destinations/destination.ts";
 import { type BigQueryServer, bigqueryServer, PROJECT, TOKEN } from "./emulator.ts";
 import { EXPORT } from "../../conformance/batches.ts";
 import { openFaultProxy } from "../../support/fault_proxy.ts";
@@ -9,7 +9,7 @@ import type { HarnessResult, SeenRow } from "../../conformance/harness.ts";
 export const TABLE = "sessions";
 
 /** A clean-up that fails is a fault in these tests, not a warning. */
-const DEPS: BigQueryDeps = {
+const DEPS: DestinationDeps = {
   now: () => new Date(),
   version: "0.0.0-test",
   onWarning: (message, detail) => {
@@ -29,7 +29,7 @@ export function bigqueryOptions(server: Pick<BigQueryServer, "url">, dataset: st
   };
 }
 
-export function openTestBigQuery(options: BigQueryOptions, deps: Partial<BigQueryDeps> = {}): Destination {
+export function openTestBigQuery(options: BigQueryOptions, deps: Partial<DestinationDeps> = {}): Destination {
   return openBigQuery(options, { export: EXPORT }, { ...DEPS, ...deps });
 }
 

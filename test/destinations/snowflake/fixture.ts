@@ -1,8 +1,8 @@
 /** Snowflake's emulator with a schema of one test's own. */
 import { setTimeout } from "node:timers/promises";
-import type { Destination } from "../../../destinations/destination.ts";
+import type { Destination, DestinationDeps } from "../../../destinations/destination.ts";
 import { sessionOpener } from "../../../destinations/snowflake/client.ts";
-import { openSnowflakeOn, type SnowflakeDeps, type SnowflakeOptions } from "../../../destinations/snowflake/index.ts";
+import { openSnowflakeOn, type SnowflakeOptions } from "../../../destinations/snowflake/index.ts";
 import type { OpenSession, Statement } from "../../../destinations/snowflake/statement.ts";
 import { EXPORT } from "../../conformance/batches.ts";
 import { openTestSnowflake, snowflakeOptions, TEST_DEPS } from "./harness.ts";
@@ -54,7 +54,7 @@ export async function told(pattern: RegExp): Promise<void> {
 export interface Fixture extends SessionBatches {
   readonly schema: string;
   readonly options: SnowflakeOptions;
-  open(options?: Partial<SnowflakeOptions>, deps?: Partial<SnowflakeDeps>): Destination;
+  open(options?: Partial<SnowflakeOptions>, deps?: Partial<DestinationDeps>): Destination;
   /** Rows of a table in the schema, ordered by the first columns. */
   rows(table: string, columns?: string): Promise<Readonly<Record<string, unknown>>[]>;
   sql(...statements: string[]): Promise<Readonly<Record<string, unknown>>[]>;

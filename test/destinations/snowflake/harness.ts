@@ -1,11 +1,6 @@
-import type { Destination } from "../../../destinations/destination.ts";
+import type { Destination, DestinationDeps } from "../../../destinations/destination.ts";
 import { sessionOpener } from "../../../destinations/snowflake/client.ts";
-import {
-  openSnowflake,
-  openSnowflakeOn,
-  type SnowflakeDeps,
-  type SnowflakeOptions,
-} from "../../../destinations/snowflake/index.ts";
+import { openSnowflake, openSnowflakeOn, type SnowflakeOptions } from "../../../destinations/snowflake/index.ts";
 import { DATABASE, PASSWORD, ROLE, type SnowflakeServer, snowflakeServer, WAREHOUSE } from "./emulator.ts";
 import { EXPORT } from "../../conformance/batches.ts";
 import { crashingSessions } from "./crash.ts";
@@ -15,7 +10,7 @@ export const TABLE = "sessions";
 const OWN_TABLES = ["SESSIONS", "_REPLAYPORT_LOCK_SESSIONS", "_REPLAYPORT_RECEIPTS"];
 
 /** A clean-up that fails is a fault in these tests, not a warning. */
-export const TEST_DEPS: SnowflakeDeps = {
+export const TEST_DEPS: DestinationDeps = {
   now: () => new Date(),
   version: "0.0.0-test",
   onWarning: (message, detail) => {
@@ -42,7 +37,7 @@ export function snowflakeOptions({ url }: Pick<SnowflakeServer, "url">, schema: 
   };
 }
 
-export function openTestSnowflake(options: SnowflakeOptions, deps: Partial<SnowflakeDeps> = {}): Destination {
+export function openTestSnowflake(options: SnowflakeOptions, deps: Partial<DestinationDeps> = {}): Destination {
   return openSnowflake(options, { export: EXPORT }, { ...TEST_DEPS, ...deps });
 }
 
