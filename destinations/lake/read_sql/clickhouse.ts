@@ -5,12 +5,25 @@ import { clickhouse } from "../../sql/clickhouse.ts";
 import { newestFirst } from "../../sql/reading_order.ts";
 import { shown, unlessDeleted } from "../../sql/deletion.ts";
 import { isList } from "../../sql/dialect.ts";
-import { bucketAndPrefix, dataGlob, demandReadable, manifestGlob, rootOf, type ReadRequest } from "./request.ts";
+import {
+  bucketAndPrefix,
+  type ByStore,
+  dataGlob,
+  demandReadable,
+  manifestGlob,
+  rootOf,
+  type ReadRequest,
+} from "./request.ts";
 
 const FORMATS: Readonly<Record<FileFormat, string>> = {
   parquet: "Parquet",
   jsonl: "JSONEachRow",
   csv: "CSVWithNames",
+};
+
+const ACCESS: ByStore<string> = {
+  s3: "-- Without a role of the server's own, name a collection with the keys: s3(<NAMED_COLLECTION>, url = …).\n",
+  file: "-- The folder has to lie within the server's user_files_path.\n",
 };
 
 const { identifier, string } = clickhouse;
@@ -21,10 +34,6 @@ export function clickhouseSql(request: ReadRequest): string {
   const structure = columns.map((column) => `${identifier(column.name)} ${readAs(column, format)}`).join(", ");
   const from = tableFunction(request, dataGlob(request), FORMATS[format], structure);
   const filter = request.follow === "manifests" ? `WHERE _path IN (\n  ${committedFiles(request)}\n)\n` : "";
-  const access =
-    options.type === "s3"
-      ? "-- Without a role of the server's own, name a collection with the keys: s3(<NAMED_COLLECTION>, url = …).\n"
-      : "-- The folder has to lie within the server's user_files_path.\n";
   const item = shown(request, identifier);
   const current = `SELECT
   ${columns.map((column) => item(column, valueOf(column, format), isList(column.type) ? "[]" : "NULL")).join(",\n  ")}
@@ -32,7 +41,7 @@ FROM ${from}
 ${filter}ORDER BY ${[...key.map(identifier), newestFirst(request, identifier)].join(", ")}
 LIMIT 1 BY ${key.map(identifier).join(", ")}`;
   const left = unlessDeleted(request, identifier);
-  return `${access}${left === "" ? current : `SELECT * FROM (${current}) WHERE TRUE${left}`}
+  return `${ACCESS[options.type]}${left === "" ? current : `SELECT * FROM (${current}) WHERE TRUE${left}`}
 SETTINGS date_time_input_format = 'best_effort', input_format_parquet_allow_missing_columns = 1, use_hive_partitioning = 0`;
 }
 
@@ -47,9 +56,15 @@ function valueOf({ name, type }: Column, format: FileFormat): string {
 }
 
 function tableFunction({ options }: ReadRequest, glob: string, format: string, structure: string): string {
-  return options.type === "s3"
-    ? `s3(${string(`${url(options)}/${glob}`)}, ${string(format)}, ${string(structure)})`
-    : `file(${string(`${rootOf(options)}/${glob}`)}, ${string(format)}, ${string(structure)})`;
+  const rest = `${string(format)}, ${string(structure)}`;
+  switch (options.type) {
+    case "s3":
+      return `s3(${string(`${url(options)}/${glob}`)}, ${rest})`;
+    case "file":
+      return `file(${string(`${rootOf(options)}/${glob}`)}, ${rest})`;
+    default:
+      return options satisfies never;
+  }
 }
 
 function url({ bucket, prefix, region, endpoint }: S3LakeOptions): string {
@@ -61,7 +76,7 @@ function url({ bucket, prefix, region, endpoint }: S3LakeOptions): string {
 
 /** `_path` begins with the bucket, or is the path on the disk. */
 function committedFiles(request: ReadRequest): string {
-  const root = request.options.type === "s3" ? bucketAndPrefix(request.options) : rootOf(request.options);
+  const root = rootOf(request.options).replace("s3://", "");
   const from = tableFunction(request, manifestGlob(request), "JSONAsString", "`json` String");
   const key = "JSONExtractString(file, 'key')";
   return `SELECT concat(${string(`${root}/`)}, arrayJoin(arrayMap(file -> ${key}, JSONExtractArrayRaw(argMax(\`json\`, _path), 'files'))))

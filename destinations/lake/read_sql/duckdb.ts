@@ -3,10 +3,15 @@ import { duckdb } from "../../sql/duckdb.ts";
 import { newestFirst } from "../../sql/reading_order.ts";
 import { shown, unlessDeleted } from "../../sql/deletion.ts";
 import { isList } from "../../sql/dialect.ts";
-import { dataGlob, demandReadable, manifestGlob, rootOf, type ReadRequest } from "./request.ts";
+import { type ByStore, dataGlob, demandReadable, manifestGlob, rootOf, type ReadRequest } from "./request.ts";
 
 /** Not the name of any column: which file a row comes from. */
 const FILE = "_replayport_file";
+
+const ACCESS: ByStore<string> = {
+  s3: "-- Needs the httpfs extension, and CREATE SECRET (TYPE s3, PROVIDER credential_chain).\n",
+  file: "",
+};
 
 const { identifier, string } = duckdb;
 
@@ -16,11 +21,7 @@ export function duckdbSql(request: ReadRequest): string {
   const item = shown(request, identifier);
   const filter =
     request.follow === "manifests" ? `WHERE ${identifier(FILE)} IN (\n  ${committedFiles(request)}\n)\n` : "";
-  const access =
-    options.type === "s3"
-      ? "-- Needs the httpfs extension, and CREATE SECRET (TYPE s3, PROVIDER credential_chain).\n"
-      : "";
-  return `${access}SELECT
+  return `${ACCESS[options.type]}SELECT
   ${columns.map((column) => item(column, valueOf(column, request))).join(",\n  ")}
 FROM ${reader(request)}
 ${filter}QUALIFY row_number() OVER (

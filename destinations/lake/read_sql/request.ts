@@ -60,8 +60,17 @@ export function unreadable(message: string, hint: string): ReplayportError {
 
 /** @throws ReplayportError where the lake is a folder of this machine, which a service cannot see. */
 export function demandS3({ reader, options }: ReadRequest): S3LakeOptions {
-  if (options.type === "s3") return options;
-  throw unreadable(`${reader} cannot read the folder ${options.path}`, "Read it with DuckDB or ClickHouse, or use S3.");
+  switch (options.type) {
+    case "s3":
+      return options;
+    case "file":
+      throw unreadable(
+        `${reader} can't read the folder ${options.path}`,
+        "Read it with DuckDB or ClickHouse, or use S3.",
+      );
+    default:
+      return options satisfies never;
+  }
 }
 
 /** `s3://bucket/prefix` or the absolute folder, without a slash at its end. */
@@ -75,6 +84,9 @@ export function rootOf(options: LakeOptions): string {
       return options satisfies never;
   }
 }
+
+/** A value for each type of store. A new store doesn't compile until it has one everywhere. */
+export type ByStore<Value> = { readonly [Type in LakeOptions["type"]]: Value };
 
 /** `bucket/prefix` */
 export function bucketAndPrefix({ bucket, prefix }: S3LakeOptions): string {
