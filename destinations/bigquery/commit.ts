@@ -112,17 +112,11 @@ function planCommit(context: BigQueryContext, batch: Batch, { staged }: Prepared
   return {
     ...ledgerPlace(context),
     table: qualifiedName(context, place.table),
-    interval: batch.interval,
     json: jsonColumns(context),
     onDelete,
     head: String(found["head"]),
-    attempt: batch.attempt,
-    totals: staged.totals,
-    fingerprint: batch.fingerprint,
-    readAt: batch.readAt,
-    version: context.version,
-    sourceVersion: batch.sourceVersion,
-    sourceColumns: batch.sourceColumns,
+    receipt: receiptOf(batch, staged.totals, context.now()),
+    origin: { replayport: context.version, source: batch.sourceVersion },
     ...(rows ? { staged: rows } : {}),
   };
 }

@@ -2,8 +2,9 @@
 import type { Interval } from "../../src/intervals/interval.ts";
 import type { Column } from "../../src/models/column.ts";
 import { DELETED_COLUMN, emptiedColumns, type OnDelete, tellsDeleted } from "../../src/models/deletion.ts";
-import type { FileFormat, Totals } from "../destination.ts";
-import { hasRange, PARTITION_COLUMN, type Rows, startRange } from "../warehouse/rows.ts";
+import type { FileFormat, Receipt } from "../destination.ts";
+import { type Origin, toRecord } from "../receipts.ts";
+import { hasRange, PARTITION_COLUMN, RECEIPT_COLUMNS, type Rows, startRange } from "../warehouse/rows.ts";
 import {
   attemptsOf,
   DELETED_ROWS_COLUMN,
@@ -80,18 +81,13 @@ export interface StagedRows extends Rows {
 export interface CommitPlan extends LedgerPlace {
   /** The target table, in full. */
   readonly table: string;
-  readonly interval: Interval;
   readonly json: ReadonlySet<string>;
   readonly onDelete: OnDelete;
   /** The table's last commit, as this one was planned on: what was planned holds for no other. */
   readonly head: string;
-  readonly attempt: string;
-  readonly totals: Totals;
-  readonly fingerprint: string;
-  readonly readAt: Date;
-  readonly version: string;
-  readonly sourceVersion: string;
-  readonly sourceColumns: readonly string[];
+  /** Its time of commit is the transaction's, not this one's. */
+  readonly receipt: Receipt;
+  readonly origin: Origin;
   /** Undefined for an empty batch: nothing is merged then. */
   readonly staged?: StagedRows;
 }
@@ -156,25 +152,17 @@ function prune({ from, to, orNone }: NonNullable<StagedRows["range"]>): string[]
  * Commits of a table have times that only grow, so that the last one can be told.
  */
 export function commitScript(commit: CommitPlan): string {
-  const { start, end } = commit.interval;
-  const contained = `${ofExport(commit)} AND receipt.\`interval_start\` >= ${timestamp(start)} AND receipt.\`interval_end\` <= ${timestamp(end)} AND receipt.\`read_at\` <= ${timestamp(commit.readAt)}`;
+  const {
+    interval: { start, end },
+    readAt,
+  } = commit.receipt;
+  const contained = `${ofExport(commit)} AND receipt.\`interval_start\` >= ${timestamp(start)} AND receipt.\`interval_end\` <= ${timestamp(end)} AND receipt.\`read_at\` <= ${timestamp(readAt)}`;
   const firstStart =
     commit.staged?.firstStart === undefined ? "CAST(NULL AS TIMESTAMP)" : timestamp(commit.staged.firstStart);
+  const record = { ...toRecord(commit.receipt, commit.origin), target_table: commit.target };
   const receipt: Record<string, string> = {
-    export: string(commit.export),
-    interval_start: timestamp(start),
-    interval_end: timestamp(end),
-    target_table: string(commit.target),
-    attempt: string(commit.attempt),
-    rows: String(commit.totals.rows),
-    bytes: String(commit.totals.bytes),
-    files: String(commit.totals.files),
-    fingerprint: string(commit.fingerprint),
-    read_at: timestamp(commit.readAt),
+    ...Object.fromEntries(RECEIPT_COLUMNS.map(({ name }) => [name, literal(record[name])])),
     committed_at: "commit_time",
-    replayport_version: string(commit.version),
-    source_version: string(commit.sourceVersion),
-    source_columns: string(JSON.stringify(commit.sourceColumns)),
     [EARLIEST_START_COLUMN]: "first_start",
     [DELETED_ROWS_COLUMN]: String(commit.staged?.deleted ?? 0),
   };
@@ -198,4 +186,10 @@ FROM ${ledger} AS receipt WHERE ${ofTable(commit)})`,
     "SELECT UNIX_MILLIS(commit_time) AS `committed_at`",
   ];
   return `${statements.join(";\n")};\n`;
+}
+
+function literal(value: string | number | Date | null): string {
+  if (value === null) return "NULL";
+  if (typeof value === "number") return String(value);
+  return typeof value === "string" ? string(value) : timestamp(value);
 }

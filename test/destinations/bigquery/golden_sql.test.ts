@@ -8,6 +8,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import { Client } from "../../../destinations/bigquery/client.ts";
+import { receiptOf } from "../../../destinations/receipts.ts";
 import { type CommitPlan, commitScript, inspect, type StagedRows } from "../../../destinations/bigquery/merge.ts";
 import { type BigQueryContext, qualifiedName, ledgerPlace } from "../../../destinations/bigquery/context.ts";
 import { jsonColumns, ledgerShape, targetShape } from "../../../destinations/bigquery/tables.ts";
@@ -83,21 +84,18 @@ const RANGED = {
 function commitOf(options: Partial<BigQueryOptions>, staged: Partial<StagedRows> | undefined): string {
   const context = contextOf(options);
   const batch = batchOf(staged?.format ?? "parquet");
-  const { attempt, fingerprint, readAt, sourceColumns, sourceVersion } = batch;
   const commit: CommitPlan = {
     ...ledgerPlace(context),
     table: qualifiedName(context, context.place.table),
-    interval: INTERVAL,
     json: jsonColumns(context),
     onDelete: context.options.onDelete ?? "tombstone",
     head: "0h1e2a3d4567",
-    attempt,
-    totals: staged ? { rows: 2, bytes: 4096, files: 1 } : { rows: 0, bytes: 0, files: 0 },
-    fingerprint,
-    readAt,
-    version: context.version,
-    sourceVersion,
-    sourceColumns,
+    receipt: receiptOf(
+      batch,
+      staged ? { rows: 2, bytes: 4096, files: 1 } : { rows: 0, bytes: 0, files: 0 },
+      new Date(0),
+    ),
+    origin: { replayport: context.version, source: batch.sourceVersion },
     ...(staged
       ? {
           staged: {
