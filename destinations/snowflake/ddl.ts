@@ -10,7 +10,7 @@ import { typeOf } from "./types.ts";
 export const LOCK_COLUMNS: readonly Column[] = [
   lock("export", "string", "The export whose load held the lock last."),
   lock("attempt", "string", "The attempt that did."),
-  lock("turn", "int64", "How many loads have held it."),
+  lock("commit_count", "int64", "How many loads have taken it."),
   lock("taken_at", "timestamp", "When it took it."),
 ];
 

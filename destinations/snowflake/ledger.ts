@@ -1,5 +1,5 @@
 /** The receipts of one export and target, read from the table beside the data. */
-import { ReplayportError } from "../../src/errors.ts";
+import { giveUp, ReplayportError } from "../../src/errors.ts";
 import type { Interval } from "../../src/intervals/interval.ts";
 import type { Coverage, Receipt } from "../destination.ts";
 import { fromRecord } from "../receipts.ts";
@@ -37,7 +37,7 @@ export async function readEntry(
     attempt: found ? String(row?.["ATTEMPT"]) : undefined,
     readAt: found ? dateOf(row, "READ_US") : undefined,
     hasLock: Number(row?.["LOCKS"]) > 0,
-    commitCount: Number(row?.["TURN"] ?? 0),
+    commitCount: Number(row?.["COMMIT_COUNT"] ?? 0),
     transaction: typeof row?.["TRANSACTION"] === "string" ? row["TRANSACTION"] : undefined,
   };
 }
@@ -90,11 +90,10 @@ export function microsOf(row: Row | undefined, column: string): number {
   const value = row?.[column];
   const micros = value === null || value === undefined ? Number.NaN : Number(value);
   if (Number.isSafeInteger(micros)) return micros;
-  throw new ReplayportError(`Snowflake gave ${JSON.stringify(value)} for the time ${column}`, {
-    code: "snowflake.not_a_time",
-    remedy: "give-up",
-    hint: "Look for a receipt that something else wrote or changed.",
-  });
+  throw new ReplayportError(
+    `Snowflake gave ${JSON.stringify(value)} for the time ${column}`,
+    giveUp("snowflake.not_a_time", "Look for a receipt that something else wrote or changed."),
+  );
 }
 
 function dateOf(row: Row | undefined, column: string): Date {

@@ -45,7 +45,7 @@ export function selectPrecondition(key: LedgerKey, interval: Interval): Statemen
     sql: `SELECT COUNT(*) AS "RECEIPTS", MAX("ATTEMPT") AS "ATTEMPT",
   DATE_PART(EPOCH_MICROSECOND, MAX("READ_AT")) AS "READ_US",
   (SELECT COUNT(*) FROM ${lock}) AS "LOCKS",
-  (SELECT MAX("TURN") FROM ${lock}) AS "TURN",
+  (SELECT MAX("COMMIT_COUNT") FROM ${lock}) AS "COMMIT_COUNT",
   (SELECT TO_VARCHAR(CURRENT_TRANSACTION())) AS "TRANSACTION"
 FROM ${objectPath(key.names, key.names.receipts)}
 WHERE ${of(key)} AND ${sameInterval(interval)}`,
@@ -67,7 +67,7 @@ export function countReceipts(names: Names): Statement {
 export function insertLock(key: LedgerKey, attempt: string, now: Date): Statement {
   const lock = objectPath(key.names, key.names.lock);
   return {
-    sql: `INSERT INTO ${lock} ("EXPORT", "ATTEMPT", "TURN", "TAKEN_AT")
+    sql: `INSERT INTO ${lock} ("EXPORT", "ATTEMPT", "COMMIT_COUNT", "TAKEN_AT")
 SELECT ${snowflake.string(key.export)}, ${snowflake.string(attempt)}, 0, ${snowflake.timestamp(now)}
 WHERE NOT EXISTS (SELECT 1 FROM ${lock})`,
     doing: "adding the lock's row",
@@ -79,7 +79,7 @@ WHERE NOT EXISTS (SELECT 1 FROM ${lock})`,
 export function takeLock(key: LedgerKey, attempt: string, now: Date): Statement {
   return {
     sql: `UPDATE ${objectPath(key.names, key.names.lock)}
-SET "EXPORT" = ${snowflake.string(key.export)}, "ATTEMPT" = ${snowflake.string(attempt)}, "TURN" = "TURN" + 1, "TAKEN_AT" = ${snowflake.timestamp(now)}`,
+SET "EXPORT" = ${snowflake.string(key.export)}, "ATTEMPT" = ${snowflake.string(attempt)}, "COMMIT_COUNT" = "COMMIT_COUNT" + 1, "TAKEN_AT" = ${snowflake.timestamp(now)}`,
     doing: "taking the lock",
     grants: ledgerGrants(key, "SELECT, UPDATE", key.names.lock),
   };

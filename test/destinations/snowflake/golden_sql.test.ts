@@ -55,7 +55,7 @@ function recorder({ existing, others = [], rows = FILES * ROWS, refuses }: Setti
 } {
   const told: string[] = [];
   let attempt: string | undefined;
-  let turn = 0;
+  let commits = 0;
   const answer = ({ sql }: Statement): readonly Row[] => {
     if (sql.startsWith("DESCRIBE")) {
       const described = sql.endsWith('"SESSION_REPLAYS"')
@@ -72,7 +72,7 @@ function recorder({ existing, others = [], rows = FILES * ROWS, refuses }: Setti
           RECEIPTS: attempt === undefined ? 0 : 1,
           ATTEMPT: attempt,
           LOCKS: 0,
-          TURN: turn,
+          COMMIT_COUNT: commits,
           READ_US: 0,
           TRANSACTION: "1790820000000",
         },
@@ -87,7 +87,7 @@ function recorder({ existing, others = [], rows = FILES * ROWS, refuses }: Setti
       };
       return [{ ROWS: rows, ...bounds }];
     }
-    if (sql.startsWith("UPDATE") && !sql.includes("WHERE FALSE")) turn += 1;
+    if (sql.startsWith("UPDATE") && !sql.includes("WHERE FALSE")) commits += 1;
     if (sql.startsWith("UPDATE")) return [{ "number of rows updated": 1 }];
     if (sql.startsWith("LIST")) return others.map((name) => ({ name }));
     if (sql.includes("CURRENT_WAREHOUSE")) return [{ ROLE: "REPLAYPORT", WAREHOUSE: "LOADING" }];
