@@ -4,7 +4,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { messageOf, ReplayportError } from "../../src/errors.ts";
+import { giveUp, messageOf, ReplayportError } from "../../src/errors.ts";
 import { impersonated } from "./impersonation.ts";
 import type { Identity, OpenTokens, TokenClient } from "./tokens.ts";
 import type { BigQueryCredentials, Impersonation } from "./options.ts";
@@ -91,11 +91,7 @@ const HOW_TO =
   "Give the JSON file that `gcloud iam service-accounts keys create` writes. For other kinds of credentials leave `credentials` out and set GOOGLE_APPLICATION_CREDENTIALS.";
 
 function badKey(message: string, hint = HOW_TO): ReplayportError {
-  return new ReplayportError(message, {
-    code: "bigquery.bad_credentials",
-    remedy: "give-up",
-    hint,
-  });
+  return new ReplayportError(message, giveUp("bigquery.bad_credentials", hint));
 }
 
 function library(): AuthLibrary {

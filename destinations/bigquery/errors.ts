@@ -198,11 +198,10 @@ function denied(message: string, request: BigQueryRequest): Classification {
 /** What is missing on a table that is there, by its own access list. */
 export function lackingPermissions(permissions: readonly string[], request: BigQueryRequest): ReplayportError {
   const [first = ""] = permissions;
-  return new ReplayportError(`${request.resource} cannot be loaded into: ${permissions.join(", ")} is missing`, {
-    code: "bigquery.access_denied",
-    remedy: "give-up",
-    hint: grant(first, request),
-  });
+  return new ReplayportError(
+    `${request.resource} cannot be loaded into: ${permissions.join(", ")} is missing`,
+    giveUp("bigquery.access_denied", grant(first, request)),
+  );
 }
 
 /** The statement that gives a permission. */

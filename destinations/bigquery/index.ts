@@ -1,5 +1,5 @@
 /** The BigQuery destination: one table of current rows, and a table of receipts beside it. */
-import { ReplayportError } from "../../src/errors.ts";
+import { giveUp, ReplayportError } from "../../src/errors.ts";
 import type { Destination, DestinationDeps, DestinationExport } from "../destination.ts";
 import { RECEIPTS_TABLE } from "../warehouse/rows.ts";
 import { BigQueryDestination } from "./bigquery.ts";
@@ -38,9 +38,11 @@ export function openBigQuery(
 }
 
 function badName(option: string, value: string): ReplayportError {
-  return new ReplayportError(`${JSON.stringify(value)} cannot be the \`${option}\` of a BigQuery destination`, {
-    code: "bigquery.name",
-    remedy: "give-up",
-    hint: "Write the project's id (not its number), and names of a dataset and a table without dots; _replayport… is taken.",
-  });
+  return new ReplayportError(
+    `${JSON.stringify(value)} cannot be the \`${option}\` of a BigQuery destination`,
+    giveUp(
+      "bigquery.name",
+      "Write the project's id (not its number), and names of a dataset and a table without dots; _replayport… is taken.",
+    ),
+  );
 }

@@ -1,7 +1,7 @@
 /** Runs jobs. How a job ended is never guessed: if an answer is lost, the job is found by its id. */
 import { randomUUID } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
-import { messageOf, ReplayportError } from "../../src/errors.ts";
+import { messageOf, ReplayportError, retry } from "../../src/errors.ts";
 import type { Interval } from "../../src/intervals/interval.ts";
 import type { JobResource } from "./resources.ts";
 import { cleanupDeadline } from "../cleanup.ts";
@@ -9,10 +9,10 @@ import type { BigQueryContext } from "./context.ts";
 import { jobError } from "./errors.ts";
 import { ATTEMPT_LABEL, jobLabels } from "./names.ts";
 
-const FIRST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 3000;
-/** Failed requests in a row before a job counts as unknown. */
-const BLIND_TRIES = 5;
+/** How often a running job is polled; a job that can't be found `blindTries` times in a row counts as unknown. */
+const POLLING = { firstPauseMs: 50, longestPauseMs: 3_000, growth: 1.6, blindTries: 5 } as const;
+/** For finding out how a job of an aborted load ended. */
+const AFTER_ABORT_MS = 60_000;
 
 export interface Ended {
   readonly job: JobResource;
@@ -42,9 +42,9 @@ export function isOf(job: JobResource, attempt: string | undefined): boolean {
 }
 
 /**
- * Submits a job and follows it to its end. Where the signal is aborted on the way, a job of ours is cancelled in BigQuery
- * too, and followed for a time of its own: what it gives then is the job's true end.
- * @throws ReplayportError `bigquery.job_unknown` where nobody can say what became of it
+ * Submits a job and follows it to its end. After an abort, a job of ours is also cancelled in BigQuery and followed a little
+ * longer, so the result is how it really ended.
+ * @throws ReplayportError `bigquery.job_unknown` if its end can't be found out
  */
 export async function runJob(
   { client }: BigQueryContext,
@@ -56,9 +56,9 @@ export async function runJob(
     submitted = await submit(signal);
   } catch (error) {
     if (error instanceof ReplayportError && error.remedy === "give-up") throw error;
-    // The request may have come through for all that.
+    // BigQuery may have received the request all the same.
     const found = await client
-      .job(jobId, signal.aborted ? cleanupDeadline(60_000) : signal)
+      .job(jobId, signal.aborted ? cleanupDeadline(AFTER_ABORT_MS) : signal)
       .catch(() => unknown(jobId, error));
     if (!found) throw error;
     submitted = "exists";
@@ -69,7 +69,7 @@ export async function runJob(
     return { job: await follow(client, jobId, signal), existed };
   } catch (error) {
     if (!signal.aborted) throw error;
-    const deadline = cleanupDeadline(60_000);
+    const deadline = cleanupDeadline(AFTER_ABORT_MS);
     const found = existed ? await client.job(jobId, deadline).catch((cause: unknown) => unknown(jobId, cause)) : {};
     if (existed && (!found || !isOf(found, attempt))) throw error;
     await client.cancel(jobId, deadline).catch(() => undefined);
@@ -79,16 +79,16 @@ export async function runJob(
 
 async function follow(client: BigQueryContext["client"], jobId: string, signal: AbortSignal): Promise<JobResource> {
   let blind = 0;
-  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 1.6, LONGEST_PAUSE_MS)) {
+  for (let pause: number = POLLING.firstPauseMs; ; pause = Math.min(pause * POLLING.growth, POLLING.longestPauseMs)) {
     try {
       const job = await client.job(jobId, signal);
       if (job?.status?.state === "DONE") return job;
       if (job) blind = 0;
-      else if (++blind === BLIND_TRIES) unknown(jobId, new Error("there is no such job"));
+      else if (++blind === POLLING.blindTries) unknown(jobId, new Error("there is no such job"));
     } catch (error) {
       signal.throwIfAborted();
       const passing = error instanceof ReplayportError && error.remedy === "retry";
-      if (!passing || ++blind >= BLIND_TRIES) unknown(jobId, error);
+      if (!passing || ++blind >= POLLING.blindTries) unknown(jobId, error);
     }
     await setTimeout(pause, undefined, { signal });
   }
@@ -99,10 +99,8 @@ export function isUnknown(error: unknown): boolean {
 }
 
 function unknown(jobId: string, error: unknown): never {
-  throw new ReplayportError(`it is not known what became of the job ${jobId}: ${messageOf(error)}`, {
-    code: "bigquery.job_unknown",
-    remedy: "retry",
-    hint: "Nothing is lost: the next load of the batch runs the job again.",
+  throw new ReplayportError(`can't tell how the job ${jobId} ended: ${messageOf(error)}`, {
+    ...retry("bigquery.job_unknown", "Nothing is lost: the next load of the batch runs the job again."),
     cause: error,
   });
 }

@@ -1,4 +1,4 @@
-import { ReplayportError } from "../../src/errors.ts";
+import { giveUp, ReplayportError } from "../../src/errors.ts";
 import type { BigQueryContext } from "./context.ts";
 
 /** Jobs run where the dataset is. A `location` in the config that says otherwise is a mistake that is shown at once. */
@@ -7,10 +7,6 @@ export async function checkLocation({ client, options, place }: BigQueryContext,
   if (options.location === undefined || options.location.toLowerCase() === found.toLowerCase()) return;
   throw new ReplayportError(
     `the dataset ${place.project}.${place.dataset} is in ${found}, the config says ${options.location}`,
-    {
-      code: "bigquery.wrong_location",
-      remedy: "give-up",
-      hint: `Write \`location: ${found}\`, or leave it out. A dataset cannot be moved.`,
-    },
+    giveUp("bigquery.wrong_location", `Set \`location: ${found}\`, or leave it out. A dataset can't be moved.`),
   );
 }

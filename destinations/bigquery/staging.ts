@@ -1,5 +1,5 @@
 /** Staged files become rows of the attempt's own staging table: one load job each, free of charge. */
-import { ReplayportError } from "../../src/errors.ts";
+import { giveUp, ReplayportError } from "../../src/errors.ts";
 import { isRetryable, type RetryPolicy, withRetries } from "../../src/retry.ts";
 import type { Batch, StagedFile, Totals } from "../destination.ts";
 import { eachFile } from "../files/each_file.ts";
@@ -131,9 +131,11 @@ function formatOptions(batch: Batch): object {
 export function checkCompression(batch: Pick<Batch, "format" | "extension">): void {
   const { format, extension } = batch;
   if (format === "parquet" || /\.(jsonl|csv)(\.gz)?$/.test(extension)) return;
-  throw new ReplayportError(`BigQuery cannot load ${extension} files`, {
-    code: "bigquery.compression",
-    remedy: "give-up",
-    hint: `Write \`compression: gzip\` or \`compression: none\` into the export, or \`format: parquet\`, which BigQuery reads with zstd too.`,
-  });
+  throw new ReplayportError(
+    `BigQuery cannot load ${extension} files`,
+    giveUp(
+      "bigquery.compression",
+      `Write \`compression: gzip\` or \`compression: none\` into the export, or \`format: parquet\`, which BigQuery reads with zstd too.`,
+    ),
+  );
 }

@@ -1,5 +1,5 @@
 /** Tables are made where they are missing and grow by what the export gained. Never dropped, never retyped. */
-import { ReplayportError } from "../../src/errors.ts";
+import { giveUp, ReplayportError, retry } from "../../src/errors.ts";
 import type { Column } from "../../src/models/column.ts";
 import type { Batch } from "../destination.ts";
 import { isList } from "../sql/dialect.ts";
@@ -130,11 +130,10 @@ async function ensureTable(
       return found;
     }
     if (look === 3) {
-      throw new ReplayportError(`${shape.table} does not come to have its columns`, {
-        code: "bigquery.table_unstable",
-        remedy: "retry",
-        hint: "Something else changes or removes the table at the same time.",
-      });
+      throw new ReplayportError(
+        `${shape.table} does not come to have its columns`,
+        retry("bigquery.table_unstable", "Something else changes or removes the table at the same time."),
+      );
     }
     if (plan.kind === "create") await beforeCreation();
     const [action, sql] =
@@ -148,11 +147,10 @@ async function ensureTable(
 /** What no column of ours can mend: no table, or columns that a load would have to leave empty and may not. */
 function checkLoadable({ table, columns, key }: TableShape, { type = "TABLE", schema }: TableResource): void {
   if (type !== "TABLE") {
-    throw new ReplayportError(`${table} is of type ${type}, and rows can be merged into tables only`, {
-      code: "bigquery.no_table",
-      remedy: "give-up",
-      hint: "Name another `table`; it is made where it is missing.",
-    });
+    throw new ReplayportError(
+      `${table} is of type ${type}, and rows can be merged into tables only`,
+      giveUp("bigquery.no_table", "Name another `table`; it is made where it is missing."),
+    );
   }
   const byName = new Map(columns.map((column) => [column.name.toLowerCase(), column]));
   const stuck = (schema?.fields ?? []).filter(({ name = "", mode, defaultValueExpression }) => {
@@ -167,17 +165,18 @@ function checkLoadable({ table, columns, key }: TableShape, { type = "TABLE", sc
   );
   throw new ReplayportError(
     `${table} has columns that are NOT NULL and that a load may have to leave empty: ${stuck.map(({ name }) => name).join(", ")}`,
-    { code: "bigquery.not_null", remedy: "give-up", hint: statements.join(" ") },
+    giveUp("bigquery.not_null", statements.join(" ")),
   );
 }
 
 function wrongOption(option: string, detail: string): ReplayportError {
-  return new ReplayportError(`\`${option}\` of the BigQuery destination does not fit the export: ${detail}`, {
-    code: "bigquery.option",
-    remedy: "give-up",
-    hint:
+  return new ReplayportError(
+    `\`${option}\` of the BigQuery destination does not fit the export: ${detail}`,
+    giveUp(
+      "bigquery.option",
       option === "json_columns"
         ? "Name columns of text or of lists that are not part of the key."
         : "Name columns that the export has, after its column rules, and that BigQuery can use for it.",
-  });
+    ),
+  );
 }

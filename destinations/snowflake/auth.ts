@@ -1,7 +1,7 @@
 /** What the driver is given to log in with. */
 import { createPrivateKey } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { messageOf, ReplayportError } from "../../src/errors.ts";
+import { giveUp, messageOf, ReplayportError } from "../../src/errors.ts";
 import type { SnowflakeAuth } from "./options.ts";
 
 export type DriverAuth =
@@ -35,15 +35,17 @@ function keyPair(text: string, passphrase: string | undefined, where: string): D
   } catch {
     // OpenSSL's own words can hold parts of what it read.
     const encrypted = /ENCRYPTED/.test(key);
-    throw new ReplayportError(`the private key of ${where} cannot be read`, {
-      code: "snowflake.private_key",
-      remedy: "give-up",
-      hint: !encrypted
-        ? "It has to be an RSA key as PEM: openssl genrsa 2048 | openssl pkcs8 -topk8 -inform PEM -nocrypt -out key.p8"
-        : passphrase === undefined
-          ? "It is encrypted: set private_key_passphrase."
-          : "private_key_passphrase is not its passphrase, or the key is no PEM.",
-    });
+    throw new ReplayportError(
+      `the private key of ${where} cannot be read`,
+      giveUp(
+        "snowflake.private_key",
+        !encrypted
+          ? "It has to be an RSA key as PEM: openssl genrsa 2048 | openssl pkcs8 -topk8 -inform PEM -nocrypt -out key.p8"
+          : passphrase === undefined
+            ? "It is encrypted: set private_key_passphrase."
+            : "private_key_passphrase is not its passphrase, or the key is no PEM.",
+      ),
+    );
   }
 }
 
@@ -51,10 +53,9 @@ async function readSecret(path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {
-    throw new ReplayportError(`cannot read ${path}: ${messageOf(error)}`, {
-      code: "snowflake.secret_file",
-      remedy: "give-up",
-      hint: "Check the path, relative to the config, and that this user may read the file.",
-    });
+    throw new ReplayportError(
+      `cannot read ${path}: ${messageOf(error)}`,
+      giveUp("snowflake.secret_file", "Check the path, relative to the config, and that this user may read the file."),
+    );
   }
 }

@@ -8,7 +8,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ReplayportError } from "../../src/errors.ts";
+import { giveUp, ReplayportError } from "../../src/errors.ts";
 import { checkSteps } from "../check.ts";
 import { expectProbe, probeBatch } from "../warehouse/probe.ts";
 import { cleanupDeadline } from "../cleanup.ts";
@@ -41,14 +41,12 @@ async function whoAmI({ warehouse }: SnowflakeContext, session: Session, signal:
     warehouse === undefined
       ? `the config names no warehouse, and the user has no default that the role ${role} may use`
       : `there is no warehouse ${warehouse}, or the role ${role} may not use it`,
-    {
-      code: "snowflake.warehouse",
-      remedy: "give-up",
-      hint:
-        warehouse === undefined
-          ? `Set \`warehouse\`, and let the role use it: GRANT USAGE ON WAREHOUSE … TO ROLE ${role};`
-          : `If its name is right: GRANT USAGE ON WAREHOUSE ${warehouse} TO ROLE ${role};`,
-    },
+    giveUp(
+      "snowflake.warehouse",
+      warehouse === undefined
+        ? `Set \`warehouse\`, and let the role use it: GRANT USAGE ON WAREHOUSE … TO ROLE ${role};`
+        : `If its name is right: GRANT USAGE ON WAREHOUSE ${warehouse} TO ROLE ${role};`,
+    ),
   );
 }
 

@@ -30,7 +30,7 @@
  *
  * https://docs.snowflake.com/en/sql-reference/transactions
  */
-import { ReplayportError } from "../../src/errors.ts";
+import { ReplayportError, retry } from "../../src/errors.ts";
 import type { Batch, Receipt } from "../destination.ts";
 import { cleanupDeadline } from "../cleanup.ts";
 import type { SnowflakeContext } from "./context.ts";
@@ -111,9 +111,8 @@ async function readInNewSession(context: SnowflakeContext, batch: Batch, signal:
 }
 
 function lockIsGone({ names }: SnowflakeContext): ReplayportError {
-  return new ReplayportError(`the lock of ${names.table} is gone from ${names.lock}`, {
-    code: "snowflake.lock",
-    remedy: "retry",
-    hint: `Something else removes rows from ${names.lock}; the next attempt adds it again.`,
-  });
+  return new ReplayportError(
+    `the lock of ${names.table} is gone from ${names.lock}`,
+    retry("snowflake.lock", `Something else removes rows from ${names.lock}; the next attempt adds it again.`),
+  );
 }

@@ -1,5 +1,5 @@
 /** COPY INTO the staging table. Pure. https://docs.snowflake.com/en/sql-reference/sql/copy-into-table */
-import { ReplayportError } from "../../src/errors.ts";
+import { giveUp, ReplayportError } from "../../src/errors.ts";
 import type { Batch } from "../destination.ts";
 import { columnName, snowflake } from "../sql/snowflake.ts";
 import type { Statement } from "./statement.ts";
@@ -69,9 +69,11 @@ function compressionOf(extension: string): string {
   if (last === "jsonl" || last === "csv") return "NONE";
   const known = COMPRESSIONS[last];
   if (known !== undefined) return known;
-  throw new ReplayportError(`Snowflake cannot load files of the kind ${extension}`, {
-    code: "snowflake.compression",
-    remedy: "give-up",
-    hint: "Set the export's `compression` to zstd, gzip, brotli or none, or its `format` to parquet.",
-  });
+  throw new ReplayportError(
+    `Snowflake cannot load files of the kind ${extension}`,
+    giveUp(
+      "snowflake.compression",
+      "Set the export's `compression` to zstd, gzip, brotli or none, or its `format` to parquet.",
+    ),
+  );
 }

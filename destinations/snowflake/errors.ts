@@ -240,9 +240,11 @@ function answered(status: number | undefined, { address, account }: ErrorContext
 
 /** The client has waited longer than Snowflake would have let the statement run. */
 export function noAnswer(statement: Statement, waitedMs: number, { address }: ErrorContext): ReplayportError {
-  return new ReplayportError(`${statement.doing} had no answer for ${Math.round(waitedMs / 1000)} s`, {
-    code: "snowflake.no_answer",
-    remedy: "retry",
-    hint: `Check that ${address} can be reached from here. The statement was cancelled, as far as it could be.`,
-  });
+  return new ReplayportError(
+    `${statement.doing} had no answer for ${Math.round(waitedMs / 1000)} s`,
+    retry(
+      "snowflake.no_answer",
+      `Check that ${address} can be reached from here. The statement was cancelled, as far as it could be.`,
+    ),
+  );
 }

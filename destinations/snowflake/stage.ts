@@ -1,5 +1,5 @@
 /** Where files lie between this machine and COPY: an internal stage, reached by PUT. */
-import { ReplayportError } from "../../src/errors.ts";
+import { ReplayportError, retry } from "../../src/errors.ts";
 import { type LocalFile, readStaged } from "../files/read_staged.ts";
 import { resolveIdentifier, snowflake } from "../sql/snowflake.ts";
 import { schemaPath, type Names } from "./names.ts";
@@ -57,11 +57,13 @@ class InternalStage implements Stage {
     const [result] = await this.#session.execute(statement, signal);
     // The driver resolves where the upload failed, with an empty status, or with the reason in `message`.
     if (result?.["status"] === "UPLOADED") return;
-    throw new ReplayportError(`uploading ${name} to ${this.#root} failed: ${textOf(result?.["message"])}`, {
-      code: "snowflake.upload",
-      remedy: "retry",
-      hint: "Check that this machine reaches the storage behind the stage: SELECT SYSTEM$ALLOWLIST() names its hosts.",
-    });
+    throw new ReplayportError(
+      `uploading ${name} to ${this.#root} failed: ${textOf(result?.["message"])}`,
+      retry(
+        "snowflake.upload",
+        "Check that this machine reaches the storage behind the stage: SELECT SYSTEM$ALLOWLIST() names its hosts.",
+      ),
+    );
   }
 
   async list(folder: string, signal: AbortSignal): Promise<string[]> {

@@ -1,5 +1,5 @@
 /** Makes and grows the tables that a load needs. It's all DDL, so none of it runs in a transaction. */
-import { ReplayportError } from "../../src/errors.ts";
+import { giveUp, ReplayportError } from "../../src/errors.ts";
 import type { Column } from "../../src/models/column.ts";
 import type { Batch } from "../destination.ts";
 import { planTable, type ExistingColumn } from "../warehouse/table_plan.ts";
@@ -66,14 +66,15 @@ async function hasReceipts(session: Session, names: Names, signal: AbortSignal):
 export function targetIsGone({ names, role }: SnowflakeContext): ReplayportError {
   const target = objectPath(names, names.table);
   const to = `TO ROLE ${role ?? "<the user's default role>"}`;
-  return new ReplayportError(`there are receipts for ${target}, but no such table is to be seen`, {
-    code: "snowflake.target_gone",
-    remedy: "give-up",
-    hint:
+  return new ReplayportError(
+    `there are receipts for ${target}, but no such table is to be seen`,
+    giveUp(
+      "snowflake.target_gone",
       `Where it was dropped to have it anew, remove its receipts, and all of it is due again: DELETE FROM ` +
-      `${objectPath(names, names.receipts)} WHERE "TARGET_TABLE" = ${snowflake.string(names.table)}; ` +
-      `where it is still there: GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE ${target} ${to};`,
-  });
+        `${objectPath(names, names.receipts)} WHERE "TARGET_TABLE" = ${snowflake.string(names.table)}; ` +
+        `where it is still there: GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE ${target} ${to};`,
+    ),
+  );
 }
 
 async function prepareOwn(

@@ -1,5 +1,5 @@
 /** What has to happen to a user's table before rows of a model fit into it. Pure; each warehouse writes the DDL. */
-import { ReplayportError } from "../../src/errors.ts";
+import { giveUp, ReplayportError } from "../../src/errors.ts";
 import type { Column } from "../../src/models/column.ts";
 
 /** A column as the warehouse describes it: its name in the table's own spelling, its type in the warehouse's words. */
@@ -37,11 +37,13 @@ export function planTable(
       : [`${column.name} is ${there.type}, the export needs ${typeOf(column)}`];
   });
   if (clashes.length > 0) {
-    throw new ReplayportError(`${table} has columns of other types: ${clashes.join("; ")}`, {
-      code: "warehouse.type_clash",
-      remedy: "give-up",
-      hint: "Rename these columns in the table, exclude them from the export, or load into another table: Replayport never retypes or drops.",
-    });
+    throw new ReplayportError(
+      `${table} has columns of other types: ${clashes.join("; ")}`,
+      giveUp(
+        "warehouse.type_clash",
+        "Rename these columns in the table, exclude them from the export, or load into another table: Replayport never retypes or drops.",
+      ),
+    );
   }
   return { kind: "add", columns: wanted.filter((column) => !byName.has(column.name.toLowerCase())) };
 }

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { ReplayportError } from "../../../src/errors.ts";
+import { giveUp, ReplayportError } from "../../../src/errors.ts";
 import type { Column } from "../../../src/models/column.ts";
 import type { FileFormat } from "../../destination.ts";
 import { manifestPrefix } from "../layout.ts";
@@ -55,7 +55,7 @@ export function demandReadable({ reader, extension, format, follow }: ReadReques
 }
 
 export function unreadable(message: string, hint: string): ReplayportError {
-  return new ReplayportError(message, { code: "lake.reader", remedy: "give-up", hint });
+  return new ReplayportError(message, giveUp("lake.reader", hint));
 }
 
 /** @throws ReplayportError where the lake is a folder of this machine, which a service cannot see. */
