@@ -1,10 +1,11 @@
 /**
  * What a destination promises. The conformance suite in test/conformance holds each destination to every promise.
  *
+ * 0. **No row is lost.** A row leaves only when a newer read of *its key* is committed. Sources drop rows (retention, purge, a
+ *    shard that is away), and then the destination has the only copy. A batch that lacks a row never takes it away.
  * 1. **All or nothing.** Whether `load` succeeds, fails or is killed, readers see the old batch or the new one, never part
- *    of it. A `load` that rejects has removed what it wrote, as far as it could; the next load of the batch removes what a
- *    killed one left.
- * 2. **Idempotent on the batch id.** A second load replaces the first; the ledger holds one receipt.
+ *    of it. A `load` that rejects has removed what it wrote, as far as it could; a later load removes what a killed one left.
+ * 2. **Idempotent on the batch id.** A second load replaces the receipt of the first, and each row that it has.
  * 3. **Newer rows win.** A row never replaces one that was read later (src/models/reading_order.ts). Of two rows of the
  *    same version the later read wins, so a reload brings rows under today's column rules.
  * 4. **Two loads of one batch may run at once.** Attempts write under their own names and commit by a conditional write or
@@ -105,6 +106,11 @@ export interface Receipt {
   readonly committedAt: Date;
   /** Columns that the source had. Undefined in receipts of 0.1.0. */
   readonly sourceColumns?: readonly string[] | undefined;
+  /**
+   * Rows that only files of earlier reads have, so that the destination keeps those: this read didn't find them. Undefined
+   * for none, and where the destination doesn't count them.
+   */
+  readonly lost?: number;
 }
 
 /** How much of a batch was loaded, or is to be. */
@@ -114,6 +120,14 @@ export type Totals = Pick<Receipt, "rows" | "bytes" | "files">;
 export interface Coverage {
   readonly interval: Interval;
   readonly committedAt: Date;
+}
+
+/** A file that no receipt names. */
+export interface Leftover {
+  readonly key: string;
+  readonly bytes: number;
+  readonly modified: Date;
+  readonly removed: boolean;
 }
 
 /** Every member rejects with ReplayportError, or with `signal.reason`. */
@@ -132,11 +146,9 @@ export interface Destination extends AsyncDisposable {
   /** The same intervals as `receipts`, as cheaply as the destination can list them: this decides what is due. */
   covered(range: Interval, signal: AbortSignal): AsyncIterable<Coverage>;
   /**
-   * Whether readers can see files of an attempt at exactly this interval that never committed. The next load of the
-   * interval deletes them, so the core then also exports the sessions that have moved to a later interval since.
-   *
-   * Default: `false`. Leave it out if readers see nothing before the commit. A destination that shows files earlier and
-   * leaves it out can lose those sessions until their later interval is loaded.
+   * Files that no receipt names, such as those of a killed worker. Default: there are none, since nothing is seen before its
+   * commit.
+   * @param remove those that are too old to belong to a load that runs
    */
-  hasUncommittedFiles?(interval: Interval, signal: AbortSignal): Promise<boolean>;
+  collectGarbage?(remove: boolean, signal: AbortSignal): AsyncIterable<Leftover>;
 }

@@ -12,7 +12,7 @@ export async function loadOnce(job: Job): Promise<Outcome> {
   const receipt = await loadBatch(
     opened.definition,
     opened.interval,
-    { covered: [], allowFewer: false, seenRows: 0 },
+    { covered: [] },
     dependencies(opened, lake, job.folder),
     neverAborted,
   );
@@ -29,7 +29,7 @@ export async function loadHours(job: Job & { readonly kind: "hours" }): Promise<
   const { receipts, failures } = await runIntervals(
     opened.definition,
     intervals,
-    { covered: [], concurrency: 1, retry: BATCH_RETRY, allowFewer: false },
+    { covered: [], concurrency: 1, retry: BATCH_RETRY },
     dependencies(opened, lake, job.folder),
     (event) => {
       if (event.kind === "loaded") each.push(event.seconds);

@@ -1,56 +1,33 @@
-/** Removes files and manifests that no longer count. Only called with what was found before a commit: load.ts says why. */
+/** Removes files and manifests that were replaced some time ago. load.ts says why that is safe. */
 import type { LakeContext } from "./context.ts";
 import { readManifest } from "./ledger.ts";
-import type { Manifest } from "./manifest.ts";
-import type { Superseded } from "./supersession.ts";
+import { keysOf } from "./manifest.ts";
 
-/** Removes what a load wrote that didn't commit. Never rejects: the load's own error says more. */
-export async function withdraw(lake: LakeContext, keys: readonly string[], signal: AbortSignal): Promise<void> {
-  if (keys.length === 0) return;
-  try {
-    await lake.store.delete(keys, signal);
-  } catch (error) {
-    lake.onWarning("can't remove the files of a failed load; the next load of the batch removes them", {
-      export: lake.export,
-      keys,
-      error,
-    });
-  }
-}
+/** Keys of manifests and claims that no longer count, each with that of the manifest that counts in its place. */
+export type SupersededKeys = Map<string, string>;
 
 /**
- * Removes superseded manifests that a listing has shown, with their files. A manifest whose batch was read later than the
- * one that covers it stays: its rows are newer.
+ * Removes what manifests have replaced at least `keep_replaced` ago, and takes it out of `superseded`. What isn't due stays
+ * there. Files before manifests: a load that is killed in between leaves a manifest that the next listing shows again.
  */
-export async function removeSuperseded(
-  lake: LakeContext,
-  superseded: readonly Superseded[],
-  signal: AbortSignal,
-): Promise<void> {
-  for (const { entry, by } of superseded) {
-    const [old, cover] = await Promise.all([
-      readManifest(lake.store, entry.key, signal),
-      readManifest(lake.store, by.key, signal),
-    ]);
-    // If the covering manifest is gone, a later load has changed the ledger: the next listing shows what counts now.
-    if (!old || !cover || old.readAt > cover.readAt) continue;
-    await removeBatch(lake, entry.key, old, signal);
+export async function removeDue(lake: LakeContext, superseded: SupersededKeys, signal: AbortSignal): Promise<void> {
+  const { store, now, keepReplacedMs } = lake;
+  for (const [by, entries] of Map.groupBy(superseded, ([, manifest]) => manifest)) {
+    const manifest = await readManifest(store, by, signal);
+    const due = manifest && manifest.committedAt.getTime() + keepReplacedMs <= now().getTime();
+    if (manifest && !due) continue;
+    for (const [key] of entries) superseded.delete(key);
+    // 0.1.0 removed at once, and didn't note what. If the manifest is gone, the next listing shows what counts now.
+    if (!manifest || manifest.layout === 1) continue;
+    const counts = new Set(keysOf(manifest));
+    await store.delete(
+      manifest.removes.filter((key) => !counts.has(key)),
+      signal,
+    );
+    const replaced = new Set(manifest.replaces);
+    await store.delete(
+      entries.flatMap(([key]) => (replaced.has(key) ? [key] : [])),
+      signal,
+    );
   }
-}
-
-/**
- * Files before the manifest: a load that is killed in between leaves a manifest that the next listing recognises. The other
- * order would leave files that nothing names, which could keep rows that were deleted at the source.
- */
-export async function removeBatch(
-  { store }: LakeContext,
-  key: string,
-  manifest: Manifest,
-  signal: AbortSignal,
-): Promise<void> {
-  await store.delete(
-    manifest.files.map((file) => file.key),
-    signal,
-  );
-  await store.delete([key], signal);
 }

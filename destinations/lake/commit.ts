@@ -1,30 +1,49 @@
-/** Creates a manifest: the commit of a batch. */
-import { type CommitOutcome, settle } from "../commit_outcome.ts";
+/** Creates a claim, and writes a manifest: the commit of a batch. */
+import { type CommitOutcome, type ReadBack, settle } from "../commit_outcome.ts";
 import type { LakeContext } from "./context.ts";
 import { readManifest } from "./ledger.ts";
 import { encodeManifest, type Manifest } from "./manifest.ts";
 
-const COMMIT_MS = 120_000;
 const WON = { outcome: "won", committed: undefined } as const;
 const LOST = { outcome: "lost" } as const;
 
-/** The caller's signal doesn't stop it: an abort in the middle of a commit would leave its outcome open. */
-export async function commit(
-  { store, now }: LakeContext,
+/** At most one attempt gets a claim. */
+export async function claim(
+  lake: LakeContext,
   key: string,
   manifest: Manifest,
+  signal: AbortSignal,
 ): Promise<CommitOutcome<undefined>> {
+  const { store, now } = lake;
   const text = encodeManifest(manifest);
-  return await settle(
-    {
-      // "exists" doesn't prove that another attempt won: the SDK may have met its own manifest.
-      send: async (signal) => ((await store.createExclusive(key, text, now(), signal)) === "created" ? WON : "open"),
-      readBack: async (signal) => {
-        const found = await readManifest(store, key, signal);
-        if (!found) return "pending";
-        return found.attempt === manifest.attempt ? WON : LOST;
-      },
-    },
-    AbortSignal.timeout(COMMIT_MS),
-  );
+  // "exists" doesn't prove that another attempt won: the SDK may have met its own claim.
+  const send = async (): Promise<typeof WON | "open"> =>
+    (await store.createExclusive(key, text, now(), signal)) === "created" ? WON : "open";
+  return await settle({ send, readBack: (until) => readBack(lake, key, manifest, until) }, signal);
+}
+
+/** Only the owner of the claim writes the manifest, so it may be sent as often as it takes. */
+export async function commit(
+  lake: LakeContext,
+  key: string,
+  manifest: Manifest,
+  signal: AbortSignal,
+): Promise<CommitOutcome<undefined>> {
+  const { store, now } = lake;
+  const send = async (): Promise<typeof WON> => {
+    await store.put(key, encodeManifest(manifest), now(), signal);
+    return WON;
+  };
+  return await settle({ send, readBack: (until) => readBack(lake, key, manifest, until) }, signal);
+}
+
+async function readBack(
+  { store }: LakeContext,
+  key: string,
+  { attempt }: Manifest,
+  signal: AbortSignal,
+): Promise<ReadBack<undefined>> {
+  const found = await readManifest(store, key, signal);
+  if (!found) return "pending";
+  return found.attempt === attempt ? WON : LOST;
 }

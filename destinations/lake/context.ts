@@ -7,4 +7,6 @@ export interface LakeContext extends DestinationDeps {
   readonly export: string;
   /** The template of the folders of data files. */
   readonly path: string;
+  /** How long replaced files stay for queries that have listed them. */
+  readonly keepReplacedMs: number;
 }

@@ -13,15 +13,17 @@ export type { AssumeRole, S3Bucket, S3Credentials, S3Encryption } from "../store
 export { DEFAULT_PATH, pathGranularity, renderPath, type PathGranularity } from "./path_template.ts";
 export { currentRowsSql, READERS, type Follow, type Reader, type ReadRequest } from "./read_sql.ts";
 
+const KEEP_REPLACED_MS = 3_600_000;
+
 /** Sends nothing yet. @throws ReplayportError if the export's name or its path can't be used. */
 export function openLake(options: LakeOptions, forExport: DestinationExport, deps: DestinationDeps): Destination {
-  return openLakeOn(openStore(options), options.fileBytes, forExport, deps);
+  return openLakeOn(openStore(options), options, forExport, deps);
 }
 
 /** A lake on any store, for tests of faults. */
 export function openLakeOn(
   store: Store,
-  fileBytes: number | undefined,
+  { fileBytes = FILE_BYTES, keepReplacedMs = KEEP_REPLACED_MS }: Pick<LakeOptions, "fileBytes" | "keepReplacedMs">,
   { export: name, path = DEFAULT_PATH }: DestinationExport,
   { now, version, onWarning }: DestinationDeps,
 ): Destination {
@@ -34,7 +36,7 @@ export function openLakeOn(
   }
   // Throws if the template can't be used.
   globPath(path, name);
-  return new Lake({ store, export: name, path, now, version, onWarning }, fileBytes ?? FILE_BYTES);
+  return new Lake({ store, export: name, path, keepReplacedMs, now, version, onWarning }, fileBytes);
 }
 
 function openStore(options: LakeOptions): Store {

@@ -1,12 +1,19 @@
 import type { Interval } from "../../src/intervals/interval.ts";
-import { type Batch, type Coverage, type Destination, FILE_FORMATS, type Receipt } from "../destination.ts";
+import {
+  type Batch,
+  type Coverage,
+  type Destination,
+  FILE_FORMATS,
+  type Leftover,
+  type Receipt,
+} from "../destination.ts";
 import { check } from "./check.ts";
+import type { SupersededKeys } from "./cleanup.ts";
 import type { LakeContext } from "./context.ts";
+import { collectGarbage } from "./gc.ts";
 import { readLedger, readReceipts } from "./ledger.ts";
-import { dataPrefix } from "./layout.ts";
 import { load } from "./load.ts";
-import { renderPath } from "./path_template.ts";
-import type { Entry, Superseded } from "./supersession.ts";
+import type { Entry } from "./supersession.ts";
 
 /** Files and manifests in a store, for one export. layout.ts has the layout, load.ts the protocol. */
 export class Lake implements Destination {
@@ -14,8 +21,8 @@ export class Lake implements Destination {
   readonly fileBytes: number;
   readonly name: string;
   readonly #context: LakeContext;
-  /** Listings have shown these; the next load removes them. By key, since every listing shows them again. */
-  readonly #superseded = new Map<string, Superseded>();
+  /** Listings have shown these; the next load removes those that are due. */
+  readonly #superseded: SupersededKeys = new Map();
 
   constructor(context: LakeContext, fileBytes: number) {
     this.#context = context;
@@ -41,18 +48,14 @@ export class Lake implements Destination {
     for (const { interval, committedAt } of await this.#current(range, signal)) yield { interval, committedAt };
   }
 
-  /** Readers that glob the folder see a data file as soon as it's uploaded. */
-  async hasUncommittedFiles(interval: Interval, signal: AbortSignal): Promise<boolean> {
-    const { store, path, export: exportName } = this.#context;
-    const prefix = dataPrefix(renderPath(path, exportName, interval), interval);
-    for await (const _ of store.list(prefix, signal)) return true;
-    return false;
+  collectGarbage(remove: boolean, signal: AbortSignal): AsyncIterable<Leftover> {
+    return collectGarbage(this.#context, remove, signal);
   }
 
   async #current(range: Interval, signal: AbortSignal): Promise<readonly Entry[]> {
     const { store, export: exportName } = this.#context;
     const ledger = await readLedger(store, exportName, range, signal);
-    for (const found of ledger.superseded) this.#superseded.set(found.entry.key, found);
+    for (const { entry, by } of ledger.superseded) this.#superseded.set(entry.key, by.key);
     return ledger.current;
   }
 

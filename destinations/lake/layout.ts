@@ -1,17 +1,30 @@
 /** The keys of a lake's manifests and data files, relative to the bucket's prefix or to the folder. Pure. */
-import { compactTime, intervalName, parseIntervalName, type Interval } from "../../src/intervals/interval.ts";
+import {
+  compactTime,
+  intervalName,
+  parseCompactTime,
+  parseIntervalName,
+  type Interval,
+} from "../../src/intervals/interval.ts";
 
 /** The folder of all manifests. Query engines skip names that begin with an underscore. */
 export const LEDGER = "_replayport";
 
 const GENERATION_DIGITS = 6;
-const MANIFEST_NAME = /^(?<interval>[^./]+)\.(?<generation>\d{6})\.json$/;
+/** 0.1.0 has no time of the read in the name. */
+const MANIFEST_NAME =
+  /^(?<interval>[^./]+)\.(?<generation>\d{6})(?:(?:\.(?<second>\d{8}T\d{6})(?<millis>\d{3})Z)?\.json|(?<claim>\.claim))$/;
+const DATA_NAME = /^(?<interval>[^./]+)\.[0-9a-z]{12}\.\d+\.[a-z0-9.]+$/;
 
-/** What a manifest's key says. */
+/** What the key of a manifest or of a claim says. */
 export interface ManifestName {
   readonly key: string;
+  /** A claim has the content of the manifest that is going to be written. */
+  readonly kind: "manifest" | "claim";
   readonly interval: Interval;
   readonly generation: number;
+  /** When the source was read. Undefined for a claim and for a manifest of 0.1.0. */
+  readonly readAt: Date | undefined;
 }
 
 /** Every manifest of the export begins with this, and nothing else does. */
@@ -19,9 +32,18 @@ export function manifestPrefix(exportName: string): string {
   return `${LEDGER}/${exportName}/`;
 }
 
-export function manifestKey(exportName: string, interval: Interval, generation: number): string {
-  const digits = String(generation).padStart(GENERATION_DIGITS, "0");
-  return `${generationsPrefix(exportName, interval)}${digits}.json`;
+/** The time of the read is in the name, so that a listing tells what is swept, also after the lake was copied. */
+export function manifestKey(exportName: string, interval: Interval, generation: number, readAt: Date): string {
+  const millis = String(readAt.getUTCMilliseconds()).padStart(3, "0");
+  return `${generationName(exportName, interval, generation)}.${compactTime(readAt).slice(0, -1)}${millis}Z.json`;
+}
+
+export function claimKey(exportName: string, interval: Interval, generation: number): string {
+  return `${generationName(exportName, interval, generation)}.claim`;
+}
+
+function generationName(exportName: string, interval: Interval, generation: number): string {
+  return generationsPrefix(exportName, interval) + String(generation).padStart(GENERATION_DIGITS, "0");
 }
 
 /** Every manifest of exactly this interval begins with this, whatever its generation. */
@@ -29,14 +51,30 @@ export function generationsPrefix(exportName: string, interval: Interval): strin
   return `${manifestPrefix(exportName)}${intervalName(interval)}.`;
 }
 
-/** Undefined where the key isn't that of a manifest of this export. */
+/** Undefined where the key isn't that of a manifest or a claim of this export. */
 export function parseManifestKey(exportName: string, key: string): ManifestName | undefined {
   const prefix = manifestPrefix(exportName);
   if (!key.startsWith(prefix)) return undefined;
   const parts = MANIFEST_NAME.exec(key.slice(prefix.length))?.groups;
   const interval = parseIntervalName(parts?.["interval"] ?? "");
   if (!interval) return undefined;
-  return { key, interval, generation: Number(parts?.["generation"]) };
+  const readAt = parseCompactTime(`${parts?.["second"] ?? ""}Z`);
+  return {
+    key,
+    kind: parts?.["claim"] === undefined ? "manifest" : "claim",
+    interval,
+    generation: Number(parts?.["generation"]),
+    readAt: readAt && new Date(readAt.getTime() + Number(parts?.["millis"])),
+  };
+}
+
+/** The interval of a data file; undefined where the key isn't one of this export's own folders. Manifests are not believed. */
+export function dataFileInterval(exportName: string, key: string): Interval | undefined {
+  const folders = key.split("/");
+  const name = folders.pop() ?? "";
+  const own = folders.some((part) => part.includes(exportName)) && folders[0] !== LEDGER;
+  if (!own || folders.some((part) => part === "" || part.startsWith(".")) || key.includes("\\")) return undefined;
+  return parseIntervalName(DATA_NAME.exec(name)?.groups?.["interval"] ?? "");
 }
 
 /**

@@ -11,7 +11,7 @@ import { ledgerOf, type Entry, type Ledger } from "./supersession.ts";
 const READERS = 16;
 
 /**
- * The manifests whose key begins with the prefix, in no particular order. Ignores keys of any other form. Costs one LIST
+ * The manifests and claims whose key begins with the prefix, in no particular order. Ignores keys of any other form. Costs one LIST
  * request per thousand manifests.
  */
 export async function listManifests(
@@ -96,8 +96,10 @@ export async function highestGeneration(
   signal: AbortSignal,
 ): Promise<Entry | undefined> {
   const entries = await listManifests(store, exportName, generationsPrefix(exportName, interval), signal);
-  return entries.reduce<Entry | undefined>(
-    (highest, entry) => (highest && highest.generation > entry.generation ? highest : entry),
-    undefined,
-  );
+  return entries
+    .filter(({ kind }) => kind === "manifest")
+    .reduce<Entry | undefined>(
+      (highest, entry) => (highest && highest.generation > entry.generation ? highest : entry),
+      undefined,
+    );
 }

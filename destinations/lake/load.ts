@@ -1,195 +1,247 @@
 /**
  * How a batch gets into the lake, and why no row is lost, duplicated or half visible on the way.
  *
- * The manifest with the highest generation of an interval says which files are the batch. A load
+ * Data files never change. The manifest with the highest generation of an interval says which files are the batch. A load
  *
- *  1. lists the manifests within its interval: the generation g that it will replace (-1 for none), and the batches that it
- *     covers. This is its precondition, and it's read before anything is written.
- *  2. uploads its files under names that contain the attempt's id, so no attempt ever touches another one's files.
- *  3. lists the files and unfinished uploads of its interval that aren't its own.
- *  4. creates the manifest of generation g + 1. The store refuses if there is one already.
- *  5. checks again: no higher generation exists, and its own manifest and files do.
- *  6. removes what step 3 found, and what was replaced.
+ *  1. lists the manifests and claims within its interval: the generation g that it will replace (-1 for none), and the files
+ *     of the batches that it covers (precondition.ts). It reads the keys of those files.
+ *  2. uploads its own files so that nobody sees them yet, and compares each one's keys with those of step 1.
+ *  3. lists the unfinished uploads of other attempts at its interval.
+ *  4. creates the claim of generation g + 1, with the content of the manifest. The store refuses if there is one already.
+ *  5. lists the generations again. If there is one that step 1 didn't see, the load gives up; nobody has seen anything of it.
+ *  6. makes its files visible.
+ *  7. writes the manifest. Its name has the generation and the time of the read, and only this attempt ever writes it. This is
+ *     the commit.
+ *  8. lists the generations once more, and rejects if an attempt that it didn't know of has come in between.
+ *  9. removes its claim, what step 3 found, and files that were replaced at least `keep_replaced` ago.
  *
- * **One of two live attempts wins.** Both read g, both try to create g + 1, and the store lets one through (4). The attempt
- * that lost removes only files with its own id.
+ * **No row is lost.** Files go by one rule (destinations/keys/supersession.ts): each of their rows is, with an equal or higher
+ * place in the order of reads, in a file that stays. A file that has other rows is `kept`: the new manifest names it. So the
+ * highest place of a key among the visible files never falls, whatever a read found, whatever its rules were, and whoever
+ * committed in between: a file that was superfluous once is superfluous for ever, which is why it may be removed an hour later
+ * without asking again. Rows that a file has twice don't matter: readers take the highest place.
  *
- * **Step 6 removes nothing that counts.** A file in the list of step 3 belongs to (a) a dead attempt, (b) the generation that
- * is replaced, or (c) a live attempt. Attempt (c) wrote its file before our commit, so it read its precondition before our
- * commit, so it will try to create g + 1 or lower. That exists, so it fails. A list made after the commit could contain files
- * of an attempt that read g + 1 as its precondition and will rightly win; that's why the list is made before.
+ * **One of two live attempts wins.** Both see g, both try to claim g + 1, and the store lets one through (4). The other one
+ * has shown nothing.
  *
- * **Generations may be reused.** Step 6 of another load removes g + 1 once g + 2 exists, and an attempt that sleeps through
- * both may then create g + 1 again. It finds g + 2 in step 5, removes what it wrote, manifest first, and rejects. Until then
- * readers see g + 2, since the highest generation counts.
+ * **A claim without a manifest burns its generation.** Its attempt died, or is between steps 4 and 7. The next load takes the
+ * generation after it, so it never waits for the dead. If the claim's attempt was alive, both may go on. Either one's step 5
+ * sees the other's manifest, or both write a manifest, and then the one that wrote last sees the other's in step 8, and rejects.
+ * It leaves its manifest and files: its rows are visible, so they may only go by the rule. The core tries again, and that load
+ * knows both.
+ *
+ * **A dead attempt's files are files.** Those that it made visible are named by its claim. A later load of the interval, or of
+ * one that covers it, treats them like those of a manifest: they go, or a manifest names them.
+ *
+ * **Generations may be reused.** Step 9 of another load removes claims, and old manifests. An attempt that sleeps through all
+ * that may then claim g + 1 again. It sees the higher generation in step 5. If it slept between steps 5 and 7, then in step 8;
+ * readers never follow its manifest, since the highest generation counts.
+ *
+ * **Step 9 removes nothing that counts.** An upload in the list of step 3 belongs to an attempt that read its precondition
+ * before our claim. It will claim g + 1 or lower, and fail. The list is made before the claim, since a later one could have
+ * uploads of an attempt that saw ours and will rightly win.
  *
  * **An earlier read never replaces a later one.** If the manifest of g was read from the source after this batch was, step 1
- * rejects. A covered batch that was read later keeps its files.
+ * rejects. A covered batch that was read later keeps its files, and counts.
  *
- * **An answer may be lost.** An attempt that can't tell whether step 4 went through reads the manifest back. If it can't
- * read it back either, its files stay: they're committed, or the next load of the interval finds them in its step 3.
+ * **An answer may be lost.** After an error of steps 4 and 7 the claim or the manifest is read back. An attempt that can't tell
+ * whether it has claimed discards its uploads: at worst that burns a generation. From step 6 on nothing is ever withdrawn. If
+ * the commit can't be found, the files stay, and the claim names them.
  *
- * **The end can't be interrupted.** Steps 4 and 5 ignore the caller's signal and have their own deadline: an abort in the
- * middle of a commit would leave its outcome open. Step 6 stops at an abort. What it leaves is found and removed later: files
- * by the next load of the interval, manifests by the load after the next listing of the ledger.
+ * **The end can't be interrupted.** Steps 4 to 8 ignore the caller's signal and have their own deadline: an abort in the
+ * middle of a commit would leave its outcome open. Step 9 stops at an abort; a later load does the rest.
  */
+import pLimit from "p-limit";
 import { describeInterval } from "../../src/intervals/interval.ts";
+import { withRetries } from "../../src/retry.ts";
 import { cleanupDeadline } from "../cleanup.ts";
-import { expectWon } from "../commit_outcome.ts";
+import { COMMIT_RETRY, expectWon } from "../commit_outcome.ts";
 import type { Batch, Receipt } from "../destination.ts";
 import { eachFile, type Put } from "../files/each_file.ts";
 import { lostRace } from "../races.ts";
-import type { Unfinished } from "../store/store.ts";
-import { removeBatch, removeSuperseded, withdraw } from "./cleanup.ts";
-import { commit } from "./commit.ts";
+import type { Prepared, Unfinished } from "../store/store.ts";
+import { removeDue, type SupersededKeys } from "./cleanup.ts";
+import { claim, commit } from "./commit.ts";
 import type { LakeContext } from "./context.ts";
-import { dataKey, dataPrefix, generationsPrefix, isOfAttempt, manifestKey } from "./layout.ts";
-import { highestGeneration } from "./ledger.ts";
-import { type Manifest, type ManifestFile, manifestOf, manifestReceipt } from "./manifest.ts";
+import { type EarlierFiles, openEarlierFiles } from "./earlier_files.ts";
+import { claimKey, dataKey, dataPrefix, generationsPrefix, isOfAttempt, manifestKey } from "./layout.ts";
+import { listManifests } from "./ledger.ts";
+import { keysOf, type Manifest, type ManifestFile, manifestOf, manifestReceipt } from "./manifest.ts";
 import { renderPath } from "./path_template.ts";
-import { readPrecondition } from "./precondition.ts";
-import type { Superseded } from "./supersession.ts";
+import { type Precondition, readPrecondition } from "./precondition.ts";
+import type { Entry } from "./supersession.ts";
 
-/** Files and unfinished uploads of other attempts at the interval. */
-interface OtherAttempts {
-  readonly keys: readonly string[];
-  readonly unfinished: readonly Unfinished[];
-}
+const COMMIT_MS = 120_000;
+const PARALLEL_PUBLISHED = 8;
 
-/** @param superseded what earlier listings found to be removable; emptied once it's removed */
+/** @param superseded what listings found to be replaced; those that were removed are taken out */
 export async function load(
   lake: LakeContext,
   batch: Batch,
-  superseded: Map<string, Superseded>,
+  superseded: SupersededKeys,
   signal: AbortSignal,
 ): Promise<Receipt> {
-  const { store } = lake;
-  const path = renderPath(lake.path, lake.export, batch.interval);
   // 1.
   const before = await readPrecondition(lake, batch, signal);
-
-  // 2. and 3.
-  const begun = new Set<string>();
-  let put: Put<ManifestFile>;
-  let others: OtherAttempts;
+  const claimed = claimKey(lake.export, batch.interval, before.generation);
+  const key = manifestKey(lake.export, batch.interval, before.generation, batch.readAt);
+  const uploads: Prepared[] = [];
+  let visible = false;
+  let claims = false;
   try {
-    put = await uploadFiles(lake, batch, path, begun, signal);
-    others = await findOtherAttempts(lake, batch, path, signal);
+    const earlier = await openEarlierFiles(lake, batch, before.earlier, signal);
+
+    // 2. and 3.
+    const put = await uploadFiles(lake, batch, earlier, uploads, signal);
+    const others = await otherUploads(lake, batch, signal);
     signal.throwIfAborted();
+
+    // 4. and 5.
+    const manifest = newManifest(lake, batch, put, before, earlier, claimed);
+    const deadline = AbortSignal.timeout(COMMIT_MS);
+    expectWon(batch, await claim(lake, claimed, manifest, deadline));
+    claims = true;
+    if (isOvertaken(await generationsOf(lake, batch, deadline), before, [claimed])) throw lostRace(batch);
+
+    // 6. and 7.
+    visible = uploads.length > 0;
+    await publish(uploads, deadline);
+    expectWon(batch, await commit(lake, key, manifest, deadline));
+    visible = true;
+
+    // 8.
+    const generations = await generationsOf(lake, batch, deadline);
+    const own = generations.find((entry) => entry.key === key);
+    if (!own || isOvertaken(generations, before, [claimed, key])) throw lostRace(batch);
+
+    // 9.
+    for (const old of manifest.replaces) superseded.set(old, key);
+    await cleanUp(lake, batch, claimed, others, superseded, signal);
+    return manifestReceipt(manifest, own.committedAt);
   } catch (error) {
-    await withdraw(lake, [...begun], cleanupDeadline());
+    await withdraw(lake, uploads, claims && !visible ? claimed : undefined);
     throw error;
   }
-
-  // 4.
-  const key = manifestKey(lake.export, batch.interval, before.generation);
-  const manifest = manifestOf(batch, {
-    replayport: lake.version,
-    committedAt: lake.now(),
-    files: put.results,
-    totals: put.totals,
-    replaces: before.replaced.map(({ entry }) => entry.key),
-  });
-  const committed = await commit(lake, key, manifest);
-  if (committed.outcome === "lost" || committed.outcome === "refused") {
-    await withdraw(lake, [...begun], cleanupDeadline());
-  }
-  expectWon(batch, committed);
-
-  // 5.
-  const committedAt = await verify(lake, batch, path, before.generation, manifest, cleanupDeadline());
-  if (!committedAt) {
-    await withdraw(lake, [key], cleanupDeadline());
-    await withdraw(lake, [...begun], cleanupDeadline());
-    throw lostRace(batch);
-  }
-
-  // 6.
-  try {
-    await store.delete(others.keys, signal);
-    await store.discard(others.unfinished, signal);
-    for (const { entry, manifest: old } of before.replaced) await removeBatch(lake, entry.key, old, signal);
-    for (const { entry } of before.replaced) superseded.delete(entry.key);
-    await removeSuperseded(lake, [...superseded.values()], signal);
-    superseded.clear();
-  } catch (error) {
-    lake.onWarning(
-      "the batch is loaded, but not everything that it replaced could be removed; a later load removes it",
-      {
-        export: lake.export,
-        interval: describeInterval(batch.interval),
-        error,
-      },
-    );
-  }
-  return manifestReceipt(manifest, committedAt);
 }
 
 /**
  * One file at a time: the core extracts the next one meanwhile, and a large file is uploaded in parallel parts.
- * @param begun gets every key that may exist afterwards, before it's written
+ * @param uploads gets what has to be published or discarded
  */
 async function uploadFiles(
-  { store }: LakeContext,
+  lake: LakeContext,
   batch: Batch,
-  path: string,
-  begun: Set<string>,
+  earlier: EarlierFiles,
+  uploads: Prepared[],
   signal: AbortSignal,
 ): Promise<Put<ManifestFile>> {
+  const path = renderPath(lake.path, lake.export, batch.interval);
   return await eachFile(
     batch.files,
     1,
     async (file, either) => {
       const { rows, bytes, sha256 } = file;
       const key = dataKey(path, batch.interval, batch.attempt, file.index, batch.extension);
-      begun.add(key);
-      await store.putFile(key, file, either);
+      uploads.push(await lake.store.prepare(key, file, either));
+      await earlier.meet(file);
       return { key, rows, bytes, sha256 };
     },
     signal,
   );
 }
 
-async function findOtherAttempts(
-  { store, onWarning, ...lake }: LakeContext,
-  batch: Batch,
-  path: string,
-  signal: AbortSignal,
-): Promise<OtherAttempts> {
+async function otherUploads(lake: LakeContext, batch: Batch, signal: AbortSignal): Promise<Unfinished[]> {
   const { interval, attempt } = batch;
-  const data = dataPrefix(path, interval);
-  const keys: string[] = [];
-  for await (const { key } of store.list(data, signal)) {
-    if (!isOfAttempt(key, path, interval, attempt)) keys.push(key);
-  }
+  const path = renderPath(lake.path, lake.export, interval);
   try {
-    const manifests = generationsPrefix(lake.export, interval);
-    const half = [...(await store.unfinished(data, signal)), ...(await store.unfinished(manifests, signal))];
-    return { keys, unfinished: half.filter(({ key }) => !isOfAttempt(key, path, interval, attempt)) };
+    const prefixes = [dataPrefix(path, interval), generationsPrefix(lake.export, interval)];
+    const found = await Promise.all(prefixes.map((prefix) => lake.store.unfinished(prefix, signal)));
+    return found.flat().filter(({ key }) => !isOfAttempt(key, path, interval, attempt));
   } catch (error) {
     signal.throwIfAborted();
-    onWarning("can't list the unfinished uploads of dead attempts; let a lifecycle rule of the bucket abort them", {
-      export: lake.export,
-      error,
-    });
-    return { keys, unfinished: [] };
+    lake.onWarning(
+      "can't list the unfinished uploads of dead attempts; let a lifecycle rule of the bucket abort them",
+      {
+        export: lake.export,
+        error,
+      },
+    );
+    return [];
   }
 }
 
-/** The store's time of the manifest, or undefined if another load has overtaken the commit. */
-async function verify(
-  { store, ...lake }: LakeContext,
+function newManifest(
+  lake: LakeContext,
   batch: Batch,
-  path: string,
-  generation: number,
-  manifest: Manifest,
+  put: Put<ManifestFile>,
+  before: Precondition,
+  earlier: EarlierFiles,
+  claimed: string,
+): Manifest {
+  const { kept, removes } = earlier.close();
+  const counts = new Set(keysOf({ files: [...put.results], kept: [...kept] }));
+  return manifestOf(batch, {
+    replayport: lake.version,
+    committedAt: lake.now(),
+    files: put.results,
+    totals: put.totals,
+    path: lake.path,
+    kept,
+    replaces: [...before.replaces, claimed],
+    removes: [...new Set([...removes, ...before.removes])].filter((key) => !counts.has(key)),
+  });
+}
+
+/** Every manifest and claim of exactly the batch's interval. */
+async function generationsOf(lake: LakeContext, batch: Batch, signal: AbortSignal): Promise<Entry[]> {
+  return await listManifests(lake.store, lake.export, generationsPrefix(lake.export, batch.interval), signal);
+}
+
+/** Whether there is a generation that the load didn't see when it began, besides its own. */
+function isOvertaken(found: readonly Entry[], { generations }: Precondition, own: readonly string[]): boolean {
+  return found.some(({ key }) => !generations.has(key) && !own.includes(key));
+}
+
+async function publish(uploads: readonly Prepared[], signal: AbortSignal): Promise<void> {
+  const limit = pLimit(PARALLEL_PUBLISHED);
+  await limit.map(uploads, async (upload) => {
+    await withRetries(() => upload.publish(signal), { policy: COMMIT_RETRY }, signal);
+  });
+}
+
+/** Never rejects: the batch is committed. */
+async function cleanUp(
+  lake: LakeContext,
+  batch: Batch,
+  claimed: string,
+  others: readonly Unfinished[],
+  superseded: SupersededKeys,
   signal: AbortSignal,
-): Promise<Date | undefined> {
-  const highest = await highestGeneration(store, lake.export, batch.interval, signal);
-  if (highest?.generation !== generation) return undefined;
-  const sizes = new Map<string, number>();
-  if (manifest.files.length > 0) {
-    for await (const { key, bytes } of store.list(dataPrefix(path, batch.interval), signal)) sizes.set(key, bytes);
+): Promise<void> {
+  try {
+    await lake.store.delete([claimed], signal);
+    superseded.delete(claimed);
+    await lake.store.discard(others, signal);
+    await removeDue(lake, superseded, signal);
+  } catch (error) {
+    lake.onWarning(
+      "the batch is loaded, but not everything that was replaced could be removed; a later load removes it",
+      { export: lake.export, interval: describeInterval(batch.interval), error },
+    );
   }
-  return manifest.files.every(({ key, bytes }) => sizes.get(key) === bytes) ? highest.committedAt : undefined;
+}
+
+/** Removes what nobody has seen of a load that failed. Never rejects: the load's own error says more. */
+async function withdraw(lake: LakeContext, uploads: readonly Prepared[], claimed: string | undefined): Promise<void> {
+  const signal = cleanupDeadline();
+  try {
+    for (const upload of uploads) await upload.discard(signal);
+    if (claimed !== undefined) await lake.store.delete([claimed], signal);
+  } catch (error) {
+    lake.onWarning("can't remove the uploads of a failed load; the next load of the batch removes them", {
+      export: lake.export,
+      keys: uploads.map(({ key }) => key),
+      error,
+    });
+  }
 }

@@ -8,17 +8,31 @@
  */
 import { z } from "zod";
 import { giveUp, messageOf, ReplayportError } from "../../src/errors.ts";
+import { contains } from "../../src/intervals/interval.ts";
 import { type Batch, FILE_FORMATS, type Receipt, type Totals } from "../destination.ts";
 import { receiptOf } from "../receipts.ts";
+import { dataFileInterval } from "./layout.ts";
 
-/** Grows when a reader of manifests would have to change. */
-export const LAYOUT = 1;
+/** Grows when a reader of manifests would have to change. Layout 1 is that of 0.1.0: no kept files, `removes` or `path`. */
+export const LAYOUT = 2;
 
 const time = z.iso.datetime().transform((text) => new Date(text));
 const count = z.int().nonnegative();
 
+const columns = z.array(z.object({ name: z.string(), type: z.string(), nullable: z.boolean() }));
+const file = z.object({ key: z.string(), rows: count, bytes: count, sha256: z.string() });
+/** A file of an earlier batch that stays, since the batch doesn't have all of its rows. */
+const keptFile = z.object({
+  ...file.shape,
+  readAt: time,
+  format: z.enum(FILE_FORMATS),
+  columns,
+  /** Rows that no file has that was read later: the read didn't find them. */
+  lost: count,
+});
+
 const manifestSchema = z.looseObject({
-  layout: z.literal(LAYOUT),
+  layout: z.union([z.literal(1), z.literal(LAYOUT)]),
   replayport: z.string(),
   source: z.string(),
   export: z.string(),
@@ -30,16 +44,23 @@ const manifestSchema = z.looseObject({
   committedAt: time,
   rows: count,
   bytes: count,
-  files: z.array(z.object({ key: z.string(), rows: count, bytes: count, sha256: z.string() })),
-  columns: z.array(z.object({ name: z.string(), type: z.string(), nullable: z.boolean() })),
+  files: z.array(file),
+  kept: z.array(keptFile).default([]),
+  columns,
   key: z.array(z.string()),
+  /** The template of the folders of `files`. */
+  path: z.string().optional(),
+  /** The keys of manifests and claims that no longer count. */
   replaces: z.array(z.string()),
   /** Manifests of 0.1.0 lack it. */
   sourceColumns: z.array(z.string()).readonly().optional(),
+  /** The keys of their files that are superfluous. Removed after a grace, so that no running query loses its file. */
+  removes: z.array(z.string()).default([]),
 });
 
 export type Manifest = z.infer<typeof manifestSchema>;
 export type ManifestFile = Manifest["files"][number];
+export type KeptFile = Manifest["kept"][number];
 
 export interface ManifestInput {
   readonly replayport: string;
@@ -47,13 +68,15 @@ export interface ManifestInput {
   readonly committedAt: Date;
   readonly files: readonly ManifestFile[];
   readonly totals: Totals;
-  /** The keys of the manifests that this one replaces. */
+  readonly path: string;
+  readonly kept: readonly KeptFile[];
   readonly replaces: readonly string[];
+  readonly removes: readonly string[];
 }
 
 export function manifestOf(
   batch: Batch,
-  { replayport, committedAt, files, totals, replaces }: ManifestInput,
+  { replayport, committedAt, files, totals, path, kept, replaces, removes }: ManifestInput,
 ): Manifest {
   return {
     layout: LAYOUT,
@@ -62,9 +85,12 @@ export function manifestOf(
     format: batch.format,
     ...receiptOf(batch, totals, committedAt),
     files: [...files],
+    kept: [...kept],
+    path,
     columns: batch.columns.map(({ name, type, nullable }) => ({ name, type, nullable })),
     key: [...batch.key],
     replaces: [...replaces],
+    removes: [...removes],
   };
 }
 
@@ -76,7 +102,12 @@ export function encodeManifest(manifest: Manifest): string {
 /** @throws ReplayportError `lake.broken_manifest`; `where` names the object in its message. */
 export function decodeManifest(text: string, where: string): Manifest {
   try {
-    return manifestSchema.parse(JSON.parse(text));
+    const manifest = manifestSchema.parse(JSON.parse(text));
+    for (const key of [...keysOf(manifest), ...manifest.removes]) {
+      const of = dataFileInterval(manifest.export, key);
+      if (!of || !contains(manifest.interval, of)) throw new Error(`${key} is no data file of this batch`);
+    }
+    return manifest;
   } catch (error) {
     const detail = error instanceof z.ZodError ? z.prettifyError(error) : messageOf(error);
     throw new ReplayportError(
@@ -90,8 +121,14 @@ export function decodeManifest(text: string, where: string): Manifest {
   }
 }
 
+/** The keys of all files that count. */
+export function keysOf({ files, kept }: Pick<Manifest, "files" | "kept">): string[] {
+  return [...files, ...kept].map(({ key }) => key);
+}
+
 /** `committedAt` is the store's time of the manifest, so that `receipts` and `covered` agree. */
 export function manifestReceipt(manifest: Manifest, committedAt: Date): Receipt {
-  const { rows, bytes, files } = manifest;
-  return receiptOf(manifest, { rows, bytes, files: files.length }, committedAt);
+  const { rows, bytes, files, kept } = manifest;
+  const lost = kept.reduce((sum, one) => sum + one.lost, 0);
+  return { ...receiptOf(manifest, { rows, bytes, files: files.length }, committedAt), ...(lost > 0 ? { lost } : {}) };
 }

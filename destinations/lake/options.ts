@@ -5,6 +5,8 @@ interface AnyLakeOptions {
   readonly fileBytes?: number;
   /** How the SQL that reads the lake shows deleted sessions. Default `tombstone`. */
   readonly onDelete?: OnDelete;
+  /** How long replaced files stay for queries that have listed them. Default: an hour. */
+  readonly keepReplacedMs?: number;
 }
 
 /** A lake in a bucket. */

@@ -28,6 +28,12 @@ export function globPath(template: string, exportName: string): string {
   return fillPath(template, { export: exportName, year: "*", month: "*", day: "*", hour: "*" });
 }
 
+/** The part of the path that is the same for every interval, up to a slash: `replays/`. */
+export function literalFolder(template: string, exportName: string): string {
+  const [literal = ""] = globPath(template, exportName).split("*");
+  return literal.slice(0, literal.lastIndexOf("/") + 1);
+}
+
 /** The smallest unit of time among the template's placeholders. */
 export function pathGranularity(template: string): PathGranularity {
   const used = placeholdersOf(template);

@@ -2,15 +2,15 @@
 import { contains, intervalName } from "../../src/intervals/interval.ts";
 import type { ManifestName } from "./layout.ts";
 
-/** A manifest as a listing shows it. */
+/** A manifest or a claim as a listing shows it. */
 export interface Entry extends ManifestName {
-  /** The store's time of the manifest. */
+  /** The store's time of the object. */
   readonly committedAt: Date;
 }
 
 export interface Superseded {
   readonly entry: Entry;
-  /** The manifest that replaced it. */
+  /** The manifest that counts in its place. */
   readonly by: Entry;
 }
 
@@ -21,13 +21,13 @@ export interface Ledger {
 }
 
 /**
- * Two rules: the highest generation of an interval counts, and an interval within another one counts only if it was
- * committed later. The rest is what a cleanup didn't get to, since a load removes what it replaces.
+ * Two rules: the highest generation of an interval counts, and an interval within another one counts only if it was read
+ * later. The rest is removed after a grace.
  */
 export function ledgerOf(entries: readonly Entry[]): Ledger {
   const superseded: Superseded[] = [];
   const highest = new Map<string, Entry>();
-  for (const entry of entries) {
+  for (const entry of entries.filter(({ kind }) => kind === "manifest")) {
     const name = intervalName(entry.interval);
     const other = highest.get(name);
     if (!other) {
@@ -38,16 +38,19 @@ export function ledgerOf(entries: readonly Entry[]): Ledger {
     highest.set(name, higher);
     superseded.push({ entry: lower, by: higher });
   }
+  const claims = entries.filter(({ kind }) => kind === "claim");
 
   const current: Entry[] = [];
   // Outer intervals come before inner ones, so only those that are still open (one or two) can contain the next.
   let open: Entry[] = [];
-  for (const entry of [...highest.values()].sort(outerFirst)) {
+  for (const entry of [...highest.values(), ...claims].sort(outerFirst)) {
     open = open.filter((outer) => outer.interval.end > entry.interval.start);
-    const by = open.find((outer) => contains(outer.interval, entry.interval) && outer.committedAt >= entry.committedAt);
+    const by = open.find(
+      (outer) => contains(outer.interval, entry.interval) && (entry.kind === "claim" || readAt(outer) >= readAt(entry)),
+    );
     if (by) {
       superseded.push({ entry, by });
-    } else {
+    } else if (entry.kind === "manifest") {
       current.push(entry);
       open.push(entry);
     }
@@ -55,8 +58,14 @@ export function ledgerOf(entries: readonly Entry[]): Ledger {
   return { current: current.sort(byTime), superseded };
 }
 
+/** 0.1.0 has no time of the read in the name: there the time of the commit stands in. */
+export function readAt(entry: Entry): Date {
+  return entry.readAt ?? entry.committedAt;
+}
+
 function outerFirst(one: Entry, other: Entry): number {
-  return startOf(one) - startOf(other) || endOf(other) - endOf(one);
+  const claimsLast = Number(one.kind === "claim") - Number(other.kind === "claim");
+  return startOf(one) - startOf(other) || endOf(other) - endOf(one) || claimsLast;
 }
 
 function byTime(one: Entry, other: Entry): number {

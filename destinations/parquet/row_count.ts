@@ -1,22 +1,8 @@
-/** Reads Parquet files by ranges of bytes, so a file in a store is never downloaded in full. */
 import { parquetMetadataAsync } from "hyparquet";
-
-/** A file on disk, or an object of a store (`Store.readRange`). */
-export interface RangeReader {
-  readonly bytes: number;
-  /** Exactly the bytes from `start` up to `end`, not included. Rejects if there are fewer. */
-  readonly read: (start: number, end: number) => Promise<Uint8Array>;
-}
+import { asyncBuffer, type RangeReader } from "./range_reader.ts";
 
 /** The rows that the footer counts. Rejects if the file has no whole footer. */
-export async function parquetRowCount({ bytes, read }: RangeReader): Promise<number> {
-  const metadata = await parquetMetadataAsync({
-    byteLength: bytes,
-    async slice(start, end = bytes) {
-      const part = await read(start, end);
-      // A copy of its own buffer: a small Buffer is a view of a larger one.
-      return new Uint8Array(part).buffer;
-    },
-  });
+export async function parquetRowCount(file: RangeReader): Promise<number> {
+  const metadata = await parquetMetadataAsync(asyncBuffer(file));
   return Number(metadata.num_rows);
 }

@@ -3,7 +3,7 @@ import { link, lstat, mkdir, open, readdir, readFile, rename, rm, rmdir, unlink 
 import { basename, dirname, join, resolve } from "node:path";
 import { diskError } from "./disk_errors.ts";
 import { type LocalFile, readStaged } from "../files/read_staged.ts";
-import type { Store, StoredObject, Unfinished } from "./store.ts";
+import type { Prepared, Store, StoredObject, Unfinished } from "./store.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
 /** Another attempt may remove a new folder, since it's empty, before this one writes into it. */
@@ -59,9 +59,36 @@ export class DiskStore implements Store {
   }
 
   async putFile(key: string, file: LocalFile, signal: AbortSignal): Promise<void> {
-    await this.#write(key, readStaged(file, CHUNK_BYTES, signal), undefined, file.bytes, async (temporary, path) => {
-      await rename(temporary, path);
-    });
+    await this.#write(key, readStaged(file, CHUNK_BYTES, signal), undefined, file.bytes, rename);
+  }
+
+  async prepare(key: string, file: LocalFile, signal: AbortSignal): Promise<Prepared> {
+    const keep = (temporary: string): Promise<string> => Promise.resolve(temporary);
+    const temporary = await this.#write(key, readStaged(file, CHUNK_BYTES, signal), undefined, file.bytes, keep);
+    const path = this.locate(key);
+    return {
+      key,
+      publish: async () => {
+        const move = async (): Promise<void> => {
+          await rename(temporary, path);
+          await syncFolder(dirname(path));
+        };
+        const absent = { ENOENT: "absent" } as const;
+        if ((await this.#try("publishing", key, move, absent)) !== "absent") return;
+        // An earlier try has moved it, or another process has removed it.
+        await this.#try("publishing", key, () => lstat(path), {});
+      },
+      discard: async () => {
+        await this.#try("removing", key, () => rm(temporary, { force: true }), { ENOTDIR: undefined });
+        await this.#removeEmpty(dirname(key));
+      },
+    };
+  }
+
+  async put(key: string, text: string, modified: Date, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const bytes = Buffer.from(text);
+    await this.#write(key, [bytes], modified, bytes.length, rename);
   }
 
   async createExclusive(key: string, text: string, modified: Date, signal: AbortSignal): Promise<"created" | "exists"> {
@@ -116,7 +143,8 @@ export class DiskStore implements Store {
   async #names(prefix: string, signal: AbortSignal): Promise<string[]> {
     signal.throwIfAborted();
     const folder = prefix.slice(0, prefix.lastIndexOf("/") + 1);
-    const names = await this.#try("listing", folder, () => readdir(this.locate(folder)), { ENOENT: [] });
+    const recursive = prefix.endsWith("/");
+    const names = await this.#try("listing", folder, () => readdir(this.locate(folder), { recursive }), { ENOENT: [] });
     return names.map((name) => folder + name).filter((key) => key.startsWith(prefix));
   }
 

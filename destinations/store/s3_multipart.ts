@@ -13,18 +13,57 @@ import type { S3Session } from "./s3_session.ts";
 const PARALLEL_PARTS = 4;
 const ABORT_MS = 30_000;
 
-export type MultipartTarget = Pick<
-  CreateMultipartUploadCommandInput,
-  "Bucket" | "Key" | "ServerSideEncryption" | "SSEKMSKeyId"
->;
+type Target = Pick<CreateMultipartUploadCommandInput, "ServerSideEncryption" | "SSEKMSKeyId"> & {
+  readonly Bucket: string;
+  readonly Key: string;
+};
+
+export interface Uploaded {
+  readonly id: string | undefined;
+  readonly parts: readonly CompletedPart[];
+}
 
 /** The object appears in full after the last part, or never: the upload is aborted on any error. */
 export async function uploadParts(
   s3: S3Session,
-  target: MultipartTarget & { Bucket: string; Key: string },
+  target: Target,
   parts: AsyncIterable<Buffer> | Iterable<Buffer>,
   signal: AbortSignal,
 ): Promise<void> {
+  const uploaded = await prepareParts(s3, target, parts, signal);
+  try {
+    await completeUpload(s3, target, uploaded, signal);
+  } catch (error) {
+    await abortUpload(s3, target.Bucket, target.Key, uploaded.id, AbortSignal.timeout(ABORT_MS)).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** The object appears. */
+export async function completeUpload(
+  s3: S3Session,
+  { Bucket, Key }: Target,
+  { id, parts }: Uploaded,
+  signal: AbortSignal,
+): Promise<void> {
+  const MultipartUpload = { Parts: [...parts] };
+  await s3.send(
+    (abortSignal) =>
+      s3.client.send(new CompleteMultipartUploadCommand({ Bucket, Key, UploadId: id, MultipartUpload }), {
+        abortSignal,
+      }),
+    { action: "s3:PutObject", key: Key },
+    signal,
+  );
+}
+
+/** All parts are there, and the object is not. Aborts the upload on any error. */
+export async function prepareParts(
+  s3: S3Session,
+  target: Target,
+  parts: AsyncIterable<Buffer> | Iterable<Buffer>,
+  signal: AbortSignal,
+): Promise<Uploaded> {
   const { Bucket, Key } = target;
   const checksum = s3.checksums ? ({ ChecksumAlgorithm: "CRC32" } as const) : {};
   const { UploadId } = await s3.send(
@@ -61,13 +100,7 @@ export async function uploadParts(
     }
     await Promise.all(pending);
     failed.signal.throwIfAborted();
-    const MultipartUpload = { Parts: done.sort((one, other) => (one.PartNumber ?? 0) - (other.PartNumber ?? 0)) };
-    await s3.send(
-      (abortSignal) =>
-        s3.client.send(new CompleteMultipartUploadCommand({ ...upload, MultipartUpload }), { abortSignal }),
-      { action: "s3:PutObject", key: Key },
-      signal,
-    );
+    return { id: UploadId, parts: done.sort((one, other) => (one.PartNumber ?? 0) - (other.PartNumber ?? 0)) };
   } catch (error) {
     failed.abort(error);
     // Wait for them: a part that arrives after the abort would stay in the bucket, billed.

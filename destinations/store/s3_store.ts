@@ -9,11 +9,11 @@ import {
 } from "@aws-sdk/client-s3";
 import { s3Error, s3ErrorName, s3Status } from "./s3_errors.ts";
 import type { S3Bucket } from "./s3_options.ts";
-import { abortUpload, uploadParts } from "./s3_multipart.ts";
+import { abortUpload, completeUpload, prepareParts, uploadParts } from "./s3_multipart.ts";
 import { DEFAULT_PART_BYTES, partBytesFor } from "./s3_part_size.ts";
 import { openS3Session, type S3Session } from "./s3_session.ts";
 import { type LocalFile, readStaged } from "../files/read_staged.ts";
-import type { Store, StoredObject, Unfinished } from "./store.ts";
+import type { Prepared, Store, StoredObject, Unfinished } from "./store.ts";
 
 /** S3's limit for one DeleteObjects request. */
 const DELETE_BATCH = 1000;
@@ -80,6 +80,33 @@ export class S3Store implements Store {
     const Body = Buffer.concat(await Array.fromAsync(parts));
     await this.#send("s3:PutObject", key, signal, (abortSignal) =>
       this.#s3.client.send(new PutObjectCommand({ ...target, Body }), { abortSignal }),
+    );
+  }
+
+  async prepare(key: string, file: LocalFile, signal: AbortSignal): Promise<Prepared> {
+    const target = { Bucket: this.#s3.bucket, Key: this.#root + key, ...this.#encryption };
+    const parts = readStaged(file, partBytesFor(file.bytes, this.#partBytes), signal);
+    const uploaded = await prepareParts(this.#s3, target, parts, signal);
+    return {
+      key,
+      publish: async (until) => {
+        try {
+          await completeUpload(this.#s3, target, uploaded, until);
+        } catch (error) {
+          // The answer to an earlier try may have been lost: then there is no such upload any more, but the object.
+          if (!isGone(error) || (await this.readRange(key, 0, 1, until)) === undefined) throw error;
+        }
+      },
+      discard: async (until) => await this.discard([{ key, id: uploaded.id ?? "" }], until),
+    };
+  }
+
+  async put(key: string, text: string, _: Date, signal: AbortSignal): Promise<void> {
+    const target = { Bucket: this.#s3.bucket, Key: this.#root + key, ...this.#encryption };
+    await this.#send("s3:PutObject", key, signal, (abortSignal) =>
+      this.#s3.client.send(new PutObjectCommand({ ...target, Body: text, ContentType: "application/json" }), {
+        abortSignal,
+      }),
     );
   }
 

@@ -14,6 +14,15 @@ export interface Unfinished {
   readonly id: string;
 }
 
+/** A file that is complete in the store and that nobody sees yet. */
+export interface Prepared {
+  readonly key: string;
+  /** Makes it visible. May be repeated, also where the answer to an earlier try was lost. */
+  publish(signal: AbortSignal): Promise<void>;
+  /** Removes it, unless it was published. */
+  discard(signal: AbortSignal): Promise<void>;
+}
+
 /**
  * What a lake needs of S3, of a disk or of whatever comes next. Keys are relative and use slashes. Every member rejects with
  * ReplayportError (`store.…`), or with `signal.reason`. test/destinations/store holds every store to this.
@@ -24,7 +33,7 @@ export interface Store extends AsyncDisposable {
   locate(key: string): string;
   /**
    * Objects whose key begins with the prefix, in no particular order: not every server sorts. Without unfinished ones. The
-   * prefix must name the whole folder: a disk lists one folder and no other below it.
+   * prefix must name the whole folder: a disk lists that folder, and those below it only if the prefix ends with a slash.
    */
   list(prefix: string, signal: AbortSignal): AsyncIterable<StoredObject>;
   /** The object's text; undefined if there is no such object. */
@@ -40,6 +49,10 @@ export interface Store extends AsyncDisposable {
    * (`stage.file_changed`). Replaces an object of that key.
    */
   putFile(key: string, file: LocalFile, signal: AbortSignal): Promise<void>;
+  /** Copies a local file like `putFile`, but it appears only when it's published. */
+  prepare(key: string, file: LocalFile, signal: AbortSignal): Promise<Prepared>;
+  /** Writes the object; replaces one of that key. `modified` as for createExclusive. */
+  put(key: string, text: string, modified: Date, signal: AbortSignal): Promise<void>;
   /**
    * Creates the object unless it exists. Neither a rejection nor `exists` says who created it: the client may have sent the
    * request twice. `modified` becomes the object's time if the store lets us choose.

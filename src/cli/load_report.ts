@@ -22,7 +22,6 @@ export interface Load {
   readonly intervals: readonly Interval[];
   readonly covered: readonly Coverage[];
   readonly concurrency: number;
-  readonly allowFewer: boolean;
   /** No progress bar. */
   readonly quiet: boolean;
 }
@@ -72,6 +71,12 @@ function reporter({ log, cli }: Context, definition: ExportDefinition, bar: Bar 
         bar?.increment(1, { rows: count(rows), bytes: bytes(size) });
         const line = { ...fields, ...summaryOf(event.receipt), seconds: round(event.seconds) };
         log[bar ? "debug" : "info"](line, "loaded");
+        const { lost } = event.receipt;
+        if (lost !== undefined) {
+          aboveBar(() =>
+            log.warn({ ...fields, sessions: lost }, "the source lacks sessions that the destination keeps"),
+          );
+        }
         break;
       }
       case "retrying": {

@@ -9,6 +9,7 @@ import { addClickhouse } from "./commands/clickhouse.ts";
 import { addDemo } from "./commands/demo.ts";
 import { addFeed } from "./commands/feed.ts";
 import { addScheduler, addServe, addWorker } from "./commands/fleet.ts";
+import { addGc } from "./commands/gc.ts";
 import { addInit } from "./commands/init.ts";
 import { addPause, addResume } from "./commands/pause.ts";
 import { addRun } from "./commands/run.ts";
@@ -40,7 +41,7 @@ export function createProgram(cli: CliEnvironment): Command {
       writeErr: (text) => void cli.stderr.write(text),
     })
     .exitOverride();
-  const local = [addInit, addCheck, addRun, addBackfill, addStatus, addSql, addDemo, addFeed, addClickhouse];
+  const local = [addInit, addCheck, addRun, addBackfill, addStatus, addSql, addGc, addDemo, addFeed, addClickhouse];
   const fleet = [addServe, addScheduler, addWorker, addBackfills, addPause, addResume, addRetry, addCancel];
   for (const add of [...local, ...fleet]) add(program, cli);
   return program;

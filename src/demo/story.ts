@@ -77,7 +77,7 @@ export async function exportDue(simulation: Simulation, onBatch: OnProgress, sig
   const { receipts, failures } = await runIntervals(
     definition,
     intervals,
-    { covered, concurrency: 1, retry: BATCH_RETRY, allowFewer: false },
+    { covered, concurrency: 1, retry: BATCH_RETRY },
     dependencies,
     (event) => {
       if (event.kind === "loaded") onBatch((loaded += 1), intervals.length);

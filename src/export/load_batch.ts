@@ -6,22 +6,17 @@ import type { Batch, Coverage, Destination, Receipt, StagedFile } from "../../de
 import { ReplayportError, giveUp, retry } from "../errors.ts";
 import { firstUncovered } from "../intervals/coverage.ts";
 import { isSwept } from "../intervals/due.ts";
-import { type Interval, contains, describeInterval } from "../intervals/interval.ts";
+import { type Interval, contains } from "../intervals/interval.ts";
 import type { Model, Part, Read } from "../models/model.ts";
 import { type Stage, openStage } from "../stage/stage.ts";
 import { cutFiles, filesFor } from "./cut_files.ts";
 import { type ExportDefinition, batchId, fileExtension, fingerprint } from "./definition.ts";
 import { refuseGoneColumns } from "./gone_columns.ts";
-import { readCoverage } from "./ledger.ts";
 import type { Source } from "./source.ts";
 
 export interface LoadOptions {
   /** The intervals that the ledger covers. Decides which moved sessions a reload has to include. */
   readonly covered: readonly Coverage[];
-  /** Accept that a reload finds fewer sessions than the receipt that it replaces. */
-  readonly allowFewer: boolean;
-  /** The most rows that an earlier attempt of this run staged. */
-  readonly seenRows: number;
 }
 
 export interface LoadDependencies {
@@ -59,15 +54,16 @@ function pruneBound(definition: ExportDefinition, interval: Interval, readAt: Da
 
 /**
  * 1. Asks the source for its version, whether decisive settings hold, and the model. Refuses a source that has lost columns.
- * 2. On a reload, reads the receipts that the load will replace, to know how many rows to expect.
- * 3. Decides which sessions to read beyond those of the interval (`alsoChangedSince`), and how far back to scan.
- * 4. Counts the sessions and cuts them into parts, one per file, so that no session is split.
- * 5. Hands the destination an iterable of staged files. For each file that the destination pulls, one part is extracted,
+ * 2. Decides which sessions to read beyond those of the interval (`alsoChangedSince`), and how far back to scan.
+ * 3. Counts the sessions and cuts them into parts, one per file, so that no session is split.
+ * 4. Hands the destination an iterable of staged files. For each file that the destination pulls, one part is extracted,
  *    written to the stage, counted and hashed; the next part is extracted while the destination uses this one.
- * 6. After the last file, and so before the destination can commit, refuses no rows where sessions were counted, and a
- *    reload that found fewer rows than sessions that moved away can explain.
- * 7. The destination commits all files with the receipt, or nothing. The receipt's rows must be those that were staged.
- * 8. However it ends, the stage and its files are removed.
+ * 5. After the last file, and so before the destination can commit, refuses no rows where sessions were counted.
+ * 6. The destination commits all files with the receipt, or nothing. The receipt's rows must be those that were staged.
+ * 7. However it ends, the stage and its files are removed.
+ *
+ * A read may find fewer sessions than an earlier one did. The destination keeps those that it lacks (promise 0 in
+ * destinations/destination.ts), and the receipt says how many (`lost`).
  */
 export async function loadBatch(
   definition: ExportDefinition,
@@ -83,15 +79,7 @@ export async function loadBatch(
   const model = await source.model(definition, signal);
   const ownFingerprint = fingerprint(definition, model.columns);
   await refuseGoneColumns(definition, model, destination, interval, options.covered, signal);
-  const reload = options.covered.some((one) => contains(interval, one.interval));
-  const previous = reload ? await receiptsWithin(destination, interval, ownFingerprint, signal) : [];
-  const changedSince = await alsoChangedSince(
-    definition,
-    destination,
-    interval,
-    reload ? options.covered : undefined,
-    signal,
-  );
+  const changedSince = alsoChangedSince(definition, interval, options.covered);
   const read = {
     interval,
     exportedAt: readAt,
@@ -108,7 +96,6 @@ export async function loadBatch(
 
   await using stage = await openStage(dependencies.stageRoot, attempt);
   let stagedRows = 0;
-  const expected = Math.max(options.seenRows, ...previous.map(({ rows }) => rows));
   async function* stagedFiles(): AsyncGenerator<StagedFile> {
     // A destination that fails leaves the loop. The extraction that is under way is then aborted.
     const leave = new AbortController();
@@ -128,9 +115,6 @@ export async function loadBatch(
     // After the last file, before the destination can commit.
     if (stagedRows === 0 && sessions > 0 && definition.selection.where.length === 0) {
       throw rowsMissing(batch.id, `${sessions} were counted`);
-    }
-    if (stagedRows < expected && !options.allowFewer) {
-      await refuseFewer(definition, interval, model, read, stagedRows, expected, source, signal);
     }
   }
   const batch: Batch = {
@@ -160,42 +144,22 @@ export async function loadBatch(
 }
 
 /**
- * Files that this load deletes, of an earlier batch or of a dead attempt, may hold sessions that have since moved to a later
- * interval. From the returned time on, no batch is sure to have them: one that was not read as a sweep may have been read
- * before the row arrived that moved the session. See docs/adr/0003-a-reload-carries-along.md
- * @param covered of a reload; undefined for a first load
+ * A batch that is loaded again finds fewer sessions: some have since moved to a later interval. From the returned time on, no
+ * batch is sure to have them: one that was not read as a sweep may have been read before the row arrived that moved the
+ * session. So the reload takes them along, which lets a lake remove the files that it replaces. A first load has none.
+ * See docs/adr/0014-a-lake-loses-no-session.md
  */
-async function alsoChangedSince(
+function alsoChangedSince(
   { sweep }: ExportDefinition,
-  destination: Destination,
   interval: Interval,
-  covered: readonly Coverage[] | undefined,
-  signal: AbortSignal,
-): Promise<Date | undefined> {
-  let later = covered;
-  if (later === undefined) {
-    if ((await destination.hasUncommittedFiles?.(interval, signal)) !== true) return undefined;
-    later = await readCoverage(destination, signal, interval.start);
-  }
-  const swept = sweep === undefined ? [] : later.filter((one) => isSwept(one, sweep));
+  covered: readonly Coverage[],
+): Date | undefined {
+  if (!covered.some((one) => contains(interval, one.interval))) return undefined;
+  const swept = sweep === undefined ? [] : covered.filter((one) => isSwept(one, sweep));
   return firstUncovered(
     interval.end,
     swept.map((one) => one.interval),
   );
-}
-
-async function receiptsWithin(
-  destination: Destination,
-  interval: Interval,
-  ownFingerprint: string,
-  signal: AbortSignal,
-): Promise<Receipt[]> {
-  const found: Receipt[] = [];
-  for await (const receipt of destination.receipts(interval, signal)) {
-    // Other rules or conditions give another number of rows.
-    if (contains(interval, receipt.interval) && receipt.fingerprint === ownFingerprint) found.push(receipt);
-  }
-  return found;
 }
 
 async function* stageFiles(
@@ -257,33 +221,6 @@ function rowsMissing(id: string, counted: string): ReplayportError {
     retry(
       "load.rows_missing",
       "Replayport reads the batch again. If it keeps failing, a proxy truncates answers, or replicas of the source differ.",
-    ),
-  );
-}
-
-/** Sessions that moved to a later interval explain fewer rows. Rows that the source lost don't, and are refused. */
-async function refuseFewer(
-  definition: ExportDefinition,
-  interval: Interval,
-  model: Model,
-  read: Omit<Read, "part">,
-  rows: number,
-  expected: number,
-  source: Source,
-  signal: AbortSignal,
-): Promise<void> {
-  const query = model.countMovedSince(read);
-  if (query === undefined) return;
-  const purpose = { export: definition.name, interval, limits: definition.limits };
-  const [moved] = await source.numbers(query, purpose, signal);
-  if (expected - rows <= (moved?.["sessions"] ?? 0)) return;
-  throw new ReplayportError(
-    `${batchId(definition.name, interval)}: the source now has ${rows} sessions for ${describeInterval(interval)}, ` +
-      `an earlier read had ${expected}`,
-    giveUp(
-      "load.fewer_rows",
-      "The source has probably dropped old rows (retention, purge of deleted recordings). What was loaded before is kept. " +
-        "To replace it anyway: backfill --force --allow-fewer.",
     ),
   );
 }

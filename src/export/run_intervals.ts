@@ -1,6 +1,6 @@
 /** Loads intervals of one export, oldest first, `concurrency` at a time. Each is retried by the policy of src/retry.ts. */
 import pLimit from "p-limit";
-import type { Coverage, Receipt } from "../../destinations/destination.ts";
+import type { Receipt } from "../../destinations/destination.ts";
 import { ReplayportError } from "../errors.ts";
 import type { Interval } from "../intervals/interval.ts";
 import { type RetryPolicy, isRetryable, withRetries } from "../retry.ts";
@@ -8,8 +8,7 @@ import { type ExportDefinition, batchId } from "./definition.ts";
 import { type LoadDependencies, type LoadOptions, loadBatch } from "./load_batch.ts";
 import { withinTime } from "./time_limit.ts";
 
-export interface RunOptions extends Omit<LoadOptions, "covered" | "seenRows"> {
-  readonly covered: readonly Coverage[];
+export interface RunOptions extends LoadOptions {
   /** Batches to load at the same time. */
   readonly concurrency: number;
   readonly retry: RetryPolicy;
@@ -81,25 +80,13 @@ function stopsAll(error: unknown): boolean {
 async function loadWithRetries(
   definition: ExportDefinition,
   interval: Interval,
-  options: Omit<LoadOptions, "seenRows"> & { readonly retry: RetryPolicy },
+  options: LoadOptions & { readonly retry: RetryPolicy },
   dependencies: LoadDependencies,
   onEvent: (event: RunEvent) => void,
   signal: AbortSignal,
 ): Promise<Receipt> {
   const limit = { what: batchId(definition.name, interval), ms: definition.attemptMs };
-  let seenRows = 0;
-  const attempt = async (stop: AbortSignal): Promise<Receipt> => {
-    let rows = 0;
-    const onProgress: LoadDependencies["onProgress"] = (progress) => {
-      if (progress.kind === "staged") rows += progress.rows;
-      dependencies.onProgress(progress);
-    };
-    try {
-      return await loadBatch(definition, interval, { ...options, seenRows }, { ...dependencies, onProgress }, stop);
-    } finally {
-      seenRows = Math.max(seenRows, rows);
-    }
-  };
+  const attempt = (stop: AbortSignal): Promise<Receipt> => loadBatch(definition, interval, options, dependencies, stop);
   return await withRetries(
     async () => await withinTime(limit, attempt, signal),
     {

@@ -151,8 +151,6 @@ export interface BackfillRequest {
   readonly range: Interval;
   /** Load again what has a receipt. Default false. */
   readonly force?: boolean;
-  /** With force: accept fewer sessions than the receipt that is replaced. Default false. */
-  readonly allowFewer?: boolean;
   /** How many intervals of the schedule are joined into one batch. Default `auto`: as many as fit in one file and one folder. */
   readonly size?: "auto" | "schedule" | "hour" | "day" | "week" | "month";
   /** Intervals in the queue at once, 1 to 64. Default: the config's `fleet.backfill_in_flight`. */
@@ -177,7 +175,6 @@ export interface Backfill {
   /** From the first planned interval's start to the last one's end; as requested if nothing was planned. */
   readonly range: Interval;
   readonly force: boolean;
-  readonly allowFewer: boolean;
   readonly createdBy: string;
   readonly createdAt: Date;
   readonly finishedAt: Date | undefined;

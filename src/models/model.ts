@@ -91,6 +91,4 @@ export interface Model {
   splitPoints(read: Omit<Read, "part">, sessions: number, files: number): Query | undefined;
   /** Rows of `hour` and `sessions`: the sessions that changed in each hour of a range. Undefined if the model can't say. */
   countPerHour(range: Interval): Query | undefined;
-  /** One row, `sessions`: those that began before the interval's end and changed after it, so moved to a later interval. */
-  countMovedSince(read: Omit<Read, "part">): Query | undefined;
 }

@@ -145,11 +145,5 @@ ARRAY JOIN range(1, {files:UInt32}) AS cut_number ORDER BY cut_number`,
 FROM ${from} WHERE ${changed({ pruneBefore: undefined, alsoChangedSince: undefined })} GROUP BY hour ORDER BY hour`,
       parameters: bounds({ interval: range, pruneBefore: undefined, alsoChangedSince: undefined }),
     }),
-    countMovedSince: (read) => ({
-      sql:
-        `SELECT toUInt64(uniqExact(team_id, session_id)) AS sessions FROM ${from} WHERE ${team.sql} ` +
-        "AND _timestamp >= {interval_end:DateTime('UTC')} AND min_first_timestamp < {interval_end:DateTime('UTC')}",
-      parameters: { ...team.parameters, interval_end: secondParameter(read.interval.end) },
-    }),
   };
 }

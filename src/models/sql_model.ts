@@ -174,7 +174,6 @@ ${sql}
     complete: false,
     count: (read) => ({ sql: `SELECT count() AS sessions FROM (\n${sql}\n)`, parameters: bounds(read) }),
     countPerHour: () => undefined,
-    countMovedSince: () => undefined,
   };
 }
 

@@ -101,7 +101,6 @@ export const backfillSchema = z
     export: z.string(),
     range: intervalSchema,
     force: z.boolean(),
-    allowFewer: z.boolean(),
     createdBy: z.string(),
     createdAt: timestamp,
     finishedAt: timestamp.nullable(),
@@ -192,10 +191,6 @@ export const backfillBody = z
     start: time,
     end: time,
     force: z.boolean().default(false).describe("Also load intervals that have a receipt"),
-    allowFewer: z
-      .boolean()
-      .default(false)
-      .describe("With force: accept fewer sessions than the receipt that is replaced"),
     size: z
       .enum(["auto", "schedule", "hour", "day", "week", "month"])
       .default("auto")

@@ -215,8 +215,6 @@ export class StoryRun {
     const covered = await readCoverage(destination, signal);
     const options: LoadOptions = {
       covered,
-      allowFewer: false,
-      seenRows: 0,
     };
     this.#serial += 1;
     const attempt = this.#serial.toString(36).padStart(12, "0");

@@ -68,5 +68,7 @@ export const WRONG: Readonly<Record<Flaw, readonly string[]>> = {
   "check writes nothing": ["check rejects, with a hint, where a load could not work"],
   "check leaves its probe": ["check passes on an empty place and leaves nothing behind"],
   "check removes what was loaded": ["check changes nothing of what was loaded"],
+  "drops the rows that a reload lacks": ["rows that a reload lacks stay"],
+  "drops the rows that a covering batch lacks": ["rows that a covering batch lacks stay, and so do newer ones"],
   "locks out other intervals": ["loads of different intervals do not disturb each other"],
 };

@@ -6,10 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import type { Coverage, Receipt } from "../../destinations/destination.ts";
-import { ReplayportError } from "../../src/errors.ts";
 import { type ExportDefinition, fingerprint } from "../../src/export/definition.ts";
-import { type LoadOptions, type Progress, loadBatch } from "../../src/export/load_batch.ts";
-import { type RunEvent, runIntervals } from "../../src/export/run_intervals.ts";
+import { type LoadOptions, loadBatch } from "../../src/export/load_batch.ts";
 import type { Interval } from "../../src/intervals/interval.ts";
 import type { Source } from "../../src/export/source.ts";
 import type { Read } from "../../src/models/model.ts";
@@ -112,23 +110,6 @@ suite("the load of a batch", () => {
         hour(1, 2).start,
       );
     });
-
-    test("the same in a first reading that will remove what a dead attempt left in sight", async () => {
-      for (const there of [true, false]) {
-        const fake = fakeSource([1]);
-        const ledger = [receipt(hour(1, 2), 1, { committedAt: swept(hour(1, 2)).committedAt })];
-        const asked: Interval[] = [];
-        const destination = Object.assign(memoryWarehouse({ receipts: ledger }).destination("replays"), {
-          hasUncommittedFiles: async (of: Interval) => {
-            asked.push(of);
-            return there;
-          },
-        });
-        await loadBatch(SWEEPING, HOUR_ONE, FIRST_LOAD, dependencies(fake.source, destination, stageRoot), signal);
-        assert.deepEqual(asked, [HOUR_ONE]);
-        assert.deepEqual(fake.reads.at(-1)?.alsoChangedSince, there ? hour(2, 3).start : undefined);
-      }
-    });
   });
 
   test("the lookback bounds a reading in time; a late one is a sweep, without it", async () => {
@@ -140,56 +121,10 @@ suite("the load of a batch", () => {
     assert.equal(fake.reads.at(-1)?.pruneBefore, undefined);
   });
 
-  suite("a source that has fewer rows than before", () => {
+  test("a source that has fewer rows than before is loaded: the destination keeps the others", async () => {
     const covered = [{ interval: HOUR_ONE, committedAt: HOUR_ONE.end }];
-
-    test("is refused before anything is committed, and what was loaded stays", async () => {
-      const receipts = [receipt(HOUR_ONE, 10)];
-      await assert.rejects(load(fakeSource([2, 2]), receipts, { covered }), (error) => {
-        assert.ok(error instanceof ReplayportError);
-        assert.equal(error.code, "load.fewer_rows");
-        assert.equal(error.remedy, "give-up");
-        assert.match(error.message, /now has 4 sessions .* an earlier read had 10/);
-        assert.match(error.hint ?? "", /--allow-fewer/);
-        return true;
-      });
-      assert.equal(receipts.length, 1);
-      assert.deepEqual(await readdir(stageRoot), []);
-    });
-
-    test("is right where as many may have moved on", async () => {
-      const fake = fakeSource([2, 2]);
-      fake.moved = 6;
-      assert.equal((await load(fake, [receipt(HOUR_ONE, 10)], { covered })).done.rows, 4);
-      fake.moved = 5;
-      await assert.rejects(load(fake, [receipt(HOUR_ONE, 10)], { covered }), /now has 4 sessions/);
-    });
-
-    test("is accepted when somebody says so, and under other rules", async () => {
-      await load(fakeSource([1]), [receipt(HOUR_ONE, 10)], { covered, allowFewer: true });
-      await load(fakeSource([1]), [receipt(HOUR_ONE, 10, { fingerprint: "other" })], { covered });
-    });
-
-    test("is noticed between two attempts of one run too", async () => {
-      const fake = fakeSource([2, 2]);
-      fake.failAt.set(2, new ReplayportError("the line broke", { code: "stage.broken", remedy: "retry" }));
-      const progress: Progress[] = [];
-      const events: RunEvent[] = [];
-      const destination = memoryWarehouse().destination("replays");
-      const deps = {
-        ...dependencies(fake.source, destination, stageRoot),
-        onProgress: (one: Progress) => void progress.push(one),
-      };
-      const policy = { attempts: 3, firstDelayMs: 1, longestDelayMs: 2 };
-      const options = { covered: [], allowFewer: false, concurrency: 1, retry: policy };
-      const onEvent = (event: RunEvent): void => {
-        events.push(event);
-        if (event.kind === "retrying") fake.files = [1];
-      };
-      const { receipts, failures } = await runIntervals(TEXT_REPLAYS, [HOUR_ONE], options, deps, onEvent, signal);
-      assert.equal(receipts.length, 0);
-      assert.match(String(failures[0]?.error), /now has 1 sessions .* had 2/);
-    });
+    const { done } = await load(fakeSource([2, 2]), [receipt(HOUR_ONE, 10)], { covered });
+    assert.equal(done.rows, 4);
   });
 
   test("a destination that receipts other rows than were staged is found out", async () => {

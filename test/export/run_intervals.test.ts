@@ -20,7 +20,6 @@ suite("the runs of an export", () => {
   after(async () => await rm(stageRoot, { recursive: true, force: true }));
   const options = {
     covered: [],
-    allowFewer: false,
     concurrency: 1,
     retry: { attempts: 3, firstDelayMs: 1, longestDelayMs: 2 },
   };
@@ -110,7 +109,7 @@ suite("the runs of an export", () => {
 
   test("after an error of one batch alone, the other intervals are loaded", async () => {
     const fake = fakeSource([1]);
-    fake.failAt.set(1, giveUp("load.fewer_rows"));
+    fake.failAt.set(1, giveUp("load.columns_gone"));
     const { receipts } = await run(fake);
     assert.equal(receipts.length, 2);
   });

@@ -20,7 +20,7 @@ const TASK = { id: "replays/x", export: "replays", interval: hour(0, 1), backfil
 async function fail(attempt: number, error: Error, probe = false) {
   const events: FleetEvent[] = [];
   const outcome = await handleFailure(
-    { ...TASK, force: false, allowFewer: false, probe },
+    { ...TASK, force: false, probe },
     { attempt, queuedAt: NOON, startedAt: NOON, worker: "w", report: () => undefined },
     error,
     {
@@ -45,7 +45,7 @@ async function delaysOfRun(t: TestContext, errors: readonly Error[]): Promise<nu
   const source = fakeSource([1]);
   for (const [index, error] of errors.entries()) source.failAt.set(index + 1, error);
   const delays: number[] = [];
-  const options = { covered: [], allowFewer: false, concurrency: 1, retry: BATCH_RETRY };
+  const options = { covered: [], concurrency: 1, retry: BATCH_RETRY };
   await runIntervals(
     TEXT_REPLAYS,
     [hour(0, 1)],

@@ -147,21 +147,4 @@ suite("an attempt that fails", () => {
       await world.loaded(1);
     });
   }
-
-  test("an attempt that stages fewer rows than an earlier one fails with load.fewer_rows", async (t) => {
-    let commits = 0;
-    await using started = await start(t, (world) => {
-      world.source.files = [5];
-      world.ledger.beforeCommit = async () => {
-        commits += 1;
-        if (commits > 1) return;
-        world.source.files = [2];
-        throw down();
-      };
-    });
-    if (!started) return;
-    const { failedIntervals, lastError } = await started.failed();
-    assert.deepEqual([failedIntervals.length, lastError?.code], [1, "load.fewer_rows"]);
-    assert.deepEqual(started.world.ledger.loads, []);
-  });
 });

@@ -33,6 +33,7 @@ export const MAY: Readonly<Record<string, readonly string[]>> = {
   "destinations/races.ts": [...INNER, "destinations/destination.ts"],
   "destinations/receipts.ts": [...INNER, "destinations/destination.ts"],
   "destinations/parquet": [],
+  "destinations/keys": ["src/models", "destinations/destination.ts", "destinations/parquet"],
   "src/stage": ["src/errors.ts", "destinations/destination.ts", "destinations/parquet"],
   "src/export": [...INNER, "destinations/destination.ts", "src/stage"],
   "src/clickhouse_server": ["src/errors.ts"],
@@ -46,7 +47,13 @@ export const MAY: Readonly<Record<string, readonly string[]>> = {
   "destinations/store": ["src/errors.ts", "destinations/files"],
   "destinations/sql": INNER,
   "destinations/warehouse": DESTINATION,
-  "destinations/lake": [...DESTINATION, "destinations/sql", "destinations/store"],
+  "destinations/lake": [
+    ...DESTINATION,
+    "destinations/keys",
+    "destinations/parquet",
+    "destinations/sql",
+    "destinations/store",
+  ],
   "destinations/bigquery": [...DESTINATION, "destinations/sql", "destinations/warehouse"],
   "destinations/snowflake": [...DESTINATION, "destinations/sql", "destinations/warehouse", "destinations/store"],
 };

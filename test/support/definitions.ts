@@ -36,7 +36,7 @@ export const hour = (from: number, to: number) => ({
   end: new Date(HOUR_ONE.start.getTime() + to * HOUR_MS),
 });
 
-export const FIRST_LOAD: LoadOptions = { covered: [], allowFewer: false, seenRows: 0 };
+export const FIRST_LOAD: LoadOptions = { covered: [] };
 
 /** A fake source can write it: JSON Lines, in files of two rows. */
 export const TEXT_REPLAYS: ExportDefinition = { ...REPLAYS, format: "jsonl", compression: "none", rowsPerFile: 2 };

@@ -92,7 +92,6 @@ export const backfill = (given: Partial<Backfill> = {}): Backfill => ({
   export: "replays",
   range: { start: at("2026-09-01T00:00:00Z"), end: at("2026-10-01T00:00:00Z") },
   force: false,
-  allowFewer: false,
   createdBy: "api",
   createdAt: at("2026-10-05T11:00:00Z"),
   finishedAt: undefined,

@@ -9,8 +9,6 @@ export interface FakeSource {
   readonly reads: Omit<Read, "part">[];
   /** Rows in each file of every interval. */
   files: number[];
-  /** Sessions that moved to a later interval. */
-  moved: number;
   /** Thrown by the nth extraction from now on. */
   readonly failAt: Map<number, unknown>;
   /** Awaited before anything is counted; may reject. */
@@ -33,7 +31,6 @@ export function fakeSource(files: number[] = []): FakeSource {
     },
     splitPoints: () => undefined,
     countPerHour: () => undefined,
-    countMovedSince: () => ({ sql: "moved", parameters: {} }),
   };
   /** Enough for all files, where a file takes two rows or more; a file may have fewer rows than were counted for it. */
   const counted = (): number =>
@@ -44,7 +41,6 @@ export function fakeSource(files: number[] = []): FakeSource {
   const fake: FakeSource = {
     reads,
     files,
-    moved: 0,
     failAt: new Map(),
     beforeCount: async () => undefined,
     source: {
@@ -53,7 +49,7 @@ export function fakeSource(files: number[] = []): FakeSource {
       numbers: async ({ sql, parameters }, purpose) => {
         if (sql.includes(" AS counted ")) return [{ counted: fake.files[Number(parameters["part"])] ?? 0 }];
         await fake.beforeCount(purpose.export);
-        return [{ sessions: sql === "moved" ? fake.moved : counted() }];
+        return [{ sessions: counted() }];
       },
       texts: async () => [],
       extract: async ({ parameters }) => {

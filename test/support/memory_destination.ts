@@ -9,7 +9,7 @@ import { readFile } from "node:fs/promises";
 import type { Batch, Coverage, Destination, Receipt, StagedFile } from "../../destinations/destination.ts";
 import { pull } from "../../destinations/files/pull.ts";
 import { ReplayportError } from "../../src/errors.ts";
-import { contains, type Interval, overlaps, sameInterval } from "../../src/intervals/interval.ts";
+import { contains, type Interval, overlaps, parseIntervalName, sameInterval } from "../../src/intervals/interval.ts";
 import { compareReadings, type Reading } from "../../src/models/reading_order.ts";
 
 export const SECRET = "hunter2-in-memory";
@@ -55,7 +55,9 @@ export type Flaw =
   | "check writes nothing"
   | "check leaves its probe"
   | "check removes what was loaded"
-  | "locks out other intervals";
+  | "locks out other intervals"
+  | "drops the rows that a reload lacks"
+  | "drops the rows that a covering batch lacks";
 
 export interface MemoryRow {
   readonly session: string;
@@ -274,7 +276,12 @@ export function memoryWarehouse(options: MemoryOptions = {}): MemoryWarehouse {
           throw new ReplayportError("another attempt was faster", { code: "memory.lost_race", remedy });
         }
         // 3. Merge, record, and remove what dead attempts of the batch left.
-        if (flaw === "a slow reading replaces its interval") rows = rows.filter((row) => row.batch !== batch.id);
+        if (flaw === "a slow reading replaces its interval" || flaw === "drops the rows that a reload lacks") {
+          rows = rows.filter((row) => row.batch !== batch.id);
+        }
+        if (flaw === "drops the rows that a covering batch lacks") {
+          rows = rows.filter(({ batch: id }) => id === batch.id || !covers(batch.interval, id));
+        }
         merge(stage.rows);
         const receipt = record(batch, files, count);
         own.push(receipt);
@@ -313,6 +320,11 @@ const CARELESS: ReadonlySet<Flaw | undefined> = new Set<Flaw>([
   "writes the receipt before the data",
   "a slow reading replaces its interval",
 ]);
+
+function covers(interval: Interval, id: string): boolean {
+  const inner = parseIntervalName(id.slice(id.lastIndexOf("/") + 1));
+  return inner !== undefined && contains(interval, inner);
+}
 
 function brokenRow(batch: Batch): StoredRow {
   return { session: "?", version: 0, value: 0, batch: batch.id, readAt: batch.readAt };

@@ -79,7 +79,8 @@ function committedFiles(request: ReadRequest): string {
   const root = rootOf(request.options).replace("s3://", "");
   const from = tableFunction(request, manifestGlob(request), "JSONAsString", "`json` String");
   const key = "JSONExtractString(file, 'key')";
-  return `SELECT concat(${string(`${root}/`)}, arrayJoin(arrayMap(file -> ${key}, JSONExtractArrayRaw(argMax(\`json\`, _path), 'files'))))
+  const files = ["files", "kept"].map((list) => `JSONExtractArrayRaw(argMax(\`json\`, _path), '${list}')`);
+  return `SELECT concat(${string(`${root}/`)}, arrayJoin(arrayMap(file -> ${key}, arrayConcat(${files.join(", ")}))))
   FROM ${from}
   GROUP BY JSONExtractRaw(\`json\`, 'interval')`;
 }

@@ -66,14 +66,14 @@ function reader(request: ReadRequest): string {
   }
 }
 
-/** The files of the highest generation of each interval. */
+/** The files of the highest generation of each interval, and those of earlier ones that it keeps. */
 function committedFiles(request: ReadRequest): string {
   const root = rootOf(request.options);
   const glob = string(`${root}/${manifestGlob(request)}`);
-  const columns = `{interval: 'STRUCT("start" VARCHAR, "end" VARCHAR)', files: 'STRUCT("key" VARCHAR)[]'}`;
+  const columns = `{interval: 'STRUCT("start" VARCHAR, "end" VARCHAR)', files: 'STRUCT("key" VARCHAR)[]', kept: 'STRUCT("key" VARCHAR)[]'}`;
   return `SELECT ${string(`${root}/`)} || unnest(newest."files")."key"
   FROM (
-    SELECT arg_max("files", "filename") AS "files"
+    SELECT arg_max(list_concat("files", "kept"), "filename") AS "files"
     FROM read_json(${glob}, format = 'newline_delimited', columns = ${columns}, filename = true)
     GROUP BY "interval"
   ) AS newest`;

@@ -15,7 +15,6 @@ interface BackfillOptions extends GlobalOptions {
   readonly from: string;
   readonly to: string;
   readonly force?: boolean;
-  readonly allowFewer?: boolean;
   readonly concurrency?: number;
   readonly interval: "auto" | "schedule" | JoinUnit;
   readonly plan?: boolean;
@@ -33,7 +32,6 @@ export function addBackfill(program: Command, cli: CliEnvironment): void {
     .requiredOption("--from <time>", "start of the range, a date or a time")
     .requiredOption("--to <time>", "end of the range, not included")
     .option("--force", "load intervals again that are loaded, for example after changing column rules")
-    .option("--allow-fewer", "with --force: replace a batch even if the source now has fewer sessions")
     .option("--concurrency <n>", "intervals at the same time (default: 1; with --enqueue, the config's)", wholeNumber)
     .addOption(
       new Option("--interval <size>", "how many intervals of the schedule to join into one batch")
@@ -67,7 +65,7 @@ async function backfill(cli: CliEnvironment, name: string, options: BackfillOpti
     parseTimeOption(options.from, timezone, "--from"),
     parseTimeOption(options.to, timezone, "--to"),
   );
-  const { plan: planOnly = false, force = false, allowFewer = false, quiet = false, json = false } = options;
+  const { plan: planOnly = false, force = false, quiet = false, json = false } = options;
   if (options.enqueue === true && !planOnly) {
     await enqueue(cli, name, range, options);
     return;
@@ -77,7 +75,7 @@ async function backfill(cli: CliEnvironment, name: string, options: BackfillOpti
     await printPlan(context, definition, plan, json);
     return;
   }
-  const load = { ...plan, concurrency: options.concurrency ?? 1, allowFewer, quiet };
+  const load = { ...plan, concurrency: options.concurrency ?? 1, quiet };
   printSummary(context, [await loadIntervals(context, definition, load)], NOTHING_OPEN, json);
 }
 
@@ -88,7 +86,6 @@ async function enqueue(cli: CliEnvironment, name: string, range: Interval, optio
       export: name,
       range,
       force: options.force === true,
-      allowFewer: options.allowFewer === true,
       size: options.interval,
       ...(options.concurrency === undefined ? {} : { inFlight: options.concurrency }),
       createdBy: operator(),

@@ -17,6 +17,8 @@ interface Status {
   readonly due: number;
   readonly gaps: readonly Interval[];
   readonly rows: number;
+  /** Of these, sessions that the destination keeps although the latest reads of their intervals didn't find them. */
+  readonly lost: number;
   readonly bytes: number;
   readonly files: number;
   /** Intervals that were loaded under another definition of the export; undefined where this cannot be told. */
@@ -76,6 +78,9 @@ function explain(cli: CliEnvironment, one: Status): void {
     line(`${one.export}: and ${count(one.gaps.length - GAPS_SHOWN)} more gaps (--json)`);
   if (one.due > 0)
     line(`\n${one.export}: ${plural(one.due, "interval")} due. Next: replayport run ${one.export} --due`);
+  if (one.lost > 0) {
+    line(`\n${one.export}: ${plural(one.lost, "session")} kept that the source no longer has.`);
+  }
   const [first] = one.outdated ?? [];
   const last = one.outdated?.at(-1);
   if (first && last) {
@@ -100,7 +105,8 @@ async function statusOf(context: Context, definition: ExportDefinition): Promise
     destination: destination.name,
     intervals: covered.length,
     ...ledgerState(definition, covered, cli.now()),
-    rows: sum(({ rows }) => rows),
+    rows: sum(({ rows, lost = 0 }) => rows + lost),
+    lost: sum(({ lost = 0 }) => lost),
     bytes: sum((receipt) => receipt.bytes),
     files: sum(({ files }) => files),
     outdated:

@@ -5,6 +5,7 @@ import type { AssumeRole, S3Bucket, S3Credentials, S3Encryption } from "../../..
 import { defined } from "../values/defined.ts";
 import { field, httpUrl, matching, optional, parsed, secret, text } from "../values/fields.ts";
 import { onDelete } from "./deletion.ts";
+import { keepReplaced } from "./keep_replaced.ts";
 import type { Report } from "../problems/problems.ts";
 import type { Path } from "../problems/path.ts";
 
@@ -65,6 +66,7 @@ export const s3Schema = z
     secret_access_key: optional(secret, "The secret of access_key_id.", "${AWS_SECRET_ACCESS_KEY}"),
     session_token: optional(secret, "For temporary keys.", "${AWS_SESSION_TOKEN}"),
     on_delete: onDelete,
+    keep_replaced: keepReplaced,
   })
   .describe("A lake in a bucket of S3.");
 
@@ -74,12 +76,19 @@ export function resolveS3(input: Input, path: Path, report: Report): S3LakeOptio
   return {
     type: "s3",
     ...resolveBucket(input, path, report),
-    ...defined<Pick<S3LakeOptions, "onDelete">>({ onDelete: input.on_delete }),
+    ...defined<Pick<S3LakeOptions, "onDelete" | "keepReplacedMs">>({
+      onDelete: input.on_delete,
+      keepReplacedMs: input.keep_replaced,
+    }),
   };
 }
 
 /** Reports what the schema can't see: keys that belong together. */
-export function resolveBucket(input: Omit<Input, "type" | "on_delete">, path: Path, report: Report): S3Bucket {
+export function resolveBucket(
+  input: Omit<Input, "type" | "on_delete" | "keep_replaced">,
+  path: Path,
+  report: Report,
+): S3Bucket {
   const { access_key_id, secret_access_key, session_token } = input;
   if ((access_key_id === undefined) !== (secret_access_key === undefined)) {
     const lacking = access_key_id === undefined ? "access_key_id" : "secret_access_key";

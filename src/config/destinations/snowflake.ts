@@ -65,7 +65,9 @@ export const snowflakeSchema = z
     external_stage: optional(
       z.strictObject({
         stage: identifier.describe("The stage in the schema. Its URL is s3://bucket/prefix/ of the bucket below."),
-        s3: s3Schema.omit({ type: true, on_delete: true }).describe("The bucket, with the keys to write to it."),
+        s3: s3Schema
+          .omit({ type: true, on_delete: true, keep_replaced: true })
+          .describe("The bucket, with the keys to write to it."),
       }),
       "A stage over a bucket: files are written to the bucket instead of through PUT.",
       { stage: "LAKE", s3: { bucket: "acme-lake", prefix: "snowflake", region: "eu-central-1" } },

@@ -20,7 +20,6 @@ const recordSchema = z.object({
   export: z.string(),
   range: intervalText,
   force: z.boolean(),
-  allowFewer: z.boolean(),
   createdBy: z.string(),
   createdAt: z.iso.datetime().transform((text) => new Date(text)),
   inFlight: z.number(),

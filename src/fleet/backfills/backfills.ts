@@ -40,13 +40,10 @@ function newId(): string {
   return Array.from({ length: 8 }, () => randomInt(36).toString(36)).join("");
 }
 
-function check({ range, inFlight, createdBy, allowFewer, force }: BackfillRequest): void {
+function check({ range, inFlight, createdBy }: BackfillRequest): void {
   if (!(range.start < range.end)) throw invalid("the range is empty", "The end must be after the start.");
   if (inFlight !== undefined && !(Number.isInteger(inFlight) && inFlight >= 1 && inFlight <= MOST_IN_FLIGHT)) {
     throw invalid(`${inFlight} intervals at once`, `Write a whole number from 1 to ${MOST_IN_FLIGHT}.`);
-  }
-  if (allowFewer === true && force !== true) {
-    throw invalid("allowFewer needs force", "Without force, nothing that is loaded is replaced.");
   }
   if (createdBy.length > 100) throw invalid("createdBy is too long", "Use at most 100 characters.");
 }
@@ -72,7 +69,6 @@ export async function startBackfill(
     export: definition.name,
     range: hull(intervals) ?? request.range,
     force: request.force === true,
-    allowFewer: request.allowFewer === true,
     createdBy: request.createdBy,
     createdAt: now(),
     inFlight: request.inFlight ?? dependencies.inFlight,
@@ -94,8 +90,8 @@ export async function enqueueNext(id: string, dependencies: BackfillDependencies
   if (record.state !== "running") return 0;
   if (!probe && (await state.paused(record.export))) return 0;
   const intervals = await store.take(id, probe ? 1 : record.inFlight, now());
-  const { export: name, force, allowFewer } = record;
-  await queue.add(intervals.map((interval) => ({ export: name, interval, backfill: id, force, allowFewer, probe })));
+  const { export: name, force } = record;
+  await queue.add(intervals.map((interval) => ({ export: name, interval, backfill: id, force, probe })));
   return intervals.length;
 }
 

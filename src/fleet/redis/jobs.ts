@@ -16,7 +16,6 @@ const payloadSchema = z.strictObject({
   backfill: z.string().regex(BACKFILL).optional(),
   /** Load even if there is a receipt, and replace rows of the same version. */
   force: z.boolean().optional(),
-  allowFewer: z.boolean().optional(),
   /** Run although the export is paused, to see whether the failure has passed. */
   probe: z.boolean().optional(),
 });
@@ -33,7 +32,6 @@ export interface JobName {
 
 export interface Task extends JobName {
   readonly force: boolean;
-  readonly allowFewer: boolean;
   readonly probe: boolean;
 }
 
@@ -44,8 +42,8 @@ export function taskOf(id: string, data: unknown): Task {
     const hint = "Another program, or another version of Replayport, writes to this Redis under the same prefix.";
     throw new ReplayportError(`job ${id} isn't a Replayport job`, giveUp("fleet.payload", hint));
   }
-  const { backfill, force = false, allowFewer = false, probe = false } = read.data;
-  return { id, export: read.data.export, interval, backfill, force, allowFewer, probe };
+  const { backfill, force = false, probe = false } = read.data;
+  return { id, export: read.data.export, interval, backfill, force, probe };
 }
 
 /** Derived from the batch's id, so that a batch can't be in the queue twice. */
@@ -74,7 +72,7 @@ export const BACKOFF = "replayport";
 const UNREACHABLE_ATTEMPTS = Number.MAX_SAFE_INTEGER;
 
 export function jobOf(request: JobRequest): { name: string; data: Payload; opts: JobsOptions } {
-  const { interval, backfill, force, allowFewer, probe } = request;
+  const { interval, backfill, force, probe } = request;
   return {
     name: request.export,
     data: {
@@ -82,7 +80,6 @@ export function jobOf(request: JobRequest): { name: string; data: Payload; opts:
       interval: intervalName(interval),
       ...(backfill === undefined ? {} : { backfill }),
       ...(force ? { force } : {}),
-      ...(allowFewer ? { allowFewer } : {}),
       ...(probe ? { probe } : {}),
     },
     opts: {

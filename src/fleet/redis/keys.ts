@@ -11,8 +11,6 @@ export function keysOf(prefix: string) {
     export: of("export"),
     /** Hash of an export: interval → FailedInterval, as JSON. */
     failedIntervals: of("failed_intervals"),
-    /** Hash of an export: interval → the most rows that an attempt without a receipt has staged. */
-    seen: of("seen"),
     /** An empty string, which exists while somebody claims it. */
     claim: of("claim"),
     /** Lists of finished runs, newest first, as JSON. `failed` has its own, or the `other` runs would push failures out. */

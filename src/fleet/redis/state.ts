@@ -33,7 +33,6 @@ export interface ExportState {
 
 /** Of failed runs, and of all others. */
 export const RUNS_KEPT = 500;
-const SEEN_SECONDS = 30 * 24 * 3600;
 const ALIVE_MS = 30_000;
 const FORGOTTEN_MS = 24 * 3600_000;
 /** Commands of one pipeline. */
@@ -89,16 +88,11 @@ export class FleetState {
     return known?.probeAt !== undefined && (await this.client.hdel(key, "paused")) === 1;
   }
 
-  /** The ledger has this interval: forgets its failures and staged rows, and those of intervals within it. */
+  /** The ledger has this interval: forgets its failures, and those of intervals within it. */
   async settled(name: string, interval: Interval): Promise<void> {
-    const keys = [this.keys.failedIntervals(name), this.keys.seen(name)];
-    const pipeline = this.client.pipeline();
-    for (const key of keys) pipeline.hkeys(key);
-    const fields = (await results(pipeline)) as string[][];
-    for (const [index, key] of keys.entries()) {
-      const within = (fields[index] ?? []).filter((text) => isWithin(text, interval));
-      if (within.length > 0) await this.client.hdel(key, ...within);
-    }
+    const key = this.keys.failedIntervals(name);
+    const within = (await this.client.hkeys(key)).filter((text) => isWithin(text, interval));
+    if (within.length > 0) await this.client.hdel(key, ...within);
   }
 
   /** @returns failures in a row, this one included */
@@ -158,16 +152,6 @@ export class FleetState {
 
   async writeLedgerError(name: string, error: FleetError): Promise<void> {
     await this.client.hset(this.keys.export(name), "ledgerError", encode(error));
-  }
-
-  /** The most rows that attempts without a receipt have staged for the interval. */
-  async seenRows(name: string, interval: Interval): Promise<number> {
-    return Number((await this.client.hget(this.keys.seen(name), intervalName(interval))) ?? 0);
-  }
-
-  async writeSeenRows(name: string, interval: Interval, rows: number): Promise<void> {
-    const key = this.keys.seen(name);
-    await results(this.client.pipeline().hset(key, intervalName(interval), rows).expire(key, SEEN_SECONDS));
   }
 
   async addRun(run: Run): Promise<void> {

@@ -226,7 +226,7 @@ export class Scheduler {
     await state.clearFailed(name, this.#settled(definition, known.state, now));
     if (intervals.length === 0) return 0;
     const probe = isProbe(known.state, now);
-    const request = { export: name, backfill: undefined, force: false, allowFewer: false, probe };
+    const request = { export: name, backfill: undefined, force: false, probe };
     await queue.add(intervals.map((interval) => ({ ...request, interval })));
     for (const interval of intervals) {
       const run = jobId(name, interval);

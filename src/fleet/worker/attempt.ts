@@ -121,7 +121,7 @@ async function load(
   const { state, store, events, now } = dependencies;
   const { interval, backfill } = task;
   const event = aboutRun(task, context);
-  const meter = createMeter(task, context, dependencies, await state.seenRows(task.export, interval), seconds);
+  const meter = createMeter(task, context, dependencies, seconds);
   context.report(meter.progress("ledger"));
   const loadDependencies = await dependencies.loadDependencies(definition, meter.onProgress);
 
@@ -141,11 +141,8 @@ async function load(
     covered: covered.some((one) => contains(interval, one.interval))
       ? await readCoverage(loadDependencies.destination, signal, interval.start)
       : covered,
-    allowFewer: task.allowFewer,
-    seenRows: meter.seenRows,
   };
   const receipt = await loadBatch(definition, interval, options, loadDependencies, signal);
-  await meter.settled();
   await record(task, context, dependencies, receipt);
   const { rows, bytes, files, committedAt } = receipt;
   const { countSeconds, stageSeconds } = meter.times();
@@ -219,22 +216,14 @@ async function receiptsOf(
   return { rows, bytes };
 }
 
-/** Counts what an attempt does, reports it, and stores the most rows that were staged for later attempts. */
-function createMeter(
-  task: Task,
-  context: AttemptContext,
-  { state, events, now }: AttemptDependencies,
-  seenRows: number,
-  seconds: () => number,
-) {
+/** Counts what an attempt does, and reports it. */
+function createMeter(task: Task, context: AttemptContext, { events, now }: AttemptDependencies, seconds: () => number) {
   let rows = 0;
   let bytes = 0;
   let files = 0;
   let countSeconds = 0;
   let stageSeconds = 0;
-  let writing: Promise<void> = Promise.resolve();
   const progress = (stage: JobProgress["stage"]): JobProgress => ({ stage, rows, bytes, files, error: undefined });
-  const { export: name, interval } = task;
   const event = aboutRun(task, context);
   const onProgress = (step: Progress): void => {
     switch (step.kind) {
@@ -261,11 +250,6 @@ function createMeter(
         const { rows: of, bytes: size, seconds: took } = step;
         events.emit({ ...event, kind: "run.stage", stage: "staged", at: now(), rows: of, bytes: size, seconds: took });
         context.report(progress("staging"));
-        // Stored at once: the next attempt must know it even if this process dies.
-        if (rows > seenRows) {
-          const most = rows;
-          writing = writing.then(() => state.writeSeenRows(name, interval, most)).catch(() => undefined);
-        }
         break;
       }
       case "loaded":
@@ -276,11 +260,8 @@ function createMeter(
     }
   };
   return {
-    seenRows,
     progress,
     onProgress,
     times: () => ({ countSeconds, stageSeconds }),
-    /** Wait for this before the receipt is recorded, which deletes what is being written here. */
-    settled: () => writing,
   };
 }

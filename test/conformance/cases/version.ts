@@ -1,6 +1,8 @@
+import assert from "node:assert/strict";
+import { intervalName } from "../../../src/intervals/interval.ts";
 import { hours } from "../batches.ts";
 import type { Case } from "../harness.ts";
-import { inContext, leavesNothing, row, seesRows } from "../context.ts";
+import { inContext, leavesNothing, ledger, row, seesRows } from "../context.ts";
 
 export const VERSION_CASES: readonly Case[] = [
   inContext({
@@ -19,6 +21,33 @@ export const VERSION_CASES: readonly Case[] = [
       await destination.load(await batches.batch(hours(1), [[row("a", 2)]]), signal);
       await destination.load(await batches.batch(hours(0), [[row("a", 1), row("b", 1)]]), signal);
       await seesRows(context, [row("a", 2), row("b", 1)]);
+    },
+  }),
+  inContext({
+    name: "rows that a reload lacks stay",
+    async run(context) {
+      const { batches, destination, signal } = context;
+      await destination.load(await batches.batch(hours(0), [[row("a", 1), row("b", 1)], [row("c", 1)]]), signal);
+      await destination.load(await batches.batch(hours(0), [[row("a", 2)]]), signal);
+      await seesRows(context, [row("a", 2), row("b", 1), row("c", 1)]);
+      await destination.load(await batches.batch(hours(0), []), signal);
+      await seesRows(context, [row("a", 2), row("b", 1), row("c", 1)]);
+      assert.equal((await ledger(context)).length, 1);
+      await destination.load(await batches.batch(hours(0), [[row("a", 2), row("b", 3), row("c", 1)]]), signal);
+      await seesRows(context, [row("a", 2), row("b", 3), row("c", 1)]);
+      await leavesNothing(context);
+    },
+  }),
+  inContext({
+    name: "rows that a covering batch lacks stay, and so do newer ones",
+    async run(context) {
+      const { batches, destination, signal } = context;
+      await destination.load(await batches.batch(hours(0), [[row("a", 1), row("b", 5)]]), signal);
+      await destination.load(await batches.batch(hours(1), [[row("b", 1), row("c", 1)]]), signal);
+      await destination.load(await batches.batch(hours(0, 4), [[row("b", 2)]]), signal);
+      await seesRows(context, [row("a", 1), row("b", 5), row("c", 1)]);
+      assert.deepEqual(await ledger(context), [intervalName(hours(0, 4))]);
+      await leavesNothing(context);
     },
   }),
   inContext({

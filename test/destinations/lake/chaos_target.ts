@@ -16,7 +16,7 @@ export async function lakeChaosTarget(definition: ExportDefinition): Promise<Cha
       const store = new DiskStore(folder);
       return openLakeOn(
         crash ? new HookedStore(store, { around: crash.step }) : store,
-        undefined,
+        { keepReplacedMs: 0 },
         { export: definition.name, path: definition.path },
         { now, version: "test", onWarning: () => undefined },
       );

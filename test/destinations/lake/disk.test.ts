@@ -23,7 +23,7 @@ const SIGNAL = AbortSignal.timeout(120_000);
 function hookedLake(folder: Folder, hooks: Hooks, deps: Partial<DestinationDeps> = {}): Destination {
   return openLakeOn(
     new HookedStore(new DiskStore(folder.path), hooks),
-    undefined,
+    { keepReplacedMs: 0 },
     { export: EXPORT, path: DEFAULT_PATH },
     { ...DEPS, ...deps },
   );
@@ -38,6 +38,11 @@ function manifest(hour: number, count: number, generation: number): string {
   return `_replayport/${EXPORT}/${intervalName(hours(hour, count))}.${String(generation).padStart(6, "0")}.json`;
 }
 
+/** The files below the folder, without the times of reads in their names. */
+async function filesOf(folder: Folder): Promise<string[]> {
+  return (await filesBelow(folder.path)).map((key) => key.replace(/\.\d{8}T\d{9}Z\.json$/, ".json"));
+}
+
 suite("lake on disk", () => {
   test("one manifest and one file, under the names of the layout", async () => {
     await using folder = await temporaryFolder();
@@ -46,7 +51,7 @@ suite("lake on disk", () => {
     const batch = await batches.batch(hours(3), [[row("a", 1)]]);
     await lake.load(batch, SIGNAL);
     assert.deepEqual(await filesBelow(folder.path), [
-      "_replayport/sessions/20261001T030000Z_20261001T040000Z.000000.json",
+      "_replayport/sessions/20261001T030000Z_20261001T040000Z.000000.20261002T000100000Z.json",
       `sessions/dt=2026-10-01/20261001T030000Z_20261001T040000Z.${batch.attempt}.0.parquet`,
     ]);
   });
@@ -55,10 +60,11 @@ suite("lake on disk", () => {
     await using folder = await temporaryFolder();
     await using batches = await Batches.open();
     await using lake = openTestLake({ type: "file", path: folder.path });
-    await lake.load(await batches.batch(hours(3), [[row("a", 1)]]), SIGNAL);
-    await lake.load(await batches.batch(hours(3), []), SIGNAL);
-    assert.deepEqual(await filesBelow(folder.path), [manifest(3, 1, 1)]);
-    assert.deepEqual(await readdir(folder.path), ["_replayport"]);
+    await lake.load(await batches.batch(hours(26), [[row("a", 1)]]), SIGNAL);
+    await lake.load(await batches.batch(hours(3, 24), [[row("a", 1)]]), SIGNAL);
+    await lake.load(await batches.batch(hours(3, 24), [[row("a", 1)]]), SIGNAL);
+    assert.equal((await filesOf(folder))[0], manifest(3, 24, 1));
+    assert.deepEqual(await readdir(join(folder.path, EXPORT)), ["dt=2026-10-01"]);
   });
 
   test("committedAt is the clock's, to the millisecond, in the receipt and in the listing", async () => {
@@ -88,9 +94,8 @@ suite("lake on disk", () => {
     assert.equal((await filesBelow(folder.path)).length, 2);
   });
 
-  // Asleep before its upload, its files are in nobody's list; asleep before its commit, the others have removed them.
-  for (const asleep of ["putFile", "createExclusive"] as const) {
-    test(`an attempt that sleeps before ${asleep} while two others load withdraws its commit`, async () => {
+  for (const asleep of ["prepare", "createExclusive"] as const) {
+    test(`an attempt that sleeps before ${asleep} while two others load withdraws its claim`, async () => {
       await using folder = await temporaryFolder();
       await using batches = await Batches.open();
       await using lake = openTestLake({ type: "file", path: folder.path });
@@ -109,10 +114,10 @@ suite("lake on disk", () => {
         },
       });
       const error = await rejectsWith("retry", sleeper.load(await batches.batch(hours(0), [[row("a", 4)]]), SIGNAL));
-      assert.ok(created, "its commit went through");
+      assert.ok(created, "it had the claim");
       assert.equal(error.code, "load.lost_race");
       assert.deepEqual(await lakeRows(folder.path, "manifests"), [row("a", 3)]);
-      assert.deepEqual((await filesBelow(folder.path))[0], manifest(0, 1, 2));
+      assert.deepEqual((await filesOf(folder))[0], manifest(0, 1, 2));
       assert.equal((await filesBelow(folder.path)).length, 2);
     });
   }
@@ -130,44 +135,50 @@ suite("lake on disk", () => {
       await writeFile(join(ledger, half(hour, "000000.json")), "half");
     }
     await lake.load(await batches.batch(hours(0), []), SIGNAL);
-    assert.deepEqual(await filesBelow(folder.path), [
+    assert.deepEqual(await filesOf(folder), [
       `_replayport/${EXPORT}/${half(1, "000000.json")}`,
       manifest(0, 1, 0),
       `${EXPORT}/dt=2026-10-01/${half(1, "deaddeaddead.0.parquet")}`,
     ]);
   });
 
-  test("where it cannot be told whether the commit went through, the files stay, and the next load settles it", async () => {
-    await using folder = await temporaryFolder();
-    await using batches = await Batches.open();
-    let broken = false;
-    const lost = hookedLake(folder, {
-      before: (operation, key) =>
-        broken && operation === "read" && key.startsWith("_replayport/")
-          ? Promise.reject(new Error("no line"))
-          : Promise.resolve(),
-      after: (operation) => {
-        if (operation !== "createExclusive") return Promise.resolve();
-        broken = true;
-        return Promise.reject(new ReplayportError("no line", { code: "test", remedy: "retry" }));
-      },
+  for (const [lostAnswer, visible] of [
+    ["createExclusive", []],
+    ["put", [row("a", 1)]],
+  ] as const) {
+    test(`an attempt that can't tell whether its ${lostAnswer} went through says so, and the next load settles it`, async () => {
+      await using folder = await temporaryFolder();
+      await using batches = await Batches.open();
+      let broken = false;
+      const lost = hookedLake(folder, {
+        before: (operation, key) =>
+          broken && operation === "read" && key.startsWith("_replayport/")
+            ? Promise.reject(new Error("no line"))
+            : Promise.resolve(),
+        after: (operation) => {
+          if (operation !== lostAnswer) return Promise.resolve();
+          broken = true;
+          return Promise.reject(new ReplayportError("no line", { code: "test", remedy: "retry" }));
+        },
+      });
+      const error = await rejectsWith("retry", lost.load(await batches.batch(hours(0), [[row("a", 1)]]), SIGNAL));
+      assert.equal(error.code, "load.commit_unknown");
+      // Both went through, as it happens. A claim shows nothing; a commit is whole.
+      assert.deepEqual(await lakeRows(folder.path, "folder"), visible);
+      assert.deepEqual(await lakeRows(folder.path, "manifests"), visible);
+      await using lake = openTestLake({ type: "file", path: folder.path });
+      await lake.load(await batches.batch(hours(0), [[row("a", 2)]]), SIGNAL);
+      assert.deepEqual(await lakeRows(folder.path, "folder"), [row("a", 2)]);
+      assert.equal((await filesBelow(folder.path)).length, 2);
     });
-    const error = await rejectsWith("retry", lost.load(await batches.batch(hours(0), [[row("a", 1)]]), SIGNAL));
-    assert.equal(error.code, "load.commit_unknown");
-    // It was committed, as it happens: whole.
-    assert.deepEqual(await lakeRows(folder.path, "manifests"), [row("a", 1)]);
-    await using lake = openTestLake({ type: "file", path: folder.path });
-    await lake.load(await batches.batch(hours(0), [[row("a", 2)]]), SIGNAL);
-    assert.deepEqual(await lakeRows(folder.path, "folder"), [row("a", 2)]);
-    assert.equal((await filesBelow(folder.path)).length, 2);
-  });
+  }
 
   test("a store that lists in any order gives the same ledger, in order, and loads and reloads work on it", async () => {
     await using folder = await temporaryFolder();
     await using batches = await Batches.open();
     const shuffled = (): Destination => {
       const store = new HookedStore(new DiskStore(folder.path), {}, (listed) => listed.toReversed());
-      return openLakeOn(store, undefined, { export: EXPORT }, DEPS);
+      return openLakeOn(store, { keepReplacedMs: 0 }, { export: EXPORT }, DEPS);
     };
     await using lake = shuffled();
     for (const hour of [3, 1, 2, 30]) await lake.load(await batches.batch(hours(hour), [[row(`s${hour}`, 1)]]), SIGNAL);
@@ -196,7 +207,7 @@ suite("lake on disk", () => {
     await using batches = await Batches.open();
     const refusing = hookedLake(folder, {
       after: (operation) =>
-        operation === "createExclusive"
+        operation === "createExclusive" || operation === "put"
           ? Promise.reject(new ReplayportError("expired token", { code: "test", remedy: "give-up" }))
           : Promise.resolve(),
     });
@@ -216,15 +227,14 @@ suite("lake on disk", () => {
     assert.deepEqual(await lakeRows(folder.path, "folder"), [row("a", 2)]);
   });
 
-  test("a batch within the covering one that was read later keeps its rows", async () => {
+  test("a batch within the covering one that was read later keeps its rows and its receipt", async () => {
     await using folder = await temporaryFolder();
     await using batches = await Batches.open();
     await using lake = openTestLake({ type: "file", path: folder.path });
     const day = await batches.batch(hours(0, 24), [[row("a", 1), row("b", 1)]]);
     await lake.load(await batches.batch(hours(2), [[row("a", 2)]]), SIGNAL);
     await lake.load(day, SIGNAL);
-    assert.deepEqual(await ledgerOf(lake), [intervalName(hours(0, 24))]);
-    // Not even when the ledger has shown it as replaced.
+    assert.deepEqual(await ledgerOf(lake), [intervalName(hours(0, 24)), intervalName(hours(2))]);
     await lake.load(await batches.batch(hours(30), []), SIGNAL);
     assert.deepEqual(await lakeRows(folder.path, "manifests"), [row("a", 2), row("b", 1)]);
   });
@@ -248,16 +258,16 @@ suite("lake on disk", () => {
     await clumsy.load(await batches.batch(hours(1), [[row("b", 1)]]), SIGNAL);
     await clumsy.load(await batches.batch(hours(0, 2), [[row("a", 2), row("b", 2)]]), SIGNAL);
     await clumsy.load(await batches.batch(hours(0, 2), [[row("a", 3), row("b", 3)]]), SIGNAL);
-    assert.equal(warnings.length, 2);
-    assert.equal((await filesBelow(folder.path)).length, 8);
+    assert.equal(warnings.length, 4);
+    assert.equal((await filesBelow(folder.path)).length, 12);
     assert.deepEqual(await ledgerOf(clumsy), [intervalName(hours(0, 2))]);
     for (const follow of ["folder", "manifests"] as const) {
       assert.deepEqual(await lakeRows(folder.path, follow), [row("a", 3), row("b", 3)]);
     }
     full = false;
     await clumsy.load(await batches.batch(hours(5), []), SIGNAL);
-    assert.equal(warnings.length, 2);
-    const left = (await filesBelow(folder.path)).filter((key) => key.startsWith("_replayport/"));
+    assert.equal(warnings.length, 4);
+    const left = (await filesOf(folder)).filter((key) => key.startsWith("_replayport/"));
     assert.deepEqual(left, [manifest(0, 2, 1), manifest(5, 1, 0)]);
     assert.equal((await filesBelow(folder.path)).length, 3);
   });
@@ -283,7 +293,7 @@ suite("lake on disk", () => {
       ["", DEFAULT_PATH],
       ["sessions", "dt={year}"],
     ] as const) {
-      const open = (): Destination => openLakeOn(new DiskStore("/nowhere"), undefined, { export: name, path }, DEPS);
+      const open = (): Destination => openLakeOn(new DiskStore("/nowhere"), {}, { export: name, path }, DEPS);
       assert.throws(open, ReplayportError);
     }
   });

@@ -22,8 +22,9 @@ const DEPS: DestinationDeps = {
   },
 };
 
+/** Removes what is replaced at once, unless the options say otherwise. */
 export function openTestLake(options: LakeOptions, deps: Partial<DestinationDeps> = {}): Destination {
-  return openLake(options, { export: EXPORT }, { ...DEPS, ...deps });
+  return openLake({ keepReplacedMs: 0, ...options }, { export: EXPORT }, { ...DEPS, ...deps });
 }
 
 const LAKE: Pick<Harness, "countsRows"> = { countsRows: false };
@@ -55,13 +56,14 @@ function crashingFolder(path: string): CrashingTarget {
     async open({ step }: Crash) {
       const store = new HookedStore(new DiskStore(path), { around: step });
       const deps = { ...DEPS, onWarning: () => undefined };
-      return openLakeOn(store, undefined, { export: EXPORT, path: DEFAULT_PATH }, deps);
+      return openLakeOn(store, { keepReplacedMs: 0 }, { export: EXPORT, path: DEFAULT_PATH }, deps);
     },
     looseRows: async () => await lakeRows(path, "folder"),
     async visibleFiles({ interval }) {
       const files = await filesBelow(path);
-      return files.filter((file) => basename(file).startsWith(`${intervalName(interval)}.`) && !file.endsWith(".json"))
-        .length;
+      const data = (name: string): boolean =>
+        name.startsWith(`${intervalName(interval)}.`) && name.endsWith(".parquet");
+      return files.filter((file) => data(basename(file))).length;
     },
   };
 }
@@ -117,11 +119,14 @@ function lakeTarget({ open, folder, unfinished, secrets, close }: LakeParts): Ta
     async leftovers() {
       const path = await folder();
       const keys = await filesBelow(path);
-      const manifests = keys.filter((key) => /^_replayport\/sessions\/[^/.]+\.\d{6}\.json$/.test(key));
+      const manifests = keys.filter((key) => /^_replayport\/sessions\/[^/.]+\.\d{6}\.\w+\.json$/.test(key));
       const named = new Set(manifests);
       for (const key of manifests) {
-        const { files } = JSON.parse(await readFile(join(path, key), "utf8")) as { files: { key: string }[] };
-        for (const file of files) named.add(file.key);
+        const manifest = JSON.parse(await readFile(join(path, key), "utf8")) as Record<
+          "files" | "kept",
+          { key: string }[]
+        >;
+        for (const file of [...manifest.files, ...manifest.kept]) named.add(file.key);
       }
       return [...keys.filter((key) => !named.has(key)), ...(await unfinished())];
     },

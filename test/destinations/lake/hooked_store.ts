@@ -1,11 +1,14 @@
 import type { LocalFile } from "../../../destinations/files/read_staged.ts";
-import type { Store, StoredObject, Unfinished } from "../../../destinations/store/store.ts";
+import type { Prepared, Store, StoredObject, Unfinished } from "../../../destinations/store/store.ts";
 
 export type Operation =
   | "list"
   | "read"
   | "readRange"
   | "putFile"
+  | "prepare"
+  | "publish"
+  | "put"
   | "createExclusive"
   | "delete"
   | "unfinished"
@@ -55,6 +58,19 @@ export class HookedStore implements Store {
 
   putFile(key: string, file: LocalFile, signal: AbortSignal): Promise<void> {
     return this.#hooked("putFile", key, () => this.#store.putFile(key, file, signal));
+  }
+
+  async prepare(key: string, file: LocalFile, signal: AbortSignal): Promise<Prepared> {
+    const prepared = await this.#hooked("prepare", key, () => this.#store.prepare(key, file, signal));
+    return {
+      key,
+      publish: (until) => this.#hooked("publish", key, () => prepared.publish(until)),
+      discard: (until) => this.#hooked("discard", key, () => prepared.discard(until)),
+    };
+  }
+
+  put(key: string, text: string, modified: Date, signal: AbortSignal): Promise<void> {
+    return this.#hooked("put", key, () => this.#store.put(key, text, modified, signal));
   }
 
   createExclusive(key: string, text: string, modified: Date, signal: AbortSignal): Promise<"created" | "exists"> {

@@ -3,6 +3,8 @@ import { suite, test } from "node:test";
 import fc from "fast-check";
 import { DEFAULT_PATH, pathGranularity, renderPath } from "../../../destinations/lake/index.ts";
 import {
+  claimKey,
+  dataFileInterval,
   dataKey,
   isOfAttempt,
   manifestKey,
@@ -94,11 +96,17 @@ suite("lake: path template", () => {
 });
 
 suite("lake: keys", () => {
-  test("property: a manifest's key gives its interval and generation back", () => {
+  test("property: a manifest's key gives its interval, generation and time of the read back", () => {
     fc.assert(
       fc.property(intervals, intervals, fc.nat(999_999), (one, other, generation) => {
-        const key = manifestKey("replays", one, generation);
-        assert.deepEqual(parseManifestKey("replays", key), { key, interval: one, generation });
+        const readAt = new Date(BASE + generation);
+        const key = manifestKey("replays", one, generation, readAt);
+        const name = { key, kind: "manifest", interval: one, generation, readAt };
+        assert.deepEqual(parseManifestKey("replays", key), name);
+        const old = `${key.slice(0, -25)}.json`;
+        assert.deepEqual(parseManifestKey("replays", old), { ...name, key: old, readAt: undefined }, "0.1.0's");
+        const claim = claimKey("replays", one, generation);
+        assert.deepEqual(parseManifestKey("replays", claim), { ...name, key: claim, kind: "claim", readAt: undefined });
         assert.equal(parseManifestKey("replay", key), undefined);
         if (contains(other, one)) assert.ok(key.startsWith(manifestsWithinPrefix("replays", other)));
       }),
@@ -126,6 +134,28 @@ suite("lake: keys", () => {
     }
   });
 
+  test("a key outside of the export's own folders is no data file", () => {
+    const name = "20261001T000000Z_20261001T010000Z.abcdefabcdef.0.parquet";
+    const of = interval(BASE, BASE + HOUR);
+    for (const key of [`replays/dt=2026-10-01/${name}`, `x/my-replays/${name}`]) {
+      assert.deepEqual(dataFileInterval("replays", key), of, key);
+    }
+    for (const key of [
+      `../replays/${name}`,
+      `replays/../${name}`,
+      `/replays/${name}`,
+      `replays//${name}`,
+      `other/${name}`,
+      `_replayport/replays/${name}`,
+      `replays\\..\\${name}`,
+      "../precious.txt",
+      "replays/precious.txt",
+      name,
+    ]) {
+      assert.equal(dataFileInterval("replays", key), undefined, key);
+    }
+  });
+
   test("no attempt's files pass for another's", () => {
     const of = interval(BASE, BASE + HOUR);
     const key = dataKey("replays/dt=2026-10-01", of, "abcdefabcdef", 3, ".csv.gz");
@@ -138,7 +168,9 @@ suite("lake: keys", () => {
 suite("lake: which manifests count", () => {
   const entries = fc.array(
     fc.tuple(intervals, fc.nat(3), fc.nat(5)).map(([of, generation, hour]): Entry => ({
-      key: manifestKey("replays", of, generation),
+      key: manifestKey("replays", of, generation, new Date(BASE)),
+      kind: "manifest",
+      readAt: new Date(BASE + hour * HOUR),
       interval: of,
       generation,
       committedAt: new Date(BASE + hour * HOUR),
@@ -180,6 +212,8 @@ suite("lake: which manifests count", () => {
   test("a batch that was loaded again after the one that covers it counts beside it", () => {
     const at = (of: Interval, hour: number): Entry => ({
       key: intervalName(of),
+      kind: "manifest",
+      readAt: undefined,
       interval: of,
       generation: 0,
       committedAt: new Date(BASE + hour * HOUR),
@@ -193,7 +227,8 @@ suite("lake: which manifests count", () => {
   test("a year of hours takes no time to sift", () => {
     const year = Array.from({ length: 8760 }, (_, hour): Entry => {
       const of = interval(BASE + hour * HOUR, BASE + (hour + 1) * HOUR);
-      return { key: intervalName(of), interval: of, generation: 0, committedAt: new Date(BASE) };
+      const name = { key: intervalName(of), kind: "manifest", interval: of, generation: 0 } as const;
+      return { ...name, readAt: undefined, committedAt: new Date(BASE) };
     });
     assert.equal(ledgerOf(year).current.length, 8760);
   });
@@ -222,7 +257,7 @@ suite("lake: part size", () => {
 });
 
 suite("lake: manifest", () => {
-  for (const text of ["", "{", "null", "[]", '{"layout":2}', '{"layout":1,"rows":-1}']) {
+  for (const text of ["", "{", "null", "[]", '{"layout":3}', '{"layout":1,"rows":-1}']) {
     test(`broken: ${JSON.stringify(text)}`, () => {
       assert.throws(
         () => decodeManifest(text, "s3://bucket/key.json"),

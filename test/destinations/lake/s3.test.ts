@@ -69,7 +69,7 @@ suite("lake on S3: requests", { skip }, () => {
   test("a year of hourly receipts costs nine LIST requests, and nothing else", async () => {
     const start = Date.UTC(2025, 0, 1);
     const hourly = Array.from({ length: 8760 }, (_, hour) =>
-      manifestKey(EXPORT, interval(start + hour * HOUR, start + (hour + 1) * HOUR), 0),
+      manifestKey(EXPORT, interval(start + hour * HOUR, start + (hour + 1) * HOUR), 0, new Date(start)),
     );
     await using lister = await openLister(hourly);
     await using lake = openTestLake({ ...s3Options(server, "any"), prefix: "", endpoint: lister.url });
@@ -88,7 +88,7 @@ suite("lake on S3: requests", { skip }, () => {
     const start = Date.UTC(2025, 0, 1);
     const put = async (hour: number): Promise<void> => {
       const of = interval(start + hour * HOUR, start + (hour + 1) * HOUR);
-      const Key = `${prefix}/${manifestKey(EXPORT, of, 0)}`;
+      const Key = `${prefix}/${manifestKey(EXPORT, of, 0, new Date(start))}`;
       await server.client.send(new PutObjectCommand({ Bucket: bucket, Key, Body: "x" }));
     };
     await pLimit(8).map(
