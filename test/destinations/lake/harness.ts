@@ -33,7 +33,7 @@ export function fileLake(): Promise<HarnessResult> {
   return Promise.resolve({
     ...LAKE,
     type: "file",
-    crash: { steps: 30, block: 1, atLeast: { old: 6, new: 6, dead: 1 } },
+    crash: { steps: 48, block: 1, atLeast: { old: 6, new: 6, dead: 1 } },
     async open() {
       const folder = await temporaryFolder();
       const path = join(folder.path, "lake");
