@@ -5,7 +5,7 @@
 import type { Column } from "./column.ts";
 import type { Model, Parameter, Query, Read, Selection, TextShape } from "./model.ts";
 import { SESSION_REPLAYS, SESSION_REPLAYS_KEY } from "./session_replays.ts";
-import { type PartialRows, partialRows, READS, type ReadColumn, type ReadName } from "./session_replays_reads.ts";
+import { READS, type ReadColumn, type ReadName, type Span, spanOf } from "./session_replays_reads.ts";
 import { conditions, identifier, ruled, secondParameter, shaped, teamCondition, timeParameter, typed } from "./sql.ts";
 
 /** A cluster's table, as its system tables describe it. */
@@ -25,11 +25,11 @@ const SAMPLED_OF_A_PART = 2_000;
 const KNOWN_SOURCES: readonly string[] = Object.values(READS).map(({ source }) => source);
 
 /** The SQL that assembles one value from partial rows, for the way this cluster stores it. */
-function assembled(column: ReadColumn, stored: string | undefined, rows: PartialRows): string {
+function assembled(column: ReadColumn, stored: string | undefined, span: Span): string {
   if (stored === undefined) return column.type.startsWith("Array") ? `[]::${column.type}` : `NULL::${column.type}`;
   const name = identifier(column.source);
   const state = /^AggregateFunction\((\w+)/.exec(stored)?.[1];
-  return `CAST(${state === undefined ? column.plain(name, rows) : `${state}Merge(${name})`}, '${column.type}')`;
+  return `CAST(${state === undefined ? column.plain(name, span) : `${state}Merge(${name})`}, '${column.type}')`;
 }
 
 /** The columns that the rules keep, in the model's order. */
@@ -52,7 +52,7 @@ export function sessionReplays(table: ReplayTable, selection: Selection): Model 
   const wanted = new Set([...columns.map(({ name }) => name), ...selection.where.map((one) => one.column)]);
   const used = SESSION_REPLAYS.filter(({ name }) => wanted.has(name));
   const reads = new Set<ReadName>(used.flatMap(({ uses }) => uses));
-  const partial = partialRows((source) => table.columns.has(source));
+  const span = spanOf((source) => table.columns.has(source));
 
   const changed = ({ pruneBefore, alsoChangedSince }: Pick<Read, "pruneBefore" | "alsoChangedSince">): string => {
     const moved =
@@ -80,7 +80,7 @@ export function sessionReplays(table: ReplayTable, selection: Selection): Model 
       partUntil === undefined ? "" : " AND session_id < {part_until:String}",
     ].join("");
     const values = [...reads].map(
-      (name) => `    ${assembled(READS[name], table.columns.get(READS[name].source), partial)} AS ${name}`,
+      (name) => `    ${assembled(READS[name], table.columns.get(READS[name].source), span)} AS ${name}`,
     );
     const named = used.map(
       ({ name, type, nullable, value }) => `  ${typed(value, type, nullable)} AS ${identifier(name)}`,

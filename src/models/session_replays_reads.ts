@@ -4,43 +4,47 @@
  */
 
 /**
- * What a cluster's columns say of one partial row, as SQL.
+ * When a recording began and ended, and when it was deleted: aggregates over a session's partial rows, for the columns that a
+ * cluster has.
  *
  * PostHog deletes a recording by a marker: a row with `is_deleted = 1` whose first and last timestamps are the time of the
  * deletion, and which counts nothing and names nobody. If it falls on the session's own day and shard, it merges with the
  * session's row: the merged row's timestamps then span the deletion too, but its blocks still say when the recording began
- * and ended. So a marker measures nothing, and a merged row is measured by its blocks.
+ * and ended. So a marker measures nothing, and a merged row is measured by its blocks. Conditions in the aggregates, not
+ * `if` inside of them: ClickHouse would compute the arrays' extremes for every row.
  */
-export interface PartialRows {
-  /** True unless the row is a marker and nothing else. */
-  readonly recorded: string;
-  /** When the row's part of the recording began and ended. */
-  readonly first: string;
-  readonly last: string;
-  /** True for a marker, merged or not, and the time of its deletion. */
-  readonly deleted: string;
+export interface Span {
+  readonly began: string;
+  readonly ended: string;
   readonly deletedAt: string;
 }
 
-export function partialRows(has: (source: string) => boolean): PartialRows {
+export function spanOf(has: (source: string) => boolean): Span {
   const [first, last] = ["min_first_timestamp", "max_last_timestamp"];
-  if (!has("is_deleted")) return { recorded: "1", first, last, deleted: "0", deletedAt: last };
+  if (!has("is_deleted")) {
+    return { began: `min(${first})`, ended: `max(${last})`, deletedAt: `maxOrNullIf(${last}, 0)` };
+  }
   const blocks = has("block_first_timestamps") && has("block_last_timestamps");
-  const evidence = [
-    ...(blocks ? ["notEmpty(block_first_timestamps)"] : []),
+  const counted = [
+    ...(blocks ? ["empty(block_first_timestamps)"] : []),
     ...(has("message_count") ? ["message_count > 0"] : []),
   ];
-  const recorded = ["is_deleted = 0", ...evidence].join(" OR ");
-  if (!blocks) return { recorded, first, last, deleted: "is_deleted = 1", deletedAt: last };
-  const merged = "is_deleted = 1 AND notEmpty(block_first_timestamps) AND notEmpty(block_last_timestamps)";
-  const [began, ended] = ["arrayMin(block_first_timestamps)", "arrayMax(block_last_timestamps)"];
+  const measured = has("message_count") ? `is_deleted = 0 OR (${counted.join(" AND ")})` : "is_deleted = 0";
+  const [starts, ends] = [`minOrNullIf(${first}, ${measured})`, `maxOrNullIf(${last}, ${measured})`];
+  // Of a marker whose session's rows are gone, only the time of the deletion is known.
+  const only = `min(${first})`;
+  const deletedAt = `maxOrNullIf(${last}, is_deleted = 1)`;
+  if (!blocks) return { began: `ifNull(${starts}, ${only})`, ended: `ifNull(${ends}, ${only})`, deletedAt };
+  const blockStarts = "minOrNullArrayIf(block_first_timestamps, is_deleted = 1)";
+  const blockEnds = "maxOrNullArrayIf(block_last_timestamps, is_deleted = 1)";
+  const least = `least(${starts}, ${blockStarts}), ${starts}, ${blockStarts}`;
+  const greatest = `greatest(${ends}, ${blockEnds}), ${ends}, ${blockEnds}`;
+  const earliest = `minOrNullIf(${first}, is_deleted = 1)`;
   return {
-    recorded,
-    first: `if(${merged}, ${began}, ${first})`,
-    last: `if(${merged}, ${ended}, ${last})`,
-    deleted: "is_deleted = 1",
+    began: `coalesce(${least}, ${only})`,
+    ended: `coalesce(${greatest}, ${only})`,
     // By a client's clock that is ahead, a session may begin after its deletion.
-    deletedAt: `if(${merged} AND ${last} <= ${ended} AND ${first} < ${began}, ${first}, ${last})`,
+    deletedAt: `if(${deletedAt} <= ${blockEnds} AND ${earliest} < ${blockStarts}, ${earliest}, ${deletedAt})`,
   };
 }
 
@@ -49,7 +53,7 @@ export interface ReadColumn {
   readonly source: string;
   readonly type: string;
   /** The aggregate function where the column is a plain or SimpleAggregateFunction column. */
-  readonly plain: (column: string, rows: PartialRows) => string;
+  readonly plain: (column: string, span: Span) => string;
   readonly version: VersionTerm;
 }
 
@@ -110,17 +114,16 @@ const blocks = (source: string, type: string) =>
 
 /** Every source column that is read; the key names the value in the SQL of session_replays.ts. */
 export const READS = {
-  // Of a marker whose session's rows are gone, only the time of the deletion is known.
   first_seen: {
     source: "min_first_timestamp",
     type: "DateTime64(6)",
-    plain: (c, { recorded, first }) => `ifNull(minOrNullIf(${first}, ${recorded}), min(${c}))`,
+    plain: (_, { began }) => began,
     version: { none: "A row that moves it has messages or moves first_row." },
   },
   last_seen: {
     source: "max_last_timestamp",
     type: "DateTime64(6)",
-    plain: (_, { recorded, last }) => `ifNull(maxOrNullIf(${last}, ${recorded}), min(min_first_timestamp))`,
+    plain: (_, { ended }) => ended,
     version: { none: "A row that moves it has messages or moves last_row." },
   },
   // Markers included: these only grow, whatever merges, and also when the recording's rows appear after the marker.
@@ -131,7 +134,7 @@ export const READS = {
     source: "distinct_id",
     type: "Nullable(String)",
     // A merged row may carry the marker's empty one.
-    plain: (c, { last }) => `nullIf(argMaxIf(${c}, ${last}, ${c} != ''), '')`,
+    plain: (c) => `nullIf(argMaxIf(${c}, max_last_timestamp, ${c} != ''), '')`,
     version: { none: "It changes with a later row, which moves last_row." },
   },
   block_starts: blocks("block_first_timestamps", "Array(DateTime64(6))"),
@@ -157,7 +160,7 @@ export const READS = {
   deleted_on: {
     source: "is_deleted",
     type: "Nullable(DateTime64(6))",
-    plain: (_, { deleted, deletedAt }) => `maxOrNullIf(${deletedAt}, ${deleted})`,
+    plain: (_, { deletedAt }) => deletedAt,
     version: { none: "A marker brings is_deleted; another one, later, moves last_row." },
   },
   tags: strings("ai_tags_fixed"),
