@@ -8,11 +8,12 @@
  *  2. uploads its own files so that nobody sees them yet, and compares each one's keys with those of step 1.
  *  3. lists the unfinished uploads of other attempts at its interval.
  *  4. creates the claim of generation g + 1, with the content of the manifest. The store refuses if there is one already.
- *  5. lists the generations again. If there is one that step 1 didn't see, the load gives up; nobody has seen anything of it.
+ *  5. lists the generations again. If there is a manifest that step 1 didn't see, or a claim of a later generation, the load
+ *     gives up; nobody has seen anything of it.
  *  6. makes its files visible.
  *  7. writes the manifest. Its name has the generation and the time of the read, and only this attempt ever writes it. This is
  *     the commit.
- *  8. lists the generations once more, and rejects if an attempt that it didn't know of has come in between.
+ *  8. lists the generations once more, and rejects if a manifest of a later generation has come in between.
  *  9. removes its claim, what step 3 found, and files that were replaced at least `keep_replaced` ago.
  *
  * **No row is lost.** Files go by one rule (destinations/keys/supersession.ts): each of their rows is, with an equal or higher
@@ -25,10 +26,11 @@
  * has shown nothing.
  *
  * **A claim without a manifest burns its generation.** Its attempt died, or is between steps 4 and 7. The next load takes the
- * generation after it, so it never waits for the dead. If the claim's attempt was alive, both may go on. Either one's step 5
- * sees the other's manifest, or both write a manifest, and then the one that wrote last sees the other's in step 8, and rejects.
- * It leaves its manifest and files: its rows are visible, so they may only go by the rule. The core tries again, and that load
- * knows both.
+ * generation after it, so it never waits for the dead. If the attempt A of that claim was alive, both may
+ * go on. A gives up in step 5 if it sees the later claim of B; B gives up in step 5 if it sees A's manifest. If neither does,
+ * both write a manifest: B's counts, and A rejects in step 8 if it sees it. So the attempt with the latest manifest never
+ * rejects, and two never both lose. A claim alone doesn't overtake anybody in step 8: its attempt may still give up. What A has
+ * made visible stays: its rows may only go by the rule, and a later load of the interval knows both manifests.
  *
  * **A dead attempt's files are files.** Those that it made visible are named by its claim. A later load of the interval, or of
  * one that covers it, treats them like those of a manifest: they go, or a manifest names them.
@@ -101,7 +103,9 @@ export async function load(
     const deadline = AbortSignal.timeout(COMMIT_MS);
     expectWon(batch, await claim(lake, claimed, manifest, deadline));
     claims = true;
-    if (isOvertaken(await generationsOf(lake, batch, deadline), before, [claimed])) throw lostRace(batch);
+    const since = (await generationsOf(lake, batch, deadline)).filter(({ key: each }) => !before.generations.has(each));
+    if (since.some(({ kind, generation }) => kind === "manifest" || generation > before.generation))
+      throw lostRace(batch);
 
     // 6. and 7.
     visible = uploads.length > 0;
@@ -112,7 +116,9 @@ export async function load(
     // 8.
     const generations = await generationsOf(lake, batch, deadline);
     const own = generations.find((entry) => entry.key === key);
-    if (!own || isOvertaken(generations, before, [claimed, key])) throw lostRace(batch);
+    if (!own || generations.some((one) => one.kind === "manifest" && one.generation > own.generation)) {
+      throw lostRace(batch);
+    }
 
     // 9.
     for (const old of manifest.replaces) superseded.set(old, key);
@@ -195,11 +201,6 @@ function newManifest(
 /** Every manifest and claim of exactly the batch's interval. */
 async function generationsOf(lake: LakeContext, batch: Batch, signal: AbortSignal): Promise<Entry[]> {
   return await listManifests(lake.store, lake.export, generationsPrefix(lake.export, batch.interval), signal);
-}
-
-/** Whether there is a generation that the load didn't see when it began, besides its own. */
-function isOvertaken(found: readonly Entry[], { generations }: Precondition, own: readonly string[]): boolean {
-  return found.some(({ key }) => !generations.has(key) && !own.includes(key));
 }
 
 async function publish(uploads: readonly Prepared[], signal: AbortSignal): Promise<void> {
