@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
@@ -128,11 +128,16 @@ describe("the demo", { skip: embeddedSkip }, () => {
     let engine: Embedded;
     let sql: EngineSql;
     const proved = (): Promise<Proof> => prove(sql, TABLE, LAKE_VIEW, signal);
+    /** The largest file of the day is the sweep's; those that it replaced stay for a while. */
     const sweepFile = async (): Promise<string> => {
       const folder = join(dir, "lake", "replays", "dt=2026-10-01");
-      const name = (await readdir(folder)).find((each) => each.endsWith(".parquet"));
-      assert.ok(name);
-      return join(folder, name);
+      const names = (await readdir(folder)).filter((each) => each.endsWith(".parquet"));
+      const sized = await Promise.all(
+        names.map(async (name) => ({ name, bytes: (await stat(join(folder, name))).size })),
+      );
+      const [largest] = sized.sort((a, b) => b.bytes - a.bytes);
+      assert.ok(largest);
+      return join(folder, largest.name);
     };
     before(async () => {
       engine = await startEmbedded({ path: join(dir, "clickhouse"), signal });

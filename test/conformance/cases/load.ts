@@ -59,7 +59,7 @@ export const LOAD_CASES: readonly Case[] = [
       const batch = await batches.batch(hours(0), [[row("a", 1)]]);
       const receipt = await destination.load(batch, signal);
       assert.deepEqual(await receiptsOf(context), [receipt]);
-      const { export: exportName, interval, attempt, fingerprint, readAt } = batch;
+      const { export: exportName, interval, attempt, fingerprint, readAt, sourceColumns } = batch;
       assert.deepEqual(
         { ...receipt, committedAt: undefined, bytes: undefined },
         {
@@ -68,6 +68,7 @@ export const LOAD_CASES: readonly Case[] = [
           attempt,
           fingerprint,
           readAt,
+          sourceColumns,
           rows: 1,
           files: 1,
           committedAt: undefined,
