@@ -51,9 +51,10 @@ async function start(
 }
 
 /** All that the world has in Redis. */
-async function textsOf({ server, prefix, keys }: World): Promise<string> {
+async function textsOf(world: World): Promise<string> {
+  const { server, prefix } = world;
   const texts = await Promise.all(
-    (await keys()).map(async (key) => {
+    (await world.keys()).map(async (key) => {
       const name = `${prefix}:${key}`;
       const type = await server.client.type(name);
       if (type === "hash") return JSON.stringify(await server.client.hgetall(name));

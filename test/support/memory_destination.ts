@@ -157,6 +157,7 @@ export function memoryWarehouse(options: MemoryOptions = {}): MemoryWarehouse {
       fingerprint: batch.fingerprint,
       readAt: batch.readAt,
       committedAt: flaw === "commits at another time than it says" ? new Date(0) : (now?.() ?? batch.readAt),
+      sourceColumns: batch.sourceColumns,
       ...(flaw === "writes the password into the receipt" ? { account: SECRET } : {}),
     };
     if (flaw === "forgets the receipt") return receipt;
