@@ -104,7 +104,7 @@ suite("over HTTP", () => {
     assert.equal(runs.length, 10);
     const page = await site.text("/");
     assert.match(page, /10 of 10 intervals/);
-    assert.match(page, /asked for .* by jane/s);
+    assert.match(page, /requested .* by jane/s);
     assert.match(await site.text("/metrics"), /replayport_rows_total\{export="replays"\} 30\n/);
   });
 
