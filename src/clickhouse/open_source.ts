@@ -1,19 +1,10 @@
 /** Opens the source that the config names: a server, or the embedded engine as a process of its own. */
 import type { Source } from "../export/source.ts";
-import { openClickHouse } from "./clickhouse.ts";
+import { type ClickHouseOptions, openClickHouse } from "./clickhouse.ts";
 import { startEmbedded } from "../clickhouse_server/start.ts";
 
 export type SourceOptions =
-  | {
-      readonly kind: "clickhouse";
-      readonly url: string;
-      readonly username: string;
-      readonly password: string;
-      readonly database: string;
-      readonly table: string;
-      readonly requestTimeoutMs: number;
-      readonly caFile?: string | undefined;
-    }
+  | ({ readonly kind: "clickhouse" } & ClickHouseOptions)
   | { readonly kind: "embedded"; readonly path: string; readonly database: string; readonly table: string };
 
 /** The embedded engine answers from this machine: what takes longer than this hangs. */
