@@ -2,9 +2,9 @@
  * The key columns of JSON Lines and CSV as ClickHouse writes them. They're read from the data file itself: a file of keys
  * beside it would save the download but not the parsing, and would be one more object that must agree with its data.
  */
-import { Readable, type Transform } from "node:stream";
-import * as zlib from "node:zlib";
+import { Readable } from "node:stream";
 import type { ColumnType } from "../../src/models/column.ts";
+import { decompressor } from "../files/decompressor.ts";
 import type { KeyValue } from "./encode.ts";
 import type { KeyColumn, KeyFile } from "./shape.ts";
 
@@ -29,14 +29,6 @@ function decompressed(file: KeyFile): AsyncIterable<Buffer> {
   if (!transform) return source;
   source.on("error", (error) => transform.destroy(error));
   return source.pipe(transform);
-}
-
-function decompressor(name: string): Transform | undefined {
-  if (/\.(jsonl|csv)$/.test(name)) return undefined;
-  if (name.endsWith(".gz")) return zlib.createGunzip();
-  if (name.endsWith(".br")) return zlib.createBrotliDecompress();
-  if (name.endsWith(".zst") && "createZstdDecompress" in zlib) return zlib.createZstdDecompress();
-  throw new Error(`can't decompress ${name}`);
 }
 
 async function* jsonRows(

@@ -17,8 +17,7 @@ const COMPRESSORS: Compressors = {
   GZIP: (input) => zlib.gunzipSync(input),
   BROTLI: (input) => zlib.brotliDecompressSync(input),
   LZ4_RAW: (input, bytes) => lz4Block(input, bytes),
-  // Added in Node.js 22.15.
-  ...("zstdDecompressSync" in zlib ? { ZSTD: (input: Uint8Array) => zlib.zstdDecompressSync(input) } : {}),
+  ZSTD: (input) => zlib.zstdDecompressSync(input),
 };
 
 /** No strings and no dates are made: that takes most of the time. */

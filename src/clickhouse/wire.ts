@@ -7,8 +7,7 @@ const DECODERS: Readonly<Record<string, () => Transform>> = {
   gzip: () => zlib.createGunzip(),
   deflate: () => zlib.createInflate(),
   br: () => zlib.createBrotliDecompress(),
-  // Since Node.js 22.15.
-  ...("createZstdDecompress" in zlib ? { zstd: () => zlib.createZstdDecompress() } : {}),
+  zstd: () => zlib.createZstdDecompress(),
 };
 
 /** The stream without its encoding. Passes it on as it is where the encoding is unknown. */

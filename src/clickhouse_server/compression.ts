@@ -27,13 +27,12 @@ export function compressionClause(encoding: Encoding | undefined, level: number 
   return `COMPRESSION '${encoding}' LEVEL ${Math.min(wanted, highest)}`;
 }
 
-// zlib knows zstd since Node 22.15.
 const DECODERS: ReadonlyMap<string, () => Transform> = new Map([
   ["gzip", () => zlib.createGunzip()],
   ["x-gzip", () => zlib.createGunzip()],
   ["deflate", () => zlib.createInflate()],
   ["br", () => zlib.createBrotliDecompress()],
-  ...("createZstdDecompress" in zlib ? ([["zstd", () => zlib.createZstdDecompress()]] as const) : []),
+  ["zstd", () => zlib.createZstdDecompress()],
 ]);
 
 /** Decodes a request's body. Undefined if it has no Content-Encoding. */

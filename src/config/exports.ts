@@ -16,7 +16,6 @@ import type { Report } from "./problems/problems.ts";
 import { type Columns, resolveConditions, resolveRules } from "./column_rules.ts";
 import { DEFAULT_LIMITS, DEFAULT_PATH, type ExportInput, type LimitsInput } from "./schema.ts";
 import { nearest, suggestion } from "./problems/suggest.ts";
-import { canCount } from "../stage/count_rows.ts";
 import { parseTime } from "./values/times.ts";
 
 /** What all exports share. */
@@ -119,9 +118,6 @@ function checkCompression(input: Partial<ExportInput>, path: Path, report: Repor
   const at = [...path, "compression"];
   if (!fitting.includes(compression)) {
     report.add(at, `does not go with ${format}`, `Write one of: ${fitting.join(", ")}.`);
-  } else if (!canCount(format, compression)) {
-    const fix = `Run Node.js 22.15 or later (this is ${process.versions.node}), or write gzip, brotli or none.`;
-    report.add(at, `${format} in ${compression} can't be counted by this Node.js`, fix);
   }
 }
 

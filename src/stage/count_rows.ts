@@ -10,20 +10,15 @@
  */
 import { createReadStream } from "node:fs";
 import { open, stat } from "node:fs/promises";
-import { type Transform, Writable } from "node:stream";
+import { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import * as zlib from "node:zlib";
 import type { FileFormat } from "../../destinations/destination.ts";
+import { decompressor } from "../../destinations/files/decompressor.ts";
 import { parquetRowCount } from "../../destinations/parquet/row_count.ts";
 import { messageOf } from "../errors.ts";
 
 /** The file ends earlier than its format says, or has something in it that is no row. */
 export class NotWhole extends Error {}
-
-/** Whether this Node.js can read the compression of such a file. Zstandard came with 22.15. */
-export function canCount(format: FileFormat, compression: string): boolean {
-  return format === "parquet" || compression !== "zstd" || "createZstdDecompress" in zlib;
-}
 
 /**
  * @param columns the names of the columns, in order
@@ -50,13 +45,6 @@ export async function countRows(
     throw new NotWhole(`a broken compressed stream (${messageOf(error)})`);
   }
   return counter.count();
-}
-
-function decompressor(path: string): Transform | undefined {
-  if (path.endsWith(".gz")) return zlib.createGunzip();
-  if (path.endsWith(".br")) return zlib.createBrotliDecompress();
-  if (path.endsWith(".zst")) return zlib.createZstdDecompress();
-  return undefined;
 }
 
 async function parquetRows(path: string): Promise<number> {
