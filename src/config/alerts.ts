@@ -1,19 +1,7 @@
 /** Where alerts go. */
 import * as z from "zod";
 import { duration, field, optional, parsed, SECRET } from "./values/fields.ts";
-
-export interface AlertsConfig {
-  /** A secret: anyone who knows it can post. */
-  readonly webhook: string;
-  readonly format: "json" | "slack";
-  /** Undefined: lag raises no alert. */
-  readonly lagAboveMs: number | undefined;
-  /** An alert that is still active after this is sent again. */
-  readonly repeatAfterMs: number;
-}
-
-const MINUTE_MS = 60_000;
-const DAY_MS = 24 * 60 * MINUTE_MS;
+import { DAY_MS, MINUTE_MS } from "./values/units.ts";
 
 const webhookUrl = parsed<string>(
   (given) => {
@@ -45,9 +33,6 @@ export const alertsSchema = z
   })
   .describe("A webhook for failed runs, paused exports and lag.");
 
-export type AlertsInput = z.output<typeof alertsSchema>;
-
-export function resolveAlerts(input: AlertsInput): AlertsConfig {
-  const { webhook, format, lag_above, repeat_after } = input;
+export function resolveAlerts({ webhook, format, lag_above, repeat_after }: z.output<typeof alertsSchema>) {
   return { webhook, format, lagAboveMs: lag_above, repeatAfterMs: repeat_after };
 }

@@ -2,15 +2,15 @@
 import { dirname, resolve } from "node:path";
 import type * as z from "zod";
 import type { ExportDefinition } from "../export/definition.ts";
-import { type AlertsConfig, resolveAlerts } from "./alerts.ts";
+import { resolveAlerts } from "./alerts.ts";
 import type { DestinationOptions } from "../../destinations/options.ts";
 import { checkForDestination, destinationSchema, resolveDestination } from "./destinations/destinations.ts";
 import { type Environment, substituteTree, type SubstitutedTree } from "./values/env.ts";
 import { resolveExport, type Shared } from "./exports.ts";
 import { NAME } from "./values/fields.ts";
 import type { FleetSettings } from "../fleet/fleet.ts";
-import { type RedisConfig, resolveFleet, resolveRedis } from "./fleet.ts";
-import { type HttpConfig, resolveHttp } from "./http.ts";
+import { resolveFleet, resolveRedis } from "./fleet.ts";
+import { resolveHttp } from "./http.ts";
 import { coerce, reportIssues } from "./problems/zod_issues.ts";
 import { configJsonSchema } from "./problems/json_schema.ts";
 import { isRecord, type Path, pathKey } from "./problems/path.ts";
@@ -19,7 +19,7 @@ import { createReport, type Problem, type Report } from "./problems/problems.ts"
 import { configSchema, exportSchema } from "./schema.ts";
 import { collectSecrets, type IsSecret, secretPaths } from "./secrets.ts";
 import { resolveSource, type SourceConfig, sourceSchema } from "./source.ts";
-import { resolveTelemetry, type TelemetryConfig } from "./telemetry.ts";
+import { resolveTelemetry } from "./telemetry.ts";
 import { readYaml } from "./yaml.ts";
 
 export interface Config {
@@ -31,12 +31,12 @@ export interface Config {
   /** In the order of the file. */
   readonly exports: readonly ExportDefinition[];
   /** Undefined if the file has no `redis`. */
-  readonly redis: RedisConfig | undefined;
+  readonly redis: ReturnType<typeof resolveRedis> | undefined;
   readonly fleet: FleetSettings;
-  readonly http: HttpConfig;
+  readonly http: ReturnType<typeof resolveHttp>;
   /** Undefined if the file has no `alerts`. */
-  readonly alerts: AlertsConfig | undefined;
-  readonly telemetry: TelemetryConfig;
+  readonly alerts: ReturnType<typeof resolveAlerts> | undefined;
+  readonly telemetry: ReturnType<typeof resolveTelemetry>;
   /** Every secret in the file, longest first, for logs to hide. */
   readonly secrets: readonly string[];
 }

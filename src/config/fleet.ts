@@ -3,17 +3,8 @@ import { resolve } from "node:path";
 import * as z from "zod";
 import type { FleetSettings } from "../fleet/fleet.ts";
 import { duration, field, matching, optional, parsed, text } from "./values/fields.ts";
+import { DAY_MS, MINUTE_MS } from "./values/units.ts";
 import { type RedisAddress, parseRedisUrl, REDIS_URL_PATTERN } from "./values/redis_url.ts";
-
-export interface RedisConfig extends RedisAddress {
-  /** The start of every key, in braces, so that a Redis Cluster keeps all of them on one node. */
-  readonly prefix: string;
-  /** Absolute: certificates in PEM that are trusted for this server. */
-  readonly caFile?: string;
-}
-
-const MINUTE_MS = 60_000;
-const DAY_MS = 24 * 60 * MINUTE_MS;
 
 export const redisSchema = field(
   z.strictObject({
@@ -57,17 +48,15 @@ export const fleetSchema = z
   })
   .describe("Settings of scheduler and workers.");
 
-export type RedisInput = z.output<typeof redisSchema>;
-export type FleetInput = z.output<typeof fleetSchema>;
-
 /** @param folder where relative paths start */
-export function resolveRedis(input: RedisInput, folder: string): RedisConfig {
-  const caFile = input.ca_file === undefined ? {} : { caFile: resolve(folder, input.ca_file) };
-  return { ...input.url, prefix: `{${input.prefix}}`, ...caFile };
+export function resolveRedis({ url, prefix, ca_file }: z.output<typeof redisSchema>, folder: string) {
+  const caFile = ca_file === undefined ? {} : { caFile: resolve(folder, ca_file) };
+  // In braces, so that a Redis Cluster keeps all keys on one node.
+  return { ...url, prefix: `{${prefix}}`, ...caFile };
 }
 
 /** @param input undefined if the file has no section: then every default */
-export function resolveFleet(input: FleetInput | undefined): FleetSettings {
+export function resolveFleet(input: z.output<typeof fleetSchema> | undefined): FleetSettings {
   const given = input ?? fleetSchema.parse({});
   return {
     inFlight: given.in_flight,

@@ -2,15 +2,6 @@
 import * as z from "zod";
 import { field, optional, SECRET, text } from "./values/fields.ts";
 
-export interface HttpConfig {
-  readonly host: string;
-  /** 0: any free port. */
-  readonly port: number;
-  /** Undefined: HTTP can change nothing, and read nothing unless `publicReads`. */
-  readonly token: string | undefined;
-  readonly publicReads: boolean;
-}
-
 export const httpSchema = z
   .strictObject({
     host: field(
@@ -37,10 +28,8 @@ export const httpSchema = z
   })
   .describe("API, metrics, health and dashboard over HTTP.");
 
-export type HttpInput = z.output<typeof httpSchema>;
-
 /** @param input undefined if the file has no section: then loopback, and health only */
-export function resolveHttp(input: HttpInput | undefined): HttpConfig {
+export function resolveHttp(input: z.output<typeof httpSchema> | undefined) {
   const { host, port, token, public_reads } = input ?? httpSchema.parse({});
   return { host, port, token, publicReads: public_reads };
 }

@@ -14,10 +14,9 @@ import { httpSchema } from "./http.ts";
 import { sourceSchema } from "./source.ts";
 import { telemetrySchema } from "./telemetry.ts";
 import { isTimezone } from "./values/times.ts";
+import { DAY_MS, HOUR_MS } from "./values/units.ts";
 import { nearest } from "./problems/suggest.ts";
 
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
 export const DEFAULT_LIMITS = { memoryBytes: 4 * 2 ** 30, seconds: 600, threads: 0, attemptMs: 6 * HOUR_MS } as const;
 export const DEFAULT_PATH = "{export}/dt={year}-{month}-{day}";
 

@@ -5,28 +5,6 @@ import { duration, field, httpUrl, optional, SECRET, text } from "./values/field
 
 const DEFAULT_TABLE = "session_replay_events";
 
-export type SourceConfig =
-  | {
-      readonly kind: "clickhouse";
-      /** http(s), without a trailing slash. */
-      readonly url: string;
-      readonly username: string;
-      /** May be empty. */
-      readonly password: string;
-      readonly database: string;
-      readonly table: string;
-      readonly requestTimeoutMs: number;
-      /** Absolute. A PEM file with certificates to trust for this server. */
-      readonly caFile?: string;
-    }
-  | {
-      readonly kind: "embedded";
-      /** Absolute: the engine's data directory. */
-      readonly path: string;
-      readonly database: string;
-      readonly table: string;
-    };
-
 const table = text.prefault(DEFAULT_TABLE).describe("The table of replays. A Distributed table is fine.");
 
 const clickhouseSchema = z
@@ -59,27 +37,16 @@ export const sourceSchema = z
   .describe("Where replays are read from: clickhouse or embedded.")
   .meta({ minProperties: 1, maxProperties: 1 });
 
-export type SourceInput = z.output<typeof sourceSchema>;
+export type SourceConfig = NonNullable<ReturnType<typeof resolveSource>>;
 
 /** Undefined if there is none. @param folder where relative paths start */
-export function resolveSource(
-  { clickhouse, embedded }: Partial<SourceInput>,
-  folder: string,
-): SourceConfig | undefined {
+export function resolveSource({ clickhouse, embedded }: Partial<z.output<typeof sourceSchema>>, folder: string) {
   if (clickhouse) {
-    const { url, username, password, database, request_timeout, ca_file } = clickhouse;
-    return {
-      kind: "clickhouse",
-      url,
-      username,
-      password,
-      database,
-      table: clickhouse.table,
-      requestTimeoutMs: request_timeout,
-      ...(ca_file === undefined ? {} : { caFile: resolve(folder, ca_file) }),
-    };
+    const { request_timeout, ca_file, ...server } = clickhouse;
+    const caFile = ca_file === undefined ? {} : { caFile: resolve(folder, ca_file) };
+    return { kind: "clickhouse" as const, ...server, requestTimeoutMs: request_timeout, ...caFile };
   }
   if (embedded === undefined) return undefined;
   const own = typeof embedded === "string" ? { path: embedded, database: "default", table: DEFAULT_TABLE } : embedded;
-  return { kind: "embedded", path: resolve(folder, own.path), database: own.database, table: own.table };
+  return { kind: "embedded" as const, ...own, path: resolve(folder, own.path) };
 }

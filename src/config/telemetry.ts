@@ -2,13 +2,6 @@
 import * as z from "zod";
 import { httpUrl, optional, text } from "./values/fields.ts";
 
-export interface TelemetryConfig {
-  /** An OTLP/HTTP collector, without `/v1/traces`. Undefined: OTEL_EXPORTER_OTLP_ENDPOINT, or no traces. */
-  readonly endpoint: string | undefined;
-  /** Undefined: OTEL_SERVICE_NAME, or `replayport`. */
-  readonly serviceName: string | undefined;
-}
-
 export const telemetrySchema = z
   .strictObject({
     endpoint: optional(
@@ -20,8 +13,6 @@ export const telemetrySchema = z
   })
   .describe("OpenTelemetry traces of runs.");
 
-export type TelemetryInput = z.output<typeof telemetrySchema>;
-
-export function resolveTelemetry(input: TelemetryInput | undefined): TelemetryConfig {
+export function resolveTelemetry(input: z.output<typeof telemetrySchema> | undefined) {
   return { endpoint: input?.endpoint, serviceName: input?.service_name };
 }

@@ -16,7 +16,7 @@ import { bigquerySchema, checkBigQuery, resolveBigQuery } from "./bigquery.ts";
 import { checkOnDelete } from "./deletion.ts";
 import { fileSchema, resolveFile } from "./file.ts";
 import { resolveS3, s3Schema } from "./s3.ts";
-import { checkSnowflake, resolveSnowflake, snowflakeSchema } from "./snowflake.ts";
+import { resolveSnowflake, snowflakeSchema } from "./snowflake.ts";
 
 /** In the order in which messages list the types. */
 const SCHEMAS = {
@@ -35,11 +35,9 @@ export const destinationSchema = field(
   { type: "file", path: "./lake" },
 );
 
-export type DestinationInput = z.output<typeof destinationSchema>;
-
 /** @param folder where relative paths start */
 export function resolveDestination(
-  input: DestinationInput,
+  input: z.output<typeof destinationSchema>,
   path: Path,
   folder: string,
   report: Report,
@@ -61,11 +59,10 @@ export function checkForDestination(definition: ExportDefinition, options: Desti
   switch (options.type) {
     case "s3":
     case "file":
+    case "snowflake":
       return checkOnDelete(definition, report);
     case "bigquery":
       return checkBigQuery(definition, options, report);
-    case "snowflake":
-      return checkSnowflake(definition, report);
     default:
       options satisfies never;
   }

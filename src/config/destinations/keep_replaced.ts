@@ -1,7 +1,6 @@
 /** The option of both lakes that decides how long replaced files stay. */
 import { duration, optional } from "../values/fields.ts";
-
-const DAY_MS = 24 * 3_600_000;
+import { DAY_MS } from "../values/units.ts";
 
 export const keepReplaced = optional(
   duration(0, 30 * DAY_MS),

@@ -2,19 +2,18 @@
 import { resolve } from "node:path";
 import * as z from "zod";
 import type { ExternalStage, SnowflakeAuth, SnowflakeOptions } from "../../../destinations/snowflake/options.ts";
-import type { ExportDefinition } from "../../export/definition.ts";
 import { defined } from "../values/defined.ts";
 import { duration, field, matching, optional, secret, text } from "../values/fields.ts";
+import { DAY_MS } from "../values/units.ts";
 import { resolveBucket, s3Schema } from "./s3.ts";
 import type { Path } from "../problems/path.ts";
 import type { Report } from "../problems/problems.ts";
-import { checkOnDelete, onDelete } from "./deletion.ts";
+import { onDelete } from "./deletion.ts";
 
 /** A plain name, which Snowflake folds to upper case, or any name in double quotes, which keeps its case. */
 const identifier = matching(/^(?:[A-Za-z_][\w$-]{0,254}|"(?:[^"]|""){1,255}")$/);
 /** Shorter than Snowflake allows, because the table's lock has the same name with a prefix. */
 const tableName = matching(/^(?:[A-Za-z_][\w$-]{0,229}|"(?:[^"]|""){1,230}")$/);
-const HOUR_MS = 3_600_000;
 
 export const snowflakeSchema = z
   .strictObject({
@@ -73,7 +72,7 @@ export const snowflakeSchema = z
       { stage: "LAKE", s3: { bucket: "acme-lake", prefix: "snowflake", region: "eu-central-1" } },
     ),
     statement_timeout: field(
-      duration(1000, 24 * HOUR_MS).prefault("30m"),
+      duration(1000, DAY_MS).prefault("30m"),
       "After this time a statement is cancelled, in Snowflake too.",
       "30m",
     ),
@@ -148,9 +147,4 @@ function authOf(input: Input, folder: string): SnowflakeAuth {
   if (input.oauth_token_file !== undefined)
     return { type: "oauth_file", path: resolve(folder, input.oauth_token_file) };
   return { type: "password", password: input.password ?? "" };
-}
-
-/** Checks how files are compressed. */
-export function checkSnowflake(definition: ExportDefinition, report: Report): void {
-  checkOnDelete(definition, report);
 }

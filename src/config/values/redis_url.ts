@@ -1,18 +1,10 @@
 /** The Redis addresses that the config accepts. */
+import type { FleetRedisOptions } from "../../fleet/fleet.ts";
 import { defined } from "./defined.ts";
 import type { Parsed } from "./units.ts";
 
-export interface RedisAddress {
-  readonly kind: "single" | "sentinel" | "cluster";
-  /** The server, the sentinels, or some nodes of the cluster. */
-  readonly hosts: readonly { readonly host: string; readonly port: number }[];
-  readonly tls: boolean;
-  readonly username?: string;
-  readonly password?: string;
-  readonly db: number;
-  /** The sentinels' name for the server. */
-  readonly master?: string;
-}
+/** What the address alone says. */
+export type RedisAddress = Omit<FleetRedisOptions, "prefix" | "ca">;
 
 const FORM =
   /^(?<scheme>rediss?)(?:\+(?<kind>sentinel|cluster))?:\/\/(?:(?<user>[^@/?#]*)@)?(?<hosts>[^@/?#]+)(?<path>(?:\/[^/?#]*)*)$/;

@@ -9,12 +9,15 @@ export interface Refusal {
 export type Parsed<T> = { readonly value: T } | Refusal;
 
 const SECOND_MS = 1000;
+export const MINUTE_MS = 60 * SECOND_MS;
+export const HOUR_MS = 60 * MINUTE_MS;
+export const DAY_MS = 24 * HOUR_MS;
 const UNITS_MS: Readonly<Record<string, number>> = {
   s: SECOND_MS,
-  m: 60 * SECOND_MS,
-  h: 3600 * SECOND_MS,
-  d: 24 * 3600 * SECOND_MS,
-  w: 7 * 24 * 3600 * SECOND_MS,
+  m: MINUTE_MS,
+  h: HOUR_MS,
+  d: DAY_MS,
+  w: 7 * DAY_MS,
 };
 const DURATION = /^(\d+)([smhdw])$/;
 export const DURATION_PATTERN = DURATION.source;
