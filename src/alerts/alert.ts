@@ -7,6 +7,7 @@
  * An alert is sent when it begins, again every `repeatAfterMs`, and once more when it's over. Notifications are kept in memory;
  * claims (dedupe.ts) prevent other schedulers, and this one after a restart, from sending them again.
  */
+import { plural } from "../text.ts";
 import type { Backfill, ExportStatus, FleetError } from "../fleet/fleet.ts";
 
 /**
@@ -159,7 +160,7 @@ function failedOf(one: ExportStatus): Condition | undefined {
   const count = Math.max(one.failedIntervals.length, one.failuresInRow);
   return {
     ...named("failed", one.export),
-    message: `The export ${one.export} failed for good (${count === 1 ? "1 interval" : `${count} intervals`})${because(error)}`,
+    message: `The export ${one.export} failed for good (${plural(count, "interval")})${because(error)}`,
     hint: error?.hint,
     code: error?.code,
   };

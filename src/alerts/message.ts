@@ -1,4 +1,5 @@
 /** The webhook's message. It contains all alerts of one check, so a total outage is one message. */
+import { minute } from "../text.ts";
 import type { Alert } from "./alert.ts";
 
 export type MessageFormat = "json" | "slack";
@@ -38,7 +39,7 @@ export function messageOfAlerts(alerts: readonly Alert[], format: MessageFormat,
 
 function slackLine({ status, message, hint, since, repeated }: Alert): string {
   if (status === "resolved") return `:white_check_mark: *Resolved:* ${escaped(message)}`;
-  const still = repeated ? `*Still, since ${since.toISOString().slice(0, 16).replace("T", " ")} UTC:* ` : "";
+  const still = repeated ? `*Still, since ${minute(since)} UTC:* ` : "";
   return `:rotating_light: ${still}${escaped(message)}${hint === undefined ? "" : `\n> ${escaped(hint)}`}`;
 }
 

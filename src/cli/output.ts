@@ -1,6 +1,8 @@
 /** How results are shown: JSON for scripts, tables and sentences for people. */
 import Table from "cli-table3";
-import prettyBytes from "pretty-bytes";
+import { count } from "../text.ts";
+
+export { bytes, count, minute as time, plural } from "../text.ts";
 
 export function printJson(out: NodeJS.WritableStream, value: unknown): void {
   out.write(`${JSON.stringify(value, null, 2)}\n`);
@@ -29,21 +31,6 @@ export function printTable(
   out.write(`${table.toString()}\n`);
 }
 
-const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
-
-export function count(value: number): string {
-  return whole.format(value);
-}
-
-export function bytes(value: number): string {
-  return prettyBytes(value);
-}
-
-/** `2026-10-01 13:00`, UTC. */
-export function time(value: Date): string {
-  return value.toISOString().slice(0, 16).replace("T", " ");
-}
-
 /** `3 d 4 h`, `12 min`, `4.2 s` */
 export function formatDuration(seconds: number): string {
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
@@ -51,8 +38,4 @@ export function formatDuration(seconds: number): string {
   if (minutes < 120) return `${minutes} min`;
   const hours = Math.floor(minutes / 60);
   return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
-}
-
-export function plural(number: number, noun: string): string {
-  return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
 }

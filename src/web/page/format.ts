@@ -1,15 +1,12 @@
 /** Numbers and times for people. The page has no script, so times are relative to when it was rendered. */
 import { html } from "hono/html";
-import prettyBytes from "pretty-bytes";
 import type { Interval } from "../../intervals/interval.ts";
 import type { FleetError } from "../../fleet/fleet.ts";
+import { minute } from "../../text.ts";
+
+export { bytes, count, plural } from "../../text.ts";
 
 export type Html = ReturnType<typeof html>;
-
-const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
-
-export const count = (value: number): string => whole.format(value);
-export const bytes = (value: number): string => prettyBytes(value);
 
 /** `12 s`, `5 min`, `3 h 10 min`, `2 d 4 h` */
 export function span(seconds: number): string {
@@ -20,8 +17,6 @@ export function span(seconds: number): string {
   if (hours < 48) return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`;
   return hours % 24 === 0 ? `${Math.floor(hours / 24)} d` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
-
-const minute = (time: Date): string => time.toISOString().slice(0, 16).replace("T", " ");
 
 /** `2026-10-01 13:00`, UTC, on one line. */
 export function clock(time: Date): Html {
@@ -40,10 +35,6 @@ export function ago(time: Date, now: Date): Html {
   const seconds = (now.getTime() - time.getTime()) / 1000;
   const text = seconds < 0 ? `in ${span(-seconds)}` : `${span(seconds)} ago`;
   return html`<time datetime="${time.toISOString()}" title="${minute(time)} UTC">${text}</time>`;
-}
-
-export function plural(number: number, noun: string): string {
-  return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
 }
 
 /** The error, and below it what to do. */
