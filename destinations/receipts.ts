@@ -2,7 +2,7 @@
  * The receipt of a batch, and how ledgers store it. A lake's manifest and a row of a warehouse's `_replayport_receipts` are
  * the same record in different envelopes: a manifest adds the files, a warehouse the target table.
  */
-import type { Batch, Receipt, Totals } from "./destination.ts";
+import type { Batch, Coverage, Receipt, Totals } from "./destination.ts";
 
 /** The versions that wrote a receipt. */
 export interface Origin {
@@ -57,19 +57,30 @@ export function toRecord(receipt: Receipt, { replayport, source }: Origin): Rece
   };
 }
 
-export function fromRecord(record: Omit<ReceiptRecord, keyof OriginColumns>): Receipt {
+/** A row of a warehouse's ledger, as its client gives it: numbers may be text. */
+export interface StoredRecord {
+  readonly value: (column: keyof ReceiptRecord) => unknown;
+  readonly time: (column: keyof ReceiptRecord) => Date;
+}
+
+export function fromRecord({ value, time }: StoredRecord): Receipt {
+  const columns = value("source_columns");
   return {
-    export: record.export,
-    interval: { start: record.interval_start, end: record.interval_end },
-    attempt: record.attempt,
-    rows: record.rows,
-    bytes: record.bytes,
-    files: record.files,
-    fingerprint: record.fingerprint,
-    readAt: record.read_at,
-    committedAt: record.committed_at,
-    sourceColumns: record.source_columns === null ? undefined : (JSON.parse(record.source_columns) as string[]),
+    export: String(value("export")),
+    ...coverageOf({ value, time }),
+    attempt: String(value("attempt")),
+    rows: Number(value("rows")),
+    bytes: Number(value("bytes")),
+    files: Number(value("files")),
+    fingerprint: String(value("fingerprint")),
+    readAt: time("read_at"),
+    sourceColumns: typeof columns === "string" ? (JSON.parse(columns) as string[]) : undefined,
   };
 }
 
-type OriginColumns = Pick<ReceiptRecord, "replayport_version" | "source_version">;
+export function coverageOf({ time }: StoredRecord): Coverage {
+  return {
+    interval: { start: time("interval_start"), end: time("interval_end") },
+    committedAt: time("committed_at"),
+  };
+}

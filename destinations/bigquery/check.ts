@@ -13,8 +13,7 @@ import { type BigQueryContext, qualifiedName } from "./context.ts";
 import { lackingPermissions } from "./errors.ts";
 import { query } from "./jobs.ts";
 import { readCoverage, readReceipts } from "./ledger.ts";
-import { load } from "./load.ts";
-import { checkLocation } from "./location.ts";
+import { checkLocation, load } from "./load.ts";
 import { bigquery } from "../sql/bigquery.ts";
 
 const HOUR_MS = 3_600_000;

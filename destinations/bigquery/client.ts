@@ -114,21 +114,13 @@ export class Client {
   /** A table that is there already is left as it is. */
   async createTable(table: string, resource: object, signal: AbortSignal): Promise<void> {
     await this.#call("bigquery.tables.create", this.dataset, signal, async ({ sdk }) => {
-      try {
-        await sdk.dataset(this.dataset).createTable(table, resource);
-      } catch (error) {
-        if (httpStatus(error) !== 409) throw error;
-      }
+      await unless(409, sdk.dataset(this.dataset).createTable(table, resource));
     });
   }
 
   async dropTable(table: string, signal: AbortSignal): Promise<void> {
     await this.#call("bigquery.tables.delete", `${this.dataset}.${table}`, signal, async ({ sdk }) => {
-      try {
-        await sdk.dataset(this.dataset).table(table).delete();
-      } catch (error) {
-        if (httpStatus(error) !== 404) throw error;
-      }
+      await unless(404, sdk.dataset(this.dataset).table(table).delete());
     });
   }
 
@@ -181,13 +173,8 @@ export class Client {
   async job(jobId: string, signal: AbortSignal): Promise<JobResource | undefined> {
     const location = await this.location(signal);
     return await this.#call("bigquery.jobs.get", "", signal, async ({ sdk }) => {
-      try {
-        const [found] = await sdk.job(jobId, { location }).getMetadata();
-        return found;
-      } catch (error) {
-        if (httpStatus(error) === 404) return undefined;
-        throw error;
-      }
+      const found = await unless(404, sdk.job(jobId, { location }).getMetadata());
+      return found?.[0];
     });
   }
 
@@ -260,6 +247,14 @@ export class Client {
     if (this.endpoint !== undefined) sdk.baseUrl = `${this.endpoint}/bigquery/v2`;
     return sdk as unknown as Sdk;
   }
+}
+
+/** What `work` resolves with; undefined if it's answered with this status. */
+async function unless<Answer>(status: number, work: Promise<Answer>): Promise<Answer | undefined> {
+  return await work.catch((error: unknown) => {
+    if (httpStatus(error) === status) return undefined;
+    throw error;
+  });
 }
 
 /** The variable that Google's clients know; with or without scheme and the API's path. */

@@ -1,48 +1,51 @@
 /** The BigQuery destination: one table of current rows, and a table of receipts beside it. */
-import { giveUp, ReplayportError } from "../../src/errors.ts";
-import type { Destination, DestinationDeps, DestinationExport } from "../destination.ts";
+import {
+  type Destination,
+  type DestinationDeps,
+  type DestinationExport,
+  FILE_BYTES,
+  FILE_FORMATS,
+} from "../destination.ts";
 import { RECEIPTS_TABLE } from "../warehouse/rows.ts";
-import { BigQueryDestination } from "./bigquery.ts";
+import { check } from "./check.ts";
 import { Client } from "./client.ts";
+import type { BigQueryContext } from "./context.ts";
+import { readCoverage, readReceipts } from "./ledger.ts";
+import { load } from "./load.ts";
 import type { BigQueryOptions } from "./options.ts";
 
 export type { BigQueryCredentials, BigQueryOptions, Impersonation, Partitioning } from "./options.ts";
 
-/** What names may hold: the config says the same; users of the library are told here. */
-const NAMES = {
-  project: /^(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$/,
-  dataset: /^\w{1,1024}$/,
-  table: /^[\p{L}\p{M}\p{N}_-][\p{L}\p{M}\p{N}_ -]{0,1023}$/u,
-} as const;
-
-/** Asks nothing of BigQuery yet. @throws ReplayportError where a name cannot be one of BigQuery's. */
+/** Asks nothing of BigQuery yet. The protocol of a load is in load.ts. */
 export function openBigQuery(
   options: BigQueryOptions,
-  forExport: DestinationExport,
+  { export: exportName }: DestinationExport,
   deps: DestinationDeps,
 ): Destination {
-  for (const name of ["project", "dataset", "table"] as const) {
-    if (!NAMES[name].test(options[name])) throw badName(name, options[name]);
-  }
-  if (options.table.startsWith("_replayport")) throw badName("table", options.table);
   const { project, dataset, table } = options;
-  return new BigQueryDestination({
+  const context: BigQueryContext = {
     ...deps,
-    export: forExport.export,
+    export: exportName,
     options,
     client: new Client(options),
     place: { project, dataset, table },
     ledger: RECEIPTS_TABLE,
     ready: new Map(),
-  });
-}
-
-function badName(option: string, value: string): ReplayportError {
-  return new ReplayportError(
-    `${JSON.stringify(value)} cannot be the \`${option}\` of a BigQuery destination`,
-    giveUp(
-      "bigquery.name",
-      "Write the project's id (not its number), and names of a dataset and a table without dots; _replayport… is taken.",
-    ),
-  );
+  };
+  return {
+    name: `bigquery://${project}.${dataset}.${table}`,
+    formats: FILE_FORMATS,
+    fileBytes: options.fileBytes ?? FILE_BYTES,
+    check: (signal) => check(context, signal),
+    load: (batch, signal) => load(context, batch, signal),
+    async *receipts(range, signal) {
+      yield* await readReceipts(context, range, signal);
+    },
+    /** One query; BigQuery bills at least 10 MB for it, and nothing if there is no ledger yet. */
+    async *covered(range, signal) {
+      yield* await readCoverage(context, range, signal);
+    },
+    /** The client has no connection beyond Node's shared pool. */
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
 }

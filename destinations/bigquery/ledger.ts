@@ -1,25 +1,12 @@
 /** The receipts of one export in one table, read back from `_replayport_receipts`. */
 import type { Interval } from "../../src/intervals/interval.ts";
+import type { Column } from "../../src/models/column.ts";
 import type { Coverage, Receipt } from "../destination.ts";
-import { fromRecord } from "../receipts.ts";
+import { coverageOf, fromRecord, type StoredRecord } from "../receipts.ts";
+import { COVERAGE_READ, RECEIPT_READ } from "../warehouse/rows.ts";
 import { type BigQueryContext, ledgerPlace } from "./context.ts";
 import { query } from "./jobs.ts";
 import { countReceipts, forgetReceipts, precondition, receipts } from "./ledger_sql.ts";
-
-export const RECEIPT = [
-  "export",
-  "interval_start",
-  "interval_end",
-  "attempt",
-  "rows",
-  "bytes",
-  "files",
-  "fingerprint",
-  "read_at",
-  "committed_at",
-  "source_columns",
-];
-export const COVERAGE = ["interval_start", "interval_end", "committed_at"];
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -30,7 +17,7 @@ type Row = Readonly<Record<string, unknown>>;
 async function select(
   context: BigQueryContext,
   range: Interval,
-  columns: readonly string[],
+  columns: readonly Column[],
   signal: AbortSignal,
 ): Promise<readonly Row[]> {
   const { client, place } = context;
@@ -42,21 +29,7 @@ async function select(
 }
 
 export async function readReceipts(context: BigQueryContext, range: Interval, signal: AbortSignal): Promise<Receipt[]> {
-  return (await select(context, range, RECEIPT, signal)).map((row) =>
-    fromRecord({
-      export: String(row["export"]),
-      interval_start: time(row, "interval_start"),
-      interval_end: time(row, "interval_end"),
-      attempt: String(row["attempt"]),
-      rows: Number(row["rows"]),
-      bytes: Number(row["bytes"]),
-      files: Number(row["files"]),
-      fingerprint: String(row["fingerprint"]),
-      read_at: time(row, "read_at"),
-      committed_at: time(row, "committed_at"),
-      source_columns: (row["source_columns"] ?? null) as string | null,
-    }),
-  );
+  return (await select(context, range, RECEIPT_READ, signal)).map((row) => fromRecord(stored(row)));
 }
 
 /** The receipt of exactly this interval. */
@@ -74,8 +47,7 @@ export async function readCoverage(
   range: Interval,
   signal: AbortSignal,
 ): Promise<Coverage[]> {
-  const rows = await select(context, range, COVERAGE, signal);
-  return rows.map((row) => ({ interval: intervalOf(row), committedAt: time(row, "committed_at") }));
+  return (await select(context, range, COVERAGE_READ, signal)).map((row) => coverageOf(stored(row)));
 }
 
 /** Before a target is made that is not there: receipts of one that was there before must not count for it. */
@@ -115,11 +87,7 @@ export async function readPrecondition(
   };
 }
 
-function intervalOf(row: Row): Interval {
-  return { start: time(row, "interval_start"), end: time(row, "interval_end") };
-}
-
-/** From milliseconds. */
-function time(row: Row, name: string): Date {
-  return new Date(Number(row[name]));
+/** Times come in milliseconds. */
+function stored(row: Row): StoredRecord {
+  return { value: (column) => row[column], time: (column) => new Date(Number(row[column])) };
 }

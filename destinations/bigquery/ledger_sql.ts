@@ -75,12 +75,10 @@ export function forgetReceipts(place: LedgerPlace): string {
   return `DELETE FROM ${identifier(place.ledger)} AS receipt WHERE ${ofTable(place)}`;
 }
 
-const MILLISECONDS = new Set(["interval_start", "interval_end", "read_at", "committed_at"]);
-
 /** The receipts whose interval overlaps the range, by start. Times in milliseconds. */
-export function receipts(place: LedgerPlace, { start, end }: Interval, columns: readonly string[]): string {
-  const items = columns.map((name) =>
-    MILLISECONDS.has(name)
+export function receipts(place: LedgerPlace, { start, end }: Interval, columns: readonly Column[]): string {
+  const items = columns.map(({ name, type }) =>
+    type === "timestamp"
       ? `UNIX_MILLIS(receipt.${identifier(name)}) AS ${identifier(name)}`
       : `receipt.${identifier(name)}`,
   );

@@ -17,7 +17,7 @@
  *
  * If nobody can tell whether the commit went through, the staging table stays: the job may still read it.
  */
-import { ReplayportError } from "../../src/errors.ts";
+import { giveUp, ReplayportError } from "../../src/errors.ts";
 import { describeInterval } from "../../src/intervals/interval.ts";
 import type { Batch, Receipt } from "../destination.ts";
 import { olderRead } from "../races.ts";
@@ -26,7 +26,6 @@ import { cleanupDeadline } from "../cleanup.ts";
 import type { BigQueryContext } from "./context.ts";
 import { ensureLedger, ensureTarget } from "./tables.ts";
 import { readPrecondition } from "./ledger.ts";
-import { checkLocation } from "./location.ts";
 import { stagingPrefix, stagingTable } from "./names.ts";
 import { checkCompression, stageFiles } from "./staging.ts";
 
@@ -56,6 +55,16 @@ export async function load(context: BigQueryContext, batch: Batch, signal: Abort
     if (staging !== undefined && !open) await drop(context, batch, [staging]);
     throw error;
   }
+}
+
+/** Jobs run where the dataset is. A `location` in the config that says otherwise is a mistake that is shown at once. */
+export async function checkLocation({ client, options, place }: BigQueryContext, signal: AbortSignal): Promise<void> {
+  const found = await client.location(signal);
+  if (options.location === undefined || options.location.toLowerCase() === found.toLowerCase()) return;
+  throw new ReplayportError(
+    `the dataset ${place.project}.${place.dataset} is in ${found}, the config says ${options.location}`,
+    giveUp("bigquery.wrong_location", `Set \`location: ${found}\`, or leave it out. A dataset can't be moved.`),
+  );
 }
 
 /** Never rejects: the batch is loaded, or the load has a better error to show. */

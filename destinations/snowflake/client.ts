@@ -3,7 +3,7 @@ import { setTimeout } from "node:timers/promises";
 import { driverAuth } from "./auth.ts";
 import { type DriverConnection, type DriverStatement, loadDriver } from "./driver.ts";
 import { type ErrorContext, noAnswer, snowflakeError } from "./errors.ts";
-import { resolveIdentifier, snowflake } from "../sql/snowflake.ts";
+import { sqlName } from "../sql/snowflake.ts";
 import { DEFAULT_STATEMENT_MS, type SnowflakeOptions } from "./options.ts";
 import { configureSession } from "./session_sql.ts";
 import type { OpenSession, Row, Session, Statement } from "./statement.ts";
@@ -40,8 +40,8 @@ export function errorContext(options: SnowflakeOptions): ErrorContext {
   return {
     account: options.account,
     username: options.username,
-    role: options.role === undefined ? undefined : snowflake.identifier(resolveIdentifier(options.role)),
-    warehouse: options.warehouse === undefined ? undefined : snowflake.identifier(resolveIdentifier(options.warehouse)),
+    role: sqlName(options.role),
+    warehouse: sqlName(options.warehouse),
     address: addressOf(options),
     auth: kinds[auth.type],
     renewable: auth.type === "oauth_file",
@@ -68,10 +68,8 @@ export function sessionOpener(options: SnowflakeOptions): OpenSession {
         application: "Replayport",
         sfRetryMaxLoginRetries: (options.loginAttempts ?? LOGIN_ATTEMPTS) - 1,
         clientSessionKeepAlive: false,
-        ...(options.role === undefined ? {} : { role: snowflake.identifier(resolveIdentifier(options.role)) }),
-        ...(options.warehouse === undefined
-          ? {}
-          : { warehouse: snowflake.identifier(resolveIdentifier(options.warehouse)) }),
+        ...(context.role === undefined ? {} : { role: context.role }),
+        ...(context.warehouse === undefined ? {} : { warehouse: context.warehouse }),
       });
     } catch (error) {
       throw snowflakeError(error, LOGIN, context);

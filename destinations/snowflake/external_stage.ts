@@ -2,7 +2,7 @@
 import { S3Store } from "../store/s3_store.ts";
 import type { LocalFile } from "../files/read_staged.ts";
 import type { Store } from "../store/store.ts";
-import { resolveIdentifier, snowflake } from "../sql/snowflake.ts";
+import { snowflake, sqlName } from "../sql/snowflake.ts";
 import { schemaPath, type Names } from "./names.ts";
 import { reaching } from "./ddl.ts";
 import type { ExternalStage } from "./options.ts";
@@ -20,7 +20,7 @@ export class BucketStage implements Stage {
 
   constructor(store: Store, names: Names, stage: string) {
     this.#store = store;
-    this.#path = `${schemaPath(names)}.${snowflake.identifier(resolveIdentifier(stage))}`;
+    this.#path = `${schemaPath(names)}.${sqlName(stage)}`;
     this.grants = [...reaching(names, schemaPath(names)), `USAGE ON STAGE ${this.#path}`];
   }
 

@@ -1,11 +1,14 @@
 /** The Snowflake destination: one current row per session in a table, the receipts beside it. */
-import type { Destination, DestinationDeps, DestinationExport } from "../destination.ts";
+import { type Destination, type DestinationDeps, type DestinationExport, FILE_FORMATS } from "../destination.ts";
+import { check } from "./check.ts";
 import { addressOf, sessionOpener } from "./client.ts";
+import type { SnowflakeContext } from "./context.ts";
 import { externalStage } from "./external_stage.ts";
-import { resolveIdentifier, snowflake } from "../sql/snowflake.ts";
+import { sqlName } from "../sql/snowflake.ts";
+import { readCoverage, readReceipts } from "./ledger.ts";
+import { load } from "./load.ts";
 import { namesOf, objectPath } from "./names.ts";
 import { DEFAULT_FILE_BYTES, type SnowflakeOptions } from "./options.ts";
-import { Snowflake } from "./snowflake.ts";
 import { internalStage } from "./stage.ts";
 import type { OpenSession } from "./statement.ts";
 
@@ -26,35 +29,38 @@ export function openSnowflake(
   return openSnowflakeOn(sessionOpener(options), options, forExport, deps);
 }
 
-/** On sessions of any kind: what the tests of crashes use. */
+/** On sessions of any kind: what the tests of crashes use. The protocol of a load is in load.ts and commit.ts. */
 export function openSnowflakeOn(
   openSession: OpenSession,
   options: SnowflakeOptions,
   { export: exportName }: DestinationExport,
-  { now, version, onWarning }: DestinationDeps,
+  deps: DestinationDeps,
 ): Destination {
   const names = namesOf(options);
-  const openStage =
-    options.externalStage === undefined
-      ? internalStage(names, options.stage)
-      : externalStage(names, options.externalStage);
-  const onDelete = options.onDelete ?? "tombstone";
-  const named = (name: string | undefined): string | undefined =>
-    name === undefined ? undefined : snowflake.identifier(resolveIdentifier(name));
-  return new Snowflake(
-    {
-      export: exportName,
-      now,
-      version,
-      onWarning,
-      names,
-      role: named(options.role),
-      warehouse: named(options.warehouse),
-      onDelete,
-      openSession,
-      openStage,
+  const { stage, externalStage: bucketStage } = options;
+  const context: SnowflakeContext = {
+    ...deps,
+    export: exportName,
+    names,
+    role: sqlName(options.role),
+    warehouse: sqlName(options.warehouse),
+    onDelete: options.onDelete ?? "tombstone",
+    openSession,
+    openStage: bucketStage === undefined ? internalStage(names, stage) : externalStage(names, bucketStage),
+  };
+  return {
+    name: `${addressOf(options)} ${objectPath(names, names.table)}`,
+    formats: FILE_FORMATS,
+    fileBytes: options.fileBytes ?? DEFAULT_FILE_BYTES,
+    check: (signal) => check(context, signal),
+    load: (batch, signal) => load(context, batch, signal),
+    async *receipts(range, signal) {
+      yield* await readReceipts(context, range, signal);
     },
-    addressOf(options),
-    options.fileBytes ?? DEFAULT_FILE_BYTES,
-  );
+    async *covered(range, signal) {
+      yield* await readCoverage(context, range, signal);
+    },
+    /** Each call has its own session, which it closes. */
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
 }

@@ -1,8 +1,11 @@
 /** The receipts of one export and target, read from the table beside the data. */
 import { giveUp, ReplayportError } from "../../src/errors.ts";
 import type { Interval } from "../../src/intervals/interval.ts";
+import type { Column } from "../../src/models/column.ts";
 import type { Coverage, Receipt } from "../destination.ts";
-import { fromRecord } from "../receipts.ts";
+import { coverageOf, fromRecord, type StoredRecord } from "../receipts.ts";
+import { columnName } from "../sql/snowflake.ts";
+import { COVERAGE_READ, RECEIPT_READ } from "../warehouse/rows.ts";
 import type { SnowflakeContext } from "./context.ts";
 import { isMissing } from "./errors.ts";
 import { type LedgerKey, selectPrecondition, selectReceipts } from "./ledger_sql.ts";
@@ -43,10 +46,10 @@ export async function readEntry(
 }
 
 /** One statement that wakes the warehouse, and one that does not. No table of receipts is an empty ledger. */
-export async function readReceipts(
+async function select(
   context: SnowflakeContext,
   range: Interval,
-  columns: "all" | "coverage",
+  columns: readonly Column[],
   signal: AbortSignal,
 ): Promise<readonly Row[]> {
   await using session = await context.openSession({ export: context.export, doing: "ledger" }, signal);
@@ -62,27 +65,27 @@ export async function readReceipts(
   return rows;
 }
 
-export function coverageOf(row: Row): Coverage {
-  return {
-    interval: { start: dateOf(row, "START_US"), end: dateOf(row, "END_US") },
-    committedAt: dateOf(row, "COMMITTED_US"),
-  };
+export async function readReceipts(
+  context: SnowflakeContext,
+  range: Interval,
+  signal: AbortSignal,
+): Promise<Receipt[]> {
+  return (await select(context, range, RECEIPT_READ, signal)).map((row) => fromRecord(stored(row)));
 }
 
-export function toReceipt(row: Row, exportName: string): Receipt {
-  return fromRecord({
-    export: exportName,
-    interval_start: dateOf(row, "START_US"),
-    interval_end: dateOf(row, "END_US"),
-    attempt: String(row["ATTEMPT"]),
-    rows: Number(row["ROWS"]),
-    bytes: Number(row["BYTES"]),
-    files: Number(row["FILES"]),
-    fingerprint: String(row["FINGERPRINT"]),
-    read_at: dateOf(row, "READ_US"),
-    committed_at: dateOf(row, "COMMITTED_US"),
-    source_columns: (row["SOURCE_COLUMNS"] ?? null) as string | null,
-  });
+export async function readCoverage(
+  context: SnowflakeContext,
+  range: Interval,
+  signal: AbortSignal,
+): Promise<Coverage[]> {
+  return (await select(context, range, COVERAGE_READ, signal)).map((row) => coverageOf(stored(row)));
+}
+
+function stored(row: Row): StoredRecord {
+  return {
+    value: (column) => row[columnName(column)],
+    time: (column) => dateOf(row, `${columnName(column)}_US`),
+  };
 }
 
 /** From microseconds of the epoch, which a number holds exactly. */

@@ -1,9 +1,10 @@
 /** Statements of the commit besides its MERGE: transaction, ledger and lock. Pure. */
 import type { Interval } from "../../src/intervals/interval.ts";
+import type { Column } from "../../src/models/column.ts";
 import type { Receipt } from "../destination.ts";
 import { toRecord } from "../receipts.ts";
 import { RECEIPT_COLUMNS } from "../warehouse/rows.ts";
-import { snowflake } from "../sql/snowflake.ts";
+import { columnName, snowflake } from "../sql/snowflake.ts";
 import { objectPath, schemaPath, type Names } from "./names.ts";
 import { reaching } from "./ddl.ts";
 import type { Statement } from "./statement.ts";
@@ -129,19 +130,17 @@ function literal(value: string | number | Date | null): string {
   return typeof value === "string" ? snowflake.string(value) : snowflake.timestamp(value);
 }
 
-/** Under names of their own: an alias that is also a column may stand for either in WHERE. */
-const micros = (column: string, alias: string): string => `DATE_PART(EPOCH_MICROSECOND, "${column}") AS "${alias}"`;
-
-export function selectReceipts(key: LedgerKey, range: Interval, columns: "all" | "coverage"): Statement {
-  const rest =
-    columns === "all"
-      ? `, "ATTEMPT", "ROWS", "BYTES", "FILES", "FINGERPRINT", "SOURCE_COLUMNS", ${micros("READ_AT", "READ_US")}`
-      : "";
+/** Times under aliases that aren't columns: WHERE may take an alias for the column of that name, or the other way round. */
+export function selectReceipts(key: LedgerKey, range: Interval, columns: readonly Column[]): Statement {
+  const items = columns.map(({ name, type }) => {
+    const column = columnName(name);
+    return type === "timestamp" ? `DATE_PART(EPOCH_MICROSECOND, "${column}") AS "${column}_US"` : `"${column}"`;
+  });
   return {
-    sql: `SELECT ${micros("INTERVAL_START", "START_US")}, ${micros("INTERVAL_END", "END_US")}, ${micros("COMMITTED_AT", "COMMITTED_US")}${rest}
+    sql: `SELECT ${items.join(", ")}
 FROM ${objectPath(key.names, key.names.receipts)}
 WHERE ${of(key)} AND "INTERVAL_START" < ${snowflake.timestamp(range.end)} AND "INTERVAL_END" > ${snowflake.timestamp(range.start)}
-ORDER BY "START_US", "END_US"`,
+ORDER BY "INTERVAL_START_US", "INTERVAL_END_US"`,
     doing: "reading the ledger",
     grants: ledgerGrants(key, "SELECT", key.names.receipts),
   };

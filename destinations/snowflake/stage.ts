@@ -1,7 +1,7 @@
 /** Where files lie between this machine and COPY: an internal stage, reached by PUT. */
 import { ReplayportError, retry } from "../../src/errors.ts";
 import { type LocalFile, readStaged } from "../files/read_staged.ts";
-import { resolveIdentifier, snowflake } from "../sql/snowflake.ts";
+import { snowflake, sqlName } from "../sql/snowflake.ts";
 import { schemaPath, type Names } from "./names.ts";
 import { reaching } from "./ddl.ts";
 import type { Session, Statement } from "./statement.ts";
@@ -24,7 +24,7 @@ export type OpenStage = (session: Session) => Stage;
 const HASH_PART_BYTES = 1024 * 1024;
 
 export function internalStage(names: Names, stage: string | undefined): OpenStage {
-  const root = stage === undefined ? "@~" : `@${schemaPath(names)}.${snowflake.identifier(resolveIdentifier(stage))}`;
+  const root = stage === undefined ? "@~" : `@${schemaPath(names)}.${sqlName(stage)}`;
   const grants =
     stage === undefined ? [] : [...reaching(names, schemaPath(names)), `READ, WRITE ON STAGE ${root.slice(1)}`];
   return (session) => new InternalStage(session, root, grants);

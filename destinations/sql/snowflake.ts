@@ -38,6 +38,11 @@ export function resolveIdentifier(written: string): string {
   return PLAIN.test(written) ? written.toUpperCase() : written;
 }
 
+/** The same name, quoted, as SQL has it. */
+export function sqlName<Written extends string | undefined>(written: Written): Written | string {
+  return written === undefined ? written : snowflake.identifier(resolveIdentifier(written));
+}
+
 /** Columns are made in upper case, so that `SELECT session_id` finds them without quotes. */
 export function columnName(name: string): string {
   return name.toUpperCase();

@@ -77,6 +77,15 @@ export const RECEIPT_COLUMNS: readonly (Column & { readonly name: ReceiptColumn 
   { ...receipt("source_columns", "string", "Columns that the source had, as a JSON array."), nullable: true },
 ];
 
+/** The columns that a receipt is read back from. */
+export const RECEIPT_READ = RECEIPT_COLUMNS.filter(
+  ({ name }) => !["target_table", "replayport_version", "source_version"].includes(name),
+);
+/** The columns that say what is covered. */
+export const COVERAGE_READ = RECEIPT_COLUMNS.filter(({ name }) =>
+  ["interval_start", "interval_end", "committed_at"].includes(name),
+);
+
 function receipt(
   name: ReceiptColumn,
   type: Column["type"],

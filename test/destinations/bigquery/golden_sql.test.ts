@@ -13,7 +13,7 @@ import { type CommitPlan, commitScript, inspect, type StagedRows } from "../../.
 import { type BigQueryContext, qualifiedName, ledgerPlace } from "../../../destinations/bigquery/context.ts";
 import { jsonColumns, ledgerShape, targetShape } from "../../../destinations/bigquery/tables.ts";
 import { queryConfiguration } from "../../../destinations/bigquery/jobs.ts";
-import { COVERAGE, RECEIPT } from "../../../destinations/bigquery/ledger.ts";
+import { COVERAGE_READ, RECEIPT_READ } from "../../../destinations/warehouse/rows.ts";
 import { commitJobId, loadJobId, stagingTable } from "../../../destinations/bigquery/names.ts";
 import type { BigQueryOptions } from "../../../destinations/bigquery/options.ts";
 import { addColumns, createTable } from "../../../destinations/bigquery/ddl.ts";
@@ -150,8 +150,8 @@ function statements(): Record<string, string> {
       REPLAY_COLUMNS.filter(({ name }) => ["score", "all_urls"].includes(name)),
       new Set(["all_urls"]),
     ),
-    "receipts of a range": receipts(ledger, INTERVAL, RECEIPT),
-    "intervals that are covered": receipts(ledger, INTERVAL, COVERAGE),
+    "receipts of a range": receipts(ledger, INTERVAL, RECEIPT_READ),
+    "intervals that are covered": receipts(ledger, INTERVAL, COVERAGE_READ),
     "receipts of a table that is gone": [countReceipts(ledger), forgetReceipts(ledger)].join(";\n"),
     "what stands before a load": precondition(ledger, INTERVAL),
     "plan of a commit": inspectOf(COLUMNS, staging),
