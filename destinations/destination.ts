@@ -81,7 +81,7 @@ export interface Batch {
   readonly columns: readonly Column[];
   /** The columns that identify a row, for example team_id and session_id. */
   readonly key: readonly string[];
-  /** A hash of everything that shapes the rows (model, columns, rules, conditions), 16 hexadecimal characters. */
+  /** A hash of which rows there are, and one of how they look (src/export/definition.ts). */
   readonly fingerprint: string;
   /** When the read of the source began, by the worker's clock. */
   readonly readAt: Date;
@@ -91,6 +91,16 @@ export interface Batch {
   readonly sourceColumns: readonly string[];
   /** Pulled one by one; the core extracts the next file while the last one is loaded. If it rejects, nothing is loaded. */
   readonly files: AsyncIterable<StagedFile>;
+}
+
+/** Data files of one kind in a lake: a template of folders (lake/path_template.ts) and how the files' names end. */
+export interface DataFolder {
+  /** A folder instead of a template, where nothing says which template it came from. */
+  readonly path: string;
+  /** `.parquet`, `.jsonl.zst`, `.csv.gz` */
+  readonly extension: string;
+  /** The columns of the files, in order: a list for each that differs. */
+  readonly columns: readonly (readonly { readonly name: string; readonly type: string }[])[];
 }
 
 /** What a destination committed for a batch. Kept in the destination, together with the data. */
@@ -111,6 +121,8 @@ export interface Receipt {
    * for none, and where the destination doesn't count them.
    */
   readonly lost?: number;
+  /** Where its rows are, those of earlier reads too. A lake's only. */
+  readonly folders?: readonly DataFolder[];
 }
 
 /** How much of a batch was loaded, or is to be. */

@@ -11,7 +11,8 @@ import type { Store } from "../store/store.ts";
 export type { FileLakeOptions, LakeOptions, S3LakeOptions } from "./options.ts";
 export type { AssumeRole, S3Bucket, S3Credentials, S3Encryption } from "../store/s3_options.ts";
 export { DEFAULT_PATH, pathGranularity, renderPath, type PathGranularity } from "./path_template.ts";
-export { currentRowsSql, READERS, type Follow, type Reader, type ReadRequest } from "./read_sql.ts";
+export { joinFolders, loadedFolders } from "./folders.ts";
+export { currentRowsSql, READERS, type Follow, type Reader, type ReadRequest, unreadableParts } from "./read_sql.ts";
 
 const KEEP_REPLACED_MS = 3_600_000;
 

@@ -39,8 +39,7 @@ export class Lake implements Destination {
   }
 
   async *receipts(range: Interval, signal: AbortSignal): AsyncIterable<Receipt> {
-    const { store, export: exportName } = this.#context;
-    yield* readReceipts(store, exportName, await this.#current(range, signal), signal);
+    yield* readReceipts(this.#context, await this.#current(range, signal), signal);
   }
 
   /** LIST requests only, one per thousand receipts: nine for a year of hourly batches. */

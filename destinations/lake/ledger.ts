@@ -4,7 +4,10 @@ import { overlaps, type Interval } from "../../src/intervals/interval.ts";
 import type { Receipt } from "../destination.ts";
 import type { Store } from "../store/store.ts";
 import { generationsPrefix, manifestPrefix, parseManifestKey } from "./layout.ts";
-import { decodeManifest, manifestReceipt, type Manifest } from "./manifest.ts";
+import { foldersOf } from "./folders.ts";
+import { decodeManifest, type Manifest } from "./manifest.ts";
+import { receiptOf } from "../receipts.ts";
+import type { LakeContext } from "./context.ts";
 import { ledgerOf, type Entry, type Ledger } from "./supersession.ts";
 
 /** How many manifests are read at once. */
@@ -64,28 +67,33 @@ export async function readManifests(
 
 /** In the order of `entries`. For a manifest that was replaced since the listing, the receipt of what replaced it. */
 export async function* readReceipts(
-  store: Store,
-  exportName: string,
+  lake: LakeContext,
   entries: readonly Entry[],
   signal: AbortSignal,
 ): AsyncIterable<Receipt> {
   for (let at = 0; at < entries.length; at += READERS) {
     const window = entries.slice(at, at + READERS);
-    const receipts = await Promise.all(window.map((entry) => readReceipt(store, exportName, entry, signal)));
+    const receipts = await Promise.all(window.map((entry) => readReceipt(lake, entry, signal)));
     for (const receipt of receipts) if (receipt) yield receipt;
   }
 }
 
-async function readReceipt(
-  store: Store,
-  exportName: string,
-  entry: Entry,
-  signal: AbortSignal,
-): Promise<Receipt | undefined> {
-  const manifest = await readManifest(store, entry.key, signal);
-  if (manifest) return manifestReceipt(manifest, entry.committedAt);
-  const later = await highestGeneration(store, exportName, entry.interval, signal);
-  return later && later.generation > entry.generation ? readReceipt(store, exportName, later, signal) : undefined;
+async function readReceipt(lake: LakeContext, entry: Entry, signal: AbortSignal): Promise<Receipt | undefined> {
+  const manifest = await readManifest(lake.store, entry.key, signal);
+  if (manifest) return manifestReceipt(lake, manifest, entry.committedAt);
+  const later = await highestGeneration(lake.store, lake.export, entry.interval, signal);
+  return later && later.generation > entry.generation ? readReceipt(lake, later, signal) : undefined;
+}
+
+/** `committedAt` is the store's time of the manifest, so that `receipts` and `covered` agree. */
+export function manifestReceipt({ path }: LakeContext, manifest: Manifest, committedAt: Date): Receipt {
+  const { rows, bytes, files, kept } = manifest;
+  const lost = kept.reduce((sum, one) => sum + one.lost, 0);
+  return {
+    ...receiptOf(manifest, { rows, bytes, files: files.length }, committedAt),
+    ...(lost > 0 ? { lost } : {}),
+    folders: foldersOf(manifest, path),
+  };
 }
 
 /** The manifest of exactly this interval that counts; undefined where there is none. */

@@ -67,8 +67,8 @@ import { claim, commit } from "./commit.ts";
 import type { LakeContext } from "./context.ts";
 import { type EarlierFiles, openEarlierFiles } from "./earlier_files.ts";
 import { claimKey, dataKey, dataPrefix, generationsPrefix, isOfAttempt, manifestKey } from "./layout.ts";
-import { listManifests } from "./ledger.ts";
-import { keysOf, type Manifest, type ManifestFile, manifestOf, manifestReceipt } from "./manifest.ts";
+import { listManifests, manifestReceipt } from "./ledger.ts";
+import { keysOf, type Manifest, type ManifestFile, manifestOf } from "./manifest.ts";
 import { renderPath } from "./path_template.ts";
 import { type Precondition, readPrecondition } from "./precondition.ts";
 import type { Entry } from "./supersession.ts";
@@ -123,7 +123,7 @@ export async function load(
     // 9.
     for (const old of manifest.replaces) superseded.set(old, key);
     await cleanUp(lake, batch, claimed, others, superseded, signal);
-    return manifestReceipt(manifest, own.committedAt);
+    return manifestReceipt(lake, manifest, own.committedAt);
   } catch (error) {
     await withdraw(lake, uploads, claims && !visible ? claimed : undefined);
     throw error;

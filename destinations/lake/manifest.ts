@@ -9,7 +9,7 @@
 import { z } from "zod";
 import { giveUp, messageOf, ReplayportError } from "../../src/errors.ts";
 import { contains } from "../../src/intervals/interval.ts";
-import { type Batch, FILE_FORMATS, type Receipt, type Totals } from "../destination.ts";
+import { type Batch, FILE_FORMATS, type Totals } from "../destination.ts";
 import { receiptOf } from "../receipts.ts";
 import { dataFileInterval } from "./layout.ts";
 
@@ -27,6 +27,8 @@ const keptFile = z.object({
   readAt: time,
   format: z.enum(FILE_FORMATS),
   columns,
+  /** The template of its folder. */
+  path: z.string().optional(),
   /** Rows that no file has that was read later: the read didn't find them. */
   lost: count,
 });
@@ -124,11 +126,4 @@ export function decodeManifest(text: string, where: string): Manifest {
 /** The keys of all files that count. */
 export function keysOf({ files, kept }: Pick<Manifest, "files" | "kept">): string[] {
   return [...files, ...kept].map(({ key }) => key);
-}
-
-/** `committedAt` is the store's time of the manifest, so that `receipts` and `covered` agree. */
-export function manifestReceipt(manifest: Manifest, committedAt: Date): Receipt {
-  const { rows, bytes, files, kept } = manifest;
-  const lost = kept.reduce((sum, one) => sum + one.lost, 0);
-  return { ...receiptOf(manifest, { rows, bytes, files: files.length }, committedAt), ...(lost > 0 ? { lost } : {}) };
 }

@@ -74,8 +74,8 @@ async function listWithin(lake: LakeContext, { interval }: Batch, signal: AbortS
 }
 
 function filesOf(manifest: Manifest, committed: boolean): EarlierFile[] {
-  const { files, kept, readAt, format, columns, key: keyColumns } = manifest;
-  const own = files.map((file) => ({ ...file, readAt, format, columns, keyColumns, committed }));
+  const { files, kept, readAt, format, columns, key: keyColumns, path } = manifest;
+  const own = files.map((file) => ({ ...file, readAt, format, columns, path, keyColumns, committed }));
   // A claim's kept files are the affair of the manifests that it wanted to replace.
   const theirs = committed ? kept.map(({ lost: _, ...file }) => ({ ...file, keyColumns, committed })) : [];
   return [...own, ...theirs];

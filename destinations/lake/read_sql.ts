@@ -3,9 +3,11 @@ import { athenaSql, trinoSql } from "./read_sql/hive.ts";
 import { bigquerySql } from "./read_sql/bigquery.ts";
 import { clickhouseSql } from "./read_sql/clickhouse.ts";
 import { duckdbSql } from "./read_sql/duckdb.ts";
+import { readableFolders } from "./read_sql/readable.ts";
 import type { ReadRequest } from "./read_sql/request.ts";
 import { snowflakeSql } from "./read_sql/snowflake.ts";
 
+export { unreadableParts } from "./read_sql/readable.ts";
 export { READERS } from "./read_sql/request.ts";
 export type { Follow, Reader, ReadRequest } from "./read_sql/request.ts";
 
@@ -16,7 +18,12 @@ export type { Follow, Reader, ReadRequest } from "./read_sql/request.ts";
  *
  * @throws ReplayportError `lake.reader` where the engine cannot read such files, or not from there.
  */
-export function currentRowsSql(request: ReadRequest): string {
+export function currentRowsSql(given: ReadRequest): string {
+  const { folders, notes } = readableFolders(given);
+  return `${notes.map((note) => `-- ${note}\n`).join("")}${statement({ ...given, folders })}`;
+}
+
+function statement(request: ReadRequest): string {
   switch (request.reader) {
     case "duckdb":
       return duckdbSql(request);

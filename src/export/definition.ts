@@ -5,8 +5,9 @@
  * - export: one entry of schedules.yaml: a model, teams, a schedule, a destination, column rules and conditions.
  * - lookback: a session is read only if its first row is at most this much older than the interval. It keeps the scan
  *   small; a sweep reads the rest.
- * - fingerprint: a hash of what decides the rows of an export and their columns. Receipts carry it, so `status` can say
- *   which intervals were loaded under older rules.
+ * - selection: which rows there are: model, teams, conditions.
+ * - form: how they look: columns and their rules.
+ * - fingerprint: a hash of each. Receipts carry it, so `status` can say which intervals were loaded under others.
  */
 import { createHash } from "node:crypto";
 import type { FileFormat } from "../../destinations/destination.ts";
@@ -83,21 +84,34 @@ export function batchId(exportName: string, of: Interval): string {
 }
 
 /**
- * 16 hexadecimal characters that change with anything that shapes the rows and files of an export, but not with its
- * schedule or destination. The salt goes in as a hash of it.
+ * `<selection>-<form>`, eight hexadecimal characters each. Where the rows are written (path, format) is in the receipt
+ * itself. The salt goes in as a hash of it.
  */
-export function fingerprint(definition: ExportDefinition, columns: readonly Column[]): string {
-  const { model, selection, format, compression } = definition;
-  const shape = {
+export function fingerprint(
+  { model, selection }: Pick<ExportDefinition, "model" | "selection">,
+  columns: readonly Column[],
+): string {
+  const { teams, where, rules, salt, posthogUrl } = selection;
+  const rows = {
     model: model.kind === "sql" ? { sql: model.sql, key: model.key } : model.kind,
-    teams: selection.teams,
-    rules: selection.rules,
-    where: selection.where,
-    salt: selection.salt === "" ? "" : createHash("sha256").update(`fingerprint\0${selection.salt}`).digest("hex"),
-    posthogUrl: selection.posthogUrl,
-    format,
-    compression,
+    teams: teams === "all" ? teams : [...new Set([teams].flat())].sort((one, other) => one - other),
+    where,
+  };
+  const form = {
+    rules,
+    salt: salt === "" ? "" : hash(`fingerprint\0${salt}`),
+    posthogUrl,
     columns: columns.map(({ name, type, nullable }) => [name, type, nullable]),
   };
-  return createHash("sha256").update(JSON.stringify(shape)).digest("hex").slice(0, 16);
+  return `${hash(JSON.stringify(rows)).slice(0, 8)}-${hash(JSON.stringify(form)).slice(0, 8)}`;
+}
+
+/** Whether both select the same rows. A fingerprint of 0.1.0 doesn't say which, so it may be any. */
+export function sameSelection(one: string, other: string): boolean {
+  const [[rows, form], [others]] = [one.split("-"), other.split("-")];
+  return form === undefined || rows === others;
+}
+
+function hash(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
 }

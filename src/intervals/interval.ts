@@ -13,6 +13,9 @@ export interface Interval {
   readonly end: Date;
 }
 
+/** Every interval that can be due, and more. */
+export const ALL_TIME: Interval = { start: new Date(0), end: new Date("9999-01-01T00:00:00Z") };
+
 /** @throws ReplayportError if the interval is empty or reversed, or has a fraction of a second */
 export function interval(start: Date | number | string, end: Date | number | string): Interval {
   const made = { start: new Date(start), end: new Date(end) };

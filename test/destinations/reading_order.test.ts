@@ -246,9 +246,7 @@ async function inLake(
     reader,
     options: { type: "file", path: folder.path },
     export: EXPORT,
-    pathTemplate: DEFAULT_PATH,
-    format: "parquet",
-    extension: ".parquet",
+    folders: [{ path: DEFAULT_PATH, extension: ".parquet", columns: [] }],
     columns: versioned ? VERSIONED : COLUMNS,
     key: ["team_id", "session_id"],
   });

@@ -41,9 +41,7 @@ export async function lakeRows(folder: string, definition: ExportDefinition): Pr
     reader: "duckdb",
     options: { type: "file", path: folder },
     export: definition.name,
-    pathTemplate: definition.path,
-    format: definition.format,
-    extension,
+    folders: [{ path: definition.path, extension, columns: [] }],
     columns: exportedColumns(definition.selection),
     key: ["team_id", "session_id"],
   });

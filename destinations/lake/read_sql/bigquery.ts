@@ -1,32 +1,32 @@
 import type { Column } from "../../../src/models/column.ts";
+import type { DataFolder, FileFormat } from "../../destination.ts";
 import type { S3LakeOptions } from "../options.ts";
 import { bigquery } from "../../sql/bigquery.ts";
 import { newestFirst } from "../../sql/reading_order.ts";
 import { shown, unlessDeleted } from "../../sql/deletion.ts";
 import { isList } from "../../sql/dialect.ts";
-import { bucketAndPrefix, demandReadable, demandS3, ownFolder, type ReadRequest } from "./request.ts";
+import { bucketAndPrefix, demandS3, formatOf, ownFolder, type ReadRequest } from "./request.ts";
 
 const { identifier, string } = bigquery;
 
-/** An external table and a view, in the dataset that is to be filled in. */
+/** An external table for each folder and a view, in the dataset that is to be filled in. */
 export function bigquerySql(request: ReadRequest): string {
-  demandReadable(request);
-  const options = demandS3(request);
-  const google = isGoogle(options);
-  const uri = `${google ? "gs" : "s3"}://${bucketAndPrefix(options)}/${ownFolder(request)}/*${request.extension}`;
-  const table = `<DATASET>.${identifier(`${request.export}_files`)}`;
-  const { columns, key, format } = request;
+  const google = isGoogle(demandS3(request));
+  const { columns, key, folders } = request;
   const item = shown(request, identifier);
+  const tables = folders.map((folder, at) => {
+    const name = `<DATASET>.${identifier(`${request.export}_files${at === 0 ? "" : `_${at + 1}`}`)}`;
+    return { name, format: formatOf(folder), ddl: externalTable(request, folder, name, google) };
+  });
   return `${needs(google)}
-CREATE OR REPLACE EXTERNAL TABLE ${table} (
-  ${columns.map((column) => `${identifier(column.name)} ${stored(column, request)}`).join(",\n  ")}
-)
-${google ? "" : "WITH CONNECTION <AWS_REGION>.<CONNECTION>\n"}OPTIONS (${FORMAT_OPTIONS[format]}, uris = [${string(uri)}]);
+${tables.map(({ ddl }) => ddl).join("\n\n")}
 
 CREATE OR REPLACE VIEW <DATASET>.${identifier(request.export)} AS
 SELECT
-  ${columns.map((column) => item(column, valueOf(column, format), isList(column.type) ? "[]" : "NULL")).join(",\n  ")}
-FROM ${table}
+  ${columns.map((column) => item(column, identifier(column.name), isList(column.type) ? "[]" : "NULL")).join(",\n  ")}
+FROM (
+${tables.map(({ name, format }) => `  SELECT ${columns.map((column) => valueOf(column, format)).join(", ")}\n  FROM ${name}`).join("\nUNION ALL\n")}
+)
 WHERE TRUE
 QUALIFY row_number() OVER (
   PARTITION BY ${key.map(identifier).join(", ")}
@@ -34,10 +34,20 @@ QUALIFY row_number() OVER (
 ) = 1${unlessDeleted(request, identifier)};`;
 }
 
+function externalTable(request: ReadRequest, folder: DataFolder, name: string, google: boolean): string {
+  const root = `${google ? "gs" : "s3"}://${bucketAndPrefix(demandS3(request))}`;
+  const uri = `${root}/${ownFolder(request, folder)}/*${folder.extension}`;
+  const format = formatOf(folder);
+  return `CREATE OR REPLACE EXTERNAL TABLE ${name} (
+  ${request.columns.map((column) => `${identifier(column.name)} ${stored(column, format)}`).join(",\n  ")}
+)
+${google ? "" : "WITH CONNECTION <AWS_REGION>.<CONNECTION>\n"}OPTIONS (${FORMAT_OPTIONS[format]}, uris = [${string(uri)}]);`;
+}
+
 const FORMAT_OPTIONS = {
   parquet: "format = 'PARQUET', enable_list_inference = TRUE",
   jsonl: "format = 'NEWLINE_DELIMITED_JSON'",
-  csv: "format = 'CSV', skip_leading_rows = 1, null_marker = '\\\\N', allow_quoted_newlines = TRUE",
+  csv: "format = 'CSV', skip_leading_rows = 1, null_marker = '\\\\N', allow_quoted_newlines = TRUE, allow_jagged_rows = TRUE",
 } as const;
 
 function needs(google: boolean): string {
@@ -52,11 +62,11 @@ function isGoogle({ endpoint }: S3LakeOptions): boolean {
 }
 
 /** Lists in CSV are text. */
-function stored({ type }: Column, { format }: ReadRequest): string {
+function stored({ type }: Column, format: FileFormat): string {
   return format === "csv" && isList(type) ? bigquery.types.string : bigquery.types[type];
 }
 
-function valueOf({ name, type }: Column, format: ReadRequest["format"]): string {
+function valueOf({ name, type }: Column, format: FileFormat): string {
   const quoted = identifier(name);
-  return format === "csv" && isList(type) ? bigquery.listFromJson(type, quoted) : quoted;
+  return format === "csv" && isList(type) ? `${bigquery.listFromJson(type, quoted)} AS ${quoted}` : quoted;
 }

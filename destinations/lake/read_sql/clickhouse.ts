@@ -1,5 +1,5 @@
 import type { Column } from "../../../src/models/column.ts";
-import type { FileFormat } from "../../destination.ts";
+import type { DataFolder, FileFormat } from "../../destination.ts";
 import type { S3LakeOptions } from "../options.ts";
 import { clickhouse } from "../../sql/clickhouse.ts";
 import { newestFirst } from "../../sql/reading_order.ts";
@@ -9,7 +9,7 @@ import {
   bucketAndPrefix,
   type ByStore,
   dataGlob,
-  demandReadable,
+  formatOf,
   manifestGlob,
   rootOf,
   type ReadRequest,
@@ -29,20 +29,31 @@ const ACCESS: ByStore<string> = {
 const { identifier, string } = clickhouse;
 
 export function clickhouseSql(request: ReadRequest): string {
-  demandReadable(request);
-  const { columns, key, format, options } = request;
-  const structure = columns.map((column) => `${identifier(column.name)} ${readAs(column, format)}`).join(", ");
-  const from = tableFunction(request, dataGlob(request), FORMATS[format], structure);
-  const filter = request.follow === "manifests" ? `WHERE _path IN (\n  ${committedFiles(request)}\n)\n` : "";
+  const { columns, key, options, folders } = request;
   const item = shown(request, identifier);
   const current = `SELECT
-  ${columns.map((column) => item(column, valueOf(column, format), isList(column.type) ? "[]" : "NULL")).join(",\n  ")}
-FROM ${from}
-${filter}ORDER BY ${[...key.map(identifier), newestFirst(request, identifier)].join(", ")}
+  ${columns.map((column) => item(column, identifier(column.name), isList(column.type) ? "[]" : "NULL")).join(",\n  ")}
+FROM (
+${folders.map((folder) => rowsOf(request, folder)).join("\nUNION ALL\n")}
+)
+ORDER BY ${[...key.map(identifier), newestFirst(request, identifier)].join(", ")}
 LIMIT 1 BY ${key.map(identifier).join(", ")}`;
   const left = unlessDeleted(request, identifier);
   return `${ACCESS[options.type]}${left === "" ? current : `SELECT * FROM (${current}) WHERE TRUE${left}`}
 SETTINGS date_time_input_format = 'best_effort', input_format_parquet_allow_missing_columns = 1, use_hive_partitioning = 0`;
+}
+
+/** All rows of a folder's files, in the types of the statement. */
+function rowsOf(request: ReadRequest, folder: DataFolder): string {
+  const format = formatOf(folder);
+  const structure = request.columns.map((column) => `${identifier(column.name)} ${readAs(column, format)}`).join(", ");
+  const from = tableFunction(request, dataGlob(folder, request.export), FORMATS[format], structure);
+  const filter = request.follow === "manifests" ? `\n  WHERE _path IN (\n  ${committedFiles(request)}\n)` : "";
+  const values = request.columns.map((column) => {
+    const [value, name] = [valueOf(column, format), identifier(column.name)];
+    return value === name ? name : `${value} AS ${name}`;
+  });
+  return `  SELECT ${values.join(", ")}\n  FROM ${from}${filter}`;
 }
 
 function readAs({ type, nullable }: Column, format: FileFormat): string {

@@ -1,9 +1,10 @@
 import type { Column } from "../../../src/models/column.ts";
+import type { DataFolder, FileFormat } from "../../destination.ts";
 import { duckdb } from "../../sql/duckdb.ts";
 import { newestFirst } from "../../sql/reading_order.ts";
 import { shown, unlessDeleted } from "../../sql/deletion.ts";
 import { isList } from "../../sql/dialect.ts";
-import { type ByStore, dataGlob, demandReadable, manifestGlob, rootOf, type ReadRequest } from "./request.ts";
+import { type ByStore, dataGlob, formatOf, manifestGlob, rootOf, type ReadRequest } from "./request.ts";
 
 /** Not the name of any column: which file a row comes from. */
 const FILE = "_replayport_file";
@@ -16,21 +17,35 @@ const ACCESS: ByStore<string> = {
 const { identifier, string } = duckdb;
 
 export function duckdbSql(request: ReadRequest): string {
-  demandReadable(request);
-  const { columns, key, options } = request;
+  const { columns, key, options, folders } = request;
   const item = shown(request, identifier);
-  const filter =
-    request.follow === "manifests" ? `WHERE ${identifier(FILE)} IN (\n  ${committedFiles(request)}\n)\n` : "";
+  const kinds = [...Map.groupBy(folders, ({ extension }) => extension).values()];
   return `${ACCESS[options.type]}SELECT
-  ${columns.map((column) => item(column, valueOf(column, request))).join(",\n  ")}
-FROM ${reader(request)}
-${filter}QUALIFY row_number() OVER (
+  ${columns.map((column) => item(column, identifier(column.name))).join(",\n  ")}
+FROM (
+${kinds.map((kind) => files(request, kind)).join("\nUNION ALL\n")}
+)
+QUALIFY row_number() OVER (
   PARTITION BY ${key.map(identifier).join(", ")}
   ORDER BY ${newestFirst(request, identifier)}
 ) = 1${unlessDeleted(request, identifier)}`;
 }
 
-function valueOf({ name, type }: Column, { format }: ReadRequest): string {
+/** All rows of the files of one kind, in the types of the statement. */
+function files(request: ReadRequest, kind: readonly DataFolder[]): string {
+  const format = kind[0] ? formatOf(kind[0]) : "parquet";
+  const values = request.columns.map((column) => `${valueOf(column, format)} AS ${identifier(column.name)}`);
+  const filter =
+    request.follow === "manifests" ? `\n  WHERE ${identifier(FILE)} IN (\n  ${committedFiles(request)}\n)` : "";
+  return `  SELECT ${values.join(", ")}
+  FROM (
+    SELECT * FROM ${reader(request, kind, format)}
+    UNION ALL BY NAME
+    SELECT ${request.columns.map((column) => `NULL::${storedType(column, format)} AS ${identifier(column.name)}`).join(", ")} WHERE FALSE
+  )${filter}`;
+}
+
+function valueOf({ name, type }: Column, format: FileFormat): string {
   const quoted = identifier(name);
   if (format === "parquet" && type === "timestamp") return inUtc(quoted);
   if (format === "parquet" && type === "timestamp[]") {
@@ -45,24 +60,30 @@ function inUtc(value: string): string {
   return `make_timestamp(epoch_us(${value}))`;
 }
 
-function reader(request: ReadRequest): string {
-  const glob = string(`${rootOf(request.options)}/${dataGlob(request)}`);
+/** The type that a column has in the files. A column that no file has yet couldn't be named without it. */
+function storedType({ type }: Column, format: FileFormat): string {
+  if (format === "csv") return duckdb.types.string;
+  const stored = duckdb.types[type];
+  return format === "parquet" ? stored.replace("TIMESTAMP", "TIMESTAMPTZ") : stored;
+}
+
+function reader(request: ReadRequest, kind: readonly DataFolder[], format: FileFormat): string {
+  const globs = kind.map((folder) => string(`${rootOf(request.options)}/${dataGlob(folder, request.export)}`));
+  const paths = globs.length === 1 ? globs[0] : `[${globs.join(", ")}]`;
   // Files that were written before a column was added lack it; folders like dt=2026-10-01 would add columns of their own.
   const common = "union_by_name = true, hive_partitioning = false";
   const file = request.follow === "manifests" ? `, filename = ${string(FILE)}` : "";
-  const types = request.columns.map(({ name, type }) => {
-    const read = request.format === "csv" && isList(type) ? "string" : type;
-    return `${string(name)}: ${string(duckdb.types[read])}`;
-  });
-  switch (request.format) {
+  switch (format) {
     case "parquet":
-      return `read_parquet(${glob}, ${common}${file})`;
-    case "jsonl":
-      return `read_json(${glob}, format = 'newline_delimited', columns = {${types.join(", ")}}, hive_partitioning = false${file})`;
+      return `read_parquet(${paths}, ${common}${file})`;
+    case "jsonl": {
+      const types = request.columns.map((column) => `${string(column.name)}: ${string(storedType(column, format))}`);
+      return `read_json(${paths}, format = 'newline_delimited', columns = {${types.join(", ")}}, hive_partitioning = false${file})`;
+    }
     case "csv":
-      return `read_csv(${glob}, header = true, delim = ',', quote = '"', escape = '"', nullstr = '\\N', types = {${types.join(", ")}}, ${common}${file})`;
+      return `read_csv(${paths}, header = true, delim = ',', quote = '"', escape = '"', nullstr = '\\N', all_varchar = true, ${common}${file})`;
     default:
-      return request.format satisfies never;
+      return format satisfies never;
   }
 }
 

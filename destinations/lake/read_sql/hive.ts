@@ -1,26 +1,48 @@
-/** Athena and Trino: an external table over the whole folder, its sub-folders included, and a view over that. */
+/** Athena and Trino: an external table over each whole folder, its sub-folders included, and a view over those. */
 import type { Column, ColumnType } from "../../../src/models/column.ts";
+import type { DataFolder, FileFormat } from "../../destination.ts";
 import { athenaDdl, timeFromText, trino } from "../../sql/trino.ts";
 import { shown, unlessDeleted } from "../../sql/deletion.ts";
 import { isList } from "../../sql/dialect.ts";
 import { newestFirst } from "../../sql/reading_order.ts";
-import { demandReadable, demandS3, ownFolder, rootOf, type ReadRequest } from "./request.ts";
+import { demandS3, formatOf, ownFolder, rootOf, type ReadRequest } from "./request.ts";
+
+interface Table {
+  readonly name: string;
+  readonly location: string;
+  readonly format: FileFormat;
+}
+
+/** A folder is read as one table, whatever its files are compressed with. */
+function tablesOf(request: ReadRequest): Table[] {
+  const root = rootOf(demandS3(request));
+  const byLocation = Map.groupBy(request.folders, (folder) => `${root}/${ownFolder(request, folder)}/`);
+  return [...byLocation].map(([location, [folder]], at) => ({
+    name: `${request.export}_files${at === 0 ? "" : `_${at + 1}`}`,
+    location,
+    format: formatOf(folder as DataFolder),
+  }));
+}
 
 /** No partitions: which row is current is only known after all of the files, so there is nothing that could be left out. */
 export function athenaSql(request: ReadRequest): string {
-  demandReadable(request);
-  const location = `${rootOf(demandS3(request))}/${ownFolder(request)}/`;
-  const columns = request.columns.map(
-    (column) => `${athenaDdl.identifier(column.name)} ${stored(column, request, athenaDdl.types)}`,
-  );
-  return `CREATE EXTERNAL TABLE IF NOT EXISTS ${athenaDdl.identifier(files(request))} (
+  const { identifier, string, types } = athenaDdl;
+  const tables = tablesOf(request);
+  const ddl = tables.map(({ name, location, format }) => {
+    const columns = request.columns.map((column) => `${identifier(column.name)} ${stored(column, format, types)}`);
+    return `DROP TABLE IF EXISTS ${identifier(name)};
+
+CREATE EXTERNAL TABLE ${identifier(name)} (
   ${columns.join(",\n  ")}
 )
-${ATHENA_FORMAT[request.format]}
-LOCATION ${athenaDdl.string(location)}${request.format === "csv" ? "\nTBLPROPERTIES ('skip.header.line.count' = '1')" : ""};
-
-${view(request)}`;
+${ATHENA_FORMAT[format]}
+LOCATION ${string(location)}${format === "csv" ? "\nTBLPROPERTIES ('skip.header.line.count' = '1')" : ""};`;
+  });
+  return `${DROPPED}\n${[...ddl, view(request, tables)].join("\n\n")}`;
 }
+
+/** A table that exists may have another location, or lack columns. */
+const DROPPED = "-- Dropping an external table leaves its files alone.";
 
 const ATHENA_FORMAT = {
   parquet: "STORED AS PARQUET",
@@ -29,56 +51,59 @@ const ATHENA_FORMAT = {
 } as const;
 
 export function trinoSql(request: ReadRequest): string {
-  demandReadable(request);
-  const location = `${rootOf(demandS3(request))}/${ownFolder(request)}/`;
-  const columns = request.columns.map(
-    (column) => `${trino.identifier(column.name)} ${stored(column, request, trino.types)}`,
-  );
-  const format = { parquet: "PARQUET", jsonl: "JSON", csv: "CSV" }[request.format];
-  const csv = request.format === "csv" ? ", skip_header_line_count = 1, csv_escape = '\"'" : "";
-  return `-- In a catalog of the Hive connector with hive.recursive-directories = true.
-CREATE TABLE IF NOT EXISTS ${trino.identifier(files(request))} (
+  const { identifier, string, types } = trino;
+  const tables = tablesOf(request);
+  const ddl = tables.map(({ name, location, format }) => {
+    const columns = request.columns.map((column) => `${identifier(column.name)} ${stored(column, format, types)}`);
+    const kind = { parquet: "PARQUET", jsonl: "JSON", csv: "CSV" }[format];
+    const csv = format === "csv" ? ", skip_header_line_count = 1, csv_escape = '\"'" : "";
+    return `DROP TABLE IF EXISTS ${identifier(name)};
+
+CREATE TABLE ${identifier(name)} (
   ${columns.join(",\n  ")}
 )
-WITH (external_location = ${trino.string(location)}, format = '${format}'${csv});
-
-${view(request)}`;
-}
-
-function files(request: ReadRequest): string {
-  return `${request.export}_files`;
+WITH (external_location = ${string(location)}, format = '${kind}'${csv});`;
+  });
+  return `-- In a catalog of the Hive connector with hive.recursive-directories = true.
+${DROPPED}
+${[...ddl, view(request, tables)].join("\n\n")}`;
 }
 
 /** CSV is text throughout; timestamps in JSON carry a T and a Z that these readers do not take. */
-function stored({ type }: Column, { format }: ReadRequest, types: Readonly<Record<ColumnType, string>>): string {
+function stored({ type }: Column, format: FileFormat, types: Readonly<Record<ColumnType, string>>): string {
   if (format === "csv") return types.string;
   if (format === "jsonl" && type === "timestamp") return types.string;
   if (format === "jsonl" && type === "timestamp[]") return types["string[]"];
   return types[type];
 }
 
-function view(request: ReadRequest): string {
-  const { columns, key, format } = request;
-  const byName = new Map(columns.map((column) => [column.name, column]));
-  const of = (name: string): string => {
-    const column = byName.get(name);
-    return column ? converted(column, format) : trino.identifier(name);
-  };
-  const item = shown(request, trino.identifier, of);
-  return `CREATE OR REPLACE VIEW ${trino.identifier(request.export)} AS
+function view(request: ReadRequest, tables: readonly Table[]): string {
+  const { columns, key } = request;
+  const { identifier } = trino;
+  const item = shown(request, identifier);
+  const files = tables.map(({ name, format }) => {
+    const values = columns.map((column) => {
+      const [value, quoted] = [converted(column, format), identifier(column.name)];
+      return value === quoted ? quoted : `${value} AS ${quoted}`;
+    });
+    return `    SELECT ${values.join(", ")}\n    FROM ${identifier(name)}`;
+  });
+  return `CREATE OR REPLACE VIEW ${identifier(request.export)} AS
 SELECT
-  ${columns.map((column) => item(column, of(column.name))).join(",\n  ")}
+  ${columns.map((column) => item(column, identifier(column.name))).join(",\n  ")}
 FROM (
   SELECT *, row_number() OVER (
-    PARTITION BY ${key.map(trino.identifier).join(", ")}
-    ORDER BY ${newestFirst(request, of)}
+    PARTITION BY ${key.map(identifier).join(", ")}
+    ORDER BY ${newestFirst(request, identifier)}
   ) AS "_rank"
-  FROM ${trino.identifier(files(request))}
+  FROM (
+${files.join("\n    UNION ALL\n")}
+  )
 )
-WHERE "_rank" = 1${unlessDeleted(request, of)};`;
+WHERE "_rank" = 1${unlessDeleted(request, identifier)};`;
 }
 
-function converted(column: Column, format: ReadRequest["format"]): string {
+function converted(column: Column, format: FileFormat): string {
   const name = trino.identifier(column.name);
   if (format === "parquet") return name;
   const value = format === "csv" ? `nullif(${name}, '\\N')` : name;

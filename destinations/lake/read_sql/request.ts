@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { giveUp, ReplayportError } from "../../../src/errors.ts";
 import type { Column } from "../../../src/models/column.ts";
-import type { FileFormat } from "../../destination.ts";
+import type { DataFolder, FileFormat } from "../../destination.ts";
 import { manifestPrefix } from "../layout.ts";
 import type { LakeOptions, S3LakeOptions } from "../options.ts";
 import { globPath } from "../path_template.ts";
@@ -21,45 +21,24 @@ export interface ReadRequest {
   readonly reader: Reader;
   readonly options: LakeOptions;
   readonly export: string;
-  readonly pathTemplate: string;
-  readonly format: FileFormat;
-  /** `.parquet`, `.jsonl.zst`, `.csv.gz` */
-  readonly extension: string;
+  /** Where files are, and of which kind. More than one if the path or the format has changed. */
+  readonly folders: readonly [DataFolder, ...DataFolder[]];
   readonly columns: readonly Column[];
   readonly key: readonly string[];
   /** Default `folder`. */
   readonly follow?: Follow;
 }
 
-/** Compressed text files that each engine reads; Parquet is compressed inside, and read by all. */
-const TEXT_COMPRESSION: Readonly<Record<Reader, readonly string[]>> = {
-  duckdb: ["", ".gz", ".zst"],
-  clickhouse: ["", ".gz", ".zst", ".br", ".lz4", ".snappy"],
-  athena: ["", ".gz", ".zst"],
-  trino: ["", ".gz", ".zst"],
-  snowflake: ["", ".gz", ".zst", ".br"],
-  bigquery: ["", ".gz"],
-};
-
-/** @throws ReplayportError where the engine cannot read files like these. */
-export function demandReadable({ reader, extension, format, follow }: ReadRequest): void {
-  const suffix = format === "parquet" ? "" : extension.slice(`.${format}`.length);
-  const readable = TEXT_COMPRESSION[reader];
-  if (!readable.includes(suffix)) {
-    const named = readable.map((each) => each || "none").join(", ");
-    throw unreadable(`${reader} cannot read ${extension} files`, `Export Parquet, or compress with one of: ${named}.`);
-  }
-  if (follow === "manifests" && reader !== "duckdb" && reader !== "clickhouse") {
-    throw unreadable(`the SQL for ${reader} cannot follow manifests`, "Read the folder, or use DuckDB or ClickHouse.");
-  }
-}
-
 export function unreadable(message: string, hint: string): ReplayportError {
   return new ReplayportError(message, giveUp("lake.reader", hint));
 }
 
+export function formatOf({ extension }: Pick<DataFolder, "extension">): FileFormat {
+  return extension === ".parquet" ? "parquet" : extension.startsWith(".csv") ? "csv" : "jsonl";
+}
+
 /** @throws ReplayportError where the lake is a folder of this machine, which a service cannot see. */
-export function demandS3({ reader, options }: ReadRequest): S3LakeOptions {
+export function demandS3({ reader, options }: Pick<ReadRequest, "reader" | "options">): S3LakeOptions {
   switch (options.type) {
     case "s3":
       return options;
@@ -94,8 +73,13 @@ export function bucketAndPrefix({ bucket, prefix }: S3LakeOptions): string {
 }
 
 /** All data files, and neither manifests nor temporary ones. Relative to the root. */
-export function dataGlob({ pathTemplate, extension, export: exportName }: ReadRequest): string {
-  return `${globPath(pathTemplate, exportName)}/*${extension}`;
+export function dataGlob({ path, extension }: DataFolder, exportName: string): string {
+  return `${folderGlob(path, exportName)}/*${extension}`;
+}
+
+/** @param path a template, or the folder itself */
+function folderGlob(path: string, exportName: string): string {
+  return path.includes("{export}") ? globPath(path, exportName) : path;
 }
 
 export function manifestGlob(request: ReadRequest): string {
@@ -105,17 +89,17 @@ export function manifestGlob(request: ReadRequest): string {
 const MARK = "\uE000";
 
 /** The folder that holds all files of the export and of no other, relative to the root. */
-export function ownFolder(request: ReadRequest): string {
+export function ownFolder({ reader, export: exportName }: ReadRequest, { path }: DataFolder): string {
   const own: string[] = [];
-  for (const part of globPath(request.pathTemplate, request.export).split("/")) {
+  for (const part of folderGlob(path, exportName).split("/")) {
     if (part.includes("*")) break;
     own.push(part);
   }
   // A name that no export has shows where in the path the export's own stands.
-  const marked = globPath(request.pathTemplate, MARK).split("/").slice(0, own.length);
-  if (!marked.some((part) => part.includes(MARK))) {
+  const marked = folderGlob(path, MARK).split("/").slice(0, own.length);
+  if (path.includes("{export}") && !marked.some((part) => part.includes(MARK))) {
     throw unreadable(
-      `${request.reader} reads whole folders, and the path ${request.pathTemplate} gives no folder to this export alone`,
+      `${reader} reads whole folders, and the path ${path} gives no folder to this export alone`,
       "Put {export} in front of the first of {year}, {month}, {day} and {hour}.",
     );
   }

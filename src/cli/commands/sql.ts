@@ -8,6 +8,10 @@ import {
 } from "../../../destinations/lake/read_sql.ts";
 import type { DestinationOptions } from "../../../destinations/options.ts";
 import { type ExportDefinition, fileExtension } from "../../export/definition.ts";
+import type { DataFolder, Receipt } from "../../../destinations/destination.ts";
+import { loadedFolders } from "../../../destinations/lake/folders.ts";
+import { messageOf } from "../../errors.ts";
+import { ALL_TIME } from "../../intervals/interval.ts";
 import type { Column } from "../../models/column.ts";
 import { SESSION_REPLAYS_KEY } from "../../models/session_replays.ts";
 import { exportedColumns } from "../../models/session_replays_query.ts";
@@ -74,7 +78,7 @@ async function selectFrom(
     }
     case "s3":
     case "file":
-      return lakeSql(definition, destination, await shape(context, definition), engine, follow).trimEnd();
+      return await lakeStatement(context, definition, destination, engine, follow);
     default:
       return destination satisfies never;
   }
@@ -86,14 +90,45 @@ interface Shape {
 }
 
 export function lakeSql(
-  { name, path, format, compression }: ExportDefinition,
+  definition: ExportDefinition,
   options: ReadRequest["options"],
   { columns, key }: Shape,
   reader: Reader,
   follow: Follow = "folder",
+  receipts: readonly Receipt[] = [],
 ): string {
-  const extension = fileExtension(format, compression);
-  return currentRowsSql({ reader, options, export: name, pathTemplate: path, format, extension, columns, key, follow });
+  const folders = loadedFolders(receipts, todaysFolder(definition, columns));
+  return currentRowsSql({ reader, options, export: definition.name, folders, columns, key, follow });
+}
+
+/** Where the next batch goes. */
+export function todaysFolder({ path, format, compression }: ExportDefinition, columns: readonly Column[]): DataFolder {
+  return { path, extension: fileExtension(format, compression), columns: [columns] };
+}
+
+/** Covers what the receipts name. A ledger that can't be read doesn't stop it: a statement can be written elsewhere. */
+async function lakeStatement(
+  context: Context,
+  definition: ExportDefinition,
+  options: ReadRequest["options"],
+  reader: Reader,
+  follow: Follow,
+): Promise<string> {
+  const { cli, log } = context;
+  const form = await shape(context, definition);
+  let receipts: Receipt[] = [];
+  let unknown = "";
+  try {
+    receipts = await Array.fromAsync(context.destination(definition).receipts(ALL_TIME, cli.signal));
+  } catch (error) {
+    cli.signal.throwIfAborted();
+    log.warn(
+      { export: definition.name, error },
+      "can't read the receipts; the statement covers today's path and format only",
+    );
+    unknown = `-- NOT CHECKED: files under an older path or format (${messageOf(error).replaceAll(/\s+/g, " ")})\n`;
+  }
+  return unknown + lakeSql(definition, options, form, reader, follow, receipts).trimEnd();
 }
 
 /** Only ClickHouse knows the columns of a model in SQL. */

@@ -1,14 +1,14 @@
 import type { Command } from "commander";
 import type { Receipt } from "../../../destinations/destination.ts";
-import { type ExportDefinition, fingerprint } from "../../export/definition.ts";
+import type { ExportDefinition } from "../../export/definition.ts";
 import { ledgerState, readCoverage } from "../../export/ledger.ts";
-import type { Interval } from "../../intervals/interval.ts";
-import { exportedColumns } from "../../models/session_replays_query.ts";
+import { ALL_TIME, type Interval } from "../../intervals/interval.ts";
 import { Context } from "../context.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
+import { explainOutdated, type Outdated, outdatedLoads } from "../outdated.ts";
 import { bytes, count, plural, printJson, printLine, printTable, formatDuration, time } from "../output.ts";
 
-interface Status {
+interface Status extends Outdated {
   readonly export: string;
   readonly destination: string;
   readonly intervals: number;
@@ -21,8 +21,6 @@ interface Status {
   readonly lost: number;
   readonly bytes: number;
   readonly files: number;
-  /** Intervals that were loaded under another definition of the export; undefined where this cannot be told. */
-  readonly outdated: readonly Interval[] | undefined;
 }
 
 /** More gaps than this are counted, not shown. */
@@ -81,24 +79,14 @@ function explain(cli: CliEnvironment, one: Status): void {
   if (one.lost > 0) {
     line(`\n${one.export}: ${plural(one.lost, "session")} kept that the source no longer has.`);
   }
-  const [first] = one.outdated ?? [];
-  const last = one.outdated?.at(-1);
-  if (first && last) {
-    const range = `--from ${first.start.toISOString()} --to ${last.end.toISOString()}`;
-    line(`\n${one.export}: ${plural(one.outdated?.length ?? 0, "interval")} loaded under older rules of the export.`);
-    line(`  To load them again under the rules of today: replayport backfill ${one.export} ${range} --force`);
-  }
+  for (const paragraph of explainOutdated(one.export, one)) line(`\n${one.export}: ${paragraph}`);
 }
 
 async function statusOf(context: Context, definition: ExportDefinition): Promise<Status> {
   const { cli } = context;
   const destination = context.destination(definition);
   const covered = await readCoverage(destination, cli.signal);
-  const range = { start: new Date(0), end: new Date("9999-01-01T00:00:00Z") };
-  const receipts: Receipt[] = await Array.fromAsync(destination.receipts(range, cli.signal));
-  const { model, selection } = definition;
-  // The columns of a user's own SELECT are known to ClickHouse only; the ledger alone is asked here.
-  const mark = model.kind === "session_replays" ? fingerprint(definition, exportedColumns(selection)) : undefined;
+  const receipts: Receipt[] = await Array.fromAsync(destination.receipts(ALL_TIME, cli.signal));
   const sum = (of: (receipt: Receipt) => number): number => receipts.reduce((total, one) => total + of(one), 0);
   return {
     export: definition.name,
@@ -109,7 +97,6 @@ async function statusOf(context: Context, definition: ExportDefinition): Promise
     lost: sum(({ lost = 0 }) => lost),
     bytes: sum((receipt) => receipt.bytes),
     files: sum(({ files }) => files),
-    outdated:
-      mark === undefined ? undefined : receipts.filter((one) => one.fingerprint !== mark).map((one) => one.interval),
+    ...outdatedLoads(definition, context.config.destinations[definition.destination], receipts),
   };
 }

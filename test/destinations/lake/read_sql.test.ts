@@ -4,7 +4,7 @@ import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { suite, test } from "node:test";
 import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
-import type { FileFormat } from "../../../destinations/destination.ts";
+import type { DataFolder, FileFormat } from "../../../destinations/destination.ts";
 import {
   currentRowsSql,
   DEFAULT_PATH,
@@ -37,15 +37,16 @@ const COLUMNS = [
   column("_exported_at", "timestamp"),
 ];
 
+function folder(extension = ".parquet", path = DEFAULT_PATH, columns: DataFolder["columns"] = []): DataFolder {
+  return { path, extension, columns };
+}
+
 function request(reader: Reader, more: Partial<ReadRequest> = {}): ReadRequest {
-  const format = more.format ?? "parquet";
   return {
     reader,
     options: S3,
     export: "replays",
-    pathTemplate: DEFAULT_PATH,
-    format,
-    extension: `.${format}`,
+    folders: [folder()],
     columns: COLUMNS,
     key: ["session id"],
     ...more,
@@ -100,10 +101,10 @@ suite("lake: SQL for readers", () => {
     ["csv", ".csv.gz"],
   ] as const) {
     test(`DuckDB reads the current rows of ${extension} files`, async () => {
-      await using folder = await temporaryFolder();
+      await using temporary = await temporaryFolder();
       using connection = await openDuckDB();
       const file = (day: number, attempt: string): string =>
-        join(folder.path, `replays/dt=2026-10-0${day}/20261001T000000Z_20261002T000000Z.${attempt}.0${extension}`);
+        join(temporary.path, `replays/dt=2026-10-0${day}/20261001T000000Z_20261002T000000Z.${attempt}.0${extension}`);
       await writeRows(connection, file(1, "aaaaaaaaaaaa"), format, [
         { session: "one", version: 1, exported: "2026-10-02", text: "old" },
         { session: "two", version: 3, exported: "2026-10-02", text: 'it\'s, "new"' },
@@ -115,14 +116,17 @@ suite("lake: SQL for readers", () => {
         { session: "three", version: 1, exported: "2026-10-03", text: "new rules" },
       ]);
       // What a reader must not take for data: another export, a file that is being written, a manifest.
-      await writeRows(connection, join(folder.path, `replays2/dt=2026-10-01/x${extension}`), format, [
+      await writeRows(connection, join(temporary.path, `replays2/dt=2026-10-01/x${extension}`), format, [
         { session: "other", version: 9, exported: "2026-10-09", text: "other" },
       ]);
-      await writeRows(connection, join(folder.path, `replays/dt=2026-10-01/.x${extension}.0123456789ab.tmp`), format, [
-        { session: "half", version: 9, exported: "2026-10-09", text: "half" },
-      ]);
-      const options: LakeOptions = { type: "file", path: folder.path };
-      const sql = currentRowsSql(request("duckdb", { options, format, extension }));
+      await writeRows(
+        connection,
+        join(temporary.path, `replays/dt=2026-10-01/.x${extension}.0123456789ab.tmp`),
+        format,
+        [{ session: "half", version: 9, exported: "2026-10-09", text: "half" }],
+      );
+      const options: LakeOptions = { type: "file", path: temporary.path };
+      const sql = currentRowsSql(request("duckdb", { options, folders: [folder(extension)] }));
       // Wherever the reader is, times are in UTC.
       await connection.run("SET TimeZone = 'America/New_York'");
       const reader = await connection.runAndReadAll(`SELECT * FROM (${sql}) ORDER BY 1`);
@@ -149,9 +153,9 @@ suite("lake: SQL for readers", () => {
   }
 
   test("files from before a column was added give NULL for it", async () => {
-    await using folder = await temporaryFolder();
+    await using temporary = await temporaryFolder();
     using connection = await openDuckDB();
-    const file = (name: string): string => join(folder.path, "replays", "dt=2026-10-01", `${name}.parquet`);
+    const file = (name: string): string => join(temporary.path, "replays", "dt=2026-10-01", `${name}.parquet`);
     await mkdir(dirname(file("x")), { recursive: true });
     const own = "1::BIGINT AS _version, TIMESTAMP '2026-10-01' AS _exported_at";
     await connection.run(`COPY (SELECT 'a' AS id, ${own}) TO '${file("old")}' (FORMAT parquet)`);
@@ -162,7 +166,7 @@ suite("lake: SQL for readers", () => {
       column("_version", "int64"),
       column("_exported_at", "timestamp"),
     ];
-    const options: LakeOptions = { type: "file", path: folder.path };
+    const options: LakeOptions = { type: "file", path: temporary.path };
     const sql = currentRowsSql(request("duckdb", { options, columns, key: ["id"] }));
     const reader = await connection.runAndReadAll(`SELECT id, added FROM (${sql}) ORDER BY id`);
     assert.deepEqual(reader.getRowsJS(), [
@@ -171,10 +175,112 @@ suite("lake: SQL for readers", () => {
     ]);
   });
 
+  for (const format of ["parquet", "jsonl", "csv"] as const) {
+    test(`a column that no ${format} file has yet can be named in DuckDB's statement`, async () => {
+      await using temporary = await temporaryFolder();
+      using connection = await openDuckDB();
+      await writeRows(connection, join(temporary.path, `replays/dt=2026-10-01/x.${format}`), format, [
+        { session: "one", version: 1, exported: "2026-10-02", text: "old" },
+      ]);
+      const added = (["string", "int64", "float64", "bool", "timestamp", "string[]", "timestamp[]"] as const).map(
+        (type) => column(`added ${type}`, type, true),
+      );
+      const sql = currentRowsSql(
+        request("duckdb", {
+          options: { type: "file", path: temporary.path },
+          folders: [folder(`.${format}`)],
+          columns: [...COLUMNS, ...added],
+        }),
+      );
+      const reader = await connection.runAndReadAll(sql);
+      assert.deepEqual(
+        reader.columnTypes().slice(COLUMNS.length).map(String),
+        "VARCHAR BIGINT DOUBLE BOOLEAN TIMESTAMP VARCHAR[] TIMESTAMP[]".split(" "),
+      );
+      assert.deepEqual(
+        reader.getRowsJS()[0]?.slice(COLUMNS.length),
+        added.map(() => null),
+      );
+    });
+  }
+
+  test("DuckDB reads all folders and formats that a lake has had, as one table", async () => {
+    await using temporary = await temporaryFolder();
+    using connection = await openDuckDB();
+    const kinds = [
+      [".parquet", DEFAULT_PATH, "replays/dt=2026-10-01"],
+      [".parquet", "x/{export}/{year}", "x/replays/2026"],
+      [".jsonl.gz", DEFAULT_PATH, "replays/dt=2026-10-01"],
+      [".csv", "a folder/replays", "a folder/replays"],
+    ] as const;
+    for (const [at, [extension, , place]] of kinds.entries()) {
+      const format = extension === ".parquet" ? "parquet" : extension === ".csv" ? "csv" : "jsonl";
+      await writeRows(connection, join(temporary.path, place, `x${extension}`), format, [
+        { session: "all", version: at, exported: "2026-10-02", text: extension },
+        { session: `only ${at}`, version: 1, exported: "2026-10-02", text: extension },
+      ]);
+    }
+    await connection.run("SET TimeZone = 'Asia/Kolkata'");
+    const [first, ...others] = kinds.map(([extension, path]) => folder(extension, path));
+    const sql = currentRowsSql(
+      request("duckdb", {
+        options: { type: "file", path: temporary.path },
+        folders: [first ?? assert.fail(), ...others],
+      }),
+    );
+    const reader = await connection.runAndReadAll(`SELECT "session id", "od""d", "start" FROM (${sql}) ORDER BY 1`);
+    const day = new Date("2026-10-01T00:00:00Z");
+    assert.deepEqual(reader.getRowsJS(), [
+      ["all", ".csv", day],
+      ["only 0", ".parquet", day],
+      ["only 1", ".parquet", day],
+      ["only 2", ".jsonl.gz", day],
+      ["only 3", ".csv", day],
+    ]);
+  });
+
+  test("every reader is pointed at each folder and format that a lake has had", () => {
+    const folders = [folder(), folder(".csv.gz", "old/{export}/{year}"), folder(".jsonl", "older/replays")] as const;
+    for (const reader of READERS) {
+      const sql = currentRowsSql(request(reader, { folders }));
+      for (const place of ["posthog/replays/", "posthog/old/replays/", "posthog/older/replays/"])
+        assert.ok(sql.includes(place), `${reader}: ${place}: ${sql}`);
+      assert.equal(sql.match(/\bUNION ALL\n/g)?.length, 2, `${reader}: ${sql}`);
+      assert.doesNotMatch(sql, /IF NOT EXISTS/, "a table that exists may be of another folder");
+    }
+  });
+
+  test("the statement says in a comment what its engine can't read, and reads the rest", () => {
+    const cases: [Reader, readonly [DataFolder, ...DataFolder[]], RegExp][] = [
+      [
+        "bigquery",
+        [folder(), folder(".jsonl.zst")],
+        /^-- NOT READ: replays\/dt=\*-\*-\*\/\*\.jsonl\.zst: bigquery cannot/,
+      ],
+      ["athena", [folder(), folder(".jsonl")], /^-- athena can't read replays\/: it has files of different formats/],
+      [
+        "trino",
+        [folder(), folder(".parquet", "{year}/{export}")],
+        /^-- NOT READ: .*gives no folder to this export alone/,
+      ],
+      ["athena", [folder(".parquet", DEFAULT_PATH, [[{ name: "count", type: "string" }]])], /another type of count/],
+      ["snowflake", [folder(".csv", DEFAULT_PATH, [COLUMNS.slice(1)])], /snowflake reads wrong columns of replays/],
+    ];
+    for (const [reader, folders, note] of cases) {
+      const sql = currentRowsSql(request(reader, { folders }));
+      assert.match(sql, note);
+      assert.match(sql, /replays\//);
+    }
+    for (const reader of READERS) {
+      const grown = [folder(".csv", DEFAULT_PATH, [COLUMNS.slice(0, 4), COLUMNS])] as const;
+      assert.doesNotMatch(currentRowsSql(request(reader, { folders: grown })), /wrong columns|NOT READ/, reader);
+    }
+  });
+
   test("every reader takes the newest version, then the latest export, of each key, and quotes names", () => {
     for (const reader of READERS) {
       for (const format of ["parquet", "jsonl", "csv"] as const) {
-        const sql = currentRowsSql(request(reader, { format }));
+        const sql = currentRowsSql(request(reader, { folders: [folder(`.${format}`)] }));
         assert.match(sql, /_version\W{1,3}.*DESC,\s.*_exported_at\W.*DESC/s, reader);
         const quoted = reader === "clickhouse" || reader === "bigquery" ? '`od"d`' : '"od""d"';
         assert.ok(sql.includes(quoted), `${reader} ${format}: ${sql}`);
@@ -208,13 +314,13 @@ suite("lake: SQL for readers", () => {
 
   test("what an engine cannot read is refused, with what to do", () => {
     const refused: [Reader, Partial<ReadRequest>][] = [
-      ["duckdb", { format: "csv", extension: ".csv.lz4" }],
-      ["bigquery", { format: "jsonl", extension: ".jsonl.zst" }],
+      ["duckdb", { folders: [folder(".csv.lz4")] }],
+      ["bigquery", { folders: [folder(".jsonl.zst")] }],
       ["athena", { options: { type: "file", path: "/lake" } }],
       ["snowflake", { options: { type: "file", path: "/lake" } }],
       ["trino", { follow: "manifests" }],
-      ["athena", { pathTemplate: "{year}/{export}" }],
-      ["bigquery", { pathTemplate: "x/{year}/{export}" }],
+      ["athena", { folders: [folder(".parquet", "{year}/{export}")] }],
+      ["bigquery", { folders: [folder(".parquet", "x/{year}/{export}")] }],
     ];
     for (const [reader, more] of refused) {
       assert.throws(
