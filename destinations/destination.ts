@@ -49,6 +49,8 @@ export interface DestinationDeps {
   readonly now: () => Date;
   /** Replayport's version. Every receipt carries it. */
   readonly version: string;
+  /** What tells this installation from others that may write to the same place. Undefined if there are none. */
+  readonly installation?: string;
   /** Reports a problem that didn't fail the load, such as a cleanup that the next load will repeat. Holds no secret. */
   readonly onWarning: (message: string, detail: object) => void;
 }
@@ -157,6 +159,11 @@ export interface Destination extends AsyncDisposable {
   receipts(range: Interval, signal: AbortSignal): AsyncIterable<Receipt>;
   /** The same intervals as `receipts`, as cheaply as the destination can list them: this decides what is due. */
   covered(range: Interval, signal: AbortSignal): AsyncIterable<Coverage>;
+  /**
+   * Makes the export's data this installation's. Default: a destination doesn't know whose they are.
+   * @returns whose they were
+   */
+  adopt?(signal: AbortSignal): Promise<string | undefined>;
   /**
    * Files that no receipt names, such as those of a killed worker. Default: there are none, since nothing is seen before its
    * commit.

@@ -5,6 +5,7 @@ import { checkSteps } from "../check.ts";
 import { cleanupDeadline } from "../cleanup.ts";
 import type { LakeContext } from "./context.ts";
 import { LEDGER, manifestPrefix } from "./layout.ts";
+import { refuseForeign } from "./owner.ts";
 import { renderPath } from "./path_template.ts";
 
 export async function check(lake: LakeContext, signal: AbortSignal): Promise<void> {
@@ -16,6 +17,7 @@ export async function check(lake: LakeContext, signal: AbortSignal): Promise<voi
   const text = `${JSON.stringify({ replayport: lake.version })}\n`;
   const step = checkSteps("the lake's check", signal);
   const create = async () => await store.createExclusive(probe, text, now(), signal);
+  await step("asking whose lake it is", () => refuseForeign(lake, signal));
   try {
     const first = await step("writing a manifest", create);
     if (first === "exists") throw inconsistent(lake, "it says that a new name exists already");

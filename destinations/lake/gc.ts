@@ -4,6 +4,7 @@ import type { LakeContext } from "./context.ts";
 import { dataFileInterval, manifestPrefix } from "./layout.ts";
 import { listManifests, readManifests } from "./ledger.ts";
 import { keysOf } from "./manifest.ts";
+import { refuseForeign } from "./owner.ts";
 import { literalFolder, renderPath } from "./path_template.ts";
 
 /** What is younger may belong to a load that runs. */
@@ -16,6 +17,7 @@ export async function* collectGarbage(
   signal: AbortSignal,
 ): AsyncIterable<Leftover> {
   const { store, export: name, now } = lake;
+  await refuseForeign(lake, signal);
   const isOld = (time: Date): boolean => time.getTime() + YOUNG_MS <= now().getTime();
   const templates = new Set([lake.path]);
   for (const { manifest } of await readAll(lake, signal)) if (manifest.path !== undefined) templates.add(manifest.path);

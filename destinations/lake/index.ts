@@ -26,7 +26,7 @@ export function openLakeOn(
   store: Store,
   { fileBytes = FILE_BYTES, keepReplacedMs = KEEP_REPLACED_MS }: Pick<LakeOptions, "fileBytes" | "keepReplacedMs">,
   { export: name, path = DEFAULT_PATH }: DestinationExport,
-  { now, version, onWarning }: DestinationDeps,
+  { now, version, installation, onWarning }: DestinationDeps,
 ): Destination {
   // The name becomes a folder of manifests.
   if (!/^[A-Za-z0-9][\w-]*$/.test(name)) {
@@ -37,7 +37,8 @@ export function openLakeOn(
   }
   // Throws if the template can't be used.
   globPath(path, name);
-  return new Lake({ store, export: name, path, keepReplacedMs, now, version, onWarning }, fileBytes);
+  const owner = installation === undefined ? {} : { installation };
+  return new Lake({ store, export: name, path, keepReplacedMs, now, version, ...owner, onWarning }, fileBytes);
 }
 
 function openStore(options: LakeOptions): Store {

@@ -13,6 +13,7 @@ import type { LakeContext } from "./context.ts";
 import { collectGarbage } from "./gc.ts";
 import { readLedger, readReceipts } from "./ledger.ts";
 import { load } from "./load.ts";
+import { adopt } from "./owner.ts";
 import type { Entry } from "./supersession.ts";
 
 /** Files and manifests in a store, for one export. layout.ts has the layout, load.ts the protocol. */
@@ -28,6 +29,10 @@ export class Lake implements Destination {
     this.#context = context;
     this.fileBytes = fileBytes;
     this.name = context.store.name;
+  }
+
+  adopt(signal: AbortSignal): Promise<string | undefined> {
+    return adopt(this.#context, signal);
   }
 
   check(signal: AbortSignal): Promise<void> {
@@ -52,8 +57,7 @@ export class Lake implements Destination {
   }
 
   async #current(range: Interval, signal: AbortSignal): Promise<readonly Entry[]> {
-    const { store, export: exportName } = this.#context;
-    const ledger = await readLedger(store, exportName, range, signal);
+    const ledger = await readLedger(this.#context, range, signal);
     for (const { entry, by } of ledger.superseded) this.#superseded.set(entry.key, by.key);
     return ledger.current;
   }

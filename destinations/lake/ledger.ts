@@ -8,25 +8,29 @@ import { foldersOf } from "./folders.ts";
 import { decodeManifest, type Manifest } from "./manifest.ts";
 import { receiptOf } from "../receipts.ts";
 import type { LakeContext } from "./context.ts";
+import { ownerKey, refuseForeign } from "./owner.ts";
 import { ledgerOf, type Entry, type Ledger } from "./supersession.ts";
 
 /** How many manifests are read at once. */
 const READERS = 16;
 
 /**
- * The manifests and claims whose key begins with the prefix, in no particular order. Ignores keys of any other form. Costs one LIST
- * request per thousand manifests.
+ * The manifests and claims whose key begins with the prefix, in no particular order. Costs one LIST request per thousand
+ * manifests.
+ * @param others gets the keys of any other form
  */
 export async function listManifests(
   store: Store,
   exportName: string,
   prefix: string,
   signal: AbortSignal,
+  others: string[] = [],
 ): Promise<Entry[]> {
   const entries: Entry[] = [];
   for await (const object of store.list(prefix, signal)) {
     const name = parseManifestKey(exportName, object.key);
     if (name) entries.push({ ...name, committedAt: object.modified });
+    else others.push(object.key);
   }
   return entries;
 }
@@ -34,14 +38,12 @@ export async function listManifests(
 /**
  * The ledger of a range. Lists every manifest of the export: an interval that overlaps the range may start any time before
  * it, and not every store lists by key.
+ * @throws ReplayportError `lake.foreign_owner`
  */
-export async function readLedger(
-  store: Store,
-  exportName: string,
-  range: Interval,
-  signal: AbortSignal,
-): Promise<Ledger> {
-  const entries = await listManifests(store, exportName, manifestPrefix(exportName), signal);
+export async function readLedger(lake: LakeContext, range: Interval, signal: AbortSignal): Promise<Ledger> {
+  const others: string[] = [];
+  const entries = await listManifests(lake.store, lake.export, manifestPrefix(lake.export), signal, others);
+  if (others.includes(ownerKey(lake.export))) await refuseForeign(lake, signal);
   return ledgerOf(entries.filter((entry) => overlaps(entry.interval, range)));
 }
 

@@ -3,7 +3,7 @@
  *
  * Data files never change. The manifest with the highest generation of an interval says which files are the batch. A load
  *
- *  1. lists the manifests and claims within its interval: the generation g that it will replace (-1 for none), and the files
+ *  1. refuses the lake of another installation (owner.ts). It lists the manifests and claims within its interval: the generation g that it will replace (-1 for none), and the files
  *     of the batches that it covers (precondition.ts). It reads the keys of those files.
  *  2. uploads its own files so that nobody sees them yet, and compares each one's keys with those of step 1.
  *  3. lists the unfinished uploads of other attempts at its interval.
@@ -69,6 +69,7 @@ import { type EarlierFiles, openEarlierFiles } from "./earlier_files.ts";
 import { claimKey, dataKey, dataPrefix, generationsPrefix, isOfAttempt, manifestKey } from "./layout.ts";
 import { listManifests, manifestReceipt } from "./ledger.ts";
 import { keysOf, type Manifest, type ManifestFile, manifestOf } from "./manifest.ts";
+import { ensureOwner } from "./owner.ts";
 import { renderPath } from "./path_template.ts";
 import { type Precondition, readPrecondition } from "./precondition.ts";
 import type { Entry } from "./supersession.ts";
@@ -84,6 +85,7 @@ export async function load(
   signal: AbortSignal,
 ): Promise<Receipt> {
   // 1.
+  await ensureOwner(lake, signal);
   const before = await readPrecondition(lake, batch, signal);
   const claimed = claimKey(lake.export, batch.interval, before.generation);
   const key = manifestKey(lake.export, batch.interval, before.generation, batch.readAt);
@@ -192,6 +194,7 @@ function newManifest(
     files: put.results,
     totals: put.totals,
     path: lake.path,
+    owner: lake.installation,
     kept,
     replaces: [...before.replaces, claimed],
     removes: [...new Set([...removes, ...before.removes])].filter((key) => !counts.has(key)),

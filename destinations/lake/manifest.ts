@@ -38,6 +38,8 @@ const manifestSchema = z.looseObject({
   replayport: z.string(),
   source: z.string(),
   export: z.string(),
+  /** The installation that loaded it. */
+  owner: z.string().optional(),
   interval: z.object({ start: time, end: time }),
   attempt: z.string(),
   fingerprint: z.string(),
@@ -71,6 +73,7 @@ export interface ManifestInput {
   readonly files: readonly ManifestFile[];
   readonly totals: Totals;
   readonly path: string;
+  readonly owner: string | undefined;
   readonly kept: readonly KeptFile[];
   readonly replaces: readonly string[];
   readonly removes: readonly string[];
@@ -78,7 +81,7 @@ export interface ManifestInput {
 
 export function manifestOf(
   batch: Batch,
-  { replayport, committedAt, files, totals, path, kept, replaces, removes }: ManifestInput,
+  { replayport, committedAt, files, totals, path, owner, kept, replaces, removes }: ManifestInput,
 ): Manifest {
   return {
     layout: LAYOUT,
@@ -89,6 +92,7 @@ export function manifestOf(
     files: [...files],
     kept: [...kept],
     path,
+    owner,
     columns: batch.columns.map(({ name, type, nullable }) => ({ name, type, nullable })),
     key: [...batch.key],
     replaces: [...replaces],

@@ -84,6 +84,7 @@ export class Context implements AsyncDisposable {
       {
         now: this.cli.now,
         version: VERSION,
+        installation: this.config.installation,
         onWarning: (message, detail) => this.log.warn({ export: definition.name, ...detail }, message),
       },
     );

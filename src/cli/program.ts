@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { DEFAULT_FILE } from "../config/load.ts";
 import { VERSION } from "../version.ts";
+import { addAdopt } from "./commands/adopt.ts";
 import { addBackfill } from "./commands/backfill.ts";
 import { addBackfills, addCancel, addRetry } from "./commands/backfills.ts";
 import { addCheck } from "./commands/check.ts";
@@ -41,7 +42,19 @@ export function createProgram(cli: CliEnvironment): Command {
       writeErr: (text) => void cli.stderr.write(text),
     })
     .exitOverride();
-  const local = [addInit, addCheck, addRun, addBackfill, addStatus, addSql, addGc, addDemo, addFeed, addClickhouse];
+  const local = [
+    addInit,
+    addCheck,
+    addRun,
+    addBackfill,
+    addStatus,
+    addSql,
+    addGc,
+    addAdopt,
+    addDemo,
+    addFeed,
+    addClickhouse,
+  ];
   const fleet = [addServe, addScheduler, addWorker, addBackfills, addPause, addResume, addRetry, addCancel];
   for (const add of [...local, ...fleet]) add(program, cli);
   return program;

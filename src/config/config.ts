@@ -13,6 +13,7 @@ import { resolveFleet, resolveRedis } from "./fleet.ts";
 import { resolveHttp } from "./http.ts";
 import { coerce, reportIssues } from "./problems/zod_issues.ts";
 import { configJsonSchema } from "./problems/json_schema.ts";
+import { installationOf } from "./installation.ts";
 import { isRecord, type Path, pathKey } from "./problems/path.ts";
 import { checkCollisions } from "./path_collisions.ts";
 import { createReport, type Problem, type Report } from "./problems/problems.ts";
@@ -26,6 +27,8 @@ export interface Config {
   /** Absolute. */
   readonly file: string;
   readonly source: SourceConfig;
+  /** What tells this installation from another one. */
+  readonly installation: string;
   /** By name. */
   readonly destinations: Readonly<Record<string, DestinationOptions>>;
   /** In the order of the file. */
@@ -114,6 +117,7 @@ async function resolveConfig(
   return {
     file: resolve(file),
     source,
+    installation: settings.installation ?? installationOf(source, settings.posthog_url),
     destinations,
     exports,
     redis,

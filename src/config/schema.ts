@@ -173,6 +173,11 @@ export const exportSchema = z
 export const configSchema = z
   .strictObject({
     posthog_url: optional(httpUrl, "Your PostHog's address, for the column replay_url.", "https://eu.posthog.com"),
+    installation: optional(
+      text,
+      "What a lake's owner is called: the same wherever this installation runs. Default: PostHog's host, and ClickHouse's host and database.",
+      "acme production",
+    ),
     source: sourceSchema,
     destinations: z.record(name, destinationSchema).describe("Where exports are loaded to, by a name of your choice."),
     limits: limitsSchema.optional(),

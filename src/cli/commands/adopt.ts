@@ -1,0 +1,32 @@
+import type { Command } from "commander";
+import { usageError } from "../arguments.ts";
+import { Context } from "../context.ts";
+import type { CliEnvironment, GlobalOptions } from "../environment.ts";
+import { printLine } from "../output.ts";
+
+export function addAdopt(program: Command, cli: CliEnvironment): void {
+  program
+    .command("adopt")
+    .description("make an export's lake this installation's, after ClickHouse or PostHog has moved to another host")
+    .argument("[export]", "one export; all of them if omitted")
+    .addHelpText("after", "\nExample:\n  replayport adopt replays")
+    .action(async (name: string | undefined, _options, command: Command) => {
+      await adopt(cli, name, command.optsWithGlobals());
+    });
+}
+
+async function adopt(cli: CliEnvironment, name: string | undefined, options: GlobalOptions): Promise<void> {
+  await using context = await Context.open(cli, options);
+  const { installation } = context.config;
+  let adopted = 0;
+  for (const definition of context.exports(name)) {
+    const destination = context.destination(definition);
+    if (!destination.adopt) continue;
+    adopted += 1;
+    const before = await destination.adopt(cli.signal);
+    const change = before === installation ? `belongs to ${installation} already` : `belongs to ${installation} now`;
+    const former = before === undefined || before === installation ? "" : `, no longer to ${before}`;
+    printLine(cli.stdout, `${definition.name}: ${destination.name} ${change}${former}`);
+  }
+  if (adopted === 0) throw usageError(`${name ?? "no export"} doesn't go to a lake`, "Only a lake has an owner.");
+}
