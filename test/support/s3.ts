@@ -50,7 +50,8 @@ async function startMoto(program: string): Promise<S3Server | undefined> {
   const port = await freePort();
   const endpoint = `http://127.0.0.1:${port}`;
   const answers = async (): Promise<boolean> => (await fetch(endpoint)).status > 0;
-  const server = await startServer(program, ["-H", "127.0.0.1", "-p", String(port)], answers);
+  const env = { ...process.env, PYTHONPATH: join(import.meta.dirname, "moto") };
+  const server = await startServer(program, ["-H", "127.0.0.1", "-p", String(port)], answers, env);
   return server && serverAt(endpoint, () => server.stop());
 }
 

@@ -11,7 +11,7 @@ import { ReplayportError } from "../../../src/errors.ts";
 import { intervalName } from "../../../src/intervals/interval.ts";
 import { Batches, EXPORT, hours } from "../../conformance/batches.ts";
 import { gateAfter } from "../../conformance/interrupted.ts";
-import { openTestLake } from "./harness.ts";
+import { openTestLake, unsortedStore } from "./harness.ts";
 import { filesBelow, type Folder, temporaryFolder } from "../../support/temporary_folder.ts";
 import { lakeRows } from "./lake_rows.ts";
 import { EVERYTHING, rejection, rejectsWith, row } from "../../conformance/context.ts";
@@ -177,8 +177,7 @@ suite("lake on disk", () => {
     await using folder = await temporaryFolder();
     await using batches = await Batches.open();
     const shuffled = (): Destination => {
-      const store = new HookedStore(new DiskStore(folder.path), {}, (listed) => listed.toReversed());
-      return openLakeOn(store, { keepReplacedMs: 0 }, { export: EXPORT }, DEPS);
+      return openLakeOn(unsortedStore(folder.path), { keepReplacedMs: 0 }, { export: EXPORT }, DEPS);
     };
     await using lake = shuffled();
     for (const hour of [3, 1, 2, 30]) await lake.load(await batches.batch(hours(hour), [[row(`s${hour}`, 1)]]), SIGNAL);

@@ -51,6 +51,41 @@ export function fileLake(): Promise<HarnessResult> {
   });
 }
 
+/** A lake whose store lists in another order each time, as S3 Express and some servers do. */
+export async function unsortedLake(): Promise<HarnessResult> {
+  const sorted = await fileLake();
+  if ("skip" in sorted) return sorted;
+  return {
+    ...sorted,
+    type: "file, listed in random order",
+    async open() {
+      const folder = await temporaryFolder();
+      return lakeTarget({
+        open: () => openLakeOn(unsortedStore(folder.path), { keepReplacedMs: 0 }, { export: EXPORT }, DEPS),
+        folder: () => Promise.resolve(folder.path),
+        unfinished: () => Promise.resolve([]),
+        secrets: [],
+        close: () => folder.remove(),
+      });
+    },
+  };
+}
+
+export function unsortedStore(path: string): HookedStore {
+  return new HookedStore(new DiskStore(path), {}, shuffled);
+}
+
+/** Fisher and Yates. Not seeded: a failure is found again by running it again. */
+export function shuffled<Item>(items: readonly Item[]): Item[] {
+  const mixed = [...items];
+  for (let at = mixed.length - 1; at > 0; at -= 1) {
+    const other = Math.floor(Math.random() * (at + 1));
+    const [one, two] = [mixed[at], mixed[other]];
+    if (one !== undefined && two !== undefined) [mixed[at], mixed[other]] = [two, one];
+  }
+  return mixed;
+}
+
 function crashingFolder(path: string): CrashingTarget {
   return {
     async open({ step }: Crash) {

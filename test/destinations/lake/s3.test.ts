@@ -9,13 +9,13 @@ import { join } from "node:path";
 import { suite, test } from "node:test";
 import { HeadObjectCommand, PutObjectCommand } from "@aws-sdk/client-s3";
 import pLimit from "p-limit";
-import { manifestKey } from "../../../destinations/lake/layout.ts";
+import { claimKey, manifestKey } from "../../../destinations/lake/layout.ts";
 import { MIN_PART_BYTES } from "../../../destinations/store/s3_part_size.ts";
 import { S3Store } from "../../../destinations/store/s3_store.ts";
 import type { LocalFile } from "../../../destinations/files/read_staged.ts";
-import { interval } from "../../../src/intervals/interval.ts";
+import { interval, intervalName } from "../../../src/intervals/interval.ts";
 import { EXPORT, hours } from "../../conformance/batches.ts";
-import { openTestLake, s3Options, unfinishedUploads } from "./harness.ts";
+import { openTestLake, s3Options, shuffled, unfinishedUploads } from "./harness.ts";
 import { temporaryFolder } from "../../support/temporary_folder.ts";
 import { EVERYTHING, rejectsWith } from "../../conformance/context.ts";
 import { isList, openFixture, refusal, server, signalled, SIGNAL, skip } from "./s3_fixture.ts";
@@ -40,15 +40,16 @@ async function openLister(keys: readonly string[]): Promise<Lister> {
   const listing = createServer((request, answer) => {
     requests.push(`${request.method} ${request.url}`);
     const query = new URL(request.url ?? "/", "http://localhost").searchParams;
-    const after = query.get("continuation-token") ?? query.get("start-after") ?? "";
-    const all = keys.filter((key) => key.startsWith(query.get("prefix") ?? "") && key > after);
+    const after = query.get("continuation-token") ?? "0";
+    // The order of `keys`, whatever it is: a token is a place in it.
+    const all = keys.filter((key) => key.startsWith(query.get("prefix") ?? "")).slice(Number(after));
     const page = all.slice(0, 1000);
     const more = all.length > page.length;
     const contents = page.map(
       (key) =>
         `<Contents><Key>${key}</Key><Size>1</Size><LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>`,
     );
-    const token = more ? `<NextContinuationToken>${page.at(-1)}</NextContinuationToken>` : "";
+    const token = more ? `<NextContinuationToken>${Number(after) + page.length}</NextContinuationToken>` : "";
     answer.writeHead(200, { "content-type": "application/xml" });
     answer.end(`<ListBucketResult><IsTruncated>${more}</IsTruncated>${token}${contents.join("")}</ListBucketResult>`);
   });
@@ -79,6 +80,24 @@ suite("lake on S3: requests", { skip }, () => {
     assert.deepEqual(covered[8759]?.interval.end, year.end);
     assert.equal(lister.requests.length, 9);
     assert.ok(lister.requests.every((request) => /^GET \/any\/?\?.*list-type=2/.test(request)));
+  });
+
+  test("receipts are found, and the latest ones count, in whatever order a server's pages come", async () => {
+    const start = Date.UTC(2025, 0, 1);
+    const of = (hour: number, count = 1) => interval(start + hour * HOUR, start + (hour + count) * HOUR);
+    const first = Array.from({ length: 2400 }, (_, hour) => manifestKey(EXPORT, of(hour), 0, of(hour).end));
+    const again = Array.from({ length: 600 }, (_, hour) => manifestKey(EXPORT, of(hour * 2), 1, of(hour * 2, 3).end));
+    // Read later than all hours of its week.
+    const week = manifestKey(EXPORT, of(0, 168), 0, of(0, 200).end);
+    const claims = Array.from({ length: 300 }, (_, hour) => claimKey(EXPORT, of(hour), 2));
+    await using lister = await openLister(shuffled([...first, ...again, ...claims, week]));
+    await using lake = openTestLake({ ...s3Options(server, "any"), prefix: "", endpoint: lister.url });
+    const covered = await Array.fromAsync(lake.covered(of(0, 8760), SIGNAL));
+    assert.deepEqual(
+      covered.map((one) => intervalName(one.interval)),
+      [of(0, 168), ...Array.from({ length: 2400 - 168 }, (_, hour) => of(168 + hour))].map(intervalName),
+    );
+    assert.equal(lister.requests.length, 4);
   });
 
   test("a listing of more than a page is read to its end, and a load lists its own interval only", async () => {
