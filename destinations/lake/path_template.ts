@@ -4,7 +4,7 @@
  * The placeholders are export, year, month, day and hour, from the interval's start in UTC. `{export}` has to be among
  * them: the folder of two exports must never be the same, since each removes files of dead attempts from its own.
  */
-import { ReplayportError } from "../../src/errors.ts";
+import { giveUp, ReplayportError } from "../../src/errors.ts";
 import type { Interval } from "../../src/intervals/interval.ts";
 import { LEDGER } from "./layout.ts";
 
@@ -69,9 +69,11 @@ function problemOf(path: string): string | undefined {
 }
 
 function refused(template: string, problem: string): ReplayportError {
-  return new ReplayportError(`the path template ${JSON.stringify(template)} cannot be used: ${problem}`, {
-    code: "lake.path_template",
-    remedy: "give-up",
-    hint: `Write a relative path with {export} and, if you like, {year}, {month}, {day} and {hour}, such as ${DEFAULT_PATH}.`,
-  });
+  return new ReplayportError(
+    `the path template ${JSON.stringify(template)} cannot be used: ${problem}`,
+    giveUp(
+      "lake.path_template",
+      `Write a relative path with {export} and, if you like, {year}, {month}, {day} and {hour}, such as ${DEFAULT_PATH}.`,
+    ),
+  );
 }
