@@ -1,6 +1,6 @@
 /**
- * Where the tokens come from. The client's own options for keys are not used: they are deprecated, and print a warning to
- * stderr. The classes behind them come from the very library that the client uses, found from the client's place.
+ * Where tokens come from. The client's own options for keys are deprecated and print a warning to stderr, so we use the
+ * classes behind them, from the same library: the one that the client resolves.
  */
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -10,7 +10,7 @@ import type { Identity, OpenTokens, TokenClient } from "./tokens.ts";
 import type { BigQueryCredentials, Impersonation } from "./options.ts";
 
 const SCOPE = "https://www.googleapis.com/auth/bigquery";
-/** What a source has to have to ask for another account's token. */
+/** The scope that credentials need to get another account's token. */
 const WIDE_SCOPE = "https://www.googleapis.com/auth/cloud-platform";
 
 /** The slice of google-auth-library that is used. */
@@ -65,13 +65,13 @@ async function readKey(path: string): Promise<string> {
     return await readFile(path, "utf8");
   } catch (error) {
     throw badKey(
-      `the service account's key cannot be read: ${messageOf(error)}`,
-      "Check `credentials_file`: its path starts at the folder of the config.",
+      `can't read the service account's key: ${messageOf(error)}`,
+      "Check `credentials_file`: its path is relative to the config.",
     );
   }
 }
 
-/** Nothing of the key is repeated in a message. */
+/** No message repeats any part of the key. */
 function ofKey(json: string, scope: string, where: string): Identity {
   let key: ServiceAccountKey;
   try {
@@ -95,7 +95,7 @@ function badKey(message: string, hint = HOW_TO): ReplayportError {
 }
 
 function library(): AuthLibrary {
-  // Step by step, since a package manager need not show a package what its dependencies depend on.
+  // Step by step: a package may not be able to resolve the dependencies of its dependencies.
   const steps = ["@google-cloud/bigquery", "@google-cloud/common"];
   const from = steps.reduce((place, step) => createRequire(place).resolve(step), import.meta.url);
   return createRequire(from)("google-auth-library") as AuthLibrary;

@@ -1,6 +1,6 @@
 /**
- * BigQuery's API as far as a load needs it. Every call can be left at once when the signal is aborted, gives a
- * ReplayportError, and is sent once more with a new token where the old one was refused.
+ * The part of BigQuery's API that a load needs. Every call rejects at once when the signal is aborted, rejects with
+ * ReplayportError otherwise, and is repeated once with a new token if the old one was refused.
  */
 import { BigQuery } from "@google-cloud/bigquery";
 import { ReplayportError } from "../../src/errors.ts";
@@ -14,7 +14,7 @@ import type { BigQueryOptions } from "./options.ts";
 const DEFAULT_ATTEMPTS = 4;
 const REQUEST_MS = 60_000;
 
-/** The slice of the client that is used. Its promises give arrays: the answer comes first. */
+/** The part of the SDK that we use. Its promises resolve with arrays whose first item is the answer. */
 interface Sdk {
   createJob(options: object): Promise<readonly [{ readonly metadata?: JobResource }, ...unknown[]]>;
   job(
@@ -66,7 +66,7 @@ export class Client {
     this.dataset = options.dataset;
   }
 
-  /** Asked once. */
+  /** Read once, then cached. */
   async resource(signal: AbortSignal): Promise<DatasetResource> {
     const found = (this.#found ??= this.#call("bigquery.datasets.get", this.dataset, signal, async ({ sdk }) => {
       const [resource] = await sdk.dataset(this.dataset).getMetadata();
@@ -76,18 +76,17 @@ export class Client {
       return await found;
     } catch (error) {
       if (this.#found === found) this.#found = undefined;
-      // Another load may have asked, and been aborted.
+      // Another load may have started this request, and been aborted.
       if (signal.aborted || error instanceof ReplayportError) throw error;
       return await this.resource(signal);
     }
   }
 
-  /** The dataset's own. */
   async location(signal: AbortSignal): Promise<string> {
     return (await this.resource(signal)).location ?? "US";
   }
 
-  /** Undefined where there is no such table. */
+  /** Undefined if there is no such table. */
   async table(table: string, signal: AbortSignal): Promise<TableResource | undefined> {
     return await this.#call("bigquery.tables.get", `${this.dataset}.${table}`, signal, async ({ sdk }) => {
       try {
@@ -100,7 +99,7 @@ export class Client {
     });
   }
 
-  /** Which of these permissions are lacking on a table that is there. */
+  /** The permissions that are missing on an existing table. */
   async lacking(table: string, permissions: readonly string[], signal: AbortSignal): Promise<string[]> {
     return await this.#call("bigquery.tables.get", `${this.dataset}.${table}`, signal, async ({ sdk }) => {
       const [{ permissions: granted = [] }] = await sdk
@@ -111,7 +110,7 @@ export class Client {
     });
   }
 
-  /** A table that is there already is left as it is. */
+  /** Does nothing if the table exists. */
   async createTable(table: string, resource: object, signal: AbortSignal): Promise<void> {
     await this.#call("bigquery.tables.create", this.dataset, signal, async ({ sdk }) => {
       await unless(409, sdk.dataset(this.dataset).createTable(table, resource));
@@ -124,7 +123,7 @@ export class Client {
     });
   }
 
-  /** The API has no filter by name: one request for each thousand tables of the dataset, free of charge. */
+  /** The API can't filter by name, so this lists the dataset: one request per thousand tables, free of charge. */
   async tablesWith(prefix: string, signal: AbortSignal): Promise<string[]> {
     const found: string[] = [];
     let pageToken: string | undefined;
@@ -139,7 +138,7 @@ export class Client {
     return found;
   }
 
-  /** `exists`: the id was used before. A job that has failed at once is a job nevertheless, and is given as one. */
+  /** `exists`: the id was used before. Resolves with a job even if it failed at once. */
   async insertJob(jobId: string, configuration: object, signal: AbortSignal): Promise<JobResource | "exists"> {
     const location = await this.location(signal);
     return await this.#call("bigquery.jobs.create", "", signal, async ({ sdk }) => {
@@ -155,7 +154,7 @@ export class Client {
     });
   }
 
-  /** Sends a local file with the load job that it is for; see upload.ts. */
+  /** Sends a local file together with its load job; see upload.ts. */
   async upload(upload: Omit<Upload, "project" | "endpoint" | "location" | "request">, signal: AbortSignal) {
     const location = await this.location(signal);
     const { project } = this;
@@ -169,7 +168,7 @@ export class Client {
     );
   }
 
-  /** Undefined where there is no such job. */
+  /** Undefined if there is no such job. */
   async job(jobId: string, signal: AbortSignal): Promise<JobResource | undefined> {
     const location = await this.location(signal);
     return await this.#call("bigquery.jobs.get", "", signal, async ({ sdk }) => {
@@ -178,7 +177,7 @@ export class Client {
     });
   }
 
-  /** What a job that is DONE has selected. Values that are not plain numbers or texts are avoided by the queries. */
+  /** The rows that a finished job selected. Our queries select plain numbers and strings only. */
   async rows(jobId: string, signal: AbortSignal): Promise<readonly Record<string, unknown>[]> {
     const location = await this.location(signal);
     return await this.#call("bigquery.tables.getData", this.dataset, signal, async ({ sdk }) => {
@@ -208,7 +207,7 @@ export class Client {
       try {
         return await unlessAborted(this.#connected().then(work), signal);
       } catch (error) {
-        // The client refreshes a token before it expires, but does not notice one that was refused: it is renewed once.
+        // The SDK refreshes a token before it expires, but not when one is refused.
         if (httpStatus(error) !== 401 || signal.aborted) throw error;
         this.#connection = undefined;
         return await unlessAborted(this.#connected().then(work), signal);
@@ -225,7 +224,7 @@ export class Client {
       return { tokens: client, sdk: this.#sdk(client) };
     });
     this.#connection = opening;
-    // Credentials that could not be opened are looked for again the next time.
+    // The next call tries again.
     opening.catch(() => {
       if (this.#connection === opening) this.#connection = undefined;
     });
@@ -243,7 +242,7 @@ export class Client {
       ...(this.endpoint === undefined ? {} : { apiEndpoint: this.endpoint }),
     };
     const sdk = new BigQuery(options as unknown as ConstructorParameters<typeof BigQuery>[0]);
-    // Where BIGQUERY_EMULATOR_HOST is set, the client asks there whatever its options say, and without the API's path.
+    // If BIGQUERY_EMULATOR_HOST is set, the SDK uses it whatever its options say, and without the API's path.
     if (this.endpoint !== undefined) sdk.baseUrl = `${this.endpoint}/bigquery/v2`;
     return sdk as unknown as Sdk;
   }
@@ -257,14 +256,14 @@ async function unless<Answer>(status: number, work: Promise<Answer>): Promise<An
   });
 }
 
-/** The variable that Google's clients know; with or without scheme and the API's path. */
+/** BIGQUERY_EMULATOR_HOST, as Google's clients read it: with or without the scheme and the API's path. */
 function emulator(): string | undefined {
   const host = process.env["BIGQUERY_EMULATOR_HOST"];
   if (host === undefined || host === "") return undefined;
   return (/^https?:\/\//.test(host) ? host : `http://${host}`).replace(/\/+$/, "").replace(/\/bigquery\/v2$/, "");
 }
 
-/** The client's requests cannot be cancelled; what comes of one after an abort is met and dropped. */
+/** The SDK can't cancel a request. After an abort its result is ignored. */
 async function unlessAborted<Answer>(work: Promise<Answer>, signal: AbortSignal): Promise<Answer> {
   let onAbort = (): void => undefined;
   const aborted = new Promise<never>((_, reject) => {

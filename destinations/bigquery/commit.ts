@@ -1,20 +1,20 @@
 /**
  * The commit of a batch: one job, a script with one transaction.
  *
- * **Commits of a table come one after the other.** BigQuery would let two transactions that only insert rows run at once,
- * and a MERGE that happens to match nothing only inserts
+ * **A table's commits run one after the other.** BigQuery lets two transactions that only insert rows run at once, and a
+ * MERGE that happens to match nothing only inserts
  * (https://cloud.google.com/bigquery/docs/data-manipulation-language#dml_statement_conflicts,
  * https://cloud.google.com/bigquery/docs/transactions#transaction_concurrency): two intervals with the same new session, loaded
- * at once, would put its row there twice. So the job's id is made of the table and of its last commit, the head. All loads
- * that saw the same head want the same id, and BigQuery gives it to one. The others follow that job to its end, and plan
- * anew: on the new head, or, where the job failed, under the next generation of the id.
+ * at once, would insert its row twice. So the job's id is made from the table and its last commit, the head. All loads
+ * that saw the same head use the same id, and BigQuery gives it to one. The others follow that job to its end, and plan
+ * again: on the new head, or, if the job failed, under the next generation of the id.
  *
- * **A plan holds for one head.** What it was made from (the receipt of the interval, how far back other loads went, what
- * they deleted) cannot have changed while the head is the same, and the transaction raises where it is not.
+ * **A plan is valid for one head.** What it was made from (the interval's receipt, how far back other loads went, what
+ * they deleted) can't have changed while the head is the same, and the transaction raises if it isn't.
  *
- * **The ledger decides.** A job that failed may have been cancelled just after its COMMIT; a job of that id may have
- * succeeded, and what it did been undone since (somebody emptied the ledger). So after any end but a plain success of our
- * own job, the ledger is asked what stands now.
+ * **The ledger decides.** A job that failed may have been cancelled just after its COMMIT. A job with that id may have
+ * succeeded, and its result may have been undone since (somebody emptied the ledger). So unless our own job simply
+ * succeeded, the ledger is read again.
  */
 import { giveUp, ReplayportError, retry } from "../../src/errors.ts";
 import type { Batch, Receipt } from "../destination.ts";
@@ -32,11 +32,11 @@ import { expectRows } from "../warehouse/row_counts.ts";
 import { describeBatch } from "../races.ts";
 import { receiptOf } from "../receipts.ts";
 
-/** How far this machine's clock may be behind or ahead of BigQuery's, and no row is doubled. */
+/** How far this machine's clock may be off from BigQuery's without duplicating a row. */
 const CLOCK_MS = 3_600_000;
 
 export interface Prepared {
-  /** What stood for the interval before anything was staged. */
+  /** The interval's receipt before anything was staged. */
   readonly before: Precondition;
   readonly staged: Staged;
   readonly target: Target;
@@ -56,7 +56,7 @@ function sendCommit(context: BigQueryContext, batch: Batch, prepared: Prepared):
   const request = client.request("bigquery.tables.updateData", `${place.dataset}.${place.table}`);
   let generation = 0;
   let last: string | undefined;
-  /** A job of ours may be running, and nobody can say. It keeps its id, so sending again finds it. */
+  /** A job of ours may still be running. It keeps its id, so sending again finds it. */
   let inDoubt = false;
 
   const send = async (signal: AbortSignal): Promise<CommitOutcome<Receipt> | "open"> => {
@@ -101,7 +101,7 @@ function sendCommit(context: BigQueryContext, batch: Batch, prepared: Prepared):
   return { send, readBack };
 }
 
-/** @throws ReplayportError if the staging table doesn't have what was staged */
+/** @throws ReplayportError if the staging table doesn't hold what was staged */
 function planCommit(context: BigQueryContext, batch: Batch, { staged }: Prepared, found: Found): CommitPlan {
   const { options, place } = context;
   const onDelete = options.onDelete ?? "tombstone";
@@ -147,15 +147,16 @@ async function inspectStaging(
 }
 
 /**
- * Compares what is in the staging table with what was staged, and finds the range of days that the MERGE has to look at.
+ * Compares the staging table with what was staged, and finds the range of days that the MERGE has to read.
  *
  * A session's start only falls and its end only grows, so a row that is older than the staged one starts within
- * [staged start, staged end], or a little earlier if the source has dropped the session's first rows since. A row that is newer may start before that; but it came by a load that committed after this
- * batch began to be read, and the receipts say how far back those went (`earliest_start`, kept when a receipt is replaced).
- * The bounds are literals in the statement, since only constants prune partitions for certain
+ * [staged start, staged end], or a little earlier if the source has dropped the session's first rows since. A newer row may
+ * start before that; but the load that brought it committed after this batch's read began, and the receipts say how far back
+ * those loads went (`earliest_start`, kept when a receipt is replaced).
+ * The bounds are literals in the statement, since only constants are certain to prune partitions
  * (https://cloud.google.com/bigquery/docs/querying-partitioned-tables, and "Pruning partitions when using a MERGE
- * statement" in https://cloud.google.com/bigquery/docs/using-dml-with-partitioned-tables). Rows without a start came while
- * the column was left out of the export; they are looked for where there are any.
+ * statement" in https://cloud.google.com/bigquery/docs/using-dml-with-partitioned-tables). Rows without a start were loaded
+ * while the column was excluded; the range includes them if there are any.
  */
 function stagedRows(context: BigQueryContext, batch: Batch, staged: Staged, table: string, found: Found): StagedRows {
   const counted = Number(found["rows"]);
@@ -168,7 +169,7 @@ function stagedRows(context: BigQueryContext, batch: Batch, staged: Staged, tabl
   const [firstStart, lastEnd] = [micros("first_start"), micros("last_end")];
   const earlier = micros("earlier_start");
   const from = earlier !== undefined && firstStart !== undefined && earlier < firstStart ? earlier : firstStart;
-  // Not every load goes by a range; but every one tells how far back it went.
+  // Not every load uses a range, but every one records how far back it went.
   const startless = Number(found["startless"] ?? Number.NaN);
   const range =
     from !== undefined && lastEnd !== undefined && Number.isFinite(startless)

@@ -5,7 +5,6 @@ import type { TablePlace } from "./names.ts";
 import type { BigQueryOptions } from "./options.ts";
 import type { LedgerPlace } from "./ledger_sql.ts";
 
-/** What every part of the destination works with. */
 export interface BigQueryContext extends DestinationDeps {
   readonly export: string;
   readonly options: BigQueryOptions;
@@ -13,13 +12,13 @@ export interface BigQueryContext extends DestinationDeps {
   readonly place: TablePlace;
   /** Name of the table of receipts, without project and dataset. */
   readonly ledger: string;
-  /** Tables that were seen to fit, by their shape; forgotten when a load fails. */
+  /** Tables that are known to fit, by shape. Cleared when a load fails. */
   readonly ready: Map<string, TableResource>;
-  /** For a check: its tables remove themselves then, should it be killed. */
+  /** When the tables of a check expire, in case it is killed. */
   readonly expires?: Date;
 }
 
-/** `project.dataset.table`, as SQL quotes it. */
+/** `project.dataset.table`, unquoted. */
 export function qualifiedName({ place }: BigQueryContext, table: string): string {
   return `${place.project}.${place.dataset}.${table}`;
 }

@@ -1,4 +1,4 @@
-/** Statements that make and grow tables. Pure. */
+/** Statements that create tables and add columns. Pure. */
 import type { Column } from "../../src/models/column.ts";
 import { bigquery } from "../sql/bigquery.ts";
 import { targetType } from "./types.ts";
@@ -13,7 +13,7 @@ export interface TableShape {
   readonly partition?: { readonly column: string; readonly granularity: string };
   readonly cluster: readonly string[];
   readonly description: string;
-  /** For tables of a check, which must not stay where the check is killed. */
+  /** For the tables of a check, in case it is killed. */
   readonly expires?: Date;
 }
 
@@ -22,7 +22,7 @@ function definition(column: Column, json: ReadonlySet<string>, required: boolean
   return `${identifier(column.name)} ${targetType(column, json)}${required ? " NOT NULL" : ""}${described}`;
 }
 
-/** Only the key is NOT NULL: a tombstone empties other columns, and NOT NULL can never be added to a column later. */
+/** Only the key is NOT NULL: a tombstone empties other columns, and BigQuery can't add NOT NULL to a column later. */
 export function createTable(shape: TableShape): string {
   const columns = shape.columns.map((column) => definition(column, shape.json, shape.key.includes(column.name)));
   const { partition } = shape;

@@ -1,6 +1,6 @@
 /**
- * Turns what BigQuery answers, and what a job ends with, into ReplayportError. The client's errors are not passed on as a
- * cause: they carry the request with its bearer token.
+ * Turns BigQuery's errors, of requests and of jobs, into ReplayportError. The SDK's errors never become a cause: they contain
+ * the request with its bearer token.
  * Reasons: https://cloud.google.com/bigquery/docs/error-messages
  */
 import { type Classification, giveUp, messageOf, ReplayportError, retry } from "../../src/errors.ts";
@@ -11,13 +11,13 @@ export interface BigQueryRequest {
   readonly action: string;
   /** `acme-data`, `acme-data.replays` or `acme-data.replays.sessions`. */
   readonly resource: string;
-  /** What was asked: the endpoint, or Google's. */
+  /** Undefined: Google's own. */
   readonly endpoint: string | undefined;
-  /** Who asks, as a grant names it; undefined where the credentials do not tell. */
+  /** The account that a grant would name; undefined if the credentials don't say. */
   readonly principal: string | undefined;
 }
 
-/** The slice of the client's errors, and of the errors of its transport, that is read here. */
+/** The part of the SDK's and its transport's errors that we read. */
 interface SdkError {
   readonly code?: number | string;
   readonly message?: string;
@@ -28,7 +28,7 @@ interface SdkError {
   };
 }
 
-/** The slice of a job's `status.errorResult`. */
+/** The part of a job's `status.errorResult` that we read. */
 export interface JobErrorResult {
   readonly reason?: string;
   readonly message?: string;
@@ -57,7 +57,7 @@ export function bigqueryError(error: unknown, request: BigQueryRequest, signal?:
   return made({ reason, status: httpStatus(error), message: messageOf(error) }, request, retryAfter(response?.headers));
 }
 
-/** @param result what a job that is DONE has ended with */
+/** @param result of a job that is DONE */
 export function jobError(result: JobErrorResult, request: BigQueryRequest): ReplayportError {
   const { reason = "", message = "the job failed" } = result;
   return made({ reason, status: undefined, message }, request);
@@ -77,10 +77,13 @@ function made(fault: Fault, request: BigQueryRequest, retryAfterMs?: number): Re
 function classify({ reason, status, message }: Fault, request: BigQueryRequest): Classification {
   const at = request.endpoint ?? "bigquery.googleapis.com";
   if (message.includes(RAISED.tableMoved)) {
-    return retry("bigquery.conflict", "Nothing is wrong: another load committed in between; this one is made again.");
+    return retry("bigquery.conflict", "Nothing is wrong: another load committed in between, so this one is repeated.");
   }
   if (/aborted due to concurrent update|could not serialize access/i.test(message)) {
-    return retry("bigquery.conflict", "Two loads of one table met; BigQuery cancelled this one, and it is made again.");
+    return retry(
+      "bigquery.conflict",
+      "Two loads of one table collided. BigQuery cancelled this one, and it is repeated.",
+    );
   }
   switch (reason) {
     case "accessDenied":
@@ -103,7 +106,11 @@ function classify({ reason, status, message }: Fault, request: BigQueryRequest):
     case "rateLimitExceeded":
     case "userRateLimitExceeded":
     case "jobRateLimitExceeded":
-      return retry("bigquery.rate_limit", "BigQuery asked for patience; the batch is tried again later.", 30_000);
+      return retry(
+        "bigquery.rate_limit",
+        "BigQuery limits the rate of requests; the batch is tried again later.",
+        30_000,
+      );
     case "backendError":
     case "internalError":
     case "jobBackendError":
@@ -111,13 +118,13 @@ function classify({ reason, status, message }: Fault, request: BigQueryRequest):
     case "tableUnavailable":
     case "timeout":
     case "resourceInUse":
-      return retry("bigquery.unavailable", "BigQuery could not do it now; the batch is tried again later.");
+      return retry("bigquery.unavailable", "BigQuery is temporarily unavailable; the batch is tried again later.");
     case "stopped":
-      return retry("bigquery.stopped", "Somebody or a time limit cancelled the job; the batch is tried again later.");
+      return retry("bigquery.stopped", "A person or a time limit cancelled the job; the batch is tried again later.");
     case "resourcesExceeded":
       return giveUp(
         "bigquery.resources",
-        "The job needs more than BigQuery gives to one job: load shorter intervals (`schedule`).",
+        "The job needs more resources than BigQuery allows one job: load shorter intervals (`schedule`).",
       );
     case "responseTooLarge":
     case "blocked":
@@ -126,7 +133,7 @@ function classify({ reason, status, message }: Fault, request: BigQueryRequest):
         "BigQuery has blocked this kind of job; see https://cloud.google.com/bigquery/docs/error-messages.",
       );
     case "network":
-      return retry("bigquery.unreachable", `Check that ${at} can be reached from here.`);
+      return retry("bigquery.unreachable", `Check that this machine can reach ${at}.`);
     default:
   }
   if (/Cannot query over table .* without a filter/i.test(message)) {
@@ -138,7 +145,7 @@ function classify({ reason, status, message }: Fault, request: BigQueryRequest):
   if (/invalid_grant|invalid_client|Could not refresh access token|DECODER|asn1/i.test(message)) {
     return giveUp(
       "bigquery.bad_credentials",
-      "Google does not take the credentials: check that the key is whole and not deleted, and this machine's clock.",
+      "Google rejects the credentials: check that the key is complete and not deleted, and that this machine's clock is right.",
     );
   }
   if (status === 404 && /unable to impersonate/i.test(message)) {
@@ -154,32 +161,38 @@ function classify({ reason, status, message }: Fault, request: BigQueryRequest):
     );
   }
   if (status === 401) {
-    return giveUp("bigquery.bad_credentials", "The token is not, or no longer, valid: renew the credentials.");
+    return giveUp("bigquery.bad_credentials", "The token is invalid or has expired: renew the credentials.");
   }
   if (status === 403) return denied(message, request);
   if (status === 404 || reason === "notFound") return missing(message, request);
   if (status === 409 || reason === "duplicate") {
-    return retry("bigquery.exists", "Another attempt made the same thing at this moment; the batch is tried again.");
+    return retry(
+      "bigquery.exists",
+      "Another attempt created the same thing at the same time; the batch is tried again.",
+    );
   }
   if (status === 408 || status === 429 || (status !== undefined && status >= 500)) {
-    return retry("bigquery.unavailable", `${at} asked for patience or broke off; the batch is tried again later.`);
+    return retry(
+      "bigquery.unavailable",
+      `${at} is overloaded or closed the connection; the batch is tried again later.`,
+    );
   }
   if (/different location|location .* does not match|was not found in location/i.test(message)) {
     return wrongLocation(message);
   }
   if (status === undefined && reason === "") {
-    return retry("bigquery.unreachable", `Check that ${at} can be reached from here, and what stands in between.`);
+    return retry("bigquery.unreachable", `Check that this machine can reach ${at}, and any proxy in between.`);
   }
   return giveUp(
     "bigquery.refused",
-    "BigQuery refuses what it was asked; the message says why. Is the table partitioned or typed in another way than the export needs?",
+    "BigQuery refused the request; the message says why. Check that the table's partitioning and types fit the export.",
   );
 }
 
-/** And no name of a host or an account. */
+/** Matches no host and no account. */
 const PERMISSION = /(?<![\w.-])(?:bigquery|iam|serviceusage)\.[a-z]+\.(?!com\b)[a-z]+\b/i;
 
-/** Google names the missing permission in the message; where it does not, it is the one that the request needs. */
+/** The missing permission: the one that Google's message names, or else the one that the request needs. */
 function denied(message: string, request: BigQueryRequest): Classification {
   const disabled = /\b(\w+\.googleapis\.com)\b/.exec(message)?.[1] ?? "bigquery.googleapis.com";
   if (/has not been used in project|SERVICE_DISABLED|API .* is disabled/i.test(message)) {
@@ -188,14 +201,12 @@ function denied(message: string, request: BigQueryRequest): Classification {
   }
   const permission = PERMISSION.exec(message)?.[0] ?? request.action;
   const given = `${permission} is missing: ${grant(permission, request)}`;
-  // Google does not tell strangers what there is.
-  const absent = /may not exist/i.test(message)
-    ? " If it is there at all: check `project`, `dataset` and `table`."
-    : "";
+  // Google gives the same answer for what doesn't exist.
+  const absent = /may not exist/i.test(message) ? " If it exists at all: check `project`, `dataset` and `table`." : "";
   return giveUp("bigquery.access_denied", given + absent);
 }
 
-/** What is missing on a table that is there, by its own access list. */
+/** Permissions that an existing table's own access list doesn't give. */
 export function lackingPermissions(permissions: readonly string[], request: BigQueryRequest): ReplayportError {
   const [first = ""] = permissions;
   return new ReplayportError(
@@ -204,7 +215,7 @@ export function lackingPermissions(permissions: readonly string[], request: BigQ
   );
 }
 
-/** The statement that gives a permission. */
+/** The command or statement that grants a permission. */
 function grant(permission: string, request: BigQueryRequest): string {
   const { principal = "<its address>" } = request;
   const member = `${/^[^@]+@[^@]+$/.test(principal) && !principal.endsWith(".gserviceaccount.com") ? "user" : "serviceAccount"}:${principal}`;
@@ -219,10 +230,10 @@ function grant(permission: string, request: BigQueryRequest): string {
   return `GRANT \`roles/bigquery.dataEditor\` ON SCHEMA \`${owner}\`.\`${dataset}\` TO "${member}";`;
 }
 
-/** The least predefined role with this permission, where it is one on the project; undefined where it is on a dataset. */
+/** The smallest predefined role of the project with this permission; undefined if a dataset's role has it. */
 function projectRole(permission: string): string | undefined {
   if (permission.startsWith("serviceusage.")) return "roles/serviceusage.serviceUsageConsumer";
-  // Only jobs of others need this: more than one account loads this table.
+  // Needed for other accounts' jobs only: more than one account loads this table.
   if (permission === "bigquery.jobs.get") return "roles/bigquery.resourceViewer";
   return permission.startsWith("bigquery.jobs.") ? "roles/bigquery.jobUser" : undefined;
 }

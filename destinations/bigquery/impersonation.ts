@@ -1,8 +1,8 @@
 /**
- * A token of a service account that other credentials stand in for:
+ * Tokens of a service account that the credentials impersonate:
  * https://cloud.google.com/iam/docs/create-short-lived-credentials-direct
  *
- * The library's own class is not used: it prints a warning to stderr whenever it is made, between lines of JSON.
+ * The library's own class prints a warning to stderr, between our JSON lines, so it isn't used.
  */
 import { messageOf } from "../../src/errors.ts";
 import type { TokenClient } from "./tokens.ts";
@@ -10,7 +10,7 @@ import type { Impersonation } from "./options.ts";
 
 const ENDPOINT = "https://iamcredentials.googleapis.com";
 const LIFETIME_S = 3600;
-/** A token is renewed so long before it ends: an upload of a part may take as long. */
+/** How long before its end a token is renewed: as long as the upload of one part may take. */
 const EARLY_MS = 300_000;
 const REQUEST_MS = 60_000;
 
@@ -20,7 +20,7 @@ interface Answer {
   readonly error?: { readonly message?: string };
 }
 
-/** In the form that the client's own errors have. */
+/** Has the form of the SDK's errors. */
 class ImpersonationError extends Error {
   override readonly name = "ImpersonationError";
   readonly code: number;
@@ -65,7 +65,7 @@ export function impersonated(
     const asked = current;
     const known = await asked?.catch(() => undefined);
     if (known && known.until - EARLY_MS > now()) return known.token;
-    // Of several that come here at the same time, one asks.
+    // Concurrent calls share one request.
     if (current === undefined || current === asked) current = request();
     return (await current).token;
   };

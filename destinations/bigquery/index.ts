@@ -1,4 +1,4 @@
-/** The BigQuery destination: one table of current rows, and a table of receipts beside it. */
+/** The BigQuery destination: a table with one current row per session, and a table of receipts beside it. */
 import {
   type Destination,
   type DestinationDeps,
@@ -16,7 +16,7 @@ import type { BigQueryOptions } from "./options.ts";
 
 export type { BigQueryCredentials, BigQueryOptions, Impersonation, Partitioning } from "./options.ts";
 
-/** Asks nothing of BigQuery yet. The protocol of a load is in load.ts. */
+/** Sends nothing yet. The protocol of a load is in load.ts. */
 export function openBigQuery(
   options: BigQueryOptions,
   { export: exportName }: DestinationExport,

@@ -16,11 +16,11 @@ const AFTER_ABORT_MS = 60_000;
 
 export interface Ended {
   readonly job: JobResource;
-  /** The id was there before: another attempt's job, or one of ours whose answer was lost. */
+  /** The id was used before: by another attempt, or by a request of ours whose answer was lost. */
   readonly existed: boolean;
 }
 
-/** Shown in the job's labels, for whoever reads the bill. */
+/** For the job's labels, which the bill shows. */
 export interface JobSubject {
   readonly interval?: Interval;
   readonly attempt?: string;
@@ -33,7 +33,7 @@ export function failed(job: JobResource): boolean {
 export interface Submission {
   readonly jobId: string;
   readonly submit: (signal: AbortSignal) => Promise<JobResource | "exists">;
-  /** The attempt that its label names; a job of that id with another one is not ours to cancel. */
+  /** The attempt in its label. A job of that id with another attempt isn't ours to cancel. */
   readonly attempt?: string;
 }
 
@@ -42,7 +42,7 @@ export function isOf(job: JobResource, attempt: string | undefined): boolean {
 }
 
 /**
- * Submits a job and follows it to its end. After an abort, a job of ours is also cancelled in BigQuery and followed a little
+ * Submits a job and waits for its end. After an abort, a job of ours is also cancelled in BigQuery and followed a little
  * longer, so the result is how it really ended.
  * @throws ReplayportError `bigquery.job_unknown` if its end can't be found out
  */
@@ -114,7 +114,7 @@ export function queryConfiguration(context: BigQueryContext, sql: string, subjec
       query: sql,
       useLegacySql: false,
       useQueryCache: false,
-      // The second holds each statement of a script to it.
+      // scriptOptions applies the limit to each statement of a script.
       ...(limit === undefined ? {} : { maximumBytesBilled: limit, scriptOptions: { statementByteBudget: limit } }),
     },
     labels: jobLabels(options.labels ?? {}, context.export, subject),

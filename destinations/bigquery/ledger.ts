@@ -21,7 +21,7 @@ async function select(
   signal: AbortSignal,
 ): Promise<readonly Row[]> {
   const { client, place } = context;
-  // Free, and it tells a missing table from a missing dataset without reading a message.
+  // Free, and distinguishes a missing table from a missing dataset without parsing a message.
   await client.location(signal);
   if (!(await client.table(context.ledger, signal)) || !(await client.table(place.table, signal))) return [];
   const what = { action: "bigquery.tables.getData", resource: `${place.dataset}.${context.ledger}` };
@@ -50,7 +50,7 @@ export async function readCoverage(
   return (await select(context, range, COVERAGE_READ, signal)).map((row) => coverageOf(stored(row)));
 }
 
-/** Before a target is made that is not there: receipts of one that was there before must not count for it. */
+/** Before a missing target is created: receipts of an earlier table of that name must not count for the new one. */
 export async function forgetGoneTable(context: BigQueryContext, signal: AbortSignal): Promise<void> {
   const { onWarning, place } = context;
   const resource = `${place.dataset}.${context.ledger}`;
@@ -59,7 +59,7 @@ export async function forgetGoneTable(context: BigQueryContext, signal: AbortSig
   const [row] = await query(context, reading, countReceipts(ledger), {}, signal);
   const forgotten = Number(row?.["receipts"] ?? 0);
   if (forgotten === 0) return;
-  onWarning("the table is gone, so the receipts of what it held are removed, and all of it is due again", {
+  onWarning("the table is gone, so its receipts are removed, and everything is due again", {
     table: `${place.project}.${place.dataset}.${place.table}`,
     receipts: forgotten,
   });
@@ -67,7 +67,7 @@ export async function forgetGoneTable(context: BigQueryContext, signal: AbortSig
 }
 
 export interface Precondition {
-  /** The attempts whose receipts stand for this interval: one, or the empty text. */
+  /** The attempt whose receipt this interval has, or the empty string. */
   readonly attempts: string;
   readonly readAt: Date | undefined;
 }

@@ -6,7 +6,7 @@ import { RECEIPT_COLUMNS } from "../warehouse/rows.ts";
 
 const { identifier, string, timestamp } = bigquery;
 
-/** Columns of the ledger that only BigQuery has; the range of a later MERGE and a later deletion are told by them. */
+/** Columns that only BigQuery's ledger has. A later MERGE takes its range and knows about deletions from them. */
 export const EARLIEST_START_COLUMN = "earliest_start";
 export const DELETED_ROWS_COLUMN = "deleted_rows";
 export const LEDGER_COLUMNS: readonly Column[] = [
@@ -23,7 +23,7 @@ function ledger(name: string, type: Column["type"], description: string): Column
   return { name, type, nullable: true, privacy: "none", description };
 }
 
-/** What `RAISE` says inside the transaction; the adapter finds it again in the job's error. */
+/** The message of `RAISE` in the transaction, which errors.ts recognises in the job's error. */
 export const RAISED = { tableMoved: "replayport: another load has committed in between" } as const;
 
 /** Which batch of which export in which table. */
@@ -48,29 +48,29 @@ function exactly(place: LedgerPlace, { start, end }: Interval): string {
 
 const ATTEMPTS = "IFNULL(STRING_AGG(receipt.`attempt`, ',' ORDER BY receipt.`attempt`), '')";
 
-/** The attempts whose receipts stand for this interval: one, or the empty text. */
+/** The attempt whose receipt this interval has, or the empty string. */
 export function attemptsOf(place: LedgerPlace, interval: Interval): string {
   return `SELECT ${ATTEMPTS} FROM ${identifier(place.ledger)} AS receipt WHERE ${exactly(place, interval)}`;
 }
 
-/** An expression: the attempt that committed last to this table, of whatever export; the empty text before the first. */
+/** An expression: the attempt of any export that committed to this table last; the empty string before the first. */
 export function head(place: LedgerPlace): string {
   return `IFNULL((SELECT receipt.\`attempt\` FROM ${identifier(place.ledger)} AS receipt WHERE ${ofTable(place)} ORDER BY receipt.\`committed_at\` DESC LIMIT 1), '')`;
 }
 
-/** What stands for this interval now. `read_at` in milliseconds, NULL where nothing stands. */
+/** This interval's receipt. `read_at` in milliseconds, NULL if there is none. */
 export function precondition(place: LedgerPlace, interval: Interval): string {
   return `SELECT ${ATTEMPTS} AS \`attempts\`, UNIX_MILLIS(MAX(receipt.\`read_at\`)) AS \`read_at\`
 FROM ${identifier(place.ledger)} AS receipt
 WHERE ${exactly(place, interval)}`;
 }
 
-/** How many batches the ledger says are in the table, of whatever export. */
+/** How many receipts the table has, of all exports. */
 export function countReceipts(place: LedgerPlace): string {
   return `SELECT COUNT(*) AS \`receipts\` FROM ${identifier(place.ledger)} AS receipt WHERE ${ofTable(place)}`;
 }
 
-/** For a table that is gone: what it held is due again. */
+/** For a table that is gone: everything is due again. */
 export function forgetReceipts(place: LedgerPlace): string {
   return `DELETE FROM ${identifier(place.ledger)} AS receipt WHERE ${ofTable(place)}`;
 }

@@ -1,16 +1,16 @@
 /**
  * How a batch gets into BigQuery. A load
  *
- *  1. makes sure of the tables: the target and `_replayport_receipts`.
- *  2. reads the receipt that stands for its interval: its precondition, read before anything is staged.
- *  3. loads its files into a staging table of its own (staging.ts).
+ *  1. creates or extends the tables: the target and `_replayport_receipts`.
+ *  2. reads its interval's receipt: its precondition, read before anything is staged.
+ *  3. loads its files into its own staging table (staging.ts).
  *  4. lists the staging tables of other attempts of the batch.
  *  5. commits: one script, one transaction, rows and receipt together (commit.ts).
  *  6. drops its staging table and what step 4 found.
  *
  * **Step 6 takes nothing from an attempt that may win.** A table of step 4 belongs to an attempt that read its precondition
- * before our commit; that is not the receipt that stands after it, so that attempt can only lose. One that begins later has
- * a table that the list does not hold.
+ * before our commit. Our commit changed that receipt, so that attempt can only lose. The table of one that begins later
+ * isn't in the list.
  *
  * **If it's killed at any point**, the target and the ledger are as before or complete, since only the transaction
  * changes them. What is left is a staging table, which the next load of the batch drops, and which expires after a day.
@@ -49,7 +49,7 @@ export async function load(context: BigQueryContext, batch: Batch, signal: Abort
     await drop(context, batch, [...(staging === undefined ? [] : [staging]), ...others]);
     return receipt;
   } catch (error) {
-    // The tables may not be what they were: they are looked at again.
+    // The tables may have changed.
     context.ready.clear();
     const open = error instanceof ReplayportError && error.code === "load.commit_unknown";
     if (staging !== undefined && !open) await drop(context, batch, [staging]);
@@ -57,7 +57,7 @@ export async function load(context: BigQueryContext, batch: Batch, signal: Abort
   }
 }
 
-/** Jobs run where the dataset is. A `location` in the config that says otherwise is a mistake that is shown at once. */
+/** Jobs run where the dataset is. If the config's `location` says otherwise, that's reported at once. */
 export async function checkLocation({ client, options, place }: BigQueryContext, signal: AbortSignal): Promise<void> {
   const found = await client.location(signal);
   if (options.location === undefined || options.location.toLowerCase() === found.toLowerCase()) return;

@@ -1,4 +1,4 @@
-/** The statements that bring a staged batch into the target: what is asked before the commit, and the commit. Pure. */
+/** The two statements that move a staged batch into the target: the query before the commit, and the commit. Pure. */
 import type { Interval } from "../../src/intervals/interval.ts";
 import type { Column } from "../../src/models/column.ts";
 import { DELETED_COLUMN, emptiedColumns, type OnDelete, tellsDeleted } from "../../src/models/deletion.ts";
@@ -17,7 +17,7 @@ import {
 } from "./ledger_sql.ts";
 import { newestFirst, replaces } from "../sql/reading_order.ts";
 import { bigquery } from "../sql/bigquery.ts";
-import { isList } from "../sql/dialect.ts";
+import { isList, literal } from "../sql/dialect.ts";
 
 const { identifier, string, timestamp } = bigquery;
 
@@ -28,14 +28,14 @@ export interface Question extends Rows {
   readonly staging: string | undefined;
   /** Loads that committed after this time may have brought newer rows than this batch's. */
   readonly since: Date;
-  /** The target, where it is partitioned by start_time. */
+  /** The target, if it is partitioned by start_time. */
   readonly pruned: string | undefined;
 }
 
 /**
- * What a commit is planned from, all of one snapshot: the last commit of the table, the receipt that stands for the interval,
- * whether sessions were deleted since the source was read, the count of what was staged and the range of its sessions. Times
- * in microseconds, as text: they exceed 2^53.
+ * What a commit is planned from, in one snapshot: the table's last commit, the interval's receipt, whether sessions were
+ * deleted since the source was read, how many rows were staged, and the range of their sessions. Times are microseconds as
+ * strings, since they exceed 2^53.
  */
 export function inspect(place: LedgerPlace, question: Question): string {
   const { interval, key, pruned, readAt, since, staging } = question;
@@ -74,7 +74,7 @@ export interface StagedRows extends Rows {
   readonly deleted: number;
   /** The earliest start of the batch. */
   readonly firstStart?: bigint;
-  /** The days of the target that may hold rows of these sessions, and whether rows without a start may be theirs too. */
+  /** The days of the target that may hold rows of these sessions, and whether rows without a start may be among them. */
   readonly range?: { readonly from: bigint; readonly to: bigint; readonly orNone: boolean };
 }
 
@@ -83,16 +83,16 @@ export interface CommitPlan extends LedgerPlace {
   readonly table: string;
   readonly json: ReadonlySet<string>;
   readonly onDelete: OnDelete;
-  /** The table's last commit, as this one was planned on: what was planned holds for no other. */
+  /** The table's last commit when this one was planned. The plan is valid for no other. */
   readonly head: string;
-  /** Its time of commit is the transaction's, not this one's. */
+  /** `committedAt` is replaced by the transaction's own time. */
   readonly receipt: Receipt;
   readonly origin: Origin;
-  /** Undefined for an empty batch: nothing is merged then. */
+  /** Undefined for an empty batch. */
   readonly staged?: StagedRows;
 }
 
-/** A staged column as the target takes it. */
+/** A staged column, converted for the target. */
 function stagedValue(column: Column, commit: CommitPlan, staged: StagedRows, emptied: ReadonlySet<string>): string {
   const name = identifier(column.name);
   let sql = name;
@@ -102,7 +102,7 @@ function stagedValue(column: Column, commit: CommitPlan, staged: StagedRows, emp
   const json = commit.json.has(column.name);
   if (json && isList(column.type)) sql = `TO_JSON(${sql})`;
   else if (json) {
-    // Text that is no JSON becomes a JSON string: nothing is lost, and no load fails for it.
+    // Text that isn't JSON becomes a JSON string, so no load fails for it.
     sql = `IF(${name} IS NULL, NULL, IFNULL(SAFE.PARSE_JSON(${name}, wide_number_mode => 'round'), TO_JSON(${name})))`;
   }
   if (emptied.has(column.name)) {
@@ -113,8 +113,8 @@ function stagedValue(column: Column, commit: CommitPlan, staged: StagedRows, emp
 }
 
 /**
- * One row for each key, whatever the files held: a MERGE with two rows for one key fails. Columns are named everywhere, so
- * columns of users' own are left as they are.
+ * One row per key, since a MERGE with two rows for one key fails. Columns are always named, so that columns which users
+ * added stay as they are.
  */
 export function merge(commit: CommitPlan, staged: StagedRows): string {
   const { columns, key, range } = staged;
@@ -148,8 +148,8 @@ function prune({ from, to, orNone }: NonNullable<StagedRows["range"]>): string[]
 
 /**
  * Rows and receipt in one transaction. COMMIT is the last statement that can fail, so a job that failed has changed nothing:
- * BigQuery rolls a transaction back that ends before its COMMIT. The SELECT after it reads no table; it is the job's result.
- * Commits of a table have times that only grow, so that the last one can be told.
+ * BigQuery rolls back a transaction that ends before its COMMIT. The SELECT after it reads no table; it is the job's result.
+ * A table's commit times only grow, so the latest one is the last.
  */
 export function commitScript(commit: CommitPlan): string {
   const {
@@ -161,7 +161,7 @@ export function commitScript(commit: CommitPlan): string {
     commit.staged?.firstStart === undefined ? "CAST(NULL AS TIMESTAMP)" : timestamp(commit.staged.firstStart);
   const record = { ...toRecord(commit.receipt, commit.origin), target_table: commit.target };
   const receipt: Record<string, string> = {
-    ...Object.fromEntries(RECEIPT_COLUMNS.map(({ name }) => [name, literal(record[name])])),
+    ...Object.fromEntries(RECEIPT_COLUMNS.map(({ name }) => [name, literal(bigquery, record[name])])),
     committed_at: "commit_time",
     [EARLIEST_START_COLUMN]: "first_start",
     [DELETED_ROWS_COLUMN]: String(commit.staged?.deleted ?? 0),
@@ -186,10 +186,4 @@ FROM ${ledger} AS receipt WHERE ${ofTable(commit)})`,
     "SELECT UNIX_MILLIS(commit_time) AS `committed_at`",
   ];
   return `${statements.join(";\n")};\n`;
-}
-
-function literal(value: string | number | Date | null): string {
-  if (value === null) return "NULL";
-  if (typeof value === "number") return String(value);
-  return typeof value === "string" ? string(value) : timestamp(value);
 }

@@ -1,15 +1,15 @@
 /**
- * Names of what a load makes in BigQuery. Pure.
+ * Names of what a load creates in BigQuery. Pure.
  *
- * A staging table is of one attempt, so no attempt ever loads into another one's. Job ids tell one job from another for
- * ever, since BigQuery takes an id only once (it answers 409 the second time), and that is used twice:
+ * A staging table belongs to one attempt, so no attempt loads into another's. BigQuery accepts a job id only once, ever (it
+ * answers 409 the second time). Two things rest on that:
  *
- * - A load job is named by its batch, its attempt and the file's bytes. A request that is sent again, because its answer
- *   was lost, meets its own job and cannot append the rows twice.
- * - A commit job is named by the table and by the commit that it follows, and not by its batch or attempt: of all loads that
- *   saw the same last commit only one can have the id, like a conditional write. The others wait for the job that has it.
+ * - A load job is named after its batch, its attempt and the file's bytes. A request that is sent again, because its answer
+ *   was lost, finds its own job and can't append the rows twice.
+ * - A commit job is named after the table and the commit that it follows, not after its batch or attempt: of all loads that
+ *   saw the same last commit, only one gets the id, as with a conditional write. The others wait for that job.
  *
- * An id whose job ended in an error is spent. The generation at its end moves on then, and only then.
+ * A job that ended in an error has used up its id. Then, and only then, the generation at the end of the id grows.
  */
 import { createHash } from "node:crypto";
 import { intervalName, type Interval } from "../../src/intervals/interval.ts";
@@ -23,7 +23,7 @@ export interface TablePlace {
 
 const STAGING = "_replayport_staging_";
 
-/** Of a batch in one target table: the same export name may be used for other tables of the dataset. */
+/** Includes the target: other tables of the dataset may have exports of the same name. */
 export function batchHash(place: TablePlace, batchId: string): string {
   return digest([place.project, place.dataset, place.table, batchId]);
 }
@@ -32,7 +32,7 @@ function digest(parts: readonly string[]): string {
   return createHash("sha256").update(parts.join("\n")).digest("hex").slice(0, 16);
 }
 
-/** What the staging tables of all attempts of a batch begin with. */
+/** The prefix of a batch's staging tables, of all attempts. */
 export function stagingPrefix(place: TablePlace, batchId: string): string {
   return `${STAGING}${batchHash(place, batchId)}_`;
 }
@@ -53,10 +53,10 @@ export function commitJobId({ project, dataset, table }: TablePlace, head: strin
   return `replayport_commit_${hash}_after_${after}_g${generation}`;
 }
 
-/** Tells whose a job is. */
+/** The label that says whose job it is. */
 export const ATTEMPT_LABEL = "replayport_attempt";
 
-/** Labels of a job: `[a-z0-9_-]`, at most 63 characters. They show in the billing export and in INFORMATION_SCHEMA.JOBS. */
+/** A job's labels, which the billing export and INFORMATION_SCHEMA.JOBS show: `[a-z0-9_-]`, at most 63 characters. */
 export function jobLabels(
   own: Readonly<Record<string, string>>,
   exportName: string,

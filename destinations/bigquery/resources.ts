@@ -15,7 +15,7 @@ export interface JobResource {
 
 export interface DatasetResource {
   readonly location?: string;
-  /** Milliseconds that a new table lives, unless it is told otherwise. */
+  /** Milliseconds that a new table lives, by default. */
   readonly defaultTableExpirationMs?: string;
 }
 

@@ -1,4 +1,4 @@
-/** Staged files become rows of the attempt's own staging table: one load job each, free of charge. */
+/** Loads staged files into the attempt's own staging table: one load job each, free of charge. */
 import { giveUp, ReplayportError } from "../../src/errors.ts";
 import { isRetryable, type RetryPolicy, withRetries } from "../../src/retry.ts";
 import type { Batch, StagedFile, Totals } from "../destination.ts";
@@ -12,16 +12,16 @@ import { jobLabels, loadJobId, stagingTable } from "./names.ts";
 import { stagingField } from "./types.ts";
 
 const DAY_MS = 86_400_000;
-/** A load job that BigQuery itself could not do is made again, under the next generation of its id. */
+/** A load job that failed on BigQuery's side is repeated, under the next generation of its id. */
 const LOAD_RETRY: RetryPolicy = { attempts: 3, firstDelayMs: 1_000, longestDelayMs: 4_000 };
 
 export interface Staged {
-  /** Undefined where the batch had no files. */
+  /** Undefined if the batch had no files. */
   readonly table: string | undefined;
   readonly totals: Totals;
 }
 
-/** @param onTable called with the table's name before the table is made, so that it can be dropped in every ending */
+/** @param onTable called before the table is created, so that the caller can drop it however the load ends */
 export async function stageFiles(
   context: BigQueryContext,
   batch: Batch,
@@ -46,7 +46,7 @@ export async function stageFiles(
 export function stagingResource(context: BigQueryContext, batch: Pick<Batch, "columns" | "format">): object {
   return {
     schema: { fields: batch.columns.map((column) => stagingField(column, batch.format)) },
-    // For a worker that dies: nobody else may ever load this batch again.
+    // In case the worker dies and nobody loads this batch again.
     expirationTime: String(context.now().getTime() + DAY_MS),
     labels: jobLabels({}, context.export),
   };
@@ -96,7 +96,7 @@ export function loadConfiguration(context: BigQueryContext, batch: Batch, table:
       destinationTable: { projectId: place.project, datasetId: place.dataset, tableId: table },
       schema: { fields: batch.columns.map((column) => stagingField(column, batch.format)) },
       writeDisposition: "WRITE_APPEND",
-      // Not made anew: where it is gone, another attempt has won.
+      // If the table is gone, another attempt has won.
       createDisposition: "CREATE_NEVER",
       maxBadRecords: 0,
       ...formatOptions(batch),
@@ -119,7 +119,7 @@ function formatOptions(batch: Batch): object {
         skipLeadingRows: "1",
         allowQuotedNewlines: true,
         preserveAsciiControlCharacters: true,
-        // What ClickHouse writes for NULL; an empty text stays one.
+        // What ClickHouse writes for NULL. An empty string stays empty.
         nullMarker: "\\N",
       };
     default:
@@ -127,7 +127,7 @@ function formatOptions(batch: Batch): object {
   }
 }
 
-/** BigQuery reads text files as they are or gzipped, and nothing else; compression inside of Parquet it reads all. */
+/** BigQuery loads text files uncompressed or gzipped only. Inside Parquet it reads every compression. */
 export function checkCompression(batch: Pick<Batch, "format" | "extension">): void {
   const { format, extension } = batch;
   if (format === "parquet" || /\.(jsonl|csv)(\.gz)?$/.test(extension)) return;

@@ -1,4 +1,4 @@
-/** Tables are made where they are missing and grow by what the export gained. Never dropped, never retyped. */
+/** Creates missing tables and adds missing columns. Never drops or retypes anything. */
 import { giveUp, ReplayportError, retry } from "../../src/errors.ts";
 import type { Column } from "../../src/models/column.ts";
 import type { Batch } from "../destination.ts";
@@ -38,7 +38,7 @@ export function ledgerShape(context: BigQueryContext): TableShape {
 }
 
 export interface Target {
-  /** Whether it is partitioned by start_time, so that a condition on it saves something. */
+  /** Whether it is partitioned by start_time, so that a condition on that column prunes. */
   readonly byStart: boolean;
 }
 
@@ -113,7 +113,7 @@ async function ensureTable(
   if (known) return known;
   const { client } = context;
   const resource = `${context.place.dataset}.${table}`;
-  // Another worker may make the table, or a part of it, between the look and the statement: then one looks again.
+  // Another worker may create or extend the table between the look and the statement, so look again.
   for (let look = 0; ; look += 1) {
     const found = await client.table(table, signal);
     if (found) checkLoadable(shape, found);
@@ -131,7 +131,7 @@ async function ensureTable(
     }
     if (look === 3) {
       throw new ReplayportError(
-        `${shape.table} does not come to have its columns`,
+        `${shape.table} still lacks its columns`,
         retry("bigquery.table_unstable", "Something else changes or removes the table at the same time."),
       );
     }
@@ -144,12 +144,12 @@ async function ensureTable(
   }
 }
 
-/** What no column of ours can mend: no table, or columns that a load would have to leave empty and may not. */
+/** Rejects what adding columns can't fix: a view, or NOT NULL columns that a load would leave empty. */
 function checkLoadable({ table, columns, key }: TableShape, { type = "TABLE", schema }: TableResource): void {
   if (type !== "TABLE") {
     throw new ReplayportError(
-      `${table} is of type ${type}, and rows can be merged into tables only`,
-      giveUp("bigquery.no_table", "Name another `table`; it is made where it is missing."),
+      `${table} is of type ${type}, but rows can only be merged into a table`,
+      giveUp("bigquery.no_table", "Name another `table`; it is created if it doesn't exist."),
     );
   }
   const byName = new Map(columns.map((column) => [column.name.toLowerCase(), column]));
@@ -164,7 +164,7 @@ function checkLoadable({ table, columns, key }: TableShape, { type = "TABLE", sc
       `ALTER TABLE ${bigquery.identifier(table)} ALTER COLUMN ${bigquery.identifier(name)} DROP NOT NULL;`,
   );
   throw new ReplayportError(
-    `${table} has columns that are NOT NULL and that a load may have to leave empty: ${stuck.map(({ name }) => name).join(", ")}`,
+    `${table} has NOT NULL columns that a load may have to leave empty: ${stuck.map(({ name }) => name).join(", ")}`,
     giveUp("bigquery.not_null", statements.join(" ")),
   );
 }

@@ -1,14 +1,14 @@
-/** The slice of an AuthClient that the client of BigQuery calls: it authorizes a request, and refreshes when it is time. */
+/** The part of google-auth-library's AuthClient that the SDK calls. It refreshes tokens by itself. */
 export interface TokenClient {
   getRequestHeaders(url?: string): Promise<Headers>;
 }
 
-/** Somebody who asks BigQuery. */
+/** Whoever is signed in. */
 export interface Identity {
   readonly client: TokenClient;
-  /** The address that a grant names, where the credentials tell it. */
+  /** The account that a grant would name, if the credentials say. */
   readonly principal: string | undefined;
 }
 
-/** Opens a new client, with a new token: what is done after a token was refused. */
+/** Opens a new client with a new token, at first and after a token was refused. */
 export type OpenTokens = () => Promise<Identity>;

@@ -1,11 +1,11 @@
-/** Columns as BigQuery has them: in DDL, in the schema of a table, and in the schema of a load job. Pure. */
+/** BigQuery's types for a column: in DDL, in a table's schema, and in a load job's schema. Pure. */
 import type { Column, ColumnType } from "../../src/models/column.ts";
 import { bigquery } from "../sql/bigquery.ts";
 import { isList } from "../sql/dialect.ts";
 import type { FileFormat } from "../destination.ts";
 import type { ExistingColumn } from "../warehouse/table_plan.ts";
 
-/** The slice of BigQuery's TableFieldSchema that is read and written here. */
+/** The part of BigQuery's TableFieldSchema that we use. */
 export interface SchemaField {
   readonly name?: string;
   readonly type?: string;
@@ -13,7 +13,7 @@ export interface SchemaField {
   readonly defaultValueExpression?: string;
 }
 
-/** The API answers with the names of legacy SQL. */
+/** The API uses legacy SQL's names. */
 const MODERN: Readonly<Record<string, string>> = {
   INTEGER: "INT64",
   FLOAT: "FLOAT64",
@@ -21,7 +21,7 @@ const MODERN: Readonly<Record<string, string>> = {
   RECORD: "STRUCT",
 };
 
-/** Further types that take a value of ours without a cast: BigQuery coerces INT64 by itself. */
+/** Other types that accept our values without a cast: BigQuery coerces INT64 by itself. */
 const WIDER: Partial<Record<ColumnType, readonly string[]>> = { int64: ["NUMERIC", "BIGNUMERIC", "FLOAT64"] };
 
 /** The column's type in the target table, as DDL writes it. */
@@ -40,8 +40,8 @@ export function existingColumn({ name = "", type = "", mode }: SchemaField): Exi
 }
 
 /**
- * The column in a staging table and in the schema of a load job. All are nullable: whether a key is missing is counted
- * after the load, which says more than a job that fails. Lists come as text in CSV, which has no form for them.
+ * The column in a staging table and in a load job's schema. All are nullable: missing keys are counted after the load,
+ * which gives a better error than a failed job. CSV has no lists, so they come as strings.
  */
 export function stagingField(
   column: Column,

@@ -1,11 +1,11 @@
 /**
- * Sends a staged file to BigQuery with the load job that it is for, by the resumable protocol:
+ * Sends a staged file to BigQuery together with its load job, by the resumable protocol:
  * https://cloud.google.com/bigquery/docs/reference/api-uploads
  *
- * The client's own stream is not used: it sends one multipart body without a time limit, begins again from nothing after a
- * break, and never ends where its source fails (its body waits for an `end` that does not come). Here a break costs one
- * part, an abort ends it at once, and the last part is sent only where the whole file has the hash that it was staged with.
- * Without the last part there is no job.
+ * The SDK's own stream sends one multipart body without a time limit, starts over after a broken connection, and hangs if its
+ * source fails (its body waits for an `end` that never comes). Here a broken connection costs one part, an abort takes effect
+ * at once, and the last part is sent only if the whole file has the hash that it was staged with. Without the last part there
+ * is no job.
  */
 import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
@@ -16,7 +16,7 @@ import { type BigQueryRequest, bigqueryError, httpStatus } from "./errors.ts";
 import type { TokenClient } from "./tokens.ts";
 import type { JobResource } from "./resources.ts";
 
-/** A multiple of 256 KiB, which the protocol asks for. */
+/** The protocol requires a multiple of 256 KiB. */
 const PART_BYTES = 16 * 1024 * 1024;
 const PART_MS = 300_000;
 const UPLOAD_RETRY: RetryPolicy = { attempts: 5, firstDelayMs: 250, longestDelayMs: 4_000 };
@@ -39,7 +39,7 @@ interface ErrorBody {
   };
 }
 
-/** An answer of the API that is no success, in the form that the client's own errors have. */
+/** An error of the API, in the form of the SDK's errors. */
 class UploadError extends Error {
   override readonly name = "UploadError";
   readonly code: number;
@@ -69,7 +69,7 @@ export async function openUpload(
 async function begin(upload: Upload, tokens: TokenClient, signal: AbortSignal): Promise<URL | "exists"> {
   const { project, jobId, location, configuration, file } = upload;
   const url = `${upload.endpoint}/upload/bigquery/v2/projects/${project}/jobs?uploadType=resumable`;
-  // A session without a part is nothing, so beginning again leaves nothing behind.
+  // A session without a part is nothing, so starting over leaves nothing behind.
   const open = async (): Promise<URL | "exists"> => {
     const headers = await tokens.getRequestHeaders(url);
     headers.set("content-type", "application/json; charset=UTF-8");
@@ -146,13 +146,13 @@ async function put(
   return { kind: "done", job };
 }
 
-/** How far the server got. Undefined where it cannot be asked now. */
+/** How far the server got. Undefined if it doesn't answer. */
 async function probe(session: URL, bytes: number, tokens: TokenClient, signal: AbortSignal): Promise<Sent | undefined> {
   try {
     return await put(session, `bytes */${bytes}`, new Uint8Array(0), tokens, signal);
   } catch (error) {
     signal.throwIfAborted();
-    // A session that is gone was used up: the job has been made, or the server has forgotten it. The job's id tells.
+    // The session is gone: the job was created, or the server forgot it. Looking for the job's id shows which.
     const status = error instanceof UploadError ? error.code : undefined;
     if (status === 404 || status === 410) return { kind: "done", job: "exists" };
     return undefined;
@@ -161,7 +161,7 @@ async function probe(session: URL, bytes: number, tokens: TokenClient, signal: A
 
 async function send(url: string | URL, init: RequestInit, signal: AbortSignal): Promise<Response> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(PART_MS)]);
-  // 308 is this protocol's "go on", and no redirect.
+  // In this protocol 308 means "continue", not a redirect.
   return await fetch(url, { ...init, redirect: "manual", signal: limit });
 }
 

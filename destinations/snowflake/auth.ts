@@ -1,4 +1,4 @@
-/** What the driver is given to log in with. */
+/** Turns the configured credentials into what the driver logs in with. */
 import { createPrivateKey } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { giveUp, messageOf, ReplayportError } from "../../src/errors.ts";
@@ -9,7 +9,7 @@ export type DriverAuth =
   | { readonly authenticator: "SNOWFLAKE"; readonly password: string }
   | { readonly authenticator: "OAUTH"; readonly token: string };
 
-/** @throws ReplayportError where a file cannot be read or is no key; no part of a key or a passphrase is ever shown */
+/** @throws ReplayportError if a file can't be read or isn't a key; the message shows no part of a key or passphrase */
 export async function driverAuth(auth: SnowflakeAuth): Promise<DriverAuth> {
   switch (auth.type) {
     case "key":
@@ -25,7 +25,7 @@ export async function driverAuth(auth: SnowflakeAuth): Promise<DriverAuth> {
   }
 }
 
-/** The driver takes an unencrypted PKCS#8 key as text; here it may be encrypted, PKCS#1, or have lost its line breaks. */
+/** The driver takes an unencrypted PKCS#8 key. Ours may be encrypted, PKCS#1, or have lost its line breaks. */
 function keyPair(text: string, passphrase: string | undefined, where: string): DriverAuth {
   // Environment variables and secret managers often hold line breaks as the two characters \n.
   const key = text.replaceAll(String.raw`\n`, "\n").trim();
@@ -33,17 +33,17 @@ function keyPair(text: string, passphrase: string | undefined, where: string): D
     const parsed = createPrivateKey({ key, format: "pem", ...(passphrase === undefined ? {} : { passphrase }) });
     return { authenticator: "SNOWFLAKE_JWT", privateKey: parsed.export({ type: "pkcs8", format: "pem" }).toString() };
   } catch {
-    // OpenSSL's own words can hold parts of what it read.
+    // OpenSSL's message can contain parts of the key.
     const encrypted = /ENCRYPTED/.test(key);
     throw new ReplayportError(
       `the private key of ${where} cannot be read`,
       giveUp(
         "snowflake.private_key",
         !encrypted
-          ? "It has to be an RSA key as PEM: openssl genrsa 2048 | openssl pkcs8 -topk8 -inform PEM -nocrypt -out key.p8"
+          ? "It must be an RSA key as PEM: openssl genrsa 2048 | openssl pkcs8 -topk8 -inform PEM -nocrypt -out key.p8"
           : passphrase === undefined
             ? "It is encrypted: set private_key_passphrase."
-            : "private_key_passphrase is not its passphrase, or the key is no PEM.",
+            : "private_key_passphrase is wrong, or the key isn't PEM.",
       ),
     );
   }

@@ -1,16 +1,11 @@
 /**
- * Does for real, on a small scale, all that a load does: a session, tables of its own beside the user's, a file through the
- * stage, COPY, MERGE, the ledger. What was written is read back, so that an account in which times or lists come out wrong
- * is found as well. Tables that are there already are asked for the privileges that a load needs on them, by statements
- * that match no row.
+ * Does everything that a load does, with one row: a session, its own tables beside the user's, a file through the stage,
+ * COPY, MERGE, the ledger. Then it reads the row back, which finds accounts where times or lists come out wrong. Statements
+ * that match no row test the privileges that a load needs on tables that exist.
  */
-import { randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { giveUp, ReplayportError } from "../../src/errors.ts";
+import { giveUp, ReplayportError, retry } from "../../src/errors.ts";
 import { checkSteps } from "../check.ts";
-import { expectProbe, probeBatch } from "../warehouse/probe.ts";
+import { expectProbe, openProbe } from "../warehouse/probe.ts";
 import { cleanupDeadline } from "../cleanup.ts";
 import type { SnowflakeContext } from "./context.ts";
 import { dropTable } from "./ddl.ts";
@@ -31,7 +26,7 @@ export async function check(context: SnowflakeContext, signal: AbortSignal): Pro
   await step("loading one row", () => tinyLoad(context, session, signal));
 }
 
-/** A login goes through with a warehouse that does not exist; only statements fail then. This one says so, and why. */
+/** A login succeeds even if the warehouse doesn't exist; only statements fail. This one fails with the reason. */
 async function whoAmI({ warehouse }: SnowflakeContext, session: Session, signal: AbortSignal): Promise<void> {
   const sql = `SELECT CURRENT_ROLE() AS "ROLE", CURRENT_WAREHOUSE() AS "WAREHOUSE"`;
   const [row] = await session.execute({ sql, doing: "asking for role and warehouse", grants: [] }, signal);
@@ -39,7 +34,7 @@ async function whoAmI({ warehouse }: SnowflakeContext, session: Session, signal:
   const role = snowflake.identifier(String(row?.["ROLE"]));
   throw new ReplayportError(
     warehouse === undefined
-      ? `the config names no warehouse, and the user has no default that the role ${role} may use`
+      ? `the config names no warehouse, and the user has no default warehouse that the role ${role} may use`
       : `there is no warehouse ${warehouse}, or the role ${role} may not use it`,
     giveUp(
       "snowflake.warehouse",
@@ -50,7 +45,7 @@ async function whoAmI({ warehouse }: SnowflakeContext, session: Session, signal:
   );
 }
 
-/** Privileges on the tables that are there: a load with rows would need each of these. */
+/** Tests each privilege that a load needs on tables that exist. */
 async function checkExisting(names: Names, session: Session, signal: AbortSignal): Promise<void> {
   const needed = [
     [names.table, ["SELECT", "INSERT", "UPDATE", "DELETE"]],
@@ -68,7 +63,7 @@ async function checkExisting(names: Names, session: Session, signal: AbortSignal
 
 type Privilege = "SELECT" | "INSERT" | "UPDATE" | "DELETE";
 
-/** Privileges are looked at before rows are. */
+/** Snowflake checks privileges before it looks for rows. */
 function idle(privilege: Privilege, table: string, column: string): Statement {
   const sql = {
     SELECT: `SELECT ${column} FROM ${table} WHERE FALSE`,
@@ -80,28 +75,28 @@ function idle(privilege: Privilege, table: string, column: string): Statement {
 }
 
 async function tinyLoad(context: SnowflakeContext, session: Session, signal: AbortSignal): Promise<void> {
-  const attempt = randomBytes(6).toString("hex");
-  const table = `_REPLAYPORT_CHECK_${attempt.toUpperCase()}`;
+  await using opened = await openProbe(context.export, context.now());
+  const table = `_REPLAYPORT_CHECK_${opened.batch.attempt.toUpperCase()}`;
   const names = ownNames({ ...context.names, table }, `${table}_RECEIPTS`);
   const probe: SnowflakeContext = {
     ...context,
     names,
     onWarning: (message, detail) => {
-      throw new ReplayportError(message, { code: "snowflake.check", remedy: "retry", cause: detail });
+      throw new ReplayportError(message, {
+        ...retry("snowflake.check", "Let the role remove files from the stage, or set another `stage`."),
+        cause: detail,
+      });
     },
   };
-  const folder = await mkdtemp(join(tmpdir(), "replayport-check-"));
   try {
-    const batch = await probeBatch(context.export, { folder, attempt, readAt: context.now() });
-    await load(probe, batch, signal);
+    await load(probe, opened.batch, signal);
     await readBack(session, objectPath(names, table), signal);
   } finally {
-    await rm(folder, { recursive: true, force: true });
     for (const each of [names.table, names.receipts, names.lock]) {
       await session.execute(dropTable(objectPath(names, each)), cleanupDeadline()).catch((error: unknown) => {
-        // Without the schema there is no table either.
+        // Without the schema there is no table.
         if (isMissing(error)) return;
-        context.onWarning(`a table of the check could not be dropped: ${objectPath(names, each)}`, { error });
+        context.onWarning(`the check couldn't drop its table ${objectPath(names, each)}`, { error });
       });
     }
   }

@@ -1,4 +1,4 @@
-/** Sessions over snowflake-sdk. Only this file and driver.ts know it. */
+/** Sessions over snowflake-sdk. Only this file and driver.ts use it. */
 import { setTimeout } from "node:timers/promises";
 import { driverAuth } from "./auth.ts";
 import { type DriverConnection, type DriverStatement, loadDriver } from "./driver.ts";
@@ -8,11 +8,11 @@ import { DEFAULT_STATEMENT_MS, type SnowflakeOptions } from "./options.ts";
 import { configureSession } from "./session_sql.ts";
 import type { OpenSession, Row, Session, Statement } from "./statement.ts";
 
-/** How long a statement has after its time limit to answer that it was cancelled; at most the limit itself. */
+/** How long to wait, after the time limit, for the answer that the statement was cancelled. Never longer than the limit. */
 const GRACE_MS = 15_000;
 const CLOSE_MS = 10_000;
 const CANCEL_MS = 5_000;
-/** How long an upload has to end after an abort: a file that arrives after its folder was cleared would stay there. */
+/** How long to wait for an upload after an abort: a file that arrives after its folder was cleared would stay there. */
 const UPLOAD_MS = 10_000;
 const LOGIN_ATTEMPTS = 3;
 const LOGIN: Statement = { sql: "", doing: "logging in to Snowflake", grants: [] };
@@ -49,7 +49,7 @@ export function errorContext(options: SnowflakeOptions): ErrorContext {
   };
 }
 
-/** Opens one session per call: it logs in, is configured, and is closed. So a token may expire between two calls. */
+/** Opens a session per call: logs in and configures it. So a token may expire between two calls. */
 export function sessionOpener(options: SnowflakeOptions): OpenSession {
   const context = errorContext(options);
   const limitMs = options.statementTimeoutMs ?? DEFAULT_STATEMENT_MS;
@@ -109,7 +109,7 @@ class DriverSession implements Session {
         signal.removeEventListener("abort", onAbort);
         this.#connected = error === undefined || error === null;
         if (!this.#connected) reject(snowflakeError(error, LOGIN, this.#context));
-        // Nobody waits for it any more, so nobody would close it.
+        // Nobody waits for it any more, so nobody else would close it.
         else if (signal.aborted) this.#connection.destroy(() => undefined);
         else resolve();
       });
@@ -118,7 +118,7 @@ class DriverSession implements Session {
 
   async execute(statement: Statement, signal: AbortSignal): Promise<readonly Row[]> {
     signal.throwIfAborted();
-    // What was cancelled has to be over before anything else is said: a ROLLBACK, for instance.
+    // What was cancelled must have ended before the next statement, such as a ROLLBACK.
     if (this.#cancelling.size > 0) await this.#cancelled(signal);
     const waitMs = this.#limitMs + Math.min(this.#limitMs, GRACE_MS);
     const timeout = AbortSignal.timeout(waitMs);
@@ -126,7 +126,7 @@ class DriverSession implements Session {
     const ended = new AbortController();
     return await new Promise((resolve, reject) => {
       let running: DriverStatement | undefined;
-      // The answer of a cancelled statement comes late, or never: nobody waits for it.
+      // A cancelled statement answers late or never, so don't wait for it.
       const onAbort = (): void => {
         if (running) this.#cancel(running);
         const reason = signal.aborted ? (signal.reason as Error) : noAnswer(statement, waitMs, this.#context);
@@ -148,7 +148,7 @@ class DriverSession implements Session {
     });
   }
 
-  /** The driver repeats a request to cancel for minutes where nobody answers. */
+  /** Waits for requests to cancel, but not for long: without an answer the driver repeats them for minutes. */
   async #cancelled(signal: AbortSignal): Promise<void> {
     const waiting = new AbortController();
     const patience = setTimeout(CANCEL_MS, undefined, { signal: AbortSignal.any([signal, waiting.signal]) });
@@ -159,7 +159,7 @@ class DriverSession implements Session {
 
   #cancel(running: DriverStatement): void {
     const cancelled = new Promise<void>((resolve) => {
-      // It may have ended meanwhile, and then there is nothing to cancel.
+      // An error means that it has ended.
       running.cancel(() => resolve());
     }).finally(() => this.#cancelling.delete(cancelled));
     this.#cancelling.add(cancelled);

@@ -1,32 +1,32 @@
 /**
  * The transaction of a load.
  *
- *     BEGIN → take the lock → look at the ledger → MERGE → DELETE receipts → INSERT the receipt → COMMIT → look again
+ *     BEGIN → take the lock → read the ledger → MERGE → DELETE receipts → INSERT the receipt → COMMIT → read it again
  *
- * **Loads of one target commit one after the other.** Taking the lock is an UPDATE of the row of a table that belongs to the
- * target, so whoever comes second waits there until the first one has committed or rolled back. What comes after it sees
- * what the first one did: a statement sees what was committed before it began (READ COMMITTED). The MERGE must not be the
- * one that waits: it would have begun before the other's rows were committed, and might insert a session that is there by
- * now. A DELETE of receipts would not do as a lock: it locks nothing where it finds nothing. Every load takes lock, target
- * and ledger in this order, so no two of them wait for each other.
+ * **Loads of one target commit one after the other.** Taking the lock is an UPDATE of one row in the target's lock table, so
+ * a second load waits there until the first one has committed or rolled back. The statements after it see what the first one
+ * did: a statement sees what was committed before it began (READ COMMITTED). The MERGE must not be the statement that waits:
+ * it would have begun before the other's rows were committed, and might insert a session that exists by now. A DELETE of
+ * receipts wouldn't work as a lock: if it finds no row, it locks nothing. Every load takes lock, target and ledger in this
+ * order, so no two of them wait for each other.
  *
- * **One of two live attempts wins.** If the receipt of its interval is not the one that it read before the load, an attempt
- * rolls back.
+ * **One of two live attempts wins.** An attempt rolls back if its interval's receipt isn't the one that it read before the
+ * load.
  *
  * **A session may lag slightly** behind what other sessions have committed since it began, but never behind its own
- * writes. The lock's row counts the commits, so after the UPDATE a load knows whether others have committed since it began;
- * where they have, it asks the ledger in a new session, which sees all that was committed before it.
+ * writes. The lock's row counts the commits, so after the UPDATE a load knows whether others have committed since it began.
+ * If they have, it reads the ledger in a new session, which sees everything that was committed before.
  *
- * **Each statement may run twice.** The driver sends a request again whose answer was lost. A MERGE writes its own rows
- * again as they are, the receipt is inserted where it is not there, BEGIN and COMMIT without a transaction do nothing.
+ * **Each statement may run twice.** The driver repeats a request whose answer was lost. A repeated MERGE writes the same
+ * rows, the receipt is inserted only if it's missing, and BEGIN and COMMIT without a transaction do nothing.
  *
- * **A worker that sleeps.** Snowflake rolls back a transaction that blocks another one and is idle for 5 minutes, and its
- * session continues without one. MERGE, DELETE and INSERT do nothing then, and after the COMMIT the ledger is read
- * once more: only a receipt that is there counts.
+ * **A worker that sleeps.** Snowflake rolls back a transaction that blocks another one and is idle for 5 minutes; its session
+ * continues without one. MERGE, DELETE and INSERT then do nothing, and after the COMMIT the ledger is read again: only a
+ * receipt that exists counts.
  *
- * **A COMMIT without an answer.** ROLLBACK follows on the same session: it undoes a COMMIT that never came, and changes
- * nothing after one that did. Then the ledger tells. Only where neither can be asked is the outcome unknown; the next load
- * of the batch settles it.
+ * **A COMMIT without an answer.** ROLLBACK follows on the same session: if the COMMIT never arrived, it ends the transaction;
+ * otherwise it changes nothing. Then the ledger is read. Only if neither gets an answer is the outcome unknown, and the next
+ * load of the batch settles it.
  *
  * https://docs.snowflake.com/en/sql-reference/transactions
  */
@@ -43,8 +43,8 @@ import type { Session, Statement } from "./statement.ts";
 const COMMIT_MS = 120_000;
 
 /**
- * Where it rejects, the transaction may still be open: the caller rolls back before it does anything else on the session.
- * @param mergeRows undefined where the batch has no rows
+ * If it rejects, the transaction may still be open: the caller must roll back before anything else on the session.
+ * @param mergeRows undefined if the batch has no rows
  */
 export async function commitBatch(
   context: SnowflakeContext,
@@ -65,8 +65,8 @@ export async function commitBatch(
   if (now.attempt !== before.attempt || transaction === undefined) throw lostRace(batch);
   if (mergeRows) await session.execute(mergeRows(transaction), signal);
   await session.execute(deleteReceipts(key, batch.interval, transaction), signal);
-  const versions = { version: context.version, sourceVersion: batch.sourceVersion };
-  await session.execute(insertReceipt(key, receipt, { ...versions, transaction }), signal);
+  const origin = { replayport: context.version, source: batch.sourceVersion };
+  await session.execute(insertReceipt(key, receipt, origin, transaction), signal);
   signal.throwIfAborted();
   // The caller's signal doesn't stop a COMMIT: an abort in the middle would leave its outcome open.
   const outcome = await settle(sendCommit(context, session, batch), AbortSignal.timeout(COMMIT_MS));

@@ -6,7 +6,6 @@ import type { DestinationDeps } from "../destination.ts";
 import type { OpenStage } from "./stage.ts";
 import type { OpenSession } from "./statement.ts";
 
-/** What every part of the destination works with. */
 export interface SnowflakeContext extends DestinationDeps {
   readonly export: string;
   readonly names: Names;
@@ -18,7 +17,7 @@ export interface SnowflakeContext extends DestinationDeps {
   readonly openStage: OpenStage;
 }
 
-/** The folder of a batch in a stage: one folder for each attempt is in it. Ends with a slash. */
+/** A batch's folder in a stage, with one folder per attempt. Ends with a slash. */
 export function batchFolder({ names, export: exportName }: SnowflakeContext, interval: Interval): string {
   return `${targetFolder(names)}/${exportName}/${intervalName(interval)}/`;
 }

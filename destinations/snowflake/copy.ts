@@ -5,20 +5,20 @@ import { columnName, snowflake } from "../sql/snowflake.ts";
 import type { Statement } from "./statement.ts";
 import { typeOf } from "./types.ts";
 
-/** What COPY calls the compression of a file, by the last part of its name. */
+/** COPY's name for a compression, by file extension. */
 const COMPRESSIONS: Readonly<Record<string, string>> = { zst: "ZSTD", gz: "GZIP", br: "BROTLI" };
 /** The most that FILES takes. */
 const MOST_FILES = 1000;
 
-/** As ClickHouse writes them: `2026-10-01T00:00:00.000000Z`. Named, so that no account's own format is tried. */
+/** As ClickHouse writes them: `2026-10-01T00:00:00.000000Z`. Explicit, so that the account's own format doesn't apply. */
 const TIMESTAMP_FORMAT = `TIMESTAMP_FORMAT = 'YYYY-MM-DD"T"HH24:MI:SS.FF6"Z"'`;
 
-/** Bytes that are no UTF-8 (a text that was cut in a character) become U+FFFD; they would refuse the whole batch, for ever. */
+/** Invalid UTF-8 (a string cut within a character) becomes U+FFFD. Otherwise it would block the batch forever. */
 const REPLACED = "REPLACE_INVALID_CHARACTERS = TRUE";
 
 /**
  * @param staging path of the table
- * @param location what FROM names, as a literal: a stage and a folder that holds the attempt's files and no others
+ * @param location for FROM, a literal: a stage, and a folder with this attempt's files only
  * @param grants for the stage
  */
 export function copyInto(
@@ -30,7 +30,7 @@ export function copyInto(
 ): Statement {
   const lines = [];
   if (format === "parquet") {
-    // By a SELECT, although names could be matched: with MATCH_BY_COLUMN_NAME an empty text in a Parquet file is an error.
+    // A SELECT, because with MATCH_BY_COLUMN_NAME an empty string in a Parquet file is an error.
     const names = columns.map(({ name }) => snowflake.identifier(columnName(name))).join(", ");
     const values = columns.map((column) => `$1:${snowflake.identifier(column.name)}::${typeOf(column)}`);
     lines.push(`COPY INTO ${staging} (${names})`, `FROM (\n  SELECT ${values.join(",\n    ")}\n  FROM ${location}\n)`);
@@ -39,23 +39,23 @@ export function copyInto(
   }
   if (files.length <= MOST_FILES) lines.push(`FILES = (${files.map(snowflake.string).join(", ")})`);
   lines.push(`FILE_FORMAT = (${fileFormat(format, extension)})`);
-  // The columns of CSV come in the order of the staging table, which is ours.
+  // CSV columns are in the order of the staging table.
   if (format === "jsonl") lines.push("MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE");
   lines.push("ON_ERROR = ABORT_STATEMENT", "PURGE = FALSE");
   return { sql: lines.join("\n"), doing: "copying the staged files", grants };
 }
 
-/** @throws ReplayportError where Snowflake cannot read files of this compression */
+/** @throws ReplayportError if Snowflake can't read this compression */
 export function fileFormat(format: Batch["format"], extension: string): string {
   switch (format) {
     case "parquet":
-      // Compression inside a Parquet file is found by COPY itself. Without logical types, times come out 1000 times off.
-      // The scanner is named because its default will change: both read lists as arrays, this one keeps NULLs in them.
+      // COPY detects the compression inside Parquet. Without logical types, times are off by a factor of 1000. The scanner is
+      // explicit because its default will change: both read lists as arrays, but this one keeps NULLs in them.
       return `TYPE = PARQUET USE_LOGICAL_TYPE = TRUE USE_VECTORIZED_SCANNER = TRUE BINARY_AS_TEXT = FALSE ${REPLACED}`;
     case "jsonl":
       return `TYPE = JSON COMPRESSION = ${compressionOf(extension)} ${TIMESTAMP_FORMAT} ENABLE_OCTAL = FALSE ALLOW_DUPLICATE = FALSE STRIP_OUTER_ARRAY = FALSE NULL_IF = () ${REPLACED}`;
     case "csv":
-      // The escape character of unenclosed fields would eat the backslash of \N.
+      // The escape character of unenclosed fields would consume the backslash of \N.
       return (
         `TYPE = CSV COMPRESSION = ${compressionOf(extension)} SKIP_HEADER = 1 FIELD_DELIMITER = ',' ` +
         `FIELD_OPTIONALLY_ENCLOSED_BY = '"' ESCAPE = NONE ESCAPE_UNENCLOSED_FIELD = NONE NULL_IF = ('\\\\N') ` +
@@ -70,7 +70,7 @@ function compressionOf(extension: string): string {
   const known = COMPRESSIONS[last];
   if (known !== undefined) return known;
   throw new ReplayportError(
-    `Snowflake cannot load files of the kind ${extension}`,
+    `Snowflake can't load ${extension} files`,
     giveUp(
       "snowflake.compression",
       "Set the export's `compression` to zstd, gzip, brotli or none, or its `format` to parquet.",

@@ -1,12 +1,11 @@
-/** Statements that make tables and look at them. Pure. All of them run before a transaction begins: DDL commits an open one. */
+/** Statements that create and describe tables. Pure. They run before a transaction begins: DDL commits an open one. */
 import type { Column } from "../../src/models/column.ts";
-import { RECEIPT_COLUMNS } from "../warehouse/rows.ts";
 import { columnName, snowflake } from "../sql/snowflake.ts";
 import { objectPath, schemaPath, type Names } from "./names.ts";
 import type { Statement } from "./statement.ts";
 import { typeOf } from "./types.ts";
 
-/** The columns of the table that is a target's lock. */
+/** The columns of a target's lock table. */
 export const LOCK_COLUMNS: readonly Column[] = [
   lock("export", "string", "The export whose load held the lock last."),
   lock("attempt", "string", "The attempt that did."),
@@ -31,8 +30,8 @@ export function describeTable(names: Names, table: string): Statement {
 }
 
 /**
- * NOT NULL is only what no load can ever lack: a tombstone empties personal columns, and another set of column rules may
- * leave out any other column of a table that is there already.
+ * NOT NULL is only for columns that every load has: a tombstone empties personal columns, and other column rules may exclude
+ * any other column of an existing table.
  */
 export function createTable(
   names: Names,
@@ -62,7 +61,7 @@ function comment({ description, type }: Column): string {
 }
 
 /**
- * IF NOT EXISTS lets two loads that both find it missing pass. The grammar of ADD COLUMN knows no comment.
+ * IF NOT EXISTS, because two loads may both find it missing. ADD COLUMN's grammar has no comment.
  * https://docs.snowflake.com/en/sql-reference/sql/alter-table
  */
 export function addColumn(names: Names, column: Column): Statement[] {
@@ -83,29 +82,9 @@ export function addColumn(names: Names, column: Column): Statement[] {
   ];
 }
 
-export function createReceipts(names: Names): Statement {
-  return createTable(
-    names,
-    names.receipts,
-    RECEIPT_COLUMNS,
-    RECEIPT_COLUMNS.map(({ name }) => name),
-    "Receipts of Replayport: what is loaded, and as of when.",
-  );
-}
-
-export function createLock(names: Names): Statement {
-  return createTable(
-    names,
-    names.lock,
-    LOCK_COLUMNS,
-    LOCK_COLUMNS.map(({ name }) => name),
-    `Lock of Replayport: each load of ${names.table} updates its one row.`,
-  );
-}
-
 /**
- * Temporary: no other session sees it, it needs no grant beyond USAGE, and it goes with its session, so a worker that dies
- * leaves nothing. Types are those of the model; lists in CSV come as JSON text.
+ * Temporary: no other session sees it, it needs no grant beyond USAGE, and it ends with its session, so a worker that dies
+ * leaves nothing. Types are the model's; lists in CSV come as JSON text.
  */
 export function createStaging(
   names: Names,

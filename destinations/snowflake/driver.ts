@@ -1,6 +1,6 @@
 /**
- * The slice of snowflake-sdk that is used, and its loading. It is loaded when the first session is opened: it is large, and
- * looks at its surroundings as soon as it is imported.
+ * Loads snowflake-sdk, and types the part of it that we use. It's loaded with the first session: it is large, and probes its
+ * environment on import.
  */
 import type { DriverAuth } from "./auth.ts";
 
@@ -37,7 +37,7 @@ export interface Driver {
   createConnection(options: DriverOptions): DriverConnection;
 }
 
-/** What the driver would tell about its surroundings, and ask for it: addresses of clouds' metadata, a native library. */
+/** Stops the driver from probing its environment (cloud metadata servers, a native library) and from reporting it. */
 const QUIET = {
   SNOWFLAKE_DISABLE_PLATFORM_DETECTION: "true",
   SNOWFLAKE_DISABLE_MINICORE: "true",

@@ -1,11 +1,11 @@
 /**
- * Turns what the driver throws into ReplayportError, by Snowflake's own codes. The driver's errors are not passed on as a
- * cause: they carry requests and answers, with tokens in them.
+ * Turns the driver's errors into ReplayportError, by Snowflake's codes. The driver's errors never become a cause: they contain
+ * requests and responses with tokens.
  */
 import { type Classification, giveUp, messageOf, ReplayportError, retry } from "../../src/errors.ts";
 import type { Statement } from "./statement.ts";
 
-/** What an error may name, so that its hint can be carried out as it stands. */
+/** What an error may name, so that people can run its hint as it is. */
 export interface ErrorContext {
   readonly account: string;
   readonly username: string;
@@ -15,13 +15,13 @@ export interface ErrorContext {
   /** `https://account.snowflakecomputing.com` */
   readonly address: string;
   readonly auth: "key pair" | "password" | "OAuth token";
-  /** The token comes from a file that somebody renews. */
+  /** The token comes from a file that something else renews. */
   readonly renewable: boolean;
-  /** What must never be shown. */
+  /** Never shown. */
   readonly secrets: readonly string[];
 }
 
-/** The slice of the driver's errors that is looked at. Codes of Snowflake are texts, those of the driver are numbers. */
+/** The part of the driver's errors that we read. Snowflake's codes are strings, the driver's are numbers. */
 export interface DriverError {
   readonly code?: string | number;
   readonly sqlState?: string;
@@ -30,18 +30,18 @@ export interface DriverError {
   readonly response?: { readonly statusCode?: number };
 }
 
-/** Six digits: `002003`. Empty where the error has none. */
+/** Six digits: `002003`. Empty if the error has none. */
 export function codeOf(error: unknown): string {
   const { code } = error as DriverError;
   return code === undefined ? "" : String(code).padStart(6, "0");
 }
 
-/** Whether the object of a DESCRIBE is not there (or not to be seen, which Snowflake does not tell apart). */
+/** Whether an object doesn't exist, or isn't visible to the role: Snowflake doesn't say which. */
 export function isMissing(error: unknown): boolean {
   return error instanceof ReplayportError && error.code === "snowflake.missing";
 }
 
-/** Whether nothing more can be said on the session. */
+/** Whether the session is unusable. */
 export function isLost(error: unknown): boolean {
   return error instanceof ReplayportError && error.code === "snowflake.session_lost";
 }
@@ -55,7 +55,7 @@ export function snowflakeError(error: unknown, statement: Statement, context: Er
   return new ReplayportError(message, classified);
 }
 
-/** One line, without secrets, and without the values of rows that COPY repeats. */
+/** One line, without secrets, and without the row values that COPY quotes. */
 function shown(message: string, { secrets }: ErrorContext): string {
   let line = message.replaceAll(/\s+/g, " ").replaceAll(/\b(value|Value|string|String) '[^']*'/g, "$1 '…'");
   for (const secret of secrets) if (secret !== "") line = line.replaceAll(secret, "…");
@@ -75,18 +75,15 @@ function classify(error: DriverError, code: string, statement: Statement, contex
       return giveUp(
         "snowflake.login",
         `Give the user the public half of this key: ALTER USER ${context.username} SET RSA_PUBLIC_KEY='…'; ` +
-          `then check account (${context.account}) and username, and that this machine's clock is right: a token holds for a minute.`,
+          `then check account (${context.account}) and username, and that this machine's clock is right: a token is valid for a minute.`,
       );
     case "390303":
     case "390318":
       return context.renewable
-        ? retry(
-            "snowflake.token_expired",
-            "The token in the file has expired: whoever writes the file has to renew it.",
-          )
+        ? retry("snowflake.token_expired", "The token in the file has expired. Check what renews the file.")
         : giveUp(
             "snowflake.token_expired",
-            "The OAuth token has expired: give a new one, or oauth_token_file with a file that is renewed.",
+            "The OAuth token has expired: set a new one, or set oauth_token_file to a file that something renews.",
           );
     case "390104":
     case "390110":
@@ -106,14 +103,14 @@ function classify(error: DriverError, code: string, statement: Statement, contex
     case "390201":
       return giveUp(
         "snowflake.missing",
-        `An object of the login does not exist, or the role may not use it. ${granting}`,
+        `An object that the login names doesn't exist, or the role may not use it. ${granting}`,
       );
     case "390420":
     case "390422":
     case "390432":
       return giveUp(
         "snowflake.network_policy",
-        "A network policy refuses this machine's address: add it to the policy's ALLOWED_IP_LIST.",
+        "A network policy blocks this machine's address: add it to the policy's ALLOWED_IP_LIST.",
       );
     case "000606":
     case "002043":
@@ -131,57 +128,57 @@ function classify(error: DriverError, code: string, statement: Statement, contex
     case "000610":
       return retry(
         "snowflake.warehouse_suspended",
-        `The warehouse is suspended or between two states. If it does not come back: ALTER WAREHOUSE ${context.warehouse ?? "…"} SET AUTO_RESUME = TRUE;`,
+        `The warehouse is suspended, or is being suspended or resumed. If that doesn't end: ALTER WAREHOUSE ${context.warehouse ?? "…"} SET AUTO_RESUME = TRUE;`,
       );
     case "090073":
       return retry(
         "snowflake.quota",
-        "A resource monitor has stopped the warehouse: raise its quota, wait for its next period, or give another `warehouse`.",
+        "A resource monitor has stopped the warehouse: raise its quota, wait for its next period, or set another `warehouse`.",
       );
     case "003001":
       return giveUp(
         "snowflake.access_denied",
-        granting === "" ? `Ask an owner for what is named here, for the role ${role}.` : granting,
+        granting === "" ? `Ask an owner to grant the privilege in this message to the role ${role}.` : granting,
       );
     case "002003":
       return missing(granting);
     case "000604":
-      return retry("snowflake.cancelled", "Somebody or something cancelled the statement in Snowflake.");
+      return retry("snowflake.cancelled", "A person or a program cancelled the statement in Snowflake.");
     case "000630":
     case "000605":
       return retry(
         "snowflake.timeout",
-        "The statement outlived its limit: give `statement_timeout` more, or take a larger warehouse.",
+        "The statement took longer than its limit: raise `statement_timeout`, or use a larger warehouse.",
       );
     case "000625":
     case "000626":
     case "000627":
-      return retry("snowflake.lock", "Another transaction held the table for too long. Nothing was changed.");
+      return retry("snowflake.lock", "Another transaction locked the table for too long. Nothing was changed.");
     case "000002":
     case "000014":
     case "000407":
     case "000603":
-      return retry("snowflake.internal", "Snowflake had a fault of its own.");
+      return retry("snowflake.internal", "An internal error of Snowflake.");
     case "091016":
       return retry(
         "snowflake.staged_file",
-        "A staged file is not where COPY looks for it: something else removed it, or the URL of the external stage is not that of the bucket and prefix beside it.",
+        "COPY can't find a staged file: something else removed it, or the external stage's URL doesn't match its bucket and prefix in the config.",
       );
     case "001003":
     case "000904":
-      return giveUp("snowflake.statement", "This is a fault of Replayport's; please report it with this message.");
+      return giveUp("snowflake.statement", "This is a bug in Replayport. Please report it with this message.");
     case "401001":
     case "402001":
       return error.cause?.code === "ENOTFOUND"
         ? giveUp("snowflake.unknown_host", `No such host: check \`account\` and \`host\` (${context.address}).`)
-        : retry("snowflake.unreachable", `Check that ${context.address} can be reached from here.`);
+        : retry("snowflake.unreachable", `Check that this machine can reach ${context.address}.`);
     case "401002":
     case "402002":
       return answered(error.response?.statusCode, context);
     case "401003":
       return giveUp(
         "snowflake.not_snowflake",
-        `What answers at ${context.address} is not Snowflake: check \`account\`, \`host\` and proxies.`,
+        `The server at ${context.address} isn't Snowflake: check \`account\`, \`host\` and proxies.`,
       );
     default:
   }
@@ -189,7 +186,7 @@ function classify(error: DriverError, code: string, statement: Statement, contex
   if (code.startsWith("412") || code.startsWith("413")) {
     return retry(
       "snowflake.certificate",
-      `The certificate of ${context.address} could not be checked: let this machine reach its OCSP and CRL servers.`,
+      `The certificate of ${context.address} couldn't be verified: let this machine reach its OCSP and CRL servers.`,
     );
   }
   if (code.startsWith("39")) return giveUp("snowflake.login", loginHint(context));
@@ -200,16 +197,13 @@ function classify(error: DriverError, code: string, statement: Statement, contex
 function byState(state: string | undefined, granting: string): Classification {
   switch (state?.slice(0, 2)) {
     case "22":
-      return giveUp(
-        "snowflake.data",
-        "A value does not fit its column: compare the table's columns with the export's.",
-      );
+      return giveUp("snowflake.data", "A value doesn't fit its column: compare the table's columns with the export's.");
     case "0A":
     case "42":
     case "02":
       return state === "42501"
         ? giveUp("snowflake.access_denied", granting)
-        : giveUp("snowflake.refused", `Snowflake refuses the statement. ${granting}`);
+        : giveUp("snowflake.refused", `Snowflake refused the statement. ${granting}`);
     case undefined:
     default:
       return retry("snowflake.failed", "The batch is tried again later.");
@@ -220,31 +214,31 @@ function missing(granting: string): Classification {
   const granted = granting === "" ? "" : ` If they are right: ${granting}`;
   return giveUp(
     "snowflake.missing",
-    `Check \`database\` and \`schema\`, which are not made here, and what else is named.${granted}`,
+    `Check \`database\` and \`schema\`, which must exist, and the other names.${granted}`,
   );
 }
 
 function loginHint({ auth, username, account }: ErrorContext): string {
-  return `Check account (${account}), username (${username}) and ${auth}, and that the user is neither disabled nor locked: DESCRIBE USER ${username};`;
+  return `Check account (${account}), username (${username}) and ${auth}, and that the user isn't disabled or locked: DESCRIBE USER ${username};`;
 }
 
 function answered(status: number | undefined, { address, account }: ErrorContext): Classification {
   if (status === 403 || status === 404) {
     return giveUp(
       "snowflake.account",
-      `Nobody has the account ${account} at ${address}: write organisation-account, or the locator with its region.`,
+      `There is no account ${account} at ${address}: write organisation-account, or the locator with its region.`,
     );
   }
-  return retry("snowflake.unavailable", `${address} did not do it (HTTP ${status ?? "?"}).`);
+  return retry("snowflake.unavailable", `${address} failed (HTTP ${status ?? "?"}).`);
 }
 
-/** The client has waited longer than Snowflake would have let the statement run. */
+/** The client waited longer than Snowflake lets a statement run. */
 export function noAnswer(statement: Statement, waitedMs: number, { address }: ErrorContext): ReplayportError {
   return new ReplayportError(
     `${statement.doing} had no answer for ${Math.round(waitedMs / 1000)} s`,
     retry(
       "snowflake.no_answer",
-      `Check that ${address} can be reached from here. The statement was cancelled, as far as it could be.`,
+      `Check that this machine can reach ${address}. The statement was cancelled, if the request got through.`,
     ),
   );
 }

@@ -1,4 +1,4 @@
-/** A stage of the user's over a bucket: files go to the bucket itself, and COPY reads them through the stage. */
+/** A user's stage over a bucket: files go to the bucket directly, and COPY reads them through the stage. */
 import { S3Store } from "../store/s3_store.ts";
 import type { LocalFile } from "../files/read_staged.ts";
 import type { Store } from "../store/store.ts";
@@ -12,7 +12,7 @@ export function externalStage(names: Names, { stage, bucket }: ExternalStage): O
   return () => new BucketStage(new S3Store(bucket), names, stage);
 }
 
-/** On any store: what tests use. */
+/** On any store, for tests. */
 export class BucketStage implements Stage {
   readonly grants: readonly string[];
   readonly #store: Store;

@@ -1,4 +1,4 @@
-/** The Snowflake destination: one current row per session in a table, the receipts beside it. */
+/** The Snowflake destination: a table with one current row per session, and a table of receipts beside it. */
 import { type Destination, type DestinationDeps, type DestinationExport, FILE_FORMATS } from "../destination.ts";
 import { check } from "./check.ts";
 import { addressOf, sessionOpener } from "./client.ts";
@@ -20,7 +20,7 @@ export function snowflakeTable(options: Pick<SnowflakeOptions, "database" | "sch
   return objectPath(names, names.table);
 }
 
-/** Asks nothing of Snowflake yet. */
+/** Sends nothing yet. */
 export function openSnowflake(
   options: SnowflakeOptions,
   forExport: DestinationExport,
@@ -29,7 +29,7 @@ export function openSnowflake(
   return openSnowflakeOn(sessionOpener(options), options, forExport, deps);
 }
 
-/** On sessions of any kind: what the tests of crashes use. The protocol of a load is in load.ts and commit.ts. */
+/** On any sessions, for tests of crashes. The protocol of a load is in load.ts and commit.ts. */
 export function openSnowflakeOn(
   openSession: OpenSession,
   options: SnowflakeOptions,

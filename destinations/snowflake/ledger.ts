@@ -1,4 +1,4 @@
-/** The receipts of one export and target, read from the table beside the data. */
+/** One export's receipts for one target, read from the table beside the data. */
 import { giveUp, ReplayportError } from "../../src/errors.ts";
 import type { Interval } from "../../src/intervals/interval.ts";
 import type { Column } from "../../src/models/column.ts";
@@ -16,15 +16,15 @@ export function ledgerKey({ names, export: exportName }: SnowflakeContext): Ledg
   return { names, export: exportName };
 }
 
-/** What the ledger says of one interval, inside of a transaction or not. */
+/** What the ledger has for one interval, read inside a transaction or outside. */
 export interface LedgerEntry {
-  /** The attempt whose receipt is there; undefined where none is. */
+  /** The attempt of its receipt; undefined if there is none. */
   readonly attempt: string | undefined;
   readonly readAt: Date | undefined;
   readonly hasLock: boolean;
   /** How many loads of the target have taken its lock. */
   readonly commitCount: number;
-  /** The transaction in which it was asked. */
+  /** The transaction that read it. */
   readonly transaction: string | undefined;
 }
 
@@ -88,7 +88,7 @@ function stored(row: Row): StoredRecord {
   };
 }
 
-/** From microseconds of the epoch, which a number holds exactly. */
+/** Microseconds since 1970, which a number represents exactly. */
 export function microsOf(row: Row | undefined, column: string): number {
   const value = row?.[column];
   const micros = value === null || value === undefined ? Number.NaN : Number(value);

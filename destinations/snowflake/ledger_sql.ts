@@ -1,15 +1,16 @@
-/** Statements of the commit besides its MERGE: transaction, ledger and lock. Pure. */
+/** The commit's statements except its MERGE: transaction, ledger and lock. Pure. */
 import type { Interval } from "../../src/intervals/interval.ts";
 import type { Column } from "../../src/models/column.ts";
 import type { Receipt } from "../destination.ts";
-import { toRecord } from "../receipts.ts";
+import { type Origin, toRecord } from "../receipts.ts";
 import { RECEIPT_COLUMNS } from "../warehouse/rows.ts";
+import { literal } from "../sql/dialect.ts";
 import { columnName, snowflake } from "../sql/snowflake.ts";
 import { objectPath, schemaPath, type Names } from "./names.ts";
 import { reaching } from "./ddl.ts";
 import type { Statement } from "./statement.ts";
 
-/** A receipt's key: everything in the ledger belongs to one export and one target. */
+/** Every receipt belongs to one export and one target. */
 export interface LedgerKey {
   readonly names: Names;
   readonly export: string;
@@ -32,14 +33,15 @@ function ledgerGrants({ names }: LedgerKey, privileges: string, table: string): 
 }
 
 /**
- * Snowflake rolls back a transaction that is idle for 5 minutes and blocks another one. A worker that was asleep for so long
- * would go on without it, each statement committed by itself: those that change something ask whether they are still in it.
+ * Snowflake rolls back a transaction that is idle for 5 minutes and blocks another one. A worker that slept that long would
+ * continue without it, and each statement would commit by itself. So statements that change something check that they are
+ * still in the transaction.
  */
 export function inTransaction(transaction: string): string {
   return `TO_VARCHAR(CURRENT_TRANSACTION()) = ${snowflake.string(transaction)}`;
 }
 
-/** The receipt of this very interval, and whether the target's lock has its row. One statement, one row. */
+/** This interval's receipt, and whether the target's lock has its row. One statement, one row. */
 export function selectPrecondition(key: LedgerKey, interval: Interval): Statement {
   const lock = objectPath(key.names, key.names.lock);
   return {
@@ -64,7 +66,7 @@ export function countReceipts(names: Names): Statement {
   };
 }
 
-/** Outside of a transaction. Two loads may both insert; the UPDATE of either then takes both rows. */
+/** Runs outside a transaction. Two loads may both insert; either one's UPDATE then locks both rows. */
 export function insertLock(key: LedgerKey, attempt: string, now: Date): Statement {
   const lock = objectPath(key.names, key.names.lock);
   return {
@@ -76,7 +78,7 @@ WHERE NOT EXISTS (SELECT 1 FROM ${lock})`,
   };
 }
 
-/** An UPDATE that changes a row holds the table's lock until the transaction ends, so whoever comes second waits here. */
+/** An UPDATE that changes a row locks the table until the transaction ends, so a second load waits here. */
 export function takeLock(key: LedgerKey, attempt: string, now: Date): Statement {
   return {
     sql: `UPDATE ${objectPath(key.names, key.names.lock)}
@@ -92,27 +94,19 @@ export function deleteReceipts(key: LedgerKey, { start, end }: Interval, transac
     sql: `DELETE FROM ${objectPath(key.names, key.names.receipts)}
 WHERE ${of(key)} AND "INTERVAL_START" >= ${snowflake.timestamp(start)} AND "INTERVAL_END" <= ${snowflake.timestamp(end)}
   AND ${inTransaction(transaction)}`,
-    doing: "removing the receipts that the batch takes the place of",
+    doing: "removing the receipts that the batch replaces",
     grants: ledgerGrants(key, "SELECT, DELETE", key.names.receipts),
   };
 }
 
-/** A second execution (the driver sends a statement again whose answer was lost) inserts nothing. */
-export function insertReceipt(
-  key: LedgerKey,
-  receipt: Receipt,
-  {
-    version,
-    sourceVersion,
-    transaction,
-  }: { readonly version: string; readonly sourceVersion: string; readonly transaction: string },
-): Statement {
+/** If the driver repeats it because its answer was lost, the second one inserts nothing. */
+export function insertReceipt(key: LedgerKey, receipt: Receipt, origin: Origin, transaction: string): Statement {
   const table = objectPath(key.names, key.names.receipts);
   const record = {
-    ...toRecord(receipt, { replayport: version, source: sourceVersion }),
+    ...toRecord(receipt, origin),
     target_table: key.names.table,
   };
-  const values = RECEIPT_COLUMNS.map(({ name }) => literal(record[name]));
+  const values = RECEIPT_COLUMNS.map(({ name }) => literal(snowflake, record[name]));
   const columns = RECEIPT_COLUMNS.map(({ name }) => snowflake.identifier(name.toUpperCase())).join(", ");
   return {
     sql: `INSERT INTO ${table} (${columns})
@@ -122,12 +116,6 @@ WHERE NOT EXISTS (SELECT 1 FROM ${table} WHERE ${of(key)} AND "ATTEMPT" = ${snow
     doing: "writing the receipt",
     grants: ledgerGrants(key, "SELECT, INSERT", key.names.receipts),
   };
-}
-
-function literal(value: string | number | Date | null): string {
-  if (value === null) return "NULL";
-  if (typeof value === "number") return String(value);
-  return typeof value === "string" ? snowflake.string(value) : snowflake.timestamp(value);
 }
 
 /** Times under aliases that aren't columns: WHERE may take an alias for the column of that name, or the other way round. */

@@ -1,19 +1,19 @@
 /**
- * How a batch gets into Snowflake, and why nothing is lost, doubled or half visible on the way.
+ * How a batch gets into Snowflake, and why nothing is lost, duplicated or visible in part on the way.
  *
- *  1. A session of the load's own. The tables are made or grown (DDL).
- *  2. The receipt of the interval is read: the precondition of the commit. Only then are files asked for.
- *  3. The attempt's folder of the stage is cleared, and files are brought to it as they come, several at a time.
- *  4. COPY INTO a temporary table of the attempt's own. Rows staged, rows copied and rows counted have to be one number.
- *  5. The folders of other attempts of this batch are listed.
- *  6. The transaction of commit.ts.
- *  7. The staging table is dropped; this folder and those of step 5 are removed; the session is closed.
+ *  1. Open a session for this load. Create the tables, or add columns (DDL).
+ *  2. Read the interval's receipt: the commit's precondition. Only then ask for files.
+ *  3. Clear the attempt's folder in the stage, and upload files to it as they come, several at a time.
+ *  4. COPY INTO the attempt's own temporary table. The numbers of rows staged, copied and counted must be equal.
+ *  5. List the folders of other attempts of this batch.
+ *  6. Run the transaction of commit.ts.
+ *  7. Drop the staging table, remove this folder and those of step 5, and close the session.
  *
- * **Step 7 removes nothing that counts.** An attempt whose folder was there in step 5 has read its precondition before our
- * commit, so it will lose; it needs its files for nothing. One that begins later is not in the list.
+ * **Step 7 removes nothing that counts.** An attempt whose folder was there in step 5 read its precondition before our
+ * commit, so it will lose and doesn't need its files. One that begins later isn't in the list.
  *
- * **A crash** leaves a folder of the stage, which the next load of the batch removes, and a session, which Snowflake ends:
- * its temporary table goes with it, its transaction is rolled back, at the latest 5 minutes after it begins to block
+ * **A crash** leaves a folder in the stage, which the next load of the batch removes, and a session, which Snowflake ends:
+ * the temporary table goes with it, and the transaction is rolled back at the latest 5 minutes after it begins to block
  * another one.
  */
 import { intervalName } from "../../src/intervals/interval.ts";
@@ -37,7 +37,7 @@ import { olderRead } from "../races.ts";
 import { receiptOf } from "../receipts.ts";
 
 export async function load(context: SnowflakeContext, batch: Batch, signal: AbortSignal): Promise<Receipt> {
-  // Before anything is extracted: some files can never be loaded.
+  // Fails for files that can never be loaded, before anything is extracted.
   fileFormat(batch.format, batch.extension);
   const purpose = { export: batch.export, interval: intervalName(batch.interval), doing: "load" } as const;
   await using session = await context.openSession(purpose, signal);
@@ -74,14 +74,14 @@ export async function load(context: SnowflakeContext, batch: Batch, signal: Abor
       merge(batch, { target, staging, spelling, onDelete, bounds, transaction });
     await commitBatch(context, session, batch, receipt, before, files.length === 0 ? undefined : mergeRows, signal);
   } catch (error) {
-    // ROLLBACK comes first: any DDL, the dropping of the staging table included, would commit what is half done. Where it is
-    // not acknowledged, nothing more is said on that session.
+    // ROLLBACK comes first: any DDL, even dropping the staging table, would commit what is half done. If it isn't
+    // acknowledged, that session isn't used any more.
     const alive = (await rollback(session)) ? { session, stage } : undefined;
     await removeStaged(
       context,
       alive,
       { folders: [folder], staging },
-      "files of a load that failed were left in the stage; the next load of the batch removes them",
+      "a failed load left files in the stage; the next load of the batch removes them",
     );
     throw error;
   }
@@ -89,12 +89,12 @@ export async function load(context: SnowflakeContext, batch: Batch, signal: Abor
     context,
     { session, stage },
     { folders: [folder, ...others], staging: receipt.files > 0 ? staging : undefined },
-    "the batch is loaded, but its staged files could not all be removed; a later load does it",
+    "the batch is loaded, but some of its staged files couldn't be removed; a later load removes them",
   );
   return receipt;
 }
 
-/** Folders of this batch's other attempts: dead ones, or such as will lose. */
+/** Folders of this batch's other attempts, which are dead or will lose. */
 async function otherAttempts(
   context: SnowflakeContext,
   stage: Stage,
@@ -104,7 +104,7 @@ async function otherAttempts(
   const folder = batchFolder(context, batch.interval);
   const found = new Set<string>();
   for (const path of await stage.list(folder, signal)) {
-    // Names begin with the stage's own where it has one.
+    // A named stage's paths begin with its name.
     const attempt = path.slice(path.indexOf(folder) + folder.length).split("/")[0];
     if (path.includes(folder) && attempt !== undefined && attempt !== "" && attempt !== batch.attempt) {
       found.add(`${folder}${attempt}/`);
@@ -114,8 +114,8 @@ async function otherAttempts(
 }
 
 /**
- * On the load's session where it is alive, else on another one: a session that is lost takes its temporary table along, but
- * no files. Never rejects: the load has succeeded, or has a better error to show.
+ * Uses the load's session if it's alive, or opens another one: a lost session takes its temporary table along, but not the
+ * files. Never rejects: the load has succeeded, or has a better error to show.
  */
 async function removeStaged(
   context: SnowflakeContext,

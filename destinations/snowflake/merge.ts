@@ -1,16 +1,16 @@
 /**
  * The MERGE from the staging table into the target. Pure.
  *
- * **The guard.** Rows are updated and deleted only by a row that wins by src/models/reading_order.ts, so a batch that was read
+ * **The guard.** A row is updated or deleted only by a row that wins by src/models/reading_order.ts, so a batch that was read
  * earlier and arrives late changes nothing.
  *
  * **Pruning.** Without a range in ON, a MERGE reads every micro-partition of the target. The start of a session moves:
- * it can only fall, and its end can only grow. So where the target's row was read before the batch's, its start lies in
- * [start, end] of the batch's row; where it was read later, its start may lie anywhere before. The first kind is found by
- * the bounds of start_time, the second by `_exported_at`, which is younger than the batch's: Snowflake keeps the least and
- * the greatest value of both columns for each micro-partition, and skips those in which neither can be true. The lower bound
- * is stretched by SLACK: a source that has dropped the first rows of a session (retention, day by day) would otherwise give
- * it a later start than the target has, and a second row; and clocks of two workers are not quite the same.
+ * it can only fall, and its end can only grow. So if the target's row was read before the batch's, its start is within
+ * [start, end] of the batch's row; if it was read later, its start may be anywhere before. Bounds on start_time find the
+ * first kind. `_exported_at`, which is later than the batch's, finds the second. Snowflake keeps the lowest and the highest
+ * value of both columns for each micro-partition, and skips those in which neither can match. SLACK extends the lower bound:
+ * if the source has dropped a session's first rows (retention, day by day), the batch's row starts later than the target's,
+ * and would be inserted a second time; and the clocks of two workers are never quite the same.
  * https://docs.snowflake.com/en/user-guide/tables-clustering-micropartitions
  */
 import type { Batch } from "../destination.ts";
@@ -23,14 +23,14 @@ import { columnName, snowflake } from "../sql/snowflake.ts";
 import { inTransaction } from "./ledger_sql.ts";
 import type { Statement } from "./statement.ts";
 
-/** Microseconds; those of the batch's rows. */
+/** Of the batch's rows, in microseconds. */
 export interface Bounds {
   readonly firstStart: number;
   readonly lastEnd: number;
   readonly firstExport: number;
 }
 
-/** What `measureStaging` has to ask for; nothing where the columns do not allow to prune. */
+/** The aggregates that pruning needs; none if the columns don't allow pruning. */
 export function boundsWanted(rows: Rows): { name: string; sql: string }[] {
   if (!hasRange(rows) || !hasColumn(rows.columns, EXPORTED_AT_COLUMN)) return [];
   const { firstStart, lastEnd } = startRange(rows, staged, snowflake.timestamp);
@@ -44,12 +44,12 @@ export function boundsWanted(rows: Rows): { name: string; sql: string }[] {
 export interface MergeOptions {
   readonly target: string;
   readonly staging: string;
-  /** How the target spells each column of the model, by the model's name. */
+  /** The target's name of each column, by the model's name. */
   readonly spelling: ReadonlyMap<string, string>;
   readonly onDelete: OnDelete;
-  /** Undefined where the batch cannot be pruned by. */
+  /** Undefined: don't prune. */
   readonly bounds: Bounds | undefined;
-  /** Outside of it nothing is merged. */
+  /** The MERGE does nothing outside this transaction. */
   readonly transaction: string;
 }
 
@@ -87,12 +87,12 @@ export function merge(batch: LoadBatch, options: MergeOptions): Statement {
   };
 }
 
-/** `name` is the model's; the staging table is ours, so its spelling is. */
+/** A column of the staging table, by the model's name. */
 function staged(name: string): string {
   return snowflake.identifier(columnName(name));
 }
 
-/** One row for each key: MERGE refuses two, or takes any. Of the same version, the one that was read last. */
+/** One row per key: MERGE would refuse two. */
 function source({ columns, key, format }: LoadBatch, { staging, onDelete, transaction }: MergeOptions): string {
   const emptied = emptiedColumns({ columns, key }, onDelete);
   const selected = columns.map((column) => {
@@ -109,7 +109,7 @@ function source({ columns, key, format }: LoadBatch, { staging, onDelete, transa
   ].join("\n");
 }
 
-/** Lists of times become lists of ISO texts in UTC, whatever the file's format: a VARIANT would carry the session's zone. */
+/** Lists of times become lists of ISO strings in UTC, in every format: a VARIANT would carry the session's time zone. */
 function valueOf({ name, type }: Column, format: LoadBatch["format"]): string {
   if (!type.endsWith("[]")) return staged(name);
   const list = format === "csv" ? `PARSE_JSON(${staged(name)})::ARRAY` : staged(name);
@@ -121,7 +121,7 @@ function equal({ name, nullable }: Column, t: (name: string) => string, s: (name
   return nullable ? `EQUAL_NULL(${t(name)}, ${s(name)})` : `${t(name)} = ${s(name)}`;
 }
 
-/** Rows that lack a value (the column was added later) are looked at, whatever their time. */
+/** Rows without a value (the column was added later) are always included. */
 function prune({ firstStart, lastEnd, firstExport }: Bounds, t: (name: string) => string): string[] {
   const [start, exported] = [t(PARTITION_COLUMN), t(EXPORTED_AT_COLUMN)];
   const lower = snowflake.timestamp(BigInt(firstStart) - SLACK_MICROS);

@@ -1,16 +1,16 @@
-/** The tables that a destination works with, and how they are called in SQL. Pure. */
+/** The tables that a destination uses, and their names in SQL. Pure. */
 import { createHash } from "node:crypto";
 import { RECEIPTS_TABLE } from "../warehouse/rows.ts";
 import { resolveIdentifier, snowflake } from "../sql/snowflake.ts";
 import type { SnowflakeOptions } from "./options.ts";
 
 /**
- * Before a target's name. A table of one row for each target: an UPDATE of it is the lock that lets its loads commit one
- * after the other (see commit.ts). One table for all targets would let them wait for each other: locks are on tables.
+ * Prefix of a target's lock table. It has one row: an UPDATE of it is the lock that makes loads commit one after the other
+ * (see commit.ts). Locks are on tables, so with one lock table for all targets they would wait for each other.
  */
 const LOCK_PREFIX = "_REPLAYPORT_LOCK_";
 
-/** Names as the objects have them, unquoted. */
+/** The objects' names, unquoted. */
 export interface Names {
   readonly database: string;
   readonly schema: string;
@@ -35,7 +35,7 @@ export function schemaPath({ database, schema }: Names): string {
   return `${snowflake.identifier(database)}.${snowflake.identifier(schema)}`;
 }
 
-/** `"DATABASE"."SCHEMA"."NAME"`: nothing depends on what a session takes for its current schema. */
+/** `"DATABASE"."SCHEMA"."NAME"`, so that nothing depends on the session's current schema. */
 export function objectPath(names: Names, name: string): string {
   return `${schemaPath(names)}.${snowflake.identifier(name)}`;
 }
@@ -44,7 +44,7 @@ export function stagingTable(names: Names, attempt: string): string {
   return objectPath(names, `_REPLAYPORT_STAGING_${attempt.toUpperCase()}`);
 }
 
-/** The folder of a target in a stage. A hash: stages have rules of their own for names. */
+/** A target's folder in a stage. A hash, because stages have their own rules for names. */
 export function targetFolder({ database, schema, table }: Names): string {
   const hash = createHash("sha256")
     .update(JSON.stringify([database, schema, table]))

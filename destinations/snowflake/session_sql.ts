@@ -1,4 +1,4 @@
-/** The settings that every session of ours runs under. Pure. */
+/** The settings of our sessions. Pure. */
 import { snowflake } from "../sql/snowflake.ts";
 import type { Purpose, Statement } from "./statement.ts";
 
@@ -12,8 +12,8 @@ export interface SessionSettings {
 const LOCK_SECONDS = 15 * 60;
 
 /**
- * Whatever account and user have set, a session of ours runs under these. ABORT_DETACHED_QUERY ends what a dead worker left
- * running, TRANSACTION_ABORT_ON_ERROR lets nothing be committed after a statement that failed.
+ * Overrides the settings of account and user. ABORT_DETACHED_QUERY ends what a dead worker left running;
+ * TRANSACTION_ABORT_ON_ERROR prevents a commit after a statement that failed.
  * https://docs.snowflake.com/en/sql-reference/parameters
  */
 export function configureSession({ purpose, queryTag, statementSeconds }: SessionSettings): Statement {

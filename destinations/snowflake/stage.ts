@@ -1,4 +1,4 @@
-/** Where files lie between this machine and COPY: an internal stage, reached by PUT. */
+/** Where files are between this machine and COPY: an internal stage, filled by PUT. */
 import { ReplayportError, retry } from "../../src/errors.ts";
 import { type LocalFile, readStaged } from "../files/read_staged.ts";
 import { snowflake, sqlName } from "../sql/snowflake.ts";
@@ -8,14 +8,14 @@ import type { Session, Statement } from "./statement.ts";
 
 /** Folders are relative to the stage and end with a slash. */
 export interface Stage extends AsyncDisposable {
-  /** What COPY's FROM names for a folder. */
+  /** A folder as COPY's FROM names it. */
   location(folder: string): string;
-  /** What COPY needs to be granted. */
+  /** The grants that COPY needs. */
   readonly grants: readonly string[];
   put(folder: string, name: string, file: LocalFile, signal: AbortSignal): Promise<void>;
-  /** Paths below a folder. */
+  /** The paths in a folder. */
   list(folder: string, signal: AbortSignal): Promise<string[]>;
-  /** Removes all that is below a folder; it may be empty. */
+  /** Removes everything in a folder, which may be empty. */
   remove(folder: string, signal: AbortSignal): Promise<void>;
 }
 
@@ -31,8 +31,8 @@ export function internalStage(names: Names, stage: string | undefined): OpenStag
 }
 
 /**
- * Paths are written in single quotes, as Snowflake wants it for whatever is not plain. PUT is carried out by the driver,
- * which takes files of this machine only, and several at a time on one session.
+ * Paths are in single quotes, as Snowflake requires if they aren't plain. The driver itself runs PUT: for files of this
+ * machine, several at a time on one session.
  * https://docs.snowflake.com/en/sql-reference/sql/put
  */
 class InternalStage implements Stage {
@@ -50,18 +50,18 @@ class InternalStage implements Stage {
     return snowflake.string(`${this.#root}/${folder}`);
   }
 
-  /** The driver copies what it finds: the file is read once before, so that what was staged is what is loaded. */
+  /** Reads the file first and checks its hash: the driver would upload whatever it finds. */
   async put(folder: string, name: string, file: LocalFile, signal: AbortSignal): Promise<void> {
     for await (const _ of readStaged(file, HASH_PART_BYTES, signal)) signal.throwIfAborted();
     const statement = putFile(this.location(folder), file.path, this.grants);
     const [result] = await this.#session.execute(statement, signal);
-    // The driver resolves where the upload failed, with an empty status, or with the reason in `message`.
+    // If an upload fails, the driver resolves with an empty status, or with the reason in `message`.
     if (result?.["status"] === "UPLOADED") return;
     throw new ReplayportError(
       `uploading ${name} to ${this.#root} failed: ${textOf(result?.["message"])}`,
       retry(
         "snowflake.upload",
-        "Check that this machine reaches the storage behind the stage: SELECT SYSTEM$ALLOWLIST() names its hosts.",
+        "Check that this machine can reach the storage behind the stage: SELECT SYSTEM$ALLOWLIST() names its hosts.",
       ),
     );
   }
@@ -82,13 +82,13 @@ class InternalStage implements Stage {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    // It lives on its session.
+    // It has nothing but its session.
     return Promise.resolve();
   }
 }
 
 /**
- * OVERWRITE: a PUT whose answer was lost is sent again by the driver. SOURCE_COMPRESSION is left to detection: the driver
+ * OVERWRITE, because the driver repeats a PUT whose answer was lost. SOURCE_COMPRESSION is left to detection: the driver
  * (3.3.0) fails on NONE, and with AUTO_COMPRESS off it copies the bytes as they are, whatever it detects.
  */
 export function putFile(location: string, path: string, grants: readonly string[]): Statement {

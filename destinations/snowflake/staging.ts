@@ -1,4 +1,4 @@
-/** Staged files become rows of the attempt's own temporary table, and are counted. */
+/** Copies staged files into the attempt's own temporary table, and counts the rows. */
 import type { Batch } from "../destination.ts";
 import { expectRows } from "../warehouse/row_counts.ts";
 import { copyInto } from "./copy.ts";
@@ -13,11 +13,10 @@ interface StagedBatch {
   readonly folder: string;
   readonly staging: string;
   readonly names: Names;
-  /** Names of the files in the folder. */
   readonly files: readonly string[];
 }
 
-/** Undefined where the MERGE cannot be pruned. */
+/** Undefined if the MERGE can't be pruned. */
 export async function fillStaging(
   session: Session,
   stage: Stage,
@@ -45,7 +44,7 @@ function sumOf(rows: readonly Row[], column: string): number {
   return rows.reduce((sum, row) => sum + Number(row[column] ?? 0), 0);
 }
 
-/** What the staging table holds: the number of its rows, and the bounds that the MERGE prunes by, in microseconds. */
+/** Counts the staging table's rows, and finds the bounds that the MERGE prunes by, in microseconds. */
 export function measureStaging(staging: string, bounds: readonly { name: string; sql: string }[]): Statement {
   const measured = bounds.map(({ name, sql }) => `,\n  DATE_PART(EPOCH_MICROSECOND, ${sql}) AS "${name}"`);
   return {

@@ -1,30 +1,30 @@
-/** A statement with what its errors need to know. */
+/** A statement, with what its errors mention. */
 export interface Statement {
   readonly sql: string;
-  /** What it does, for messages: `creating the table "A"."B"."C"`. */
+  /** For messages: `creating the table "A"."B"."C"`. */
   readonly doing: string;
-  /** What the role has to be granted for it, as SQL without `TO ROLE`. */
+  /** The grants that it needs, in SQL, without `TO ROLE`. */
   readonly grants: readonly string[];
-  /** The driver brings a file somewhere, and cannot be stopped on the way. */
+  /** The driver uploads a file, which can't be interrupted. */
   readonly uploads?: boolean;
 }
 
-/** A row of a result: names of columns as the statement writes them. */
+/** A row of a result, with columns named as in the statement. */
 export type Row = Readonly<Record<string, unknown>>;
 
-/** A session of Snowflake's. Disposing of it closes it there as well, which rolls an open transaction back. */
+/** Disposing of it closes the session in Snowflake too, which rolls back an open transaction. */
 export interface Session extends AsyncDisposable {
   /**
-   * Rejects with ReplayportError, or with `signal.reason` after an abort; the statement is cancelled in Snowflake then, and
-   * where it outlives its time limit.
+   * Rejects with ReplayportError, or with `signal.reason` after an abort. After an abort or the time limit, the statement is
+   * cancelled in Snowflake too.
    */
   execute(statement: Statement, signal: AbortSignal): Promise<readonly Row[]>;
 }
 
-/** What a session is used for: it stands in QUERY_TAG. */
+/** What a session is for, as shown in QUERY_TAG. */
 export interface Purpose {
   readonly export: string;
-  /** `20261001T000000Z_20261001T010000Z`, where there is one. */
+  /** `20261001T000000Z_20261001T010000Z` */
   readonly interval?: string;
   readonly doing: "load" | "check" | "ledger" | "clean-up";
 }

@@ -1,4 +1,4 @@
-/** Makes and grows the tables that a load needs. It's all DDL, so none of it runs in a transaction. */
+/** Creates a load's tables and adds columns. It's all DDL, so none of it runs in a transaction. */
 import { giveUp, ReplayportError } from "../../src/errors.ts";
 import type { Column } from "../../src/models/column.ts";
 import type { Batch } from "../destination.ts";
@@ -6,7 +6,7 @@ import { planTable, type ExistingColumn } from "../warehouse/table_plan.ts";
 import { VERSION_COLUMN } from "../../src/models/reading_order.ts";
 import { RECEIPT_COLUMNS } from "../warehouse/rows.ts";
 import type { SnowflakeContext } from "./context.ts";
-import { addColumn, createLock, createReceipts, createTable, describeTable, LOCK_COLUMNS } from "./ddl.ts";
+import { addColumn, createTable, describeTable, LOCK_COLUMNS } from "./ddl.ts";
 import { isMissing } from "./errors.ts";
 import { countReceipts } from "./ledger_sql.ts";
 import { columnName, snowflake } from "../sql/snowflake.ts";
@@ -14,12 +14,12 @@ import { objectPath, type Names } from "./names.ts";
 import type { Session } from "./statement.ts";
 import { fits, typeOf } from "./types.ts";
 
-/** How the target spells each column of the model, by the model's name. */
+/** The target's name of each column, by the model's name. */
 export type Spelling = ReadonlyMap<string, string>;
 
 /**
- * Makes what is missing: the target from the model, its new columns, the ledger and the lock.
- * @throws ReplayportError where a column is there under another type
+ * Creates what is missing: the target and its new columns, the ledger and the lock.
+ * @throws ReplayportError if a column has another type
  */
 export async function prepareTables(
   context: SnowflakeContext,
@@ -47,8 +47,10 @@ export async function prepareTables(
     default:
       plan satisfies never;
   }
-  await prepareOwn(session, names, names.receipts, RECEIPT_COLUMNS, signal);
-  await prepareOwn(session, names, names.lock, LOCK_COLUMNS, signal);
+  const receipts = "Receipts of Replayport: what is loaded, and as of when.";
+  await prepareOwn(session, names, { name: names.receipts, columns: RECEIPT_COLUMNS, about: receipts }, signal);
+  const lock = `Lock of Replayport: each load of ${names.table} updates its one row.`;
+  await prepareOwn(session, names, { name: names.lock, columns: LOCK_COLUMNS, about: lock }, signal);
   const spelled = new Map((existing ?? []).map(({ name }) => [name.toUpperCase(), name]));
   return new Map(columns.map(({ name }) => [name, spelled.get(columnName(name)) ?? columnName(name)]));
 }
@@ -60,19 +62,19 @@ async function hasReceipts(session: Session, names: Names, signal: AbortSignal):
 }
 
 /**
- * A table that was dropped and one that may not be seen any more look the same. What to do about them is not: the receipts
- * of the first are worth nothing, those of the second everything.
+ * A table that was dropped looks like one that the role can't see any more. But the first one's receipts are worthless, and
+ * the second one's are still needed.
  */
 export function targetIsGone({ names, role }: SnowflakeContext): ReplayportError {
   const target = objectPath(names, names.table);
   const to = `TO ROLE ${role ?? "<the user's default role>"}`;
   return new ReplayportError(
-    `there are receipts for ${target}, but no such table is to be seen`,
+    `there are receipts for ${target}, but the table isn't visible`,
     giveUp(
       "snowflake.target_gone",
-      `Where it was dropped to have it anew, remove its receipts, and all of it is due again: DELETE FROM ` +
+      `If it was dropped to reload it, remove its receipts, so that everything is due again: DELETE FROM ` +
         `${objectPath(names, names.receipts)} WHERE "TARGET_TABLE" = ${snowflake.string(names.table)}; ` +
-        `where it is still there: GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE ${target} ${to};`,
+        `if it still exists: GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE ${target} ${to};`,
     ),
   );
 }
@@ -80,18 +82,16 @@ export function targetIsGone({ names, role }: SnowflakeContext): ReplayportError
 async function prepareOwn(
   session: Session,
   names: Names,
-  table: string,
-  columns: readonly Column[],
+  { name, columns, about }: { readonly name: string; readonly columns: readonly Column[]; readonly about: string },
   signal: AbortSignal,
 ): Promise<void> {
-  const existing = await existingColumns(session, names, table, signal);
-  const plan = planTable(objectPath(names, table), existing, columns, typeOf, fits);
-  if (plan.kind === "create") {
-    await session.execute(table === names.receipts ? createReceipts(names) : createLock(names), signal);
-  }
+  const existing = await existingColumns(session, names, name, signal);
+  if (planTable(objectPath(names, name), existing, columns, typeOf, fits).kind !== "create") return;
+  const required = columns.map((column) => column.name);
+  await session.execute(createTable(names, name, columns, required, about), signal);
 }
 
-/** Undefined where there is no table. Asks the catalogue only: no warehouse wakes for it. */
+/** Undefined if there is no table. Reads the catalogue only, which wakes no warehouse. */
 export async function existingColumns(
   session: Session,
   names: Names,
@@ -101,7 +101,7 @@ export async function existingColumns(
   try {
     const rows = await session.execute(describeTable(names, table), signal);
     const columns = rows.map((row) => ({ name: String(row["name"]), type: String(row["type"]) }));
-    // Two columns may differ in case alone: the one in upper case is ours. planTable takes the last of equal names.
+    // Columns may differ in case only: the upper-case one is ours, and planTable takes the last of equal names.
     return columns.sort((a, b) => Number(a.name === a.name.toUpperCase()) - Number(b.name === b.name.toUpperCase()));
   } catch (error) {
     if (isMissing(error)) return undefined;

@@ -1,4 +1,4 @@
-/** Snowflake's types for the columns of a model. Pure. */
+/** Snowflake's types for a model's columns. Pure. */
 import type { Column } from "../../src/models/column.ts";
 import { snowflake } from "../sql/snowflake.ts";
 

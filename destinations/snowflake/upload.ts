@@ -1,4 +1,4 @@
-/** Puts the files of a batch into the stage, several at a time. */
+/** Puts a batch's files into the stage, several at a time. */
 import { basename } from "node:path";
 import type { Batch, Totals } from "../destination.ts";
 import { eachFile } from "../files/each_file.ts";
@@ -8,7 +8,7 @@ import type { Stage } from "./stage.ts";
 const UPLOADS = 4;
 
 export interface Uploaded {
-  /** Of the files in the folder, in order. PUT keeps the name of the local file. */
+  /** The files' names, in order. PUT keeps the name of the local file. */
   readonly names: readonly string[];
   readonly totals: Totals;
 }

@@ -21,6 +21,12 @@ export interface WarehouseDialect extends Dialect {
   readonly timestamp: (time: Date | bigint) => string;
 }
 
+export function literal({ string, timestamp }: WarehouseDialect, value: string | number | Date | null): string {
+  if (value === null) return "NULL";
+  if (typeof value === "number") return String(value);
+  return typeof value === "string" ? string(value) : timestamp(value);
+}
+
 export function isList(type: ColumnType): type is ListType {
   return type.endsWith("[]");
 }

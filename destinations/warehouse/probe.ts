@@ -2,7 +2,9 @@
  * What the checks of warehouses load and read back: one row in a file as ClickHouse 26 writes it (Parquet, zstd). It shows how
  * an account reads such files: times to the microsecond, lists, NULLs, empty texts, 64-bit numbers.
  */
-import { writeFile } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { giveUp, ReplayportError } from "../../src/errors.ts";
@@ -62,31 +64,37 @@ export const PROBE_ROW = {
   exported_us: 1_790_820_000_000_001,
 } as const;
 
-/** A batch of that one row. The caller removes the folder. */
-export async function probeBatch(
-  exportName: string,
-  { folder, attempt, readAt }: { readonly folder: string; readonly attempt: string; readonly readAt: Date },
-): Promise<Batch> {
+export interface Probe extends AsyncDisposable {
+  readonly batch: Batch;
+}
+
+/** A batch of that one row. Disposing it removes its file. */
+export async function openProbe(exportName: string, readAt: Date): Promise<Probe> {
+  const folder = await mkdtemp(join(tmpdir(), "replayport-check-"));
   const path = join(folder, "0.parquet");
   await writeFile(path, PROBE_FILE);
   const file = await stagedFile(path, { rows: 1 });
+  const attempt = randomBytes(6).toString("hex");
   return {
-    id: `check/${attempt}`,
-    export: exportName,
-    interval: interval("2026-10-01T00:00:00Z", "2026-10-01T01:00:00Z"),
-    attempt,
-    format: "parquet",
-    extension: ".parquet",
-    columns: PROBE_COLUMNS,
-    key: PROBE_KEY,
-    fingerprint: "0000000000000000",
-    readAt,
-    sourceVersion: "check",
-    sourceColumns: [],
-    // oxlint-disable-next-line typescript/require-await -- a list that is pulled from.
-    files: (async function* once() {
-      yield file;
-    })(),
+    batch: {
+      id: `check/${attempt}`,
+      export: exportName,
+      interval: interval("2026-10-01T00:00:00Z", "2026-10-01T01:00:00Z"),
+      attempt,
+      format: "parquet",
+      extension: ".parquet",
+      columns: PROBE_COLUMNS,
+      key: PROBE_KEY,
+      fingerprint: "0000000000000000",
+      readAt,
+      sourceVersion: "check",
+      sourceColumns: [],
+      // oxlint-disable-next-line typescript/require-await -- a list that is pulled from.
+      files: (async function* once() {
+        yield file;
+      })(),
+    },
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
   };
 }
 

@@ -1,4 +1,4 @@
-/** A batch is committed only where the warehouse has counted the rows that were staged. */
+/** A batch is committed only if the warehouse has counted as many rows as were staged. */
 import { ReplayportError, retry } from "../../src/errors.ts";
 import type { Batch } from "../destination.ts";
 import { describeBatch } from "../races.ts";

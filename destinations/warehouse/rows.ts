@@ -3,7 +3,7 @@ import type { Column } from "../../src/models/column.ts";
 import { DELETED_COLUMN, tellsDeleted } from "../../src/models/deletion.ts";
 import type { ReceiptRecord } from "../receipts.ts";
 
-/** The day of this column is the table's partition, where the model has it. */
+/** Tables are partitioned by the day of this column, if the model has it. */
 export const PARTITION_COLUMN = "start_time";
 export const END_COLUMN = "end_time";
 
@@ -54,12 +54,12 @@ export function startRange(
   };
 }
 
-/** The table of receipts beside the data. One row for each batch whose load stands. */
+/** The table of receipts beside the data: one row per loaded batch. */
 export const RECEIPTS_TABLE = "_replayport_receipts";
 
 type ReceiptColumn = keyof ReceiptRecord | "target_table";
 
-/** Its columns: what `Receipt` has, and what operators ask for in SQL. */
+/** Its columns: those of `Receipt`, and what operators query in SQL. */
 export const RECEIPT_COLUMNS: readonly (Column & { readonly name: ReceiptColumn })[] = [
   receipt("export", "string", "Name of the export."),
   receipt("interval_start", "timestamp", "Start of the data interval."),

@@ -1,4 +1,4 @@
-/** What has to happen to a user's table before rows of a model fit into it. Pure; each warehouse writes the DDL. */
+/** What a user's table needs before a model's rows fit into it. Pure; each warehouse writes the DDL. */
 import { giveUp, ReplayportError } from "../../src/errors.ts";
 import type { Column } from "../../src/models/column.ts";
 
@@ -10,16 +10,16 @@ export interface ExistingColumn {
 
 export type TablePlan =
   | { readonly kind: "create" }
-  /** Columns that the model has and the table lacks; empty where they fit. The table's further columns are left alone. */
+  /** The model's columns that the table lacks. The table's other columns stay as they are. */
   | { readonly kind: "add"; readonly columns: readonly Column[] };
 
 /**
  * Never drops and never retypes.
  * @param table for messages, as the user writes it
- * @param existing undefined where there is no table
- * @param typeOf the warehouse's type for a column, as it would stand in DDL
- * @param fits whether the type that is there can take what `typeOf` names
- * @throws ReplayportError where a column is there under another type; names every such column with both types
+ * @param existing undefined if there is no table
+ * @param typeOf the warehouse's type for a column, as in DDL
+ * @param fits whether the existing type can take what `typeOf` names
+ * @throws ReplayportError if columns have other types; it names each with both types
  */
 export function planTable(
   table: string,

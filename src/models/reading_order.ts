@@ -16,16 +16,11 @@
 export const VERSION_COLUMN = "_version";
 export const EXPORTED_AT_COLUMN = "_exported_at";
 
-/** The columns to compare, most significant first, each "NULL is lowest, higher wins". A model may lack the first. */
-export const READING_ORDER = [VERSION_COLUMN, EXPORTED_AT_COLUMN] as const;
-
 /**
- * The columns that no rule may exclude: without them a destination can't tell which rows are one row, or which of two is
- * current. The order would then depend on which columns are exported.
+ * The columns to compare, most significant first, each "NULL is lowest, higher wins". A model may lack the first. No rule may
+ * exclude one that it has: the order would depend on which columns are exported.
  */
-export function alwaysExported(key: readonly string[]): readonly string[] {
-  return [...key, ...READING_ORDER];
-}
+export const READING_ORDER = [VERSION_COLUMN, EXPORTED_AT_COLUMN] as const;
 
 /** What the order compares of one row; null if missing. */
 export interface Reading {

@@ -43,7 +43,11 @@ suite("bigquery: credentials that cannot be", () => {
     ["a key that is not JSON", { type: "key", json: "-----BEGIN" }, /is not JSON$/],
     ["a user's credentials", { type: "key", json: '{"type":"authorized_user"}' }, /but of type "authorized_user"$/],
     ["a key without a key", { type: "key", json: '{"type":"service_account"}' }, /lacks client_email or private_key$/],
-    ["a file that is not there", { type: "key_file", path: "/nowhere/key.json" }, /cannot be read: ENOENT/],
+    [
+      "a file that is not there",
+      { type: "key_file", path: "/nowhere/key.json" },
+      /can't read the service account's key: ENOENT/,
+    ],
     ["a key that is cut off", { type: "key", json: keyOf("-----BEGIN PRIVATE KEY-----\nMIIE\n") }, /DECODER|asn1/],
   ] as const satisfies readonly (readonly [string, BigQueryCredentials, RegExp])[]) {
     test(what, async () => {
@@ -211,6 +215,6 @@ suite("bigquery: signing in", { skip: await accountsSkip() }, () => {
     });
     const { error } = await accounts.check({ credentials: { type: "key", json: keyOf(other.privateKey) } }, {}, folder);
     assert.equal(error?.code, "bigquery.bad_credentials");
-    assert.match(error?.hint ?? "", /key is whole and not deleted/);
+    assert.match(error?.hint ?? "", /key is complete and not deleted/);
   });
 });

@@ -67,7 +67,7 @@ suite("bigquery: check", { skip, concurrency: false }, () => {
       assert.equal(error.code, "bigquery.access_denied");
       assert.match(error.message, /^BigQuery's check failed while /);
       const wanted = statement.replace("PROJECT", PROJECT).replace("DATASET", fixture.dataset);
-      const absent = named ? " If it is there at all: check `project`, `dataset` and `table`." : "";
+      const absent = named ? " If it exists at all: check `project`, `dataset` and `table`." : "";
       assert.equal(error.hint, `${permission} is missing: ${wanted}${absent}`);
       if (!named) assert.deepEqual(await fixture.server.tables(fixture.dataset), []);
     });

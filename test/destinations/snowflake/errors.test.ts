@@ -50,7 +50,7 @@ suite("Snowflake: errors", () => {
     ["000604", "retry", "snowflake.cancelled", /cancelled/],
     ["000630", "retry", "snowflake.timeout", /statement_timeout/],
     ["000625", "retry", "snowflake.lock", /Nothing was changed/],
-    ["000603", "retry", "snowflake.internal", /fault of its own/],
+    ["000603", "retry", "snowflake.internal", /internal error/],
     ["091016", "retry", "snowflake.staged_file", /stage/],
     ["100038", "retry", "snowflake.failed", /later/],
   ] as const) {

@@ -181,7 +181,7 @@ suite("Snowflake: refusals half-way", { skip, timeout: 600_000 }, () => {
       name: "snowflake.access_denied",
       hint: /GRANT SELECT, INSERT ON TABLE "REPLAYPORT_TEST"\."\w+"\."_REPLAYPORT_RECEIPTS" TO ROLE/,
     },
-    { at: "^COMMIT", code: "000603", remedy: "retry", name: "snowflake.internal", hint: /fault of its own/ },
+    { at: "^COMMIT", code: "000603", remedy: "retry", name: "snowflake.internal", hint: /internal error/ },
   ] as const) {
     test(`${code} at ${at}: ${name}, and nothing has changed`, async () => {
       await using set = await setting();
@@ -204,7 +204,7 @@ suite("Snowflake: refusals half-way", { skip, timeout: 600_000 }, () => {
     await server.inject({ match: "^DROP TABLE", code: "003001", message: "no", times: 1 });
     await destination.load(await set.fixture.batch({ files: [NEXT] }), SIGNAL);
     assert.deepEqual(warnings, [
-      "the batch is loaded, but its staged files could not all be removed; a later load does it",
+      "the batch is loaded, but some of its staged files couldn't be removed; a later load removes them",
     ]);
     await set.fixture.open().load(await set.fixture.batch({ files: [NEXT] }), SIGNAL);
     assert.equal(await set.outcome(), "new");

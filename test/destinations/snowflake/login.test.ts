@@ -88,7 +88,7 @@ suite("Snowflake: ways to sign in", { skip }, () => {
       name: "a wrong passphrase",
       options: { username: "KEYS", auth: { type: "key", pem: "ENCRYPTED", passphrase: "wrong-passphrase" } },
       code: "snowflake.private_key",
-      says: /private_key_passphrase is not its passphrase/,
+      says: /private_key_passphrase is wrong/,
     },
     {
       name: "a key that is none",
