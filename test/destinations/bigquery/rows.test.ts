@@ -168,7 +168,7 @@ suite("bigquery: rows", { skip, concurrency: false }, () => {
     const nullable = REPLAY_COLUMNS.map((column): Column =>
       column.name === "session_id" ? { ...column, nullable: true } : column,
     );
-    const broken = { ...replay("a", 1), session: null as unknown as string };
+    const broken = { ...replay("a", 1), session: null };
     const batch = await batches.batch(hours(0), [broken], { columns: nullable, format: "jsonl" });
     const error = await rejectsWith("give-up", destination.load(batch, signal));
     assert.equal(error.code, "bigquery.no_key");

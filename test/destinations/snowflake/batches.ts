@@ -1,88 +1,31 @@
-/** Batches of any columns, their files written by DuckDB. */
-import { randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { DuckDBInstance } from "@duckdb/node-api";
-import type { Batch, FileFormat, StagedFile } from "../../../destinations/destination.ts";
-import { stagedFile } from "../../../destinations/files/staged_file.ts";
-import { intervalName, type Interval } from "../../../src/intervals/interval.ts";
+/** Batches of sessions, in every format that Snowflake loads. */
+import type { Batch } from "../../../destinations/destination.ts";
 import type { Column } from "../../../src/models/column.ts";
-import { EXPORT, hours } from "../../conformance/batches.ts";
+import { BatchMaker, type BatchOf, column, hours } from "../../support/batches.ts";
 
-export interface BatchOf {
-  readonly columns?: readonly Column[];
-  /** SELECT in DuckDB's SQL: the rows of one file. */
-  readonly files: readonly string[];
-  readonly of?: Interval;
-  readonly format?: FileFormat;
-  readonly extension?: string;
-  readonly readAt?: Date;
-  readonly key?: readonly string[];
-}
+export { column } from "../../support/batches.ts";
+
+/** Default: hour 0, SESSION_COLUMNS, and a minute later than the batch before. */
+export type SessionBatch = Partial<BatchOf> & Pick<BatchOf, "files">;
 
 export interface SessionBatches extends AsyncDisposable {
-  /** Of the staged files; goes with them. */
+  /** The folder of the staged files. */
   readonly folder: string;
-  batch(of: BatchOf): Promise<Batch>;
+  batch(of: SessionBatch): Promise<Batch>;
 }
 
 export async function sessionBatches(): Promise<SessionBatches> {
-  const folder = await mkdtemp(join(tmpdir(), "replayport-snowflake-"));
-  const instance = await DuckDBInstance.create(":memory:", { threads: "1" });
-  const connection = await instance.connect();
-  await connection.run("SET TimeZone = 'UTC'");
+  const maker = await BatchMaker.open();
   let minute = 0;
   return {
-    folder,
-    async batch({ columns = SESSION_COLUMNS, files, of = hours(0), format = "parquet", ...more }) {
+    folder: maker.folder,
+    async batch(given) {
       minute += 1;
-      const attempt = randomBytes(6).toString("hex");
-      const extension = more.extension ?? `.${format}`;
-      const staged: StagedFile[] = [];
-      for (const [index, select] of files.entries()) {
-        const path = join(folder, `${attempt}.${index}${extension}`);
-        await connection.run(`COPY (${select}) TO '${path}' (${COPY_OPTIONS[format](extension)})`);
-        const counted = await connection.runAndReadAll(`SELECT COUNT(*) FROM (${select})`);
-        staged.push(await stagedFile(path, { index, rows: Number(counted.getRows()[0]?.[0]) }));
-      }
-      return {
-        id: `${EXPORT}/${intervalName(of)}`,
-        export: EXPORT,
-        interval: of,
-        attempt,
-        format,
-        extension,
-        columns,
-        key: more.key ?? ["team_id", "session_id"],
-        fingerprint: "0123456789abcdef",
-        readAt: more.readAt ?? new Date(Date.UTC(2026, 9, 2, 0, minute)),
-        sourceVersion: "26.3.1.1",
-        sourceColumns: [],
-        // oxlint-disable-next-line typescript/require-await
-        files: (async function* inTurn() {
-          yield* staged;
-        })(),
-      };
+      const readAt = new Date(Date.UTC(2026, 9, 2, 0, minute));
+      return await maker.make({ of: hours(0), columns: SESSION_COLUMNS, readAt, ...given });
     },
-    async [Symbol.asyncDispose]() {
-      connection.closeSync();
-      await rm(folder, { recursive: true, force: true });
-    },
+    [Symbol.asyncDispose]: () => maker[Symbol.asyncDispose](),
   };
-}
-
-const packed = (extension: string): string =>
-  extension.endsWith(".gz") ? ", COMPRESSION gzip" : extension.endsWith(".zst") ? ", COMPRESSION zstd" : "";
-
-const COPY_OPTIONS: Readonly<Record<FileFormat, (extension: string) => string>> = {
-  parquet: () => "FORMAT parquet",
-  jsonl: (extension) => `FORMAT json${packed(extension)}`,
-  csv: (extension) => String.raw`FORMAT csv, HEADER, NULLSTR '\N', FORCE_QUOTE (session_id)${packed(extension)}`,
-};
-
-export function column(name: string, type: Column["type"], more: Partial<Column> = {}): Column {
-  return { name, type, nullable: false, privacy: "none", description: `The ${name} of a test.`, ...more };
 }
 
 /** What a replay has, in small. */
@@ -99,11 +42,6 @@ export const SESSION_COLUMNS: readonly Column[] = [
   column("_version", "int64"),
   column("_exported_at", "timestamp"),
 ];
-
-/** The begin of a SELECT that writes times as ClickHouse does into JSON and CSV. */
-export const TEXT_TIMES = `SELECT * REPLACE (strftime(start_time AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ') AS start_time,
-  strftime(end_time AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ') AS end_time,
-  strftime(_exported_at AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ') AS _exported_at`;
 
 export interface SessionRow {
   readonly session: string;

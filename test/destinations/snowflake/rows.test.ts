@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { rejectsWith } from "../../conformance/context.ts";
-import { column, SESSION_COLUMNS, sessions, TEXT_TIMES } from "./batches.ts";
+import { column, SESSION_COLUMNS, sessions } from "./batches.ts";
 import { openFixture, server, SIGNAL, skip } from "./fixture.ts";
 
 const MICROS = 'DATE_PART(EPOCH_MICROSECOND, "START_TIME") AS "US"';
@@ -24,9 +24,7 @@ suite("Snowflake: rows", { skip }, () => {
       const row = sessions({ session: "a", version: 1, start: "2026-10-01 00:00:00.123456" });
       const odd = sessions({ session: "b", version: 1 });
       const all = `SELECT * REPLACE (CASE session_id WHEN 'a' THEN 'say "hi", it''s\n\\here' END AS first_url, CASE session_id WHEN 'a' THEN clicks END AS clicks) FROM (${row} UNION ALL ${odd})`;
-      const lists = format === "csv" ? ", to_json(all_urls) AS all_urls" : "";
-      const select = format === "parquet" ? all : `${TEXT_TIMES}${lists}) FROM (${all})`;
-      const receipt = await fixture.open().load(await fixture.batch({ files: [select], format, extension }), SIGNAL);
+      const receipt = await fixture.open().load(await fixture.batch({ files: [all], format, extension }), SIGNAL);
       assert.equal(receipt.rows, 2);
       const rows = await fixture.rows(
         "SESSIONS",
@@ -209,14 +207,10 @@ suite("Snowflake: rows", { skip }, () => {
     test(`${format}: lists of times come as texts in UTC`, async () => {
       await using fixture = await openFixture();
       const columns = [...SESSION_COLUMNS, column("moments", "timestamp[]")];
-      const times =
-        format === "parquet" ? "start_time" : "strftime(start_time AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')";
       const row = sessions({ session: "a", version: 1, start: "2026-10-01 00:00:00.123456" });
       const none = sessions({ session: "b", version: 1 });
-      const all = `SELECT *, CASE session_id WHEN 'a' THEN [${times}, ${times}] ELSE [] END AS moments FROM (${row} UNION ALL ${none})`;
-      const lists = format === "csv" ? ", to_json(all_urls) AS all_urls, to_json(moments) AS moments" : "";
-      const select = format === "parquet" ? all : `${TEXT_TIMES}${lists}) FROM (${all})`;
-      await fixture.open().load(await fixture.batch({ columns, files: [select], format }), SIGNAL);
+      const all = `SELECT *, CASE session_id WHEN 'a' THEN [start_time, start_time] ELSE [] END AS moments FROM (${row} UNION ALL ${none})`;
+      await fixture.open().load(await fixture.batch({ columns, files: [all], format }), SIGNAL);
       const seen = await fixture.rows("SESSIONS", '"SESSION_ID", "MOMENTS"');
       const moment = "2026-10-01T00:00:00.123456Z";
       assert.deepEqual(
