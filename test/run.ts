@@ -23,6 +23,7 @@ const compiled = process.env["NODE_COMPILE_CACHE"] ?? join(tmpdir(), "replayport
 const runner = spawn(
   process.execPath,
   [
+    "--import=./test/support/leaks.ts",
     "--test",
     // A file that hangs is a failure with its name, not a run without an end.
     `--test-timeout=${15 * 60_000}`,

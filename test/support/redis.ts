@@ -76,7 +76,8 @@ export async function ownRedis(options: OwnOptions = {}): Promise<OwnRedis | Una
   if (typeof program !== "string") return program;
   const { settings = [], keeps = false, tls } = options;
   const port = await freePort();
-  const folder = await mkdtemp(join(tmpdir(), "replayport-redis-"));
+  // Named as a server's: the shared one keeps its folder until the process ends.
+  const folder = await mkdtemp(join(tmpdir(), "replayport-server-redis-"));
   const listening =
     tls === undefined
       ? `--port ${port}`

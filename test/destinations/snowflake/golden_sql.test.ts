@@ -156,8 +156,10 @@ suite("golden: Snowflake", () => {
     const extension = more.extension ?? ".parquet";
     const staged: StagedFile[] = [];
     for (let index = 0; index < files; index += 1) {
-      const path = join(folder, `k3v9x0q1m2zt.${index}${extension}`);
-      await writeFile(path, path);
+      const name = `k3v9x0q1m2zt.${index}${extension}`;
+      const path = join(folder, name);
+      // Not the path: its length, and so the receipt's bytes, would depend on the temporary folder.
+      await writeFile(path, name);
       staged.push(await stagedFile(path, { index, rows: ROWS }));
     }
     return {
