@@ -39,7 +39,7 @@ const end = (fleet: WorldFleet["fleet"], id: string): Promise<Backfill> =>
 const code = (expected: string) => (error: unknown) => error instanceof ReplayportError && error.code === expected;
 
 suite("a backfill", () => {
-  test("loads its range, oldest first, with its progress, without a scheduler", async (t) => {
+  test("a backfill loads its range, oldest first, with progress and without a scheduler", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     world.source.files = [2];
@@ -71,7 +71,7 @@ suite("a backfill", () => {
     await worker.stop(1_000);
   });
 
-  test("tells how long it will take, at the pace so far", async (t) => {
+  test("a backfill estimates how long it will take from its pace so far", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const { fleet } = await world.open([exportOf("replays", LATER)]);
@@ -94,7 +94,7 @@ suite("a backfill", () => {
     await worker.stop(1_000);
   });
 
-  test("never has more in the queue than its limit", async (t) => {
+  test("a backfill never has more jobs in the queue than its limit", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const { fleet } = await world.open([exportOf("replays", LATER)]);
@@ -113,7 +113,7 @@ suite("a backfill", () => {
     await worker.stop(1_000);
   });
 
-  test("that finds nothing to do is done, and takes no range", async (t) => {
+  test("a backfill with nothing to do is done at once and reserves no range", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     world.ledger.receipts.push(receipt("replays", TEN, world.clock.now));
@@ -124,7 +124,7 @@ suite("a backfill", () => {
     }
   });
 
-  test("by force loads again what is loaded", async (t) => {
+  test("a forced backfill loads again what is loaded", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     for (const one of hours(DAY, 10)) {
@@ -141,7 +141,7 @@ suite("a backfill", () => {
     await worker.stop(1_000);
   });
 
-  test("is refused where it overlaps one that runs, by the other's id; not for another export", async (t) => {
+  test("a backfill that overlaps a running one of its export is refused with the other's id", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const { fleet } = await world.open([exportOf("replays", LATER), exportOf("other", LATER)]);
@@ -161,7 +161,7 @@ suite("a backfill", () => {
     assert.deepEqual(both.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
   });
 
-  test("asks for what can be", async (t) => {
+  test("a backfill that can't be planned is refused", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const { fleet } = await world.open([exportOf("replays", LATER)]);
@@ -171,7 +171,7 @@ suite("a backfill", () => {
     await assert.rejects(fleet.cancelBackfill("nonesuch", never), code("backfill.unknown"));
   });
 
-  test("goes behind live intervals", async (t) => {
+  test("a backfill's intervals wait for live ones", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const definition = exportOf("replays", { start: new Date("2026-10-01T10:00:00Z") });
@@ -189,7 +189,7 @@ suite("a backfill", () => {
     await worker.stop(1_000);
   });
 
-  test("waits while its export is paused, and goes on", async (t) => {
+  test("a backfill waits while its export is paused, then continues", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const { fleet } = await world.open([exportOf("replays", LATER)]);
@@ -209,7 +209,7 @@ suite("a backfill", () => {
 });
 
 suite("a backfill that is cancelled", () => {
-  test("drops what waits, aborts what runs, keeps what is loaded", async (t) => {
+  test("cancelling a backfill drops what waits, aborts what runs and keeps what is loaded", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const { fleet, kinds } = await world.open([exportOf("replays", LATER)]);
@@ -241,7 +241,7 @@ suite("a backfill that is cancelled", () => {
 });
 
 suite("a backfill in which something fails", () => {
-  test("ends as failed, says what, and is done after a retry", async (t) => {
+  test("a backfill with a failure ends as failed with the reason, and is done after a retry", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const { fleet } = await world.open([exportOf("replays", LATER)]);
@@ -268,7 +268,7 @@ suite("a backfill in which something fails", () => {
 });
 
 suite("an outage in the middle of a backfill", () => {
-  test("needs nobody: what failed for a passing reason is tried again after a while, what failed for good is not", async (t) => {
+  test("a backfill retries what failed in an outage by itself, but not what failed for good", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const definition = exportOf("replays", LATER);
@@ -306,7 +306,7 @@ suite("an outage in the middle of a backfill", () => {
     await worker.stop(1_000);
   });
 
-  test("leaves a range alone that another backfill has taken since", async (t) => {
+  test("a backfill doesn't retry a range that another backfill has reserved since", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const definition = exportOf("replays", LATER);
@@ -326,7 +326,7 @@ suite("an outage in the middle of a backfill", () => {
 });
 
 suite("Redis forgets", () => {
-  test("in the middle of a backfill: the scheduler enqueues what the ledger lacks, and nothing doubles", async (t) => {
+  test("if Redis is flushed during a backfill, the scheduler enqueues what the ledger lacks and nothing is loaded twice", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const definition = exportOf("replays");
@@ -371,7 +371,7 @@ suite("Redis forgets", () => {
     await worker.stop(1_000);
   });
 
-  test("a job only: its interval is opened again", async (t) => {
+  test("if only a job is lost from Redis, its interval is enqueued again", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const definition = exportOf("replays", LATER);

@@ -48,7 +48,7 @@ suite("what is refused, and what is said", () => {
     );
   });
 
-  test("a missing password, a wrong one and a wrong user are refused, the right one is accepted", async (t) => {
+  test("a missing or wrong Redis password or user is refused, and the right one is accepted", async (t) => {
     await using server = await ownRedisFor(t, { settings: ["--requirepass", "open sesame/@:"] });
     if (!server) return;
     await assert.rejects(checkRedis(single(server.port)), refused("redis.password", /requires a password/));
@@ -63,14 +63,14 @@ suite("what is refused, and what is said", () => {
     assert.deepEqual(await checkRedis(single(server.port, { password: "open sesame/@:" })), []);
   });
 
-  test("a database that does not exist is refused", async (t) => {
+  test("a Redis database that doesn't exist is refused", async (t) => {
     await using server = await ownRedisFor(t, { settings: ["--databases", "2"] });
     if (!server) return;
     assert.deepEqual(await checkRedis(single(server.port, { db: 1 })), []);
     await assert.rejects(checkRedis(single(server.port, { db: 9 })), refused("redis.db", /no database 9/));
   });
 
-  test("missing TLS, sentinels and clusters are refused within seconds", async (t) => {
+  test("Redis with missing TLS, sentinels or cluster nodes is refused within seconds", async (t) => {
     await using server = await ownRedisFor(t);
     if (!server) return;
     const began = performance.now();
@@ -106,7 +106,7 @@ suite("what is refused, and what is said", () => {
 });
 
 suite("keys", () => {
-  test("all keys begin with the prefix, and none of a run is left when it has ended", async (t) => {
+  test("all keys in Redis begin with the prefix, and a finished run leaves none", async (t) => {
     await using started = await start(t, 2);
     if (!started) return;
     const { server, world, fleet, worker, scheduler } = started;

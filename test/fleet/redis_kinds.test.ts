@@ -36,7 +36,7 @@ async function onlyOurs(world: World, server: RedisServer): Promise<void> {
 }
 
 suite("Redis behind TLS", () => {
-  test("works with the certificate that it has, and says what is wrong without", async (t) => {
+  test("Redis behind TLS works with its certificate, and without it the error says why", async (t) => {
     await using server = await tlsRedisFor(t);
     if (!server) return;
     await using world = await openWorld(t, server);
@@ -59,7 +59,7 @@ suite("Redis behind TLS", () => {
 });
 
 suite("Redis with sentinels", () => {
-  test("goes on when its master has died and another was chosen", async (t) => {
+  test("Redis with sentinels continues after its master died and another was elected", async (t) => {
     await using server = await sentinelRedisFor(t);
     if (!server) return;
     await using world = await openWorld(t, server);
@@ -77,7 +77,7 @@ suite("Redis with sentinels", () => {
 });
 
 suite("Redis as a Cluster", () => {
-  test("has all keys of the fleet on one node", async (t) => {
+  test("a Redis Cluster has all keys of a fleet on one node", async (t) => {
     await using server = await clusterRedisFor(t);
     if (!server) return;
     await using world = await openWorld(t, server);

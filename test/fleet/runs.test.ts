@@ -16,7 +16,7 @@ function ended(state: Run["state"], second: number): Run {
 }
 
 suite("runs that ended", () => {
-  test("are remembered newest first; a failure outlives any number of loads", async (t) => {
+  test("finished runs are listed newest first, and a failure outlasts any number of loads", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const { state } = await world.ticker([exportOf("replays")]);

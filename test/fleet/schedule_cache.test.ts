@@ -11,7 +11,7 @@ const aZone = fc.constantFrom("UTC", "Europe/Berlin", "America/New_York");
 const aMoment = fc.integer({ min: Date.UTC(2026, 2, 28), max: Date.UTC(2026, 10, 2) });
 
 suite("a schedule that remembers", () => {
-  test("ticks as the rule does, however often it is asked", () => {
+  test("a cached schedule gives the same times as its rule, however often it is asked", () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(aRule, aZone)), fc.array(aMoment, { maxLength: 5 }), (rules, moments) => {
         const cache = new ScheduleCache();

@@ -37,7 +37,7 @@ async function loadAll(world: World, ticker: Ticker): Promise<string[]> {
 }
 
 suite("a tick", () => {
-  test("enqueues the oldest intervals, as many as the limit allows, once", async (t) => {
+  test("a tick enqueues the oldest intervals once, as many as the limit allows", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const ticker = await world.ticker([exportOf("replays")]);
@@ -47,7 +47,7 @@ suite("a tick", () => {
     assert.equal(ticker.events.filter(({ kind }) => kind === "enqueued").length, SETTINGS.inFlight);
   });
 
-  test("asks no destination when nothing is due, nor when the queue is full", async (t) => {
+  test("a tick asks no destination if nothing is due or the queue is full", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     world.ledger.receipts.push(receipt("replays", interval(DAY, "2026-10-01T11:00:00Z"), at("2026-10-01T12:00:00Z")));
@@ -61,7 +61,7 @@ suite("a tick", () => {
     }
   });
 
-  test("reads the range again before it enqueues: somebody else may have loaded it", async (t) => {
+  test("a tick reads the range again before it enqueues, since somebody else may have loaded it", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const ticker = await world.ticker([exportOf("replays", ONE_HOUR)]);
@@ -74,7 +74,7 @@ suite("a tick", () => {
     assert.equal(world.ledger.asked, 2);
   });
 
-  test("asks a destination at most once a minute, however fast its intervals are loaded", async (t) => {
+  test("ticks read a destination's ledger at most once a minute, however fast its intervals are loaded", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const ticker = await world.ticker([exportOf("replays")]);
@@ -83,7 +83,7 @@ suite("a tick", () => {
     assert.equal(world.ledger.asked, 1);
   });
 
-  test("tells the lag, and writes what it saw for others to read", async (t) => {
+  test("a tick reports the lag and stores what it saw for others", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     world.ledger.receipts.push(receipt("replays", interval(DAY, "2026-10-01T02:00:00Z"), world.clock.now));
@@ -101,7 +101,7 @@ suite("a tick", () => {
     assert.deepEqual(status.loadedUntil, at("2026-10-01T02:00:00Z"));
   });
 
-  test("an export whose destination does not answer keeps nobody else waiting", async (t) => {
+  test("an export whose destination doesn't answer keeps no other export waiting", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const broken = { ...world.ledger.destination("broken") };
@@ -123,7 +123,7 @@ suite("a tick", () => {
 });
 
 suite("two schedulers", () => {
-  test("at once enqueue everything once", async (t) => {
+  test("two schedulers at the same time enqueue everything once", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const one = await world.ticker([exportOf("replays")]);
@@ -134,7 +134,7 @@ suite("two schedulers", () => {
     assert.deepEqual(await other.tick(), hours(DAY, 4));
   });
 
-  test("of which one has an old picture load nothing again", async (t) => {
+  test("of two schedulers one with outdated state loads nothing again", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const one = await world.ticker([exportOf("replays")]);
@@ -160,7 +160,7 @@ async function run(world: World, ticker: Ticker, times: readonly Date[]): Promis
 }
 
 suite("clocks", () => {
-  test("a scheduler that was down for a day catches up, in order, once", async (t) => {
+  test("a scheduler that was down for a day catches up once, in order", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const before = await world.ticker([exportOf("replays")]);
@@ -170,7 +170,7 @@ suite("clocks", () => {
     assert.deepEqual([...first, ...second], hours(DAY, 30));
   });
 
-  test("one that is set back and forward again loads nothing twice, and skips nothing", async (t) => {
+  test("a clock that is set back and forward again causes no double load and no gap", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const ticker = await world.ticker([exportOf("replays")]);
@@ -213,7 +213,7 @@ suite("clocks", () => {
 });
 
 suite("what is left alone", () => {
-  test("an interval that failed for good, until its time has come", async (t) => {
+  test("a tick leaves an interval that failed for good alone until its retry time", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const ticker = await world.ticker([exportOf("replays")]);
@@ -237,7 +237,7 @@ suite("what is left alone", () => {
     assert.deepEqual((await ticker.tick(at("2026-10-01T12:10:00Z")))[0], first);
   });
 
-  test("a paused export, but for one probe when its time has come", async (t) => {
+  test("a tick leaves a paused export alone except for one probe at its time", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const ticker = await world.ticker([exportOf("replays")]);
@@ -259,7 +259,7 @@ suite("what is left alone", () => {
     );
   });
 
-  test("the range of a running backfill; what is due outside of it goes on, and goes first", async (t) => {
+  test("a tick leaves the range of a running backfill alone and enqueues the rest first", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const definition = exportOf("replays");
@@ -282,7 +282,7 @@ suite("what is left alone", () => {
 suite("sweeps", () => {
   const sweep = { schedule: parseSchedule("@daily"), afterMs: 86_400_000 };
 
-  test("are enqueued though their time is covered", async (t) => {
+  test("sweeps are enqueued although their intervals are covered", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     for (const text of hours(DAY, 40)) {

@@ -27,7 +27,7 @@ function before(world: World, exportName: string, work: () => Promise<void>): vo
 }
 
 suite("a destination that does not answer", () => {
-  test("keeps nobody else waiting, and is heard when it does answer", async (t) => {
+  test("a destination that doesn't answer keeps no other export waiting, and is read once it does", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const gate = new Gate();
@@ -49,7 +49,7 @@ suite("a destination that does not answer", () => {
     assert.deepEqual(ticker.failed, []);
   });
 
-  test("with an error is told, and asked again at the next tick; meanwhile its lag is told from what was seen last", async (t) => {
+  test("a destination whose ledger can't be read is reported and asked again at the next tick, and its lag follows from the last read", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     world.ledger.receipts.push(receipt("replays", interval(DAY, "2026-10-01T10:00:00Z"), world.clock.now));
@@ -70,7 +70,7 @@ suite("a destination that does not answer", () => {
 });
 
 suite("an export whose last run failed", () => {
-  test("gets one interval at a time, until one is loaded", async (t) => {
+  test("an export whose last run failed gets one interval at a time until one is loaded", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const ticker = await world.ticker([exportOf("replays")]);
@@ -87,7 +87,7 @@ suite("an export whose last run failed", () => {
     assert.deepEqual(await ticker.tick(at("2026-10-01T12:02:00Z")), others);
   });
 
-  test("lets go of what it held when somebody else has loaded it", async (t) => {
+  test("a failed interval is forgotten when somebody else has loaded it", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const ticker = await world.ticker([exportOf("replays")]);

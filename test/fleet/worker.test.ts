@@ -17,7 +17,7 @@ import {
 } from "../support/fleet_fixture.ts";
 
 suite("a run", () => {
-  test("tells each step, in order, and leaves no job behind", async (t) => {
+  test("a run reports each step in order and leaves no job behind", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     world.source.files = [3];
@@ -42,7 +42,7 @@ suite("a run", () => {
     assert.deepEqual(world.logged, []);
   });
 
-  test("shows how far it is while it runs, and is found by its export among others", async (t) => {
+  test("a run shows its stage while it runs, and is listed by its export", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     world.source.files = [3];
@@ -72,7 +72,7 @@ suite("a run", () => {
     await worker.stop(1_000);
   });
 
-  test("that somebody else has loaded meanwhile is left out", async (t) => {
+  test("a run whose interval somebody else has loaded is skipped", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const ticker = await world.ticker([exportOf("replays", ONE_HOUR)]);
@@ -89,7 +89,7 @@ suite("a run", () => {
     await worker.stop(1_000);
   });
 
-  test("that is a sweep is loaded though its time is covered", async (t) => {
+  test("a sweep is loaded although its interval is covered", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const sweep = { schedule: parseSchedule("@daily"), afterMs: 86_400_000 };

@@ -15,7 +15,7 @@ import {
 } from "../support/fleet_fixture.ts";
 
 suite("an export that fails", () => {
-  test("is paused after so many failures, says why, and goes on after resume", async (t) => {
+  test("an export is paused after a number of failures in a row, says why, and continues after resume", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     world.source.beforeCount = async () => {
@@ -45,7 +45,7 @@ suite("an export that fails", () => {
     await worker.stop(1_000);
   });
 
-  test("because of an outage is paused, and goes on by itself when a probe succeeds", async (t) => {
+  test("an export that an outage paused continues by itself when a probe succeeds", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     let isDown = true;
@@ -91,7 +91,7 @@ suite("an export that fails", () => {
     await worker.stop(1_000);
   });
 
-  test("does not starve the others", async (t) => {
+  test("an export that fails doesn't starve the others", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     world.source.beforeCount = async (name) => {
@@ -109,7 +109,7 @@ suite("an export that fails", () => {
     await worker.stop(1_000);
   });
 
-  test("is not known to this worker: it is tried again, for another worker may know it", async (t) => {
+  test("a job of an export that this worker doesn't know is retried, since another worker may know it", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const ticker = await world.ticker([exportOf("new", ONE_HOUR)]);

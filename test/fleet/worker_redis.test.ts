@@ -6,7 +6,7 @@ import { Gate } from "../support/fleet_fakes.ts";
 import { ONE_HOUR, SETTINGS, drained, exportOf, never, openWorld, runKinds, until } from "../support/fleet_fixture.ts";
 
 suite("a run during which Redis", () => {
-  test("is out of memory is not counted as a failure of the export", async (t) => {
+  test("a run during which Redis is out of memory doesn't count as a failure of the export", async (t) => {
     await using server = await ownRedisFor(t);
     if (!server) return;
     await using world = await openWorld(t, server);
@@ -35,7 +35,7 @@ suite("a run during which Redis", () => {
     await worker.stop(1_000);
   });
 
-  test("a run during which Redis is flushed warns once, and is no error", async (t) => {
+  test("a run during which Redis is flushed logs one warning and no error", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const settings = { ...SETTINGS, takeoverMs: 1_000 };

@@ -44,7 +44,7 @@ async function ask({ proxy }: Fixture, fault?: Fault): Promise<{ status: number;
 }
 
 suite("fault proxy", () => {
-  test("without a fault everything passes", async () => {
+  test("the fault proxy passes everything on by default", async () => {
     await using fixture = await openFixture();
     assert.deepEqual(await ask(fixture), { status: 201, body: BODY });
     assert.deepEqual(fixture.received, ["POST /path?a=b hello"]);
@@ -54,7 +54,7 @@ suite("fault proxy", () => {
     );
   });
 
-  test("an answer of its own does not reach the server", async () => {
+  test("a request that the fault proxy answers doesn't reach the server", async () => {
     await using fixture = await openFixture();
     assert.deepEqual(await ask(fixture, { kind: "answer", status: 503, body: "later" }), {
       status: 503,
@@ -63,7 +63,7 @@ suite("fault proxy", () => {
     assert.deepEqual(fixture.received, []);
   });
 
-  test("a line that breaks before the server, and one that breaks after it", async () => {
+  test("the fault proxy breaks a connection before or after the server has the request", async () => {
     await using fixture = await openFixture();
     await assert.rejects(ask(fixture, { kind: "cut-request" }));
     assert.deepEqual(fixture.received, []);
@@ -71,14 +71,14 @@ suite("fault proxy", () => {
     assert.equal(fixture.received.length, 1);
   });
 
-  test("a body that breaks off, and one that ends early as if it were whole", async () => {
+  test("the fault proxy cuts a body off, or ends it early as if it were complete", async () => {
     await using fixture = await openFixture();
     await assert.rejects(ask(fixture, { kind: "cut-body", afterBytes: 100_000 }));
     const ended = await ask(fixture, { kind: "end-body", afterBytes: 100_000 });
     assert.deepEqual(ended, { status: 201, body: BODY.slice(0, 100_000) });
   });
 
-  test("a request and an answer that are held, and let go", async () => {
+  test("the fault proxy holds a request or an answer back until it's released", async () => {
     await using fixture = await openFixture();
     for (const kind of ["hold-request", "hold-answer"] as const) {
       let release = (): void => undefined;
@@ -95,7 +95,7 @@ suite("fault proxy", () => {
     }
   });
 
-  test("faults for the first requests only, and the first of several", async () => {
+  test("the fault proxy can limit a fault to the first requests, and takes the first of several faults", async () => {
     await using fixture = await openFixture();
     const { proxy } = fixture;
     const none = first(0, () => true, { kind: "cut-request" });
@@ -114,7 +114,7 @@ suite("fault proxy", () => {
     assert.deepEqual(statuses, [201, 500, 201]);
   });
 
-  test("a dead server answers nobody", async () => {
+  test("the fault proxy of a dead server answers nobody", async () => {
     await using fixture = await openFixture();
     assert.equal((await ask(fixture)).status, 201);
     fixture.proxy.die();

@@ -21,7 +21,7 @@ suite("a server process", () => {
     });
   }
 
-  test("a server that is stopped no longer answers", async () => {
+  test("a server process that is stopped no longer answers", async () => {
     const port = await freePort();
     const answers = async (): Promise<boolean> => (await fetch(`http://127.0.0.1:${port}`)).ok;
     const server = await startServer(process.execPath, ["-e", LISTEN, String(port)], answers);
@@ -31,7 +31,7 @@ suite("a server process", () => {
     await server.stop();
   });
 
-  test("a server ends with the process that started it, even one that is killed", async () => {
+  test("a server process ends with the process that started it, even if that one is killed", async () => {
     const port = await freePort();
     const answers = async (): Promise<boolean> => (await fetch(`http://127.0.0.1:${port}`)).ok;
     const code = `import { startServer } from ${JSON.stringify(import.meta.resolve("./server_process.ts"))};

@@ -19,7 +19,7 @@ const errorOf = (answer: { readonly json: unknown }): ErrorAnswer["error"] => (a
 const RANGE = { start: "2026-10-01T00:00:00Z", end: "2026-10-02T02:00:00+02:00" };
 
 suite("exports", () => {
-  test("all of them: moments are texts, what is unknown is null", async () => {
+  test("the API lists all exports, with times as text and null for what is unknown", async () => {
     using client = await openApp({
       state: {
         exports: [
@@ -44,7 +44,7 @@ suite("exports", () => {
     assert.equal(exports[1]["due"], null);
   });
 
-  test("one of them, and one that is not there", async () => {
+  test("the API returns one export, and 404 for an unknown one", async () => {
     using client = await openApp();
     assert.equal(((await client.ask("GET", "/api/exports/replays_eu")).json as JsonObject)["export"], "replays_eu");
     const missing = await client.ask("GET", "/api/exports/nope");
@@ -56,7 +56,7 @@ suite("exports", () => {
     });
   });
 
-  test("pause, resume and retry", async () => {
+  test("the API pauses, resumes and retries an export", async () => {
     using client = await openApp();
     const body = { reason: "  the warehouse is moved ", by: "jane" };
     const paused = await client.ask("POST", "/api/exports/replays/pause", { body });
@@ -84,7 +84,7 @@ suite("exports", () => {
 });
 
 suite("runs, queue and health", () => {
-  test("runs by export, states and backfill", async () => {
+  test("the API lists runs by export, state and backfill", async () => {
     using client = await openApp({ state: { runs: [run(), run({ state: "failed", error: ERROR })] } });
     const all = await client.ask("GET", "/api/runs");
     assert.equal((all.json as { runs: unknown[] }).runs.length, 2);
@@ -101,13 +101,13 @@ suite("runs, queue and health", () => {
     });
   }
 
-  test("the queue", async () => {
+  test("the API returns the depth of the queue", async () => {
     using client = await openApp();
     const answer = await client.ask("GET", "/api/queue");
     assert.deepEqual(answer.json, { waiting: 3, backfill: 2, delayed: 1, active: 4 });
   });
 
-  test("health names the processes", async () => {
+  test("the API's health lists the processes", async () => {
     using client = await openApp();
     const { processes } = (await client.ask("GET", "/api/health")).json as { processes: unknown[] };
     assert.equal(processes.length, 3);
@@ -115,7 +115,7 @@ suite("runs, queue and health", () => {
 });
 
 suite("backfills", () => {
-  test("begins one: 201, its address, and defaults filled in", async () => {
+  test("starting a backfill answers 201 with its address and its defaults", async () => {
     using client = await openApp();
     const answer = await client.ask("POST", "/api/backfills", { body: { export: "replays", ...RANGE } });
     assert.equal(answer.status, 201);
@@ -132,7 +132,7 @@ suite("backfills", () => {
     assert.equal((await client.ask("GET", "/api/backfills/new00001")).status, 200);
   });
 
-  test("hands on every option", async () => {
+  test("starting a backfill passes on every option", async () => {
     using client = await openApp();
     const options = { force: true, size: "day", inFlight: 8, createdBy: "jane" };
     await client.ask("POST", "/api/backfills", { body: { export: "replays", ...RANGE, ...options } });
@@ -140,7 +140,7 @@ suite("backfills", () => {
     for (const [key, value] of Object.entries(options)) assert.equal(asked[key], value);
   });
 
-  test("tells everything that is wrong at once", async () => {
+  test("starting a backfill reports everything that is wrong with the request at once", async () => {
     using client = await openApp();
     const body = { export: 5, start: "yesterday", end: "2026-10-01", force: "yes", inFlight: 0, frm: 1 };
     const answer = await client.ask("POST", "/api/backfills", { body });
@@ -175,7 +175,7 @@ suite("backfills", () => {
     });
   }
 
-  test("an overlap is a conflict, and names the other", async () => {
+  test("starting a backfill that overlaps another one is a conflict, which names the other", async () => {
     using client = await openApp({ state: { backfills: [backfill()] } });
     const body = { export: "replays", start: "2026-09-30T00:00:00Z", end: "2026-10-03T00:00:00Z" };
     const answer = await client.ask("POST", "/api/backfills", { body });
@@ -184,7 +184,7 @@ suite("backfills", () => {
     assert.equal(errorOf(answer).backfill, "k3v9x0qa");
   });
 
-  test("cancel and retry", async () => {
+  test("the API cancels and retries a backfill", async () => {
     using client = await openApp({ state: { backfills: [backfill({ state: "failed" })] } });
     const retried = await client.ask("POST", "/api/backfills/k3v9x0qa/retry");
     assert.equal((retried.json as JsonObject)["state"], "running");
@@ -217,7 +217,7 @@ suite("what goes wrong", () => {
     });
   }
 
-  test("an error that nobody foresaw says nothing to the client, and all to the log", async () => {
+  test("an unexpected error tells the client nothing and the log everything", async () => {
     using client = await openApp();
     const thrown = new TypeError("cannot read hunter2 of undefined");
     client.fleet.fail(thrown);
@@ -227,7 +227,7 @@ suite("what goes wrong", () => {
     assert.deepEqual(client.unexpected, [thrown]);
   });
 
-  test("an address that is not there", async () => {
+  test("an unknown path answers 404 with a hint", async () => {
     using client = await openApp();
     for (const path of ["/api/nope", "/nope", "/api", "/api/exports/replays/pause/x"]) {
       const answer = await client.ask("GET", path);
@@ -237,7 +237,7 @@ suite("what goes wrong", () => {
     assert.equal((await client.ask("DELETE", "/nope")).status, 404);
   });
 
-  test("a method that an address does not take", async () => {
+  test("a method that a path doesn't support answers 405", async () => {
     using client = await openApp();
     const asked: readonly (readonly [method: string, path: string, allowed: string])[] = [
       ["DELETE", "/api/exports/replays", "GET, HEAD"],
@@ -256,7 +256,7 @@ suite("what goes wrong", () => {
     assert.deepEqual(client.fleet.calls, []);
   });
 
-  test("HEAD is GET without a body", async () => {
+  test("HEAD answers like GET, without a body", async () => {
     using client = await openApp();
     for (const path of ["/", "/metrics", "/healthz", "/api/exports", "/api/openapi.json"]) {
       const [head, get] = [await client.ask("HEAD", path), await client.ask("GET", path)];
@@ -266,7 +266,7 @@ suite("what goes wrong", () => {
     }
   });
 
-  test("paths that are written otherwise lead past no guard", async () => {
+  test("paths in another spelling don't bypass the guard", async () => {
     using client = await openApp();
     const paths = [
       "//healthz",
@@ -287,7 +287,7 @@ suite("what goes wrong", () => {
     assert.equal((await client.ask("GET", "/api/exports/..%2f..%2fqueue")).status, 404, "a name, not a path");
   });
 
-  test("a body that is too large, with its length or without", async () => {
+  test("a body that is too large is refused, with a Content-Length or without", async () => {
     using client = await openApp();
     const body = JSON.stringify({ export: "x".repeat(70_000) });
     const declared = await client.ask("POST", "/api/backfills", { body, headers: { "content-length": "70013" } });
@@ -296,7 +296,7 @@ suite("what goes wrong", () => {
     assert.equal(errorOf(declared).code, "http.too_large");
   });
 
-  test("a body that is not JSON by its name", async () => {
+  test("a body whose Content-Type isn't JSON is refused", async () => {
     using client = await openApp();
     const headers = { "content-type": "text/plain" };
     const answer = await client.ask("POST", "/api/exports/replays/pause", { body: "reason", headers });
@@ -304,7 +304,7 @@ suite("what goes wrong", () => {
     assert.deepEqual(client.fleet.calls, []);
   });
 
-  test("a client that left is no error of ours", async () => {
+  test("a client that disconnects isn't logged as our error", async () => {
     using client = await openApp();
     client.fleet.fail(new DOMException("left", "AbortError"));
     assert.equal((await client.ask("GET", "/api/exports")).status, 503);
@@ -312,7 +312,7 @@ suite("what goes wrong", () => {
   });
 });
 
-test("the moments of a range are those that were given", async () => {
+test("a backfill's range is the one in the request", async () => {
   using client: AppClient = await openApp();
   await client.ask("POST", "/api/backfills", { body: { export: "replays", ...RANGE } });
   assert.equal(client.fleet.state.backfills[0]?.range.end.getTime(), at("2026-10-02T00:00:00Z").getTime());

@@ -40,18 +40,18 @@ suite("with a token", () => {
     });
   }
 
-  test("the token: everything is read", async () => {
+  test("with the token everything can be read", async () => {
     using client = await openApp();
     for (const path of READS) assert.equal((await client.ask("GET", path)).status, 200, path);
   });
 
-  test("the scheme's letters do not matter (RFC 7235)", async () => {
+  test("the case of the word Bearer doesn't matter (RFC 7235)", async () => {
     using client = await openApp();
     const headers = { authorization: `bearer  ${TOKEN}` };
     assert.equal((await client.ask("GET", "/api/queue", { token: null, headers })).status, 200);
   });
 
-  test("other methods than GET and HEAD count as changes, wherever they go", async () => {
+  test("methods other than GET and HEAD count as changes on every path", async () => {
     using client = await openApp({ publicReads: true });
     for (const method of ["PUT", "PATCH", "DELETE", "OPTIONS", "POST", "PROPFIND"]) {
       assert.equal((await client.ask(method, "/api/exports", { token: null })).status, 401, method);
@@ -59,7 +59,7 @@ suite("with a token", () => {
     assert.equal((await client.ask("HEAD", "/api/exports", { token: null })).status, 200);
   });
 
-  test("liveness is open, and names nothing", async () => {
+  test("liveness needs no token and reveals nothing", async () => {
     using client = await openApp();
     client.fleet.state.health = { ...client.fleet.state.health, redis: false, problem: "redis at 10.0.0.7 refused" };
     assert.deepEqual((await client.ask("GET", "/healthz", { token: null })).json, { status: "ok" });
@@ -68,7 +68,7 @@ suite("with a token", () => {
     assert.deepEqual(ready.json, { status: "redis is down" });
   });
 
-  test("no other site may read: no CORS", async () => {
+  test("other sites can't read the API, since there is no CORS", async () => {
     using client = await openApp();
     const answer = await client.ask("GET", "/api/exports", { headers: { origin: "https://evil.example" } });
     assert.equal(answer.headers.get("access-control-allow-origin"), null);
@@ -77,14 +77,14 @@ suite("with a token", () => {
 });
 
 suite("public reads", () => {
-  test("reading is open, changing is not", async () => {
+  test("public reads need no token, changes do", async () => {
     using client = await openApp({ publicReads: true });
     for (const path of READS) assert.equal((await client.ask("GET", path, { token: null })).status, 200, path);
     for (const path of CHANGES) assert.equal((await client.ask("POST", path, { token: null })).status, 401, path);
     assert.equal((await client.ask("POST", "/api/exports/replays/resume")).status, 200);
   });
 
-  test("without a token nothing can be changed by anybody", async () => {
+  test("without a configured token nobody can change anything", async () => {
     using client = await openApp({ publicReads: true, token: undefined });
     assert.equal((await client.ask("GET", "/api/exports", { token: null })).status, 200);
     for (const token of [null, "undefined", TOKEN]) {
@@ -95,7 +95,7 @@ suite("public reads", () => {
   });
 });
 
-test("neither token nor public reads: health alone", async () => {
+test("without a token and public reads, only health answers", async () => {
   using client = await openApp({ token: undefined });
   assert.equal((await client.ask("GET", "/api/exports", { token: null })).status, 403);
   assert.equal((await client.ask("GET", "/", { token: null })).status, 403);
@@ -109,7 +109,7 @@ suite("the dashboard's session", () => {
     headers: { "content-type": "application/x-www-form-urlencoded" },
   });
 
-  test("the token is traded for a cookie that no script reads and that is not the token", async () => {
+  test("the dashboard exchanges the token for a cookie that no script can read and that isn't the token", async () => {
     using client = await openApp();
     const answer = await client.ask("POST", "/login", form(` ${TOKEN} `));
     assert.equal(answer.status, 303);
@@ -137,7 +137,7 @@ suite("the dashboard's session", () => {
   const login = async (client: Awaited<ReturnType<typeof openApp>>): Promise<string> =>
     ((await client.ask("POST", "/login", form(TOKEN))).headers.get("set-cookie") ?? "").split(";")[0] ?? "";
 
-  test("it reads, and changes nothing", async () => {
+  test("the dashboard's cookie allows reads and no changes", async () => {
     using client = await openApp();
     const headers = { cookie: await login(client) };
     for (const path of READS) assert.equal((await client.ask("GET", path, { token: null, headers })).status, 200, path);
@@ -146,7 +146,7 @@ suite("the dashboard's session", () => {
     assert.match((await client.ask("GET", "/", { token: null, headers })).text, /Log out/);
   });
 
-  test("it ends after 12 hours, with another token, and when it was changed", async () => {
+  test("the dashboard's cookie ends after 12 hours, with a new token, and if it is tampered with", async () => {
     let now = NOW;
     using client = await openApp({ now: () => now });
     const cookie = await login(client);
@@ -165,7 +165,7 @@ suite("the dashboard's session", () => {
     assert.equal(await status(cookie), 401);
   });
 
-  test("another token gets the form again, without what was typed", async () => {
+  test("a wrong token shows the login form again, without what was typed", async () => {
     using client = await openApp();
     const answer = await client.ask("POST", "/login", form("not-the-token-hunter3"));
     assert.equal(answer.status, 401);
@@ -174,7 +174,7 @@ suite("the dashboard's session", () => {
     assert.equal(answer.headers.get("set-cookie"), null);
   });
 
-  test("a form that is none is a wrong token, and no error of ours", async () => {
+  test("a malformed login form counts as a wrong token", async () => {
     using client = await openApp();
     for (const type of ["multipart/form-data; boundary=x", "multipart/form-data", "application/json", "text/plain"]) {
       const headers = { "content-type": type };
@@ -184,7 +184,7 @@ suite("the dashboard's session", () => {
     assert.deepEqual(client.unexpected, []);
   });
 
-  test("without a token of ours there is no way in", async () => {
+  test("without a configured token nobody can log in", async () => {
     using client = await openApp({ token: undefined });
     for (const token of ["", "undefined", TOKEN]) {
       assert.equal((await client.ask("POST", "/login", form(token))).status, 401);
@@ -193,7 +193,7 @@ suite("the dashboard's session", () => {
     assert.equal((await client.ask("GET", "/api/queue", { token: null, headers: { cookie: forged } })).status, 403);
   });
 
-  test("the page asks for the token, and logging out ends the cookie", async () => {
+  test("the dashboard asks for the token, and logging out removes the cookie", async () => {
     using client = await openApp();
     const asked = await client.ask("GET", "/", { token: null });
     assert.equal(asked.status, 401);
@@ -206,7 +206,7 @@ suite("the dashboard's session", () => {
   });
 });
 
-test("secrets are compared whole, whatever their lengths", () => {
+test("secrets of different lengths are compared in full", () => {
   assert.ok(sameSecret("abc", "abc"));
   for (const other of ["", "ab", "abcd", "abd", "ABC"]) assert.ok(!sameSecret("abc", other));
   assert.ok(sameSecret("", ""));

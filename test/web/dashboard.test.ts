@@ -30,8 +30,8 @@ const words = (page: string): string =>
     .replaceAll(/\s+/g, " ")
     .replaceAll(/ ([,:.])/g, "$1");
 
-suite("the dashboard shows", () => {
-  test("exports, those in need first, with the reason and the command that helps", async () => {
+suite("dashboard page", () => {
+  test("the dashboard shows exports that need attention first, with the reason and the command that helps", async () => {
     const failedIntervals = [{ interval: hours(3), error: ERROR, retryAt: at("2026-10-05T12:04:00Z") }];
     const page = words(
       await render({
@@ -64,7 +64,7 @@ suite("the dashboard shows", () => {
     }
   });
 
-  test("an error once, however many intervals it kept from being loaded", async () => {
+  test("the dashboard shows an error once, however many intervals it affects", async () => {
     const of = (hour: number, message: string) => ({
       interval: hours(hour),
       error: { ...ERROR, message },
@@ -83,7 +83,7 @@ suite("the dashboard shows", () => {
     assert.match(others, /replays 3 .* b 1 /);
   });
 
-  test("that a destination cannot be asked what is loaded, which no run tells of", async () => {
+  test("the dashboard shows that a destination's ledger can't be read, although no run has failed", async () => {
     const away = exportStatus("away", {
       ledgerAt: undefined,
       lagSeconds: undefined,
@@ -96,7 +96,7 @@ suite("the dashboard shows", () => {
     assert.ok(page.indexOf(" away @hourly") < page.indexOf(" well @hourly"));
   });
 
-  test("that no scheduler or no worker runs", async () => {
+  test("the dashboard shows that no scheduler or no worker runs", async () => {
     const alone = { ...state.health, processes: state.health.processes.filter(({ kind }) => kind === "scheduler") };
     const page = words(await render({ health: alone }));
     assert.match(page, /No worker is running, so nothing is loaded\. To start one: replayport worker/);
@@ -107,7 +107,7 @@ suite("the dashboard shows", () => {
     assert.doesNotMatch(words(await render({ health: away })), /No scheduler|No worker/);
   });
 
-  test("queue, processes, backfills with progress, failures with hints, what runs", async () => {
+  test("the dashboard shows the queue, processes, backfills with progress, failures with hints, and runs", async () => {
     const page = words(
       await render({
         backfills: [backfill({ failed: 1, done: 17, failures: [{ interval: hours(1), error: ERROR }] })],
@@ -132,7 +132,7 @@ suite("the dashboard shows", () => {
     assert.match(page, /all is well/);
   });
 
-  test("why there is nothing, where Redis is down", async () => {
+  test("the dashboard says why it's empty while Redis is down", async () => {
     using client = await openApp();
     client.fleet.fail(new ReplayportError("gone, hunter2", { code: "redis.unreachable", remedy: "retry" }));
     client.fleet.state.health = {
@@ -150,14 +150,14 @@ suite("the dashboard shows", () => {
     assert.match(words(part.text), /incomplete .* gone, \[redacted\]/);
   });
 
-  test("no more than 200 of 10,000 exports, and says so", async () => {
+  test("the dashboard shows 200 of 10,000 exports and says so", async () => {
     const exports = Array.from({ length: 10_000 }, (_, index) => exportStatus(`export_${index}`));
     const page = await render({ exports });
     assert.match(words(page), /And 9,800 more: GET \/api\/exports/);
     assert.ok(page.length < 500_000);
   });
 
-  test("itself again by itself, without a script", async () => {
+  test("the dashboard refreshes by itself without a script", async () => {
     const page = await render({});
     assert.match(page, /<meta http-equiv="refresh" content="10" \/>/);
     assert.match(page, /<meta name="viewport"/);
@@ -170,7 +170,7 @@ suite("the dashboard shows", () => {
 });
 
 suite("nothing on the page is more than text", () => {
-  test("the policy allows the one style that is there, and no script", async () => {
+  test("the dashboard's policy allows its one style and no script", async () => {
     using client = await openApp();
     for (const path of ["/", "/login"]) {
       const { text, headers } = await client.ask("GET", path);
@@ -196,7 +196,7 @@ suite("nothing on the page is more than text", () => {
     "javascript:alert(1)",
   );
 
-  test("whatever stands in names, reasons, errors and hints", async () => {
+  test("names, reasons, errors and hints are escaped on the dashboard", async () => {
     await fc.assert(
       fc.asyncProperty(text, text, text, async (name, message, other) => {
         const error = { ...ERROR, code: other, message, hint: name };
@@ -228,7 +228,7 @@ suite("nothing on the page is more than text", () => {
   });
 });
 
-test("spans of time", () => {
+test("durations on the dashboard have one or two units", () => {
   const cases: readonly (readonly [number, string])[] = [
     [0, "0 s"],
     [89, "89 s"],

@@ -81,7 +81,7 @@ async function open(t: TestContext): Promise<(Site & { world: World; fleet: Flee
 }
 
 suite("over HTTP", () => {
-  test("a backfill is begun, refused where it overlaps, loaded, shown, and counted", async (t) => {
+  test("a backfill over HTTP is started, refused if it overlaps, loaded, shown and counted", async (t) => {
     await using site = await open(t);
     if (!site) return;
     const { ask, fleet, world } = site;
@@ -108,7 +108,7 @@ suite("over HTTP", () => {
     assert.match(await site.text("/metrics"), /replayport_rows_total\{export="replays"\} 30\n/);
   });
 
-  test("a backfill is cancelled, and what failed is tried again", async (t) => {
+  test("a backfill over HTTP is cancelled, and a failed one is retried", async (t) => {
     await using site = await open(t);
     if (!site) return;
     const { ask, fleet, world } = site;
@@ -137,7 +137,7 @@ suite("over HTTP", () => {
     assert.equal((await ask("POST", `${otherPath}/retry`)).status, 409);
   });
 
-  test("a paused export is left alone until it is resumed", async (t) => {
+  test("an export paused over HTTP loads nothing until it is resumed", async (t) => {
     await using site = await open(t);
     if (!site) return;
     const { ask, fleet, world } = site;
@@ -156,7 +156,7 @@ suite("over HTTP", () => {
     assert.equal((await ask("POST", "/api/exports/replays/retry")).json["intervals"], 0);
   });
 
-  test("a destination that cannot be asked is told of until it answers", async (t) => {
+  test("a destination whose ledger can't be read is shown until it answers", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     let isDown = true;
@@ -182,7 +182,7 @@ suite("over HTTP", () => {
     await until("that it is over", error, (seen) => seen === null);
   });
 
-  test("what is claimed by one process is claimed for all, until its time is over or it is given up", async (t) => {
+  test("a claim of one process is a claim for all, until it expires or is released", async (t) => {
     await using site = await open(t);
     if (!site) return;
     const { fleet, world } = site;
@@ -195,7 +195,7 @@ suite("over HTTP", () => {
     await until("its end", async () => await fleet.claim("alert/a", 60_000, never), Boolean);
   });
 
-  test("without Redis: ready no more, alive all the same, 503 with what to do; and ready again", async (t) => {
+  test("while Redis is down the server is alive but not ready, answers 503 with a hint, and is ready again later", async (t) => {
     const own = await ownRedis();
     if ("skip" in own) {
       t.skip(own.skip);
@@ -234,7 +234,7 @@ suite("over HTTP", () => {
   });
 });
 
-test("an error of the plan is the source's, not ours", async (t) => {
+test("an error while a backfill is planned is reported as the source's", async (t) => {
   await using world = await openWorld(t);
   if (!world) return;
   const plan = async (): Promise<never> => {

@@ -67,7 +67,7 @@ const EVENTS: readonly FleetEvent[] = [
 ];
 
 suite("metrics", () => {
-  test("count what happens in this process", async () => {
+  test("metrics count what happens in this process", async () => {
     const fleet = fakeFleet();
     using metrics = createMetrics(fleet);
     for (const event of EVENTS) fleet.tell(event);
@@ -101,7 +101,7 @@ suite("metrics", () => {
     for (const [key, value] of Object.entries(expected)) assert.equal(samples.get(key), value, key);
   });
 
-  test("tell what the fleet knows, at the moment of asking", async () => {
+  test("metrics show the fleet's state at the time of the scrape", async () => {
     const fleet = fakeFleet({
       exports: [
         exportStatus("a", {
@@ -147,7 +147,7 @@ suite("metrics", () => {
     assert.equal(second.get('replayport_paused{export="b"}'), undefined, "an export that is gone is gone here");
   });
 
-  test("leave out what nobody knows while Redis is down, and keep the counts", async () => {
+  test("metrics keep their counts and leave out the fleet's state while Redis is down", async () => {
     const fleet = fakeFleet();
     using metrics = createMetrics(fleet);
     for (const event of EVENTS) fleet.tell(event);
@@ -162,7 +162,7 @@ suite("metrics", () => {
     assert.equal(samples.get('replayport_rows_total{export="replays"}'), 5);
   });
 
-  test("hold the process' own, event-loop delay included", async () => {
+  test("metrics include the process's own, with the event loop's delay", async () => {
     using metrics = createMetrics(fakeFleet());
     const samples = parse(await metrics.text(signal));
     for (const name of [
@@ -173,7 +173,7 @@ suite("metrics", () => {
       assert.ok(samples.has(name), name);
   });
 
-  test("count requests by route, never by path", async () => {
+  test("metrics count requests by route, never by path", async () => {
     using client = await openApp();
     await client.ask("GET", "/api/exports/replays");
     await client.ask("GET", "/api/exports/nope");
@@ -189,7 +189,7 @@ suite("metrics", () => {
     assert.equal(count('method="GET",route="/api/queue",status="401"'), 1);
   });
 
-  test("listen no longer than they are needed, and may be made again", () => {
+  test("metrics stop listening when disposed of, and can be created again", () => {
     const fleet = fakeFleet();
     for (let turn = 0; turn < 3; turn += 1) {
       using _metrics = createMetrics(fleet);

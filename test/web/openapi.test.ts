@@ -10,13 +10,13 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
 );
 
 suite("the OpenAPI document", () => {
-  test("is of version 3.1, and knows the token", () => {
+  test("the OpenAPI document is of version 3.1 and describes the token", () => {
     assert.equal(document.openapi, "3.1.0");
     assert.deepEqual(document.security, [{ token: [] }]);
     assert.equal((document.components.securitySchemes["token"] as { scheme?: unknown }).scheme, "bearer");
   });
 
-  test("names every route of the API that the app has, and no other", () => {
+  test("the OpenAPI document has exactly the app's API routes", () => {
     const routes = client.app.routes
       .filter(({ path, method }) => path.startsWith("/api/") && method !== "ALL" && path !== "/api/openapi.json")
       .map(({ path, method }) => `${method.toLowerCase()} ${path.replaceAll(/:(\w+)/g, "{$1}")}`);
@@ -24,7 +24,7 @@ suite("the OpenAPI document", () => {
     assert.equal(operations.length, 13);
   });
 
-  test("every operation has a name of its own, a summary and a known tag", () => {
+  test("every operation in the OpenAPI document has a unique name, a summary and a known tag", () => {
     const ids = operations.map(({ operation }) => operation.operationId);
     assert.equal(new Set(ids).size, ids.length);
     const tags = new Set(document.tags.map(({ name }) => name));
@@ -34,7 +34,7 @@ suite("the OpenAPI document", () => {
     }
   });
 
-  test("the parameters in a path are those that are declared", () => {
+  test("every path parameter in the OpenAPI document is declared", () => {
     for (const { path, operation } of operations) {
       const named = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
       const declared = (operation.parameters ?? []).filter((one) => one.in === "path");
@@ -46,13 +46,13 @@ suite("the OpenAPI document", () => {
     }
   });
 
-  test("every reference leads somewhere", () => {
+  test("every reference in the OpenAPI document resolves", () => {
     const references = [...JSON.stringify(document).matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g)];
     assert.ok(references.length > 20);
     for (const [, name = ""] of references) assert.ok(document.components.schemas[name], name);
   });
 
-  test("every operation says 401, 403, 500 and 503, with one shape", () => {
+  test("every operation in the OpenAPI document has 401, 403, 500 and 503 with one shape", () => {
     for (const { operation } of operations) {
       for (const status of ["401", "403", "500", "503"]) {
         const schema = operation.responses[status]?.content?.["application/json"]?.schema;
@@ -61,7 +61,7 @@ suite("the OpenAPI document", () => {
     }
   });
 
-  test("takes the body that the route takes, and refuses what it refuses", () => {
+  test("the OpenAPI document accepts and refuses the same bodies as the route", () => {
     const operation: OperationObject | undefined = document.paths["/api/backfills"]?.["post"];
     const body = operation?.requestBody?.content["application/json"]?.schema;
     assert.ok(body);
@@ -73,7 +73,7 @@ suite("the OpenAPI document", () => {
     assert.ok(!schema.safeParse({ export: "replays" }).success);
   });
 
-  test("the check of answers can fail", () => {
+  test("the check of answers against the OpenAPI document can fail", () => {
     const queue = { waiting: 1, backfill: 1, delayed: 1, active: 1 };
     assertDescribed(document, "GET", "/api/queue", 200, queue);
     assert.throws(() => {

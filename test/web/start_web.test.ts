@@ -33,7 +33,7 @@ suite("listening", () => {
     });
   }
 
-  test("beyond loopback with a token", async () => {
+  test("the server listens beyond loopback if there is a token", async () => {
     await using web = await open({ host: "0.0.0.0" });
     const url = web.url.replace("0.0.0.0", "127.0.0.1");
     assert.equal((await fetch(`${url}/api/queue`)).status, 401);
@@ -47,14 +47,14 @@ suite("listening", () => {
     });
   }
 
-  test("what loopback is", () => {
+  test("localhost, ::1 and 127.0.0.0/8 count as loopback", () => {
     for (const host of ["127.0.0.1", "127.8.9.10", "localhost", "LOCALHOST", "::1", "[::1]"])
       assert.ok(isLoopback(host));
     for (const host of ["", "0.0.0.0", "::", "10.0.0.1", "localhost.example", "1127.0.0.1"])
       assert.ok(!isLoopback(host));
   });
 
-  test("a port that is taken is a clear error, and leaves nothing behind", async () => {
+  test("a port that is taken is a clear error and leaves nothing behind", async () => {
     await using first = await open();
     const fleet = fakeFleet();
     const port = Number(new URL(first.url).port);
@@ -62,7 +62,7 @@ suite("listening", () => {
     assert.equal(fleet.listeners, 0);
   });
 
-  test("a body beyond the limit is refused over the wire, too", async () => {
+  test("a body over the limit is refused by the server too", async () => {
     await using web = await open();
     const body = JSON.stringify({ reason: "x".repeat(200_000) });
     const sent = { method: "POST", body, headers: { ...headers, "content-type": "application/json" } };
@@ -73,7 +73,7 @@ suite("listening", () => {
 });
 
 suite("closing", () => {
-  test("lets go of the fleet's events and of the port", async () => {
+  test("closing the server releases the fleet's events and the port", async () => {
     const fleet = fakeFleet();
     const web = await open({}, fleet);
     assert.equal((await fetch(`${web.url}/healthz`)).status, 200);
@@ -83,7 +83,7 @@ suite("closing", () => {
     await assert.rejects(fetch(`${web.url}/healthz`));
   });
 
-  test("begins with being ready no more, while what runs may still be looked at", async () => {
+  test("a server that closes isn't ready any more, but still shows the dashboard", async () => {
     const stopping = new AbortController();
     await using web = await startWeb(fakeFleet(), OPTIONS, { ...DEPENDENCIES, stopping: stopping.signal });
     const status = async (path: string): Promise<number> => (await fetch(web.url + path, { headers })).status;
@@ -112,7 +112,7 @@ suite("closing", () => {
   };
   const openSlow = async (fleet: Fleet): Promise<Web> => await startWeb(fleet, OPTIONS, DEPENDENCIES);
 
-  test("finishes an answer that is under way, and is then done at once", async () => {
+  test("closing the server finishes an answer in progress, and then ends at once", async () => {
     const { slow, asked, release } = slowFleet();
     const web = await openSlow(slow);
     const answer = fetch(`${web.url}/api/queue`, { headers });
@@ -125,7 +125,7 @@ suite("closing", () => {
     assert.ok(performance.now() - began < 2_000, "the deadline was waited for");
   });
 
-  test("ends at the deadline what does not end by itself", async () => {
+  test("closing the server cuts off slow answers at the deadline", async () => {
     const { slow, asked } = slowFleet();
     const web = await openSlow(slow);
     const answer = fetch(`${web.url}/api/queue`, { headers }).then(
@@ -137,7 +137,7 @@ suite("closing", () => {
     assert.ok([503, "cut off"].includes(await answer));
   });
 
-  test("does not wait for a client that never finishes its request, nor for one that says nothing", async () => {
+  test("closing the server doesn't wait for clients that send half a request or nothing", async () => {
     const web = await open();
     const port = Number(new URL(web.url).port);
     const half = connect(port, "127.0.0.1");

@@ -6,7 +6,7 @@ import { inContext, leavesNothing, ledger, rejection, row, seesRows } from "../c
 
 export const CHECK_CASES: readonly Case[] = [
   inContext({
-    name: "check passes on an empty place and leaves nothing behind",
+    name: "a check passes on an empty destination and leaves nothing behind",
     async run(context) {
       await context.destination.check(context.signal);
       await leavesNothing(context);
@@ -15,7 +15,7 @@ export const CHECK_CASES: readonly Case[] = [
     },
   }),
   inContext({
-    name: "check changes nothing of what was loaded",
+    name: "a check changes nothing of what was loaded",
     async run(context) {
       const { batches, destination, signal } = context;
       await destination.load(await batches.batch(hours(0), [[row("a", 1)]]), signal);
@@ -27,7 +27,7 @@ export const CHECK_CASES: readonly Case[] = [
     },
   }),
   {
-    name: "check rejects, with a hint, where a load could not work",
+    name: "a check rejects with a hint if a load couldn't work",
     async run(harness, signal) {
       const broken = await harness.openBroken();
       assert.ok(broken.length > 0, "the harness has a broken destination");

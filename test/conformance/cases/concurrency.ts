@@ -17,7 +17,7 @@ async function standingLoad({ batches, signal }: CaseContext, destination: Desti
 
 export const CONCURRENCY_CASES: readonly Case[] = [
   inContext({
-    name: "of two live attempts the one that was overtaken loses, with the remedy retry, and changes nothing",
+    name: "of two live attempts the slower one loses, with the remedy retry, and changes nothing",
     async run(context) {
       const { batches, destination, target, signal } = context;
       await using other = await target.open();
@@ -60,7 +60,7 @@ export const CONCURRENCY_CASES: readonly Case[] = [
     },
   }),
   inContext({
-    name: "an attempt that lost goes through when it is made again",
+    name: "an attempt that lost succeeds when it is repeated",
     async run(context) {
       const { batches, destination, target, signal } = context;
       await using other = await target.open();
@@ -75,7 +75,7 @@ export const CONCURRENCY_CASES: readonly Case[] = [
     },
   }),
   inContext({
-    name: "loads of different intervals do not disturb each other",
+    name: "loads of different intervals don't disturb each other",
     async run(context) {
       const { batches, destination, target, signal } = context;
       await using other = await target.open();

@@ -10,7 +10,7 @@ const THREE = [[row("a", 2)], [row("b", 2)], [row("c", 2)]];
 
 export const FAILURE_CASES: readonly Case[] = [
   inContext({
-    name: "where the files fail midway, nothing is visible and nothing is left",
+    name: "if the files fail midway, nothing is visible and nothing is left behind",
     async run(context) {
       const { batches, destination, signal } = context;
       const before = await destination.load(await batches.batch(hours(0), [[row("a", 1)]]), signal);
@@ -23,7 +23,7 @@ export const FAILURE_CASES: readonly Case[] = [
     },
   }),
   inContext({
-    name: "where the files fail after the last one, nothing is visible and nothing is left",
+    name: "if the files fail after the last one, nothing is visible and nothing is left behind",
     async run(context) {
       const { batches, destination, signal } = context;
       const failure = new Error("the count is not right");
@@ -35,7 +35,7 @@ export const FAILURE_CASES: readonly Case[] = [
     },
   }),
   inContext({
-    name: "an abort midway rejects with its reason, and nothing is visible or left",
+    name: "an abort in the middle of a load rejects with its reason, and nothing is visible or left behind",
     async run(context) {
       const { batches, destination } = context;
       const gate = gateAfter(2);
@@ -52,7 +52,7 @@ export const FAILURE_CASES: readonly Case[] = [
     },
   }),
   inContext({
-    name: "nothing of a load is visible before its end",
+    name: "no part of a load is visible before its end",
     async run(context) {
       const { batches, destination, signal } = context;
       await destination.load(await batches.batch(hours(0), [[row("a", 1)]]), signal);
@@ -68,7 +68,7 @@ export const FAILURE_CASES: readonly Case[] = [
     },
   }),
   inContext({
-    name: "a staged file that was cut on the local disk is refused",
+    name: "a staged file that was truncated on the local disk is refused",
     async run(context) {
       const { batches, destination, signal } = context;
       async function* cut(files: AsyncIterable<StagedFile>): AsyncIterable<StagedFile> {
@@ -84,7 +84,7 @@ export const FAILURE_CASES: readonly Case[] = [
     },
   }),
   inContext({
-    name: "a file with other rows than were staged is refused",
+    name: "a file with another row count than was staged is refused",
     skip: ({ countsRows }) =>
       countsRows ? undefined : "this destination does not look into files; the stage counts them",
     async run(context) {
@@ -100,7 +100,7 @@ export const FAILURE_CASES: readonly Case[] = [
     },
   }),
   inContext({
-    name: "what a dead attempt left is removed by the next load of the batch",
+    name: "the next load of a batch removes what a dead attempt left",
     async run(context) {
       const { batches, destination, target, signal } = context;
       await using dead = await target.open();

@@ -6,7 +6,7 @@ import { inContext, leavesNothing, ledger, receiptsOf, row, seesRows } from "../
 
 export const LEDGER_CASES: readonly Case[] = [
   inContext({
-    name: "a batch that covers others takes their place in the ledger, and no row is lost",
+    name: "a batch that covers others replaces them in the ledger, and no row is lost",
     async run(context) {
       const { batches, destination, signal } = context;
       await destination.load(await batches.batch(hours(0), [[row("a", 1)]]), signal);
@@ -32,7 +32,7 @@ export const LEDGER_CASES: readonly Case[] = [
     },
   }),
   inContext({
-    name: "receipts come by start, whatever the order of the loads",
+    name: "receipts are listed by start, whatever the order of the loads",
     async run(context) {
       const { batches, destination, signal } = context;
       for (const hour of [7, 2, 11, 0, 5]) {
@@ -45,7 +45,7 @@ export const LEDGER_CASES: readonly Case[] = [
     },
   }),
   inContext({
-    name: "a range gives the receipts that overlap it, and no others",
+    name: "a range lists the receipts that overlap it, and no others",
     async run(context) {
       const { batches, destination, signal } = context;
       for (const interval of [hours(0), hours(1, 4), hours(5), hours(6)]) {
@@ -58,7 +58,7 @@ export const LEDGER_CASES: readonly Case[] = [
     },
   }),
   inContext({
-    name: "the ledger says when a batch was committed, and a later load later",
+    name: "the ledger says when each batch was committed, in the order of the loads",
     async run(context) {
       const { batches, destination, signal } = context;
       const before = Date.now();

@@ -11,7 +11,7 @@ const SEVERAL_FILES = 7;
 
 export const LOAD_CASES: readonly Case[] = [
   inContext({
-    name: "an empty place has no rows and no receipts",
+    name: "an empty destination has no rows and no receipts",
     async run(context) {
       await seesRows(context, []);
       assert.deepEqual(await ledger(context), []);
@@ -32,7 +32,7 @@ export const LOAD_CASES: readonly Case[] = [
     },
   }),
   inContext({
-    name: "files leave the local disk while the load goes on",
+    name: "staged files are released during the load",
     async run(context) {
       const { batches, destination, signal } = context;
       const paths: string[] = [];
@@ -53,7 +53,7 @@ export const LOAD_CASES: readonly Case[] = [
     },
   }),
   inContext({
-    name: "the receipt that load gives is the one that the ledger holds",
+    name: "the receipt that a load returns is the one in the ledger",
     async run(context) {
       const { batches, destination, signal } = context;
       const batch = await batches.batch(hours(0), [[row("a", 1)]]);
@@ -80,7 +80,7 @@ export const LOAD_CASES: readonly Case[] = [
     },
   }),
   inContext({
-    name: "another worker sees the receipt",
+    name: "another worker sees a batch's receipt",
     async run(context) {
       const { batches, destination, target, signal } = context;
       const receipt = await destination.load(await batches.batch(hours(0), [[row("a", 1)]]), signal);

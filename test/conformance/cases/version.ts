@@ -6,7 +6,7 @@ import { inContext, leavesNothing, ledger, row, seesRows } from "../context.ts";
 
 export const VERSION_CASES: readonly Case[] = [
   inContext({
-    name: "a newer version takes the place of an older one",
+    name: "a newer version of a row replaces an older one",
     async run(context) {
       const { batches, destination, signal } = context;
       await destination.load(await batches.batch(hours(0), [[row("a", 1), row("b", 1)]]), signal);
@@ -15,7 +15,7 @@ export const VERSION_CASES: readonly Case[] = [
     },
   }),
   inContext({
-    name: "an older interval that is loaded late does not put an old row back",
+    name: "an older interval that is loaded late doesn't put an old row back",
     async run(context) {
       const { batches, destination, signal } = context;
       await destination.load(await batches.batch(hours(1), [[row("a", 2)]]), signal);
@@ -24,7 +24,7 @@ export const VERSION_CASES: readonly Case[] = [
     },
   }),
   inContext({
-    name: "rows that a reload lacks stay",
+    name: "rows that a reload lacks stay in the destination",
     async run(context) {
       const { batches, destination, signal } = context;
       await destination.load(await batches.batch(hours(0), [[row("a", 1), row("b", 1)], [row("c", 1)]]), signal);
@@ -39,7 +39,7 @@ export const VERSION_CASES: readonly Case[] = [
     },
   }),
   inContext({
-    name: "rows that a covering batch lacks stay, and so do newer ones",
+    name: "rows that a covering batch lacks stay in the destination, and so do newer ones",
     async run(context) {
       const { batches, destination, signal } = context;
       await destination.load(await batches.batch(hours(0), [[row("a", 1), row("b", 5)]]), signal);
@@ -51,7 +51,7 @@ export const VERSION_CASES: readonly Case[] = [
     },
   }),
   inContext({
-    name: "a batch that was read before the one that is loaded does not put an old row back",
+    name: "a batch that was read earlier than the loaded one doesn't put an old row back",
     async run(context) {
       const { batches, destination, signal } = context;
       const slow = await batches.batch(hours(0), [[row("a", 1)]]);
@@ -63,7 +63,7 @@ export const VERSION_CASES: readonly Case[] = [
     },
   }),
   inContext({
-    name: "of two rows of the same version the one that was read later wins",
+    name: "of two rows with the same version the one that was read later wins",
     async run(context) {
       const { batches, destination, signal } = context;
       await destination.load(await batches.batch(hours(0), [[row("a", 1, 10)]]), signal);
@@ -74,7 +74,7 @@ export const VERSION_CASES: readonly Case[] = [
     },
   }),
   inContext({
-    name: "a row that was read earlier and arrives later does not replace one of the same version",
+    name: "a row that was read earlier and arrives later doesn't replace one with the same version",
     async run(context) {
       const { batches, destination, signal } = context;
       const slow = await batches.batch(hours(0), [[row("a", 1, 10)]]);

@@ -44,7 +44,7 @@ async function filesOf(folder: Folder): Promise<string[]> {
 }
 
 suite("lake on disk", () => {
-  test("one manifest and one file, under the names of the layout", async () => {
+  test("a load on disk writes one manifest and one file, under the names of the layout", async () => {
     await using folder = await temporaryFolder();
     await using batches = await Batches.open();
     await using lake = openTestLake({ type: "file", path: folder.path });
@@ -319,7 +319,7 @@ suite("lake on disk", () => {
   });
 
   test(
-    "what a full disk throws is told apart",
+    "a full disk is told from other errors by what it throws",
     { skip: process.platform === "linux" ? false : "needs /dev/full, which Linux has" },
     async () => {
       const error = await rejection(writeFile("/dev/full", "x"));

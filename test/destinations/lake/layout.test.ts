@@ -32,14 +32,14 @@ const intervals = fc
   .map(([start, length]) => interval(BASE + start * HOUR, BASE + (start + length) * HOUR));
 
 suite("lake: path template", () => {
-  test("the default is the export and the day of the interval's start, in UTC", () => {
+  test("a lake's default path is the export and the day of the interval's start, in UTC", () => {
     const late = interval("2026-01-02T23:59:59Z", "2026-01-03T00:59:59Z");
     assert.equal(renderPath(DEFAULT_PATH, "replays", late), "replays/dt=2026-01-02");
     assert.equal(renderPath("x/{export}/{year}/{month}/{day}/{hour}", "replays", late), "x/replays/2026/01/02/23");
     assert.equal(globPath(DEFAULT_PATH, "replays"), "replays/dt=*-*-*");
   });
 
-  test("the granularity is that of the smallest placeholder", () => {
+  test("a path template's granularity is that of its smallest placeholder", () => {
     assert.equal(pathGranularity("{export}/{year}/{month}/{day}/{hour}"), "hour");
     assert.equal(pathGranularity(DEFAULT_PATH), "day");
     assert.equal(pathGranularity("{export}/{year}-{month}"), "month");
@@ -72,7 +72,7 @@ suite("lake: path template", () => {
     });
   }
 
-  test("property: intervals of one folder start in the same unit of time, those of different units never share one", () => {
+  test("intervals share a folder only if they start in the same unit of time", () => {
     const units = { hour: 13, day: 10, month: 7, year: 4, none: 0 } as const;
     const templates = fc.constantFrom(
       DEFAULT_PATH,
@@ -96,7 +96,7 @@ suite("lake: path template", () => {
 });
 
 suite("lake: keys", () => {
-  test("property: a manifest's key gives its interval, generation and time of the read back", () => {
+  test("a manifest's key can be parsed back into interval, generation and time of the read", () => {
     fc.assert(
       fc.property(intervals, intervals, fc.nat(999_999), (one, other, generation) => {
         const readAt = new Date(BASE + generation);
@@ -121,7 +121,7 @@ suite("lake: keys", () => {
     assert.equal(prefix("2026-12-31T23:00:00Z", "2027-01-01T01:00:00Z"), "_replayport/replays/202");
   });
 
-  test("only manifests are manifests", () => {
+  test("only keys in the form of a manifest's count as manifests", () => {
     for (const name of [
       "20261001T000000Z_20261001T010000Z.json",
       "20261001T000000Z_20261001T010000Z.0.json",
@@ -156,7 +156,7 @@ suite("lake: keys", () => {
     }
   });
 
-  test("no attempt's files pass for another's", () => {
+  test("an attempt's files are never taken for another attempt's", () => {
     const of = interval(BASE, BASE + HOUR);
     const key = dataKey("replays/dt=2026-10-01", of, "abcdefabcdef", 3, ".csv.gz");
     assert.equal(key, "replays/dt=2026-10-01/20261001T000000Z_20261001T010000Z.abcdefabcdef.3.csv.gz");
@@ -190,7 +190,7 @@ suite("lake: which manifests count", () => {
     return highest(entry) && !all.some(covers);
   }
 
-  test("property: the sweep over a listing says the same as the two rules", () => {
+  test("which manifests count follows from the two rules, for any listing", () => {
     fc.assert(
       fc.property(entries, (drawn) => {
         const all = [...new Map(drawn.map((entry) => [entry.key, entry])).values()];
@@ -224,7 +224,7 @@ suite("lake: which manifests count", () => {
     assert.deepEqual(ledgerOf([day, before, after]).current, [day, after]);
   });
 
-  test("a year of hours takes no time to sift", () => {
+  test("finding the manifests that count in a year of hours takes no time", () => {
     const year = Array.from({ length: 8760 }, (_, hour): Entry => {
       const of = interval(BASE + hour * HOUR, BASE + (hour + 1) * HOUR);
       const name = { key: intervalName(of), kind: "manifest", interval: of, generation: 0 } as const;
@@ -235,7 +235,7 @@ suite("lake: which manifests count", () => {
 });
 
 suite("lake: part size", () => {
-  test("the default does until 10,000 parts would not, 5 TiB included", () => {
+  test("the part size grows only when a file would need more than 10,000 parts, up to 5 TiB", () => {
     assert.equal(partBytesFor(0), DEFAULT_PART_BYTES);
     assert.equal(partBytesFor(48.8 * GIB), DEFAULT_PART_BYTES);
     assert.equal(partBytesFor(MAX_PARTS * DEFAULT_PART_BYTES), DEFAULT_PART_BYTES);
@@ -245,7 +245,7 @@ suite("lake: part size", () => {
     assert.ok(largest < 600 * 1024 ** 2, "a part has to fit into memory");
   });
 
-  test("property: never more parts than S3 takes, and none too small", () => {
+  test("an upload never has more parts than S3 takes, and none that is too small", () => {
     fc.assert(
       fc.property(fc.maxSafeNat(), (drawn) => {
         const bytes = drawn % (5 * 1024 * GIB + 1);
