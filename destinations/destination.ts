@@ -27,6 +27,7 @@
  * - ledger: all receipts of an export. It is read from the destination, never from Redis.
  */
 import type { Interval } from "../src/intervals/interval.ts";
+import type { Covered } from "../src/intervals/watermark.ts";
 import type { Column } from "../src/models/column.ts";
 
 /** Best first: Parquet carries types, JSON Lines carries lists, CSV carries text. */
@@ -85,8 +86,10 @@ export interface Batch {
   readonly key: readonly string[];
   /** A hash of which rows there are, and one of how they look (src/export/definition.ts). */
   readonly fingerprint: string;
-  /** When the read of the source began, by the worker's clock. */
+  /** When the read of the source began, by the earlier of the worker's and the source's clock. */
   readonly readAt: Date;
+  /** The newest ingestion time that the source showed then, in whole seconds. Undefined if the model can't tell. */
+  readonly watermark?: Date | undefined;
   /** The source's version, for the receipt. */
   readonly sourceVersion: string;
   /** The columns of the source that the read was made from, whether or not the export has them. For the receipt. */
@@ -105,17 +108,17 @@ export interface DataFolder {
   readonly columns: readonly (readonly { readonly name: string; readonly type: string }[])[];
 }
 
+/** The part of a receipt that decides what is due. */
+export type Coverage = Covered;
+
 /** What a destination committed for a batch. Kept in the destination, together with the data. */
-export interface Receipt {
+export interface Receipt extends Coverage {
   readonly export: string;
-  readonly interval: Interval;
   readonly attempt: string;
   readonly rows: number;
   readonly bytes: number;
   readonly files: number;
   readonly fingerprint: string;
-  readonly readAt: Date;
-  readonly committedAt: Date;
   /** Columns that the source had. Undefined in receipts of 0.1.0. */
   readonly sourceColumns?: readonly string[] | undefined;
   /**
@@ -129,12 +132,6 @@ export interface Receipt {
 
 /** How much of a batch was loaded, or is to be. */
 export type Totals = Pick<Receipt, "rows" | "bytes" | "files">;
-
-/** The part of a receipt that a listing of the ledger gives, without reading each receipt. */
-export interface Coverage {
-  readonly interval: Interval;
-  readonly committedAt: Date;
-}
 
 /** A file that no receipt names. */
 export interface Leftover {

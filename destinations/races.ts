@@ -4,6 +4,7 @@
  */
 import { messageOf, ReplayportError, retry } from "../src/errors.ts";
 import { describeInterval } from "../src/intervals/interval.ts";
+import { isFromFuture } from "../src/intervals/watermark.ts";
 import type { Batch } from "./destination.ts";
 
 /** Which batch, for a message: `replays, 2026-10-01 00:00 to 01:00 UTC`. */
@@ -19,6 +20,14 @@ export function lostRace(batch: Batch): ReplayportError {
       "Nothing is wrong: two attempts were running, and the other one won. This one changed nothing.",
     ),
   );
+}
+
+/**
+ * Whether what the destination has was read later than the batch. A receipt from the future doesn't count: a wrong clock wrote
+ * it, and it must not stop the right one until the future has come.
+ */
+export function isReadLater(committed: Date, { readAt }: Pick<Batch, "readAt">, now: Date): boolean {
+  return committed > readAt && !isFromFuture(committed, now);
 }
 
 /** @param committed when the source was read for what the destination has */

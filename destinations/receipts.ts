@@ -12,12 +12,13 @@ export interface Origin {
 }
 
 /** What a receipt repeats of its batch. A manifest has it too. */
-export type ReceiptSubject = Pick<Batch, "export" | "interval" | "attempt" | "fingerprint" | "readAt"> &
+export type ReceiptSubject = Pick<Batch, "export" | "interval" | "attempt" | "fingerprint" | "readAt" | "watermark"> &
   Pick<Receipt, "sourceColumns">;
 
 export function receiptOf(subject: ReceiptSubject, { rows, bytes, files }: Totals, committedAt: Date): Receipt {
-  const { export: exportName, interval, attempt, fingerprint, readAt, sourceColumns } = subject;
-  return { export: exportName, interval, attempt, rows, bytes, files, fingerprint, readAt, committedAt, sourceColumns };
+  const { export: exportName, interval, attempt, fingerprint, readAt, watermark, sourceColumns } = subject;
+  const read = { fingerprint, readAt, watermark };
+  return { export: exportName, interval, attempt, rows, bytes, files, ...read, committedAt, sourceColumns };
 }
 
 /** A receipt as one flat row: the columns of a warehouse's ledger. */
@@ -31,6 +32,8 @@ export interface ReceiptRecord {
   readonly files: number;
   readonly fingerprint: string;
   readonly read_at: Date;
+  /** NULL where the model has none, and in rows of earlier versions. */
+  readonly watermark: Date | null;
   readonly committed_at: Date;
   readonly replayport_version: string;
   readonly source_version: string;
@@ -50,6 +53,7 @@ export function toRecord(receipt: Receipt, { replayport, source }: Origin): Rece
     files,
     fingerprint,
     read_at: readAt,
+    watermark: receipt.watermark ?? null,
     committed_at: committedAt,
     replayport_version: replayport,
     source_version: source,
@@ -61,26 +65,30 @@ export function toRecord(receipt: Receipt, { replayport, source }: Origin): Rece
 export interface StoredRecord {
   readonly value: (column: keyof ReceiptRecord) => unknown;
   readonly time: (column: keyof ReceiptRecord) => Date;
+  /** Whether that time isn't NULL. */
+  readonly hasTime: (column: keyof ReceiptRecord) => boolean;
 }
 
-export function fromRecord({ value, time }: StoredRecord): Receipt {
+export function fromRecord(stored: StoredRecord): Receipt {
+  const { value } = stored;
   const columns = value("source_columns");
   return {
     export: String(value("export")),
-    ...coverageOf({ value, time }),
+    ...coverageOf(stored),
     attempt: String(value("attempt")),
     rows: Number(value("rows")),
     bytes: Number(value("bytes")),
     files: Number(value("files")),
     fingerprint: String(value("fingerprint")),
-    readAt: time("read_at"),
     sourceColumns: typeof columns === "string" ? (JSON.parse(columns) as string[]) : undefined,
   };
 }
 
-export function coverageOf({ time }: StoredRecord): Coverage {
+export function coverageOf({ time, hasTime }: StoredRecord): Coverage {
   return {
     interval: { start: time("interval_start"), end: time("interval_end") },
+    readAt: time("read_at"),
+    watermark: hasTime("watermark") ? time("watermark") : undefined,
     committedAt: time("committed_at"),
   };
 }

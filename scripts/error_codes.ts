@@ -15,7 +15,7 @@ export const PREFIXES: Readonly<Record<string, readonly string[]>> = {
   model: ["src/models"],
   schedule: ["src/intervals"],
   interval: ["src/intervals"],
-  // The core compares what the source has with the receipts, and every interval would meet the same.
+  // The core compares the source's clock with its own, and its columns with the receipts'.
   source: ["src/clickhouse", "src/export"],
   engine: ["src/clickhouse_server"],
   stage: ["src/stage", "destinations/files", "destinations"],

@@ -128,6 +128,7 @@ async function jobs({ redisUrl, exports, hours, concurrency }: FleetJob): Promis
       destination: ({ name }) => ledgers.get(name) ?? empty,
       loadDependencies: ({ name }, onProgress) =>
         Promise.resolve({ source, destination: ledgers.get(name) ?? empty, stageRoot, now, newAttempt, onProgress }),
+      agreedNow: () => Promise.resolve(now()),
       plan: () => Promise.resolve([]),
       version: "bench",
       now,
@@ -167,12 +168,14 @@ function covered(now: number): Coverage[] {
   const from = NOON - 36 * HOUR;
   const past = {
     interval: { start: new Date(NOON - 60 * 24 * HOUR), end: new Date(from) },
+    readAt: new Date(NOON),
     committedAt: new Date(NOON),
   };
   const hours = Math.floor((now - from - HOUR / 2) / HOUR);
   const recent = Array.from({ length: hours }, (_, index) => {
     const start = from + index * HOUR;
-    return { interval: { start: new Date(start), end: new Date(start + HOUR) }, committedAt: new Date(start + HOUR) };
+    const end = new Date(start + HOUR);
+    return { interval: { start: new Date(start), end }, readAt: end, committedAt: end };
   });
   return [past, ...recent];
 }
@@ -201,6 +204,7 @@ async function tick({ redisUrl, exports }: FleetJob): Promise<TickAnswer> {
     ...backfills,
     exports: chosen,
     destination: () => destination as Destination,
+    agreedNow: () => Promise.resolve(new Date(NOON)),
     events: createEvents(console.error),
     liveInFlight: settings.inFlight,
     retryAfterMs: settings.retryAfterMs,

@@ -6,7 +6,8 @@ import { coverageOf, fromRecord, type StoredRecord } from "../receipts.ts";
 import { COVERAGE_READ, RECEIPT_READ } from "../warehouse/rows.ts";
 import { type BigQueryContext, ledgerPlace } from "./context.ts";
 import { query } from "./jobs.ts";
-import { countReceipts, forgetReceipts, precondition, receipts } from "./ledger_sql.ts";
+import { precondition, receipts } from "./ledger_sql.ts";
+import { ensureLedger } from "./tables.ts";
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -24,6 +25,8 @@ async function select(
   // Free, and distinguishes a missing table from a missing dataset without parsing a message.
   await client.location(signal);
   if (!(await client.table(context.ledger, signal)) || !(await client.table(place.table, signal))) return [];
+  // An earlier version's ledger lacks columns.
+  await ensureLedger(context, signal);
   const what = { action: "bigquery.tables.getData", resource: `${place.dataset}.${context.ledger}` };
   return await query(context, what, receipts(ledgerPlace(context), range, columns), {}, signal);
 }
@@ -50,22 +53,6 @@ export async function readCoverage(
   return (await select(context, range, COVERAGE_READ, signal)).map((row) => coverageOf(stored(row)));
 }
 
-/** Before a missing target is created: receipts of an earlier table of that name must not count for the new one. */
-export async function forgetGoneTable(context: BigQueryContext, signal: AbortSignal): Promise<void> {
-  const { onWarning, place } = context;
-  const resource = `${place.dataset}.${context.ledger}`;
-  const ledger = ledgerPlace(context);
-  const reading = { action: "bigquery.tables.getData", resource };
-  const [row] = await query(context, reading, countReceipts(ledger), {}, signal);
-  const forgotten = Number(row?.["receipts"] ?? 0);
-  if (forgotten === 0) return;
-  onWarning("the table is gone, so its receipts are removed, and everything is due again", {
-    table: `${place.project}.${place.dataset}.${place.table}`,
-    receipts: forgotten,
-  });
-  await query(context, { action: "bigquery.tables.updateData", resource }, forgetReceipts(ledger), {}, signal);
-}
-
 export interface Precondition {
   /** The attempt whose receipt this interval has, or the empty string. */
   readonly attempts: string;
@@ -89,5 +76,9 @@ export async function readPrecondition(
 
 /** Times come in milliseconds. */
 function stored(row: Row): StoredRecord {
-  return { value: (column) => row[column], time: (column) => new Date(Number(row[column])) };
+  return {
+    value: (column) => row[column],
+    time: (column) => new Date(Number(row[column])),
+    hasTime: (column) => (row[column] ?? null) !== null,
+  };
 }

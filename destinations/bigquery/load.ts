@@ -20,7 +20,7 @@
 import { giveUp, ReplayportError } from "../../src/errors.ts";
 import { describeInterval } from "../../src/intervals/interval.ts";
 import type { Batch, Receipt } from "../destination.ts";
-import { olderRead } from "../races.ts";
+import { isReadLater, olderRead } from "../races.ts";
 import { commit } from "./commit.ts";
 import { cleanupDeadline } from "../cleanup.ts";
 import type { BigQueryContext } from "./context.ts";
@@ -40,7 +40,7 @@ export async function load(context: BigQueryContext, batch: Batch, signal: Abort
     await ensureLedger(context, signal);
     const target = await ensureTarget(context, batch, signal);
     const before = await readPrecondition(context, batch.interval, signal);
-    if (before.readAt && before.readAt > batch.readAt) throw olderRead(batch, before.readAt);
+    if (before.readAt && isReadLater(before.readAt, batch, context.now())) throw olderRead(batch, before.readAt);
     const staged = await stageFiles(context, batch, (table) => (staging = table), signal);
     const own = stagingTable(place, batch);
     others = (await client.tablesWith(stagingPrefix(place, batch.id), signal)).filter((table) => table !== own);

@@ -156,7 +156,7 @@ export function commitScript(commit: CommitPlan): string {
     interval: { start, end },
     readAt,
   } = commit.receipt;
-  const contained = `${ofExport(commit)} AND receipt.\`interval_start\` >= ${timestamp(start)} AND receipt.\`interval_end\` <= ${timestamp(end)} AND receipt.\`read_at\` <= ${timestamp(readAt)}`;
+  const contained = `${ofExport(commit)} AND receipt.\`interval_start\` >= ${timestamp(start)} AND receipt.\`interval_end\` <= ${timestamp(end)} AND (receipt.\`read_at\` <= ${timestamp(readAt)} OR receipt.\`read_at\` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE))`;
   const firstStart =
     commit.staged?.firstStart === undefined ? "CAST(NULL AS TIMESTAMP)" : timestamp(commit.staged.firstStart);
   const record = { ...toRecord(commit.receipt, commit.origin), target_table: commit.target };

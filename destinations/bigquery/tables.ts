@@ -7,11 +7,10 @@ import { bigquery } from "../sql/bigquery.ts";
 import { PARTITION_COLUMN } from "../warehouse/rows.ts";
 import { planTable } from "../warehouse/table_plan.ts";
 import type { TableResource } from "./resources.ts";
-import { type BigQueryContext, qualifiedName } from "./context.ts";
+import { type BigQueryContext, ledgerPlace, qualifiedName } from "./context.ts";
 import { query } from "./jobs.ts";
-import { forgetGoneTable } from "./ledger.ts";
 import { addColumns, createTable, type TableShape } from "./ddl.ts";
-import { LEDGER_COLUMNS } from "./ledger_sql.ts";
+import { countReceipts, forgetReceipts, LEDGER_COLUMNS } from "./ledger_sql.ts";
 import { existingColumn, fits, targetType } from "./types.ts";
 
 const DEFAULT_CLUSTER = ["team_id", "session_id"];
@@ -99,6 +98,22 @@ function partitionOf({ options }: BigQueryContext, byName: ReadonlyMap<string, C
     );
   }
   return partitionBy;
+}
+
+/** Before a missing target is created: receipts of an earlier table of that name must not count for the new one. */
+async function forgetGoneTable(context: BigQueryContext, signal: AbortSignal): Promise<void> {
+  const { onWarning, place } = context;
+  const resource = `${place.dataset}.${context.ledger}`;
+  const ledger = ledgerPlace(context);
+  const reading = { action: "bigquery.tables.getData", resource };
+  const [row] = await query(context, reading, countReceipts(ledger), {}, signal);
+  const forgotten = Number(row?.["receipts"] ?? 0);
+  if (forgotten === 0) return;
+  onWarning("the table is gone, so its receipts are removed, and everything is due again", {
+    table: `${place.project}.${place.dataset}.${place.table}`,
+    receipts: forgotten,
+  });
+  await query(context, { action: "bigquery.tables.updateData", resource }, forgetReceipts(ledger), {}, signal);
 }
 
 async function ensureTable(

@@ -14,7 +14,7 @@ import { collectGarbage } from "./gc.ts";
 import { readLedger, readReceipts } from "./ledger.ts";
 import { load } from "./load.ts";
 import { adopt } from "./owner.ts";
-import type { Entry } from "./supersession.ts";
+import { type Entry, readAt } from "./supersession.ts";
 
 /** Files and manifests in a store, for one export. layout.ts has the layout, load.ts the protocol. */
 export class Lake implements Destination {
@@ -49,7 +49,10 @@ export class Lake implements Destination {
 
   /** LIST requests only, one per thousand receipts: nine for a year of hourly batches. */
   async *covered(range: Interval, signal: AbortSignal): AsyncIterable<Coverage> {
-    for (const { interval, committedAt } of await this.#current(range, signal)) yield { interval, committedAt };
+    for (const entry of await this.#current(range, signal)) {
+      const { interval, watermark, committedAt } = entry;
+      yield { interval, readAt: readAt(entry), watermark, committedAt };
+    }
   }
 
   collectGarbage(remove: boolean, signal: AbortSignal): AsyncIterable<Leftover> {

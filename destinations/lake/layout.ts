@@ -6,14 +6,15 @@ import {
   parseIntervalName,
   type Interval,
 } from "../../src/intervals/interval.ts";
+import type { Batch } from "../destination.ts";
 
 /** The folder of all manifests. Query engines skip names that begin with an underscore. */
 export const LEDGER = "_replayport";
 
 const GENERATION_DIGITS = 6;
-/** 0.1.0 has no time of the read in the name. */
+/** 0.1.0 has no time of the read in the name, and a model may have no watermark. */
 const MANIFEST_NAME =
-  /^(?<interval>[^./]+)\.(?<generation>\d{6})(?:(?:\.(?<second>\d{8}T\d{6})(?<millis>\d{3})Z)?\.json|(?<claim>\.claim))$/;
+  /^(?<interval>[^./]+)\.(?<generation>\d{6})(?:(?:\.(?<second>\d{8}T\d{6})(?<millis>\d{3})Z(?:\.(?<watermark>\d{8}T\d{6}Z))?)?\.json|(?<claim>\.claim))$/;
 const DATA_NAME = /^(?<interval>[^./]+)\.[0-9a-z]{12}\.\d+\.[a-z0-9.]+$/;
 
 /** What the key of a manifest or of a claim says. */
@@ -25,6 +26,8 @@ export interface ManifestName {
   readonly generation: number;
   /** When the source was read. Undefined for a claim and for a manifest of 0.1.0. */
   readonly readAt: Date | undefined;
+  /** How far the source was then. Undefined where `readAt` is, and for a model that can't tell. */
+  readonly watermark: Date | undefined;
 }
 
 /** Every manifest of the export begins with this, and nothing else does. */
@@ -32,10 +35,15 @@ export function manifestPrefix(exportName: string): string {
   return `${LEDGER}/${exportName}/`;
 }
 
-/** The time of the read is in the name, so that a listing tells what is swept, also after the lake was copied. */
-export function manifestKey(exportName: string, interval: Interval, generation: number, readAt: Date): string {
+/** The name has what decides whether the interval is due again, so that a listing is enough, also after the lake was copied. */
+export function manifestKey(
+  exportName: string,
+  generation: number,
+  { interval, readAt, watermark }: Pick<Batch, "interval" | "readAt" | "watermark">,
+): string {
   const millis = String(readAt.getUTCMilliseconds()).padStart(3, "0");
-  return `${generationName(exportName, interval, generation)}.${compactTime(readAt).slice(0, -1)}${millis}Z.json`;
+  const read = `${compactTime(readAt).slice(0, -1)}${millis}Z${watermark ? `.${compactTime(watermark)}` : ""}`;
+  return `${generationName(exportName, interval, generation)}.${read}.json`;
 }
 
 export function claimKey(exportName: string, interval: Interval, generation: number): string {
@@ -65,6 +73,7 @@ export function parseManifestKey(exportName: string, key: string): ManifestName 
     interval,
     generation: Number(parts?.["generation"]),
     readAt: readAt && new Date(readAt.getTime() + Number(parts?.["millis"])),
+    watermark: parseCompactTime(parts?.["watermark"] ?? ""),
   };
 }
 

@@ -88,7 +88,7 @@ export async function load(
   await ensureOwner(lake, signal);
   const before = await readPrecondition(lake, batch, signal);
   const claimed = claimKey(lake.export, batch.interval, before.generation);
-  const key = manifestKey(lake.export, batch.interval, before.generation, batch.readAt);
+  const key = manifestKey(lake.export, before.generation, batch);
   const uploads: Prepared[] = [];
   let visible = false;
   let claims = false;

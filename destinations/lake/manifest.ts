@@ -45,6 +45,7 @@ const manifestSchema = z.looseObject({
   fingerprint: z.string(),
   format: z.enum(FILE_FORMATS),
   readAt: time,
+  watermark: time.optional(),
   committedAt: time,
   rows: count,
   bytes: count,

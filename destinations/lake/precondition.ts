@@ -1,7 +1,7 @@
 /** What a load finds before it writes anything. Its commit depends on it. */
 import { contains, sameInterval } from "../../src/intervals/interval.ts";
 import type { Batch } from "../destination.ts";
-import { olderRead } from "../races.ts";
+import { isReadLater, olderRead } from "../races.ts";
 import type { LakeContext } from "./context.ts";
 import { manifestsWithinPrefix } from "./layout.ts";
 import { listManifests, readManifests } from "./ledger.ts";
@@ -30,7 +30,7 @@ export interface Precondition {
 
 /** One LIST, and one GET for each manifest or claim that will be replaced. */
 export async function readPrecondition(lake: LakeContext, batch: Batch, signal: AbortSignal): Promise<Precondition> {
-  const { interval, readAt } = batch;
+  const { interval } = batch;
   const within = await listWithin(lake, batch, signal);
   const same = within.filter((entry) => sameInterval(entry.interval, interval));
   const highest = Math.max(-1, ...same.filter(({ kind }) => kind === "manifest").map(({ generation }) => generation));
@@ -38,8 +38,7 @@ export async function readPrecondition(lake: LakeContext, batch: Batch, signal: 
   const replaced: Manifest[] = [];
   const found: { entry: Entry; manifest: Manifest }[] = [];
   for (const { entry, manifest } of read) {
-    // A machine whose clock was ahead may have said that it read in the future.
-    const later = manifest.readAt > readAt && manifest.readAt <= lake.now();
+    const later = isReadLater(manifest.readAt, batch, lake.now());
     const sameBatch = sameInterval(entry.interval, interval);
     if (sameBatch && later && entry.kind === "manifest" && entry.generation === highest) {
       throw olderRead(batch, manifest.readAt);

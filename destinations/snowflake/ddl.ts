@@ -64,8 +64,8 @@ function comment({ description, type }: Column): string {
  * IF NOT EXISTS, because two loads may both find it missing. ADD COLUMN's grammar has no comment.
  * https://docs.snowflake.com/en/sql-reference/sql/alter-table
  */
-export function addColumn(names: Names, column: Column): Statement[] {
-  const table = objectPath(names, names.table);
+export function addColumn(names: Names, column: Column, to = names.table): Statement[] {
+  const table = objectPath(names, to);
   const name = columnName(column.name);
   const grants = [`OWNERSHIP ON TABLE ${table}`];
   return [

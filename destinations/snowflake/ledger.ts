@@ -7,10 +7,9 @@ import { coverageOf, fromRecord, type StoredRecord } from "../receipts.ts";
 import { columnName } from "../sql/snowflake.ts";
 import { COVERAGE_READ, RECEIPT_READ } from "../warehouse/rows.ts";
 import type { SnowflakeContext } from "./context.ts";
-import { isMissing } from "./errors.ts";
 import { type LedgerKey, selectPrecondition, selectReceipts } from "./ledger_sql.ts";
 import type { Row, Session } from "./statement.ts";
-import { existingColumns, targetIsGone } from "./tables.ts";
+import { existingColumns, hasLedger, targetIsGone } from "./tables.ts";
 
 export function ledgerKey({ names, export: exportName }: SnowflakeContext): LedgerKey {
   return { names, export: exportName };
@@ -45,7 +44,7 @@ export async function readEntry(
   };
 }
 
-/** One statement that wakes the warehouse, and one that does not. No table of receipts is an empty ledger. */
+/** One statement that wakes the warehouse, and two that don't. No table of receipts is an empty ledger. */
 async function select(
   context: SnowflakeContext,
   range: Interval,
@@ -53,14 +52,9 @@ async function select(
   signal: AbortSignal,
 ): Promise<readonly Row[]> {
   await using session = await context.openSession({ export: context.export, doing: "ledger" }, signal);
-  let rows: readonly Row[];
-  try {
-    rows = await session.execute(selectReceipts(ledgerKey(context), range, columns), signal);
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw error;
-  }
   const { names } = context;
+  if (!(await hasLedger(session, names, signal))) return [];
+  const rows = await session.execute(selectReceipts(ledgerKey(context), range, columns), signal);
   if (rows.length > 0 && !(await existingColumns(session, names, names.table, signal))) throw targetIsGone(context);
   return rows;
 }
@@ -85,6 +79,7 @@ function stored(row: Row): StoredRecord {
   return {
     value: (column) => row[columnName(column)],
     time: (column) => dateOf(row, `${columnName(column)}_US`),
+    hasTime: (column) => (row[`${columnName(column)}_US`] ?? null) !== null,
   };
 }
 

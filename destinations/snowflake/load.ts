@@ -33,7 +33,7 @@ import type { Session, Statement } from "./statement.ts";
 import { fillStaging } from "./staging.ts";
 import { prepareTables } from "./tables.ts";
 import { uploadFiles } from "./upload.ts";
-import { olderRead } from "../races.ts";
+import { isReadLater, olderRead } from "../races.ts";
 import { receiptOf } from "../receipts.ts";
 
 export async function load(context: SnowflakeContext, batch: Batch, signal: AbortSignal): Promise<Receipt> {
@@ -44,7 +44,8 @@ export async function load(context: SnowflakeContext, batch: Batch, signal: Abor
   await using stage = context.openStage(session);
   const spelling = await prepareTables(context, session, batch, signal);
   const before = await readEntry(context, session, batch.interval, signal);
-  if (before.readAt !== undefined && before.readAt > batch.readAt) throw olderRead(batch, before.readAt);
+  if (before.readAt !== undefined && isReadLater(before.readAt, batch, context.now()))
+    throw olderRead(batch, before.readAt);
   if (!before.hasLock) await session.execute(insertLock(ledgerKey(context), batch.attempt, context.now()), signal);
 
   const folder = `${batchFolder(context, batch.interval)}${batch.attempt}/`;

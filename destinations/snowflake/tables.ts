@@ -11,7 +11,7 @@ import { isMissing } from "./errors.ts";
 import { countReceipts } from "./ledger_sql.ts";
 import { columnName, snowflake } from "../sql/snowflake.ts";
 import { objectPath, type Names } from "./names.ts";
-import type { Session } from "./statement.ts";
+import type { Session, Statement } from "./statement.ts";
 import { fits, typeOf } from "./types.ts";
 
 /** The target's name of each column, by the model's name. */
@@ -28,35 +28,28 @@ export async function prepareTables(
   signal: AbortSignal,
 ): Promise<Spelling> {
   const { names } = context;
-  const existing = await existingColumns(session, names, names.table, signal);
-  const plan = planTable(objectPath(names, names.table), existing, columns, typeOf, fits);
-  switch (plan.kind) {
-    case "create": {
-      if (await hasReceipts(session, names, signal)) throw targetIsGone(context);
-      const required = [...key, VERSION_COLUMN].filter(
-        (name) => columns.find((column) => column.name === name)?.nullable === false,
-      );
-      await session.execute(createTable(names, names.table, columns, required, "Loaded by Replayport."), signal);
-      break;
-    }
-    case "add":
-      for (const statement of plan.columns.flatMap((column) => addColumn(names, column))) {
-        await session.execute(statement, signal);
-      }
-      break;
-    default:
-      plan satisfies never;
-  }
-  const receipts = "Receipts of Replayport: what is loaded, and as of when.";
-  await prepareOwn(session, names, { name: names.receipts, columns: RECEIPT_COLUMNS, about: receipts }, signal);
-  const lock = `Lock of Replayport: each load of ${names.table} updates its one row.`;
-  await prepareOwn(session, names, { name: names.lock, columns: LOCK_COLUMNS, about: lock }, signal);
+  const create = async (): Promise<Statement> => {
+    if (await hasReceipts(session, names, signal)) throw targetIsGone(context);
+    const required = [...key, VERSION_COLUMN].filter(
+      (name) => columns.find((column) => column.name === name)?.nullable === false,
+    );
+    return createTable(names, names.table, columns, required, "Loaded by Replayport.");
+  };
+  const existing = await prepare(session, names, names.table, columns, create, signal);
+  const own = (table: string, of: readonly Column[], about: string) => (): Statement => {
+    const required = of.filter(({ nullable }) => !nullable).map(({ name }) => name);
+    return createTable(names, table, of, required, about);
+  };
+  const receipts = own(names.receipts, RECEIPT_COLUMNS, "Receipts of Replayport: what is loaded, and as of when.");
+  await prepare(session, names, names.receipts, RECEIPT_COLUMNS, receipts, signal);
+  const lock = own(names.lock, LOCK_COLUMNS, `Lock of Replayport: each load of ${names.table} updates its one row.`);
+  await prepare(session, names, names.lock, LOCK_COLUMNS, lock, signal);
   const spelled = new Map((existing ?? []).map(({ name }) => [name.toUpperCase(), name]));
   return new Map(columns.map(({ name }) => [name, spelled.get(columnName(name)) ?? columnName(name)]));
 }
 
 async function hasReceipts(session: Session, names: Names, signal: AbortSignal): Promise<boolean> {
-  if (!(await existingColumns(session, names, names.receipts, signal))) return false;
+  if (!(await hasLedger(session, names, signal))) return false;
   const [row] = await session.execute(countReceipts(names), signal);
   return Number(row?.["RECEIPTS"]) > 0;
 }
@@ -79,16 +72,34 @@ export function targetIsGone({ names, role }: SnowflakeContext): ReplayportError
   );
 }
 
-async function prepareOwn(
+/** Whether there is a table of receipts. Adds the columns that an earlier version's lacks, so that they can be selected. */
+export async function hasLedger(session: Session, names: Names, signal: AbortSignal): Promise<boolean> {
+  return (await prepare(session, names, names.receipts, RECEIPT_COLUMNS, undefined, signal)) !== undefined;
+}
+
+/**
+ * Adds the columns that the table lacks, and makes it where it is missing.
+ * @param create undefined leaves it missing
+ * @returns what was there
+ */
+async function prepare(
   session: Session,
   names: Names,
-  { name, columns, about }: { readonly name: string; readonly columns: readonly Column[]; readonly about: string },
+  table: string,
+  columns: readonly Column[],
+  create: (() => Statement | Promise<Statement>) | undefined,
   signal: AbortSignal,
-): Promise<void> {
-  const existing = await existingColumns(session, names, name, signal);
-  if (planTable(objectPath(names, name), existing, columns, typeOf, fits).kind !== "create") return;
-  const required = columns.map((column) => column.name);
-  await session.execute(createTable(names, name, columns, required, about), signal);
+): Promise<readonly ExistingColumn[] | undefined> {
+  const existing = await existingColumns(session, names, table, signal);
+  const plan = planTable(objectPath(names, table), existing, columns, typeOf, fits);
+  if (plan.kind === "create") {
+    if (create) await session.execute(await create(), signal);
+    return existing;
+  }
+  for (const statement of plan.columns.flatMap((column) => addColumn(names, column, table))) {
+    await session.execute(statement, signal);
+  }
+  return existing;
 }
 
 /** Undefined if there is no table. Reads the catalogue only, which wakes no warehouse. */

@@ -71,6 +71,10 @@ export const RECEIPT_COLUMNS: readonly (Column & { readonly name: ReceiptColumn 
   receipt("files", "int64", "Staged files."),
   receipt("fingerprint", "string", "Hash of the export's definition."),
   receipt("read_at", "timestamp", "When the source was read."),
+  {
+    ...receipt("watermark", "timestamp", "The newest ingestion time that the source showed then; NULL if unknown."),
+    nullable: true,
+  },
   receipt("committed_at", "timestamp", "When the load was committed."),
   receipt("replayport_version", "string", "Version of Replayport."),
   receipt("source_version", "string", "Version of ClickHouse."),
@@ -83,7 +87,7 @@ export const RECEIPT_READ = RECEIPT_COLUMNS.filter(
 );
 /** The columns that say what is covered. */
 export const COVERAGE_READ = RECEIPT_COLUMNS.filter(({ name }) =>
-  ["interval_start", "interval_end", "committed_at"].includes(name),
+  ["interval_start", "interval_end", "read_at", "watermark", "committed_at"].includes(name),
 );
 
 function receipt(

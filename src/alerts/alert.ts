@@ -13,11 +13,12 @@ import type { Backfill, ExportStatus, FleetError } from "../fleet/fleet.ts";
 /**
  * - `failed`: an interval of an export failed for good. Over when an interval was loaded and no failed one is left, or on resume
  * - `backfill_failed`: an interval of a backfill failed for good. Over when it is retried or done
- * - `ledger`: the load history can't be read, so nothing of the export is enqueued and its lag may be unknown
+ * - `ledger`: the load history can't be read, or the clocks differ, so nothing of the export is enqueued and its lag may be unknown
  * - `paused`: an export is paused, automatically or by a person
+ * - `silent`: an export that is usually busy reads no rows. Over when it reads some
  * - `lag`: an export's data is older than the limit. Not for a paused export, since the pause is an alert already
  */
-export type AlertKind = "failed" | "backfill_failed" | "ledger" | "paused" | "lag";
+export type AlertKind = "failed" | "backfill_failed" | "ledger" | "paused" | "silent" | "lag";
 
 /** Something that is wrong now. */
 export interface Condition {
@@ -110,9 +111,10 @@ function conditionsOf(
     if (failed) found.push(failed);
     const { ledgerError } = one;
     if (ledgerError) {
+      const why = ledgerError.code === "source.clock" ? "" : "can't read the load history from its destination: ";
       found.push({
         ...named("ledger", one.export),
-        message: `The export ${one.export} is stuck: can't read the load history from its destination${because(ledgerError)}`,
+        message: `The export ${one.export} is stuck: ${why}${ledgerError.message}`,
         hint: ledgerError.hint,
         code: ledgerError.code,
         afterMs: LEDGER_MS,
@@ -126,6 +128,15 @@ function conditionsOf(
         message: `The export ${one.export} is paused (by ${by}): ${reason}`,
         hint: `To end it: replayport resume ${one.export}.${self}`,
         code: one.lastError?.code,
+      });
+    }
+    const silentSince = one.lastReceipt?.silentSince;
+    if (silentSince) {
+      found.push({
+        ...named("silent", one.export),
+        message: `The export ${one.export} is usually busy, but has read no rows since ${silentSince.toISOString()}`,
+        hint: "Is PostHog's ingestion running, and is the replica that is read up to date? What comes late is loaded by itself.",
+        code: "export.silent",
       });
     }
     const lag = lagOf(one, limits.lagAboveMs, notified);

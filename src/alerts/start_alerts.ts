@@ -30,7 +30,12 @@ const GATHER_MS = 2_000;
 /** How long one check may wait for the fleet. */
 const ASK_MS = 10_000;
 
-const WAKING: ReadonlySet<FleetEvent["kind"]> = new Set(["run.failed", "export.paused", "export.resumed"]);
+const WAKING: ReadonlySet<FleetEvent["kind"]> = new Set([
+  "run.failed",
+  "export.paused",
+  "export.resumed",
+  "export.silent",
+]);
 
 /**
  * Runs next to a scheduler. If there are several, the first to claim an alert sends it. Disposing it aborts what is being sent.

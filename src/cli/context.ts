@@ -6,6 +6,7 @@ import { type OpenDestination, loadDestinations } from "../../destinations/regis
 import { type Config, loadConfig } from "../config/load.ts";
 import { giveUp, ReplayportError } from "../errors.ts";
 import { newAttempt } from "../export/attempt.ts";
+import { agreedNow, askClock, type SourceClock } from "../export/clock.ts";
 import type { ExportDefinition } from "../export/definition.ts";
 import type { LoadDependencies } from "../export/load_batch.ts";
 import type { Source } from "../export/source.ts";
@@ -13,6 +14,10 @@ import { openSource } from "../clickhouse/open_source.ts";
 import { VERSION } from "../version.ts";
 import type { CliEnvironment, GlobalOptions } from "./environment.ts";
 import { type Logger, createLogger } from "./log.ts";
+
+/** How long the source's answer about its clock is good for, and how long to wait for one. */
+const CLOCK_MS = 60_000;
+const CLOCK_ANSWER_MS = 10_000;
 
 export function loggerFor(cli: CliEnvironment, options: GlobalOptions): Logger {
   const level = options.quiet === true ? "error" : options.verbose === true ? "debug" : "info";
@@ -29,6 +34,7 @@ export class Context implements AsyncDisposable {
   readonly #destinations = new Map<string, Destination>();
   #source: Promise<Source> | undefined;
   #saidDisagreement = false;
+  #clock: { readonly asked: number; readonly answer: Promise<SourceClock> } | undefined;
 
   constructor(cli: CliEnvironment, config: Config, log: Logger, stageRoot: string, openDestination: OpenDestination) {
     this.cli = cli;
@@ -71,6 +77,28 @@ export class Context implements AsyncDisposable {
       this.#source = undefined;
     });
     return await this.#source;
+  }
+
+  /**
+   * What time it is by the earlier of this machine's clock and the source's, which is asked once a minute at most.
+   * @throws ReplayportError `source.clock` if they differ too much
+   */
+  async agreedNow({ settleMs }: Pick<ExportDefinition, "settleMs">, signal: AbortSignal): Promise<Date> {
+    const { now } = this.cli;
+    // An engine on this machine has this machine's clock.
+    if (this.config.source.kind === "embedded") return now();
+    if (this.#clock === undefined || performance.now() - this.#clock.asked > CLOCK_MS) {
+      const enough = AbortSignal.any([signal, AbortSignal.timeout(CLOCK_ANSWER_MS)]);
+      const answer = this.source().then(async (source) => await askClock(source, now, enough));
+      answer.catch(() => {
+        this.#clock = undefined;
+      });
+      this.#clock = { asked: performance.now(), answer };
+    }
+    // Where the source doesn't answer, this machine's clock alone decides what to try: each load asks again.
+    const clock = await this.#clock.answer.catch(() => undefined);
+    signal.throwIfAborted();
+    return clock === undefined ? now() : agreedNow(clock, settleMs, now());
   }
 
   destination(definition: ExportDefinition): Destination {

@@ -7,6 +7,7 @@ import { VERSION } from "../version.ts";
 import { Context } from "./context.ts";
 import type { CliEnvironment, GlobalOptions } from "./environment.ts";
 import { type Logger, errorFields } from "./log.ts";
+import { SILENT } from "./load_report.ts";
 import { bytes, count, plural, formatDuration, time } from "./output.ts";
 import { planFor } from "./plan_backfill.ts";
 
@@ -42,6 +43,7 @@ export async function openFleetHost(cli: CliEnvironment, options: GlobalOptions)
         exports: config.exports,
         destination: (definition) => context.destination(definition),
         loadDependencies: (definition, onProgress) => context.loading(definition, onProgress),
+        agreedNow: (definition, signal) => context.agreedNow(definition, signal),
         plan: async (definition, request, signal) => (await planFor(context, definition, request, signal)).intervals,
         version: VERSION,
         now: cli.now,
@@ -84,6 +86,8 @@ export function logEvent(log: Logger, event: FleetEvent): void {
     }
     case "export.resumed":
       return log.info({ export: event.export, by: event.by }, "export resumed");
+    case "export.silent":
+      return log.warn({ export: event.export, since: event.since.toISOString() }, SILENT);
     case "enqueued":
       return log.debug(fieldsOf(event), "enqueued");
     case "run.started":

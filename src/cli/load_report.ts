@@ -13,6 +13,9 @@ import { EXIT } from "./exit_codes.ts";
 import { errorFields } from "./log.ts";
 import { bytes, count, plural, printJson, printLine, formatDuration } from "./output.ts";
 
+export const SILENT =
+  "an export that is usually busy reads no rows: is PostHog's ingestion running, or its replica behind?";
+
 export interface ExportResult extends RunResult {
   readonly export: string;
   readonly seconds: number;

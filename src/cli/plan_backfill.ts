@@ -2,7 +2,7 @@
 import type { Coverage } from "../../destinations/destination.ts";
 import { pathGranularity } from "../../destinations/lake/path_template.ts";
 import type { ExportDefinition } from "../export/definition.ts";
-import { readCoverage } from "../export/ledger.ts";
+import { coveredForBackfill, readCoverage } from "../export/ledger.ts";
 import { type Density, type Join, planBackfill } from "../intervals/backfill.ts";
 import type { Interval } from "../intervals/interval.ts";
 import { type JoinUnit, unitSchedule } from "../intervals/schedule.ts";
@@ -57,14 +57,15 @@ export async function planFor(
   signal: AbortSignal,
   counted = false,
 ): Promise<BackfillPlan> {
+  const now = await context.agreedNow(definition, signal);
   const covered = await readCoverage(context.destination(definition), signal);
   const density = counted || size === "auto" ? await readDensity(context, definition, range, signal) : undefined;
   const intervals = planBackfill({
     range,
     schedule: definition.schedule,
     settleMs: definition.settleMs,
-    now: context.cli.now(),
-    covered: covered.map((one) => one.interval),
+    now,
+    covered: coveredForBackfill(definition, covered, now, force),
     force,
     join: joinOf(definition, size, density),
   });

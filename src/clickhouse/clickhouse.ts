@@ -134,11 +134,17 @@ class ClickHouseSource implements Source {
 
   async info(signal: AbortSignal): Promise<SourceInfo> {
     try {
-      const sql = `SELECT version() AS version, ${EFFECTIVE_SETTINGS} AS settings`;
-      const [row] = await this.#ask<{ version: string; settings: string[] }>({ sql, parameters: {} }, {}, signal);
+      const clock = "toUnixTimestamp64Milli(now64(3)) AS now_ms";
+      const sql = `SELECT version() AS version, ${clock}, ${EFFECTIVE_SETTINGS} AS settings`;
+      const [row] = await this.#ask<{ version: string; now_ms: string | number; settings: string[] }>(
+        { sql, parameters: {} },
+        {},
+        signal,
+      );
       const dropped = droppedSettings(row?.settings ?? []);
       if (dropped.length > 0) throw settingsDropped(this.#name, dropped);
-      return { name: `${this.#name}, database ${this.#options.database}`, version: row?.version ?? "" };
+      const name = `${this.#name}, database ${this.#options.database}`;
+      return { name, version: row?.version ?? "", now: new Date(Number(row?.now_ms)) };
     } catch (error) {
       throw this.#wrap("cannot reach the source", error, signal);
     }

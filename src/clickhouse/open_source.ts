@@ -21,6 +21,12 @@ export async function openSource(options: SourceOptions, signal: AbortSignal): P
     table: options.table,
     requestTimeoutMs: EMBEDDED_TIMEOUT_MS,
   });
+  const info = source.info.bind(source);
+  // An engine on this machine has this machine's clock.
+  source.info = async (either) => {
+    const { name, version } = await info(either);
+    return { name, version };
+  };
   const close = source[Symbol.asyncDispose].bind(source);
   source[Symbol.asyncDispose] = async () => {
     await close();

@@ -186,6 +186,7 @@ export async function resolveExport(
     schedule,
     start,
     settleMs: input.settle ?? 0,
+    quietAfterMs: input.quiet_after ?? 0,
     lookbackMs: input.lookback ?? 0,
     sweep,
     format: input.format ?? "parquet",

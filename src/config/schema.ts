@@ -124,6 +124,11 @@ export const exportSchema = z
       "How long to wait after an interval's end before reading it, since rows become visible late.",
       "5m",
     ),
+    quiet_after: field(
+      duration(0, 90 * DAY_MS).prefault("3h"),
+      "How long after its end to read an interval again if the source has shown no later row of any team: it may be behind.",
+      "3h",
+    ),
     lookback: field(
       duration(HOUR_MS, 366 * DAY_MS).prefault("3d"),
       "How long before an interval its sessions can have started. Longer costs more; the sweep finds the rest.",

@@ -56,6 +56,8 @@ export interface ExportDefinition {
   readonly schedule: Schedule;
   readonly start: Date;
   readonly settleMs: number;
+  /** How long after its end an interval is read again where the source has shown no later row. */
+  readonly quietAfterMs: number;
   readonly lookbackMs: number;
   readonly sweep: Sweep | undefined;
   readonly format: FileFormat;

@@ -1,8 +1,9 @@
 /** What an export's receipts say about time: what is due, what is missing, how far behind the export is. */
 import type { Coverage, Destination } from "../../destinations/destination.ts";
 import { firstUncovered, gaps } from "../intervals/coverage.ts";
-import { due } from "../intervals/due.ts";
+import { type DueQuestion, due } from "../intervals/due.ts";
 import type { Interval } from "../intervals/interval.ts";
+import { standing, valid } from "../intervals/watermark.ts";
 import type { ExportDefinition } from "./definition.ts";
 
 /** Later than any interval that can be due. */
@@ -14,20 +15,31 @@ export async function readCoverage(destination: Destination, signal: AbortSignal
   return await Array.fromAsync(destination.covered({ start, end: FAR }, signal));
 }
 
+/** @param now the earlier of the worker's and the source's clock */
 export function dueIntervals(
   definition: ExportDefinition,
   covered: readonly Coverage[],
   now: Date,
-  limit?: number,
+  more: Pick<DueQuestion, "limit" | "reserved"> = {},
 ): Interval[] {
-  return due({ ...definition, covered, now, ...(limit === undefined ? {} : { limit }) });
+  return due({ ...definition, ...more, covered, now });
+}
+
+/** What a backfill has to leave out: unless forced, the intervals that need no other read. */
+export function coveredForBackfill(
+  { quietAfterMs }: Pick<ExportDefinition, "quietAfterMs">,
+  covered: readonly Coverage[],
+  now: Date,
+  force: boolean,
+): Interval[] {
+  return (force ? covered : standing(covered, quietAfterMs, now)).map(({ interval }) => interval);
 }
 
 export interface LedgerState {
   /** Ranges without a receipt between the export's start and the newest receipt's end. */
   readonly gaps: readonly Interval[];
   readonly due: number;
-  /** Everything from the export's start to here is loaded. Undefined if nothing is. */
+  /** Everything from the export's start to here is loaded, open intervals included. Undefined if nothing is. */
   readonly loadedUntil: Date | undefined;
   /** Seconds from there, or from the export's start, to now. */
   readonly lagSeconds: number;
@@ -43,7 +55,7 @@ export function loadedState(
   covered: readonly Coverage[],
   now: Date,
 ): Omit<LedgerState, "due"> {
-  const intervals = covered.map((one) => one.interval);
+  const intervals = valid(covered, now).map((one) => one.interval);
   const until = firstUncovered(start, intervals);
   const newest = intervals.reduce((latest, { end }) => (end > latest ? end : latest), start);
   return {

@@ -6,9 +6,10 @@ import type { Batch, Coverage, Destination, Receipt, StagedFile } from "../../de
 import { ReplayportError, giveUp, retry } from "../errors.ts";
 import { firstUncovered } from "../intervals/coverage.ts";
 import { isSwept } from "../intervals/due.ts";
-import { type Interval, contains } from "../intervals/interval.ts";
+import { type Interval, contains, describeInterval } from "../intervals/interval.ts";
 import type { Model, Part, Read } from "../models/model.ts";
 import { type Stage, openStage } from "../stage/stage.ts";
+import { agreedNow, askClock } from "./clock.ts";
 import { cutFiles, filesFor } from "./cut_files.ts";
 import { type ExportDefinition, batchId, fileExtension, fingerprint } from "./definition.ts";
 import { refuseGoneColumns } from "./gone_columns.ts";
@@ -47,15 +48,15 @@ const USUAL_ROW_BYTES = 200;
 /** A batch that is read long after its end is read without the lookback's bound, and counts as a sweep. */
 function pruneBound(definition: ExportDefinition, interval: Interval, readAt: Date): Date | undefined {
   const age = readAt.getTime() - interval.end.getTime();
-  // Half, because a receipt counts as a sweep by its commit time: a slow load must not count if it was not read as one.
-  if (definition.sweep && age >= definition.sweep.afterMs / 2) return undefined;
+  if (definition.sweep && age >= definition.sweep.afterMs) return undefined;
   return new Date(interval.start.getTime() - definition.lookbackMs);
 }
 
 /**
- * 1. Asks the source for its version, whether decisive settings hold, and the model. Refuses a source that has lost columns.
+ * 1. Asks the source for its clock, its version, whether decisive settings hold, and the model. Refuses an interval that has not
+ *    ended by both clocks, and a source that has lost columns.
  * 2. Decides which sessions to read beyond those of the interval (`alsoChangedSince`), and how far back to scan.
- * 3. Counts the sessions and cuts them into parts, one per file, so that no session is split.
+ * 3. Counts the sessions, reads the watermark, and cuts them into parts, one per file, so that no session is split.
  * 4. Hands the destination an iterable of staged files. For each file that the destination pulls, one part is extracted,
  *    written to the stage, counted and hashed; the next part is extracted while the destination uses this one.
  * 5. After the last file, and so before the destination can commit, refuses no rows where sessions were counted.
@@ -73,9 +74,12 @@ export async function loadBatch(
   signal: AbortSignal,
 ): Promise<Receipt> {
   const { source, destination, now } = dependencies;
-  const readAt = now();
+  // Before the source is asked, so that nothing is read earlier than the receipt says.
+  const began = now();
   const attempt = dependencies.newAttempt();
-  const { version } = await source.info(signal);
+  const clock = await askClock(source, now, signal);
+  const readAt = agreedNow(clock, definition.settleMs, began);
+  if (interval.end > readAt) throw notOver(definition, interval, readAt);
   const model = await source.model(definition, signal);
   const ownFingerprint = fingerprint(definition, model.columns);
   await refuseGoneColumns(definition, model, destination, interval, options.covered, signal);
@@ -90,6 +94,7 @@ export async function loadBatch(
   const purpose = { export: definition.name, interval, limits: definition.limits };
   const [counted] = await source.numbers(model.count(read), purpose, signal);
   const sessions = counted?.["sessions"] ?? 0;
+  const watermark = counted?.["watermark"];
   const rowsPerFile = Math.min(definition.rowsPerFile, Math.ceil(destination.fileBytes / USUAL_ROW_BYTES));
   const parts = await cutFiles(model, read, sessions, filesFor(sessions, rowsPerFile), source, purpose, signal);
   dependencies.onProgress({ kind: "counted", sessions, files: parts.length });
@@ -128,7 +133,8 @@ export async function loadBatch(
     key: model.key,
     fingerprint: ownFingerprint,
     readAt,
-    sourceVersion: version,
+    watermark: watermark === undefined ? undefined : new Date(watermark * 1000),
+    sourceVersion: clock.version,
     sourceColumns: model.sourceColumns,
     files: stagedFiles(),
   };
@@ -141,6 +147,16 @@ export async function loadBatch(
   }
   dependencies.onProgress({ kind: "loaded", receipt });
   return receipt;
+}
+
+function notOver(definition: ExportDefinition, interval: Interval, now: Date): ReplayportError {
+  return new ReplayportError(
+    `${batchId(definition.name, interval)}: ${describeInterval(interval)} is not over at ${now.toISOString()}`,
+    retry(
+      "load.not_over",
+      "The clock of the machine that asked for it is probably ahead. Set the clocks of all machines with NTP.",
+    ),
+  );
 }
 
 /**

@@ -57,7 +57,7 @@ export async function runIntervals(
         try {
           const load = { ...options, covered: [...covered] };
           const receipt = await loadWithRetries(definition, interval, load, dependencies, onEvent, signal);
-          covered.push({ interval, committedAt: receipt.committedAt });
+          covered.push(receipt);
           receipts.push(receipt);
           onEvent({ kind: "loaded", interval, receipt, seconds: (performance.now() - began) / 1000 });
         } catch (error) {

@@ -24,10 +24,13 @@ export interface SourceInfo {
   /** For people: `http://localhost:8123, database posthog`. No secret. */
   readonly name: string;
   readonly version: string;
+  /** Its clock, read between question and answer. Undefined for a source on this machine, which has the same clock. */
+  readonly now?: Date;
 }
 
 /** Every member rejects with ReplayportError, or with `signal.reason`. */
 export interface Source extends AsyncDisposable {
+  /** Asks anew each time: a clock that is cached says nothing. */
   info(signal: AbortSignal): Promise<SourceInfo>;
   /** The model as this source offers it. Rejects if the table or a required column is missing. */
   model(definition: ExportDefinition, signal: AbortSignal): Promise<Model>;

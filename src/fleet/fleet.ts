@@ -47,7 +47,10 @@ export interface FailedInterval {
 }
 
 /** The receipt of the last batch that the fleet loaded. */
-export type LastReceipt = Pick<Receipt, "interval" | "rows" | "bytes" | "files" | "committedAt">;
+export interface LastReceipt extends Pick<Receipt, "interval" | "rows" | "bytes" | "files" | "committedAt"> {
+  /** Since when the export has read nothing, although it usually does. */
+  readonly silentSince: Date | undefined;
+}
 
 /**
  * One export. What comes from the ledger (`due`, `loadedUntil`, `gaps`) is as the scheduler saw it at `ledgerAt`, and undefined
@@ -257,7 +260,7 @@ export type FleetEvent =
   | (Timed & { readonly kind: "run.stage"; readonly stage: "staged"; readonly rows: number; readonly bytes: number })
   /** A receipt was committed. `stageSeconds` went to reading the source, `loadSeconds` is the rest. */
   | (Timed &
-      Omit<LastReceipt, "interval"> & {
+      Omit<LastReceipt, "interval" | "silentSince"> & {
         readonly kind: "run.loaded";
         readonly countSeconds: number;
         readonly stageSeconds: number;
@@ -272,6 +275,8 @@ export type FleetEvent =
   | (Timed & { readonly kind: "run.failed"; readonly error: FleetError })
   | (EventBase & { readonly kind: "export.paused"; readonly pause: Pause; readonly error: FleetError | undefined })
   | (EventBase & { readonly kind: "export.resumed"; readonly by: string })
+  /** A batch had no rows, although those of the export usually have some. */
+  | (EventBase & { readonly kind: "export.silent"; readonly since: Date })
   /** Each tick, for each export; from memory. */
   | (EventBase & {
       readonly kind: "lag";

@@ -27,6 +27,11 @@ export interface FleetOptions {
     definition: ExportDefinition,
     onProgress: LoadDependencies["onProgress"],
   ) => Promise<LoadDependencies>;
+  /**
+   * The earlier of this machine's clock and the source's, or this machine's where the source doesn't answer. Rejects with
+   * `source.clock` if they differ too much.
+   */
+  readonly agreedNow: (definition: ExportDefinition, signal: AbortSignal) => Promise<Date>;
   readonly plan: Planner;
   readonly version: string;
   readonly now: () => Date;

@@ -12,6 +12,7 @@
 import { gaps } from "./coverage.ts";
 import type { Interval } from "./interval.ts";
 import type { Schedule } from "./schedule.ts";
+import { type Covered, readTime, standing } from "./watermark.ts";
 
 export interface Sweep {
   readonly schedule: Schedule;
@@ -19,19 +20,18 @@ export interface Sweep {
   readonly afterMs: number;
 }
 
-/** What a receipt says about time. */
-export interface Covered {
-  readonly interval: Interval;
-  readonly committedAt: Date;
-}
-
 export interface DueQuestion {
   readonly schedule: Schedule;
   /** Start of the export's first interval. */
   readonly start: Date;
   readonly settleMs: number;
+  /** See `standing`. */
+  readonly quietAfterMs: number;
   readonly sweep: Sweep | undefined;
   readonly covered: readonly Covered[];
+  /** Time that somebody else is loading: as if it were loaded and swept. */
+  readonly reserved?: readonly Interval[];
+  /** The earlier of the worker's and the source's clock. */
   readonly now: Date;
   /** The most intervals to return; all of them if undefined. */
   readonly limit?: number;
@@ -67,13 +67,13 @@ const before = (time: Date, ms: number): Date => new Date(Math.floor((time.getTi
 
 /** Whether the interval was read late enough to find everything that its sweep would find. */
 export function isSwept(covered: Covered, sweep: Sweep): boolean {
-  return covered.committedAt.getTime() >= covered.interval.end.getTime() + sweep.afterMs;
+  return readTime(covered) >= covered.interval.end.getTime() + sweep.afterMs;
 }
 
-function sweepsDue(question: DueQuestion): Interval[] {
+function sweepsDue(question: DueQuestion, covered: readonly Covered[], reserved: readonly Interval[]): Interval[] {
   const { sweep } = question;
   if (!sweep) return [];
-  const swept = question.covered.filter((one) => isSwept(one, sweep)).map((one) => one.interval);
+  const swept = [...covered.filter((one) => isSwept(one, sweep)).map((one) => one.interval), ...reserved];
   const windows = open(question.start, before(question.now, sweep.afterMs), swept, sweep.schedule);
   return take(windows, question.limit);
 }
@@ -92,8 +92,10 @@ function take(intervals: Iterable<Interval>, limit: number | undefined): Interva
  * whether it was loaded before or not: after an outage of a month that is 30 batches, not 720.
  */
 export function due(question: DueQuestion): Interval[] {
-  const sweeps = sweepsDue(question);
-  const covered = [...question.covered.map((one) => one.interval), ...sweeps];
+  const { reserved = [] } = question;
+  const receipts = standing(question.covered, question.quietAfterMs, question.now);
+  const sweeps = sweepsDue(question, receipts, reserved);
+  const covered = [...receipts.map((one) => one.interval), ...sweeps, ...reserved];
   const live = open(question.start, before(question.now, question.settleMs), covered, question.schedule);
   const all = [...sweeps, ...take(live, question.limit)];
   return all.sort((a, b) => a.start.getTime() - b.start.getTime()).slice(0, question.limit);

@@ -82,7 +82,10 @@ export interface Model {
   readonly complete: boolean;
   /** The rows of a part; the SELECT without FORMAT. */
   rows(read: Read, shape: TextShape): Query;
-  /** One row, `sessions`: an estimate of the interval's rows before conditions on columns. 0 means none. */
+  /**
+   * One row. `sessions`: an estimate of the interval's rows before conditions on columns; 0 means none. `watermark`: the newest
+   * ingestion time of any team in seconds since the epoch, 0 for none; left out by a model that can't tell.
+   */
   count(read: Omit<Read, "part">): Query;
   /**
    * Rows of `cut`, sorted by bytes: keys that split about `sessions` sessions into `files` parts of similar size. Undefined

@@ -24,6 +24,9 @@ const SAMPLED_OF_A_PART = 2_000;
 /** Every column that `_version` or an exported column may come from. */
 const KNOWN_SOURCES: readonly string[] = Object.values(READS).map(({ source }) => source);
 
+/** The watermark is looked for among sessions that began this long before the read: a scan of two days at most. */
+const WATERMARK_MS = 2 * 86_400_000;
+
 /** The SQL that assembles one value from partial rows, for the way this cluster stores it. */
 function assembled(column: ReadColumn, stored: string | undefined, span: Span): string {
   if (stored === undefined) return column.type.startsWith("Array") ? `[]::${column.type}` : `NULL::${column.type}`;
@@ -124,8 +127,15 @@ WHERE ${where.sql}`,
     rows,
     count: (read) => ({
       // Not uniqExact: its memory grows with the sessions, and the number only decides how files are cut.
-      sql: `SELECT toUInt64(uniq(team_id, session_id)) AS sessions FROM ${from} WHERE ${changed(read)}`,
-      parameters: bounds(read),
+      sql: `SELECT toUInt64(uniq(team_id, session_id)) AS sessions,
+  (SELECT toUInt64(toUnixTimestamp(maxIf(_timestamp, _timestamp <= {read_at:DateTime('UTC')}))) FROM ${from}
+  WHERE min_first_timestamp >= {recent:DateTime('UTC')}) AS watermark
+FROM ${from} WHERE ${changed(read)}`,
+      parameters: {
+        ...bounds(read),
+        read_at: secondParameter(read.exportedAt),
+        recent: secondParameter(new Date(read.exportedAt.getTime() - WATERMARK_MS)),
+      },
     }),
     // By ranges, since PostHog's ids begin with their time and the table is sorted by day: ClickHouse then skips the rows of
     // other parts. With the remainder of a hash it would read all rows for each part.

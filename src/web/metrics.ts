@@ -130,6 +130,7 @@ function countEvents({ counter, gauge, histogram }: Make): (event: FleetEvent) =
       case "run.cancelled":
       case "run.stage":
       case "export.resumed":
+      case "export.silent":
       case "lag":
         break;
     }

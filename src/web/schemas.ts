@@ -61,7 +61,16 @@ export const exportSchema = z
     ledgerAt: timestamp.nullable().describe("When a scheduler last saw the ledger change"),
     ledgerError: orNull(fleetErrorSchema).describe("Why a scheduler can't read the load history"),
     lastReceipt: z
-      .strictObject({ interval: intervalSchema, rows: whole, bytes: whole, files: whole, committedAt: timestamp })
+      .strictObject({
+        interval: intervalSchema,
+        rows: whole,
+        bytes: whole,
+        files: whole,
+        committedAt: timestamp,
+        silentSince: timestamp
+          .nullable()
+          .describe("Since when the export has read nothing, although it is usually busy"),
+      })
       .nullable(),
     lastError: orNull(fleetErrorSchema),
   })

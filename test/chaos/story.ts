@@ -185,7 +185,7 @@ export class StoryRun {
 
   async #due(): Promise<Interval[]> {
     const covered = await readCoverage(this.#open(), AbortSignal.timeout(60_000));
-    return dueIntervals(DEFINITION, covered, new Date(this.#now), 40);
+    return dueIntervals(DEFINITION, covered, new Date(this.#now), { limit: 40 });
   }
 
   async #load(interval: Interval, crashAt: number | undefined): Promise<void> {

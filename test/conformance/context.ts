@@ -55,7 +55,7 @@ export async function ledger(context: CaseContext, range = EVERYTHING): Promise<
   const covered: Coverage[] = await Array.fromAsync(context.destination.covered(range, context.signal));
   assert.deepEqual(
     covered,
-    receipts.map(({ interval, committedAt }) => ({ interval, committedAt })),
+    receipts.map(({ interval, readAt, watermark, committedAt }) => ({ interval, readAt, watermark, committedAt })),
     "covered() against receipts()",
   );
   return receipts.map(({ interval }) => intervalName(interval));

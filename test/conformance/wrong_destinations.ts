@@ -63,6 +63,9 @@ export const WRONG: Readonly<Record<Flaw, readonly string[]>> = {
   "commits at another time than it says": ["the ledger says when each batch was committed, in the order of the loads"],
   "keeps the first receipt of a batch": ["a batch that is loaded again has one receipt, and its rows once"],
   "writes the password into the receipt": ["no secret is in the ledger or in the destination's name"],
+  "a receipt from the future stops every load": [
+    "a receipt that claims a read in the future doesn't stop the next load of the batch",
+  ],
   "check writes nothing": ["a check rejects with a hint if a load couldn't work"],
   "check leaves its probe": ["a check passes on an empty destination and leaves nothing behind"],
   "check removes what was loaded": ["a check changes nothing of what was loaded"],

@@ -80,11 +80,12 @@ suite("the load of a batch", () => {
 
   suite("carries along", () => {
     const sweep = { schedule: REPLAYS.schedule, afterMs: 24 * HOUR_MS };
-    const swept = (interval: Interval) => ({
-      interval,
-      committedAt: new Date(interval.end.getTime() + sweep.afterMs),
-    });
-    const early = (interval: Interval) => ({ interval, committedAt: interval.end });
+    const readAfter = (interval: Interval, ms: number): Coverage => {
+      const at = new Date(interval.end.getTime() + ms);
+      return { interval, readAt: at, committedAt: at };
+    };
+    const swept = (interval: Interval): Coverage => readAfter(interval, sweep.afterMs);
+    const early = (interval: Interval): Coverage => readAfter(interval, 0);
     const lastRead = async (covered: Coverage[], definition: ExportDefinition): Promise<Omit<Read, "part">> => {
       const fake = fakeSource([1]);
       await load(fake, [], { covered }, definition);
@@ -121,8 +122,48 @@ suite("the load of a batch", () => {
     assert.equal(fake.reads.at(-1)?.pruneBefore, undefined);
   });
 
+  suite("an interval that has not ended", () => {
+    const NOW = new Date("2026-10-01T06:00:00Z");
+    const loadAt = async (of: Interval, now: Date | undefined): Promise<Receipt> => {
+      const fake = fakeSource([1]);
+      const loading = dependencies(fake.source, memoryWarehouse().destination("replays"), stageRoot);
+      loading.source.info = async () => ({ name: "fake", version: "1", ...(now ? { now } : {}) });
+      return await loadBatch(TEXT_REPLAYS, of, FIRST_LOAD, { ...loading, now: () => NOW }, signal);
+    };
+    const isNotOver = { code: "load.not_over", remedy: "retry" };
+
+    test("by this machine's clock is refused", async () => {
+      await assert.rejects(loadAt(hour(5, 7), undefined), isNotOver);
+    });
+
+    test("by the source's clock is refused", async () => {
+      await assert.rejects(loadAt(hour(5, 6), new Date(NOW.getTime() - 60_000)), isNotOver);
+      assert.equal((await loadAt(hour(5, 6), NOW)).rows, 1);
+    });
+
+    test("is not even looked at where the clocks differ by more than half of settle", async () => {
+      const wrong = { code: "source.clock", remedy: "retry" };
+      await assert.rejects(loadAt(hour(5, 6), new Date(NOW.getTime() + 151_000)), wrong);
+      await assert.rejects(loadAt(hour(0, 1), new Date(NOW.getTime() - 151_000)), wrong);
+    });
+
+    test("the receipt's time of reading is the earlier clock's", async () => {
+      const early = new Date(NOW.getTime() - 60_000);
+      assert.deepEqual((await loadAt(HOUR_ONE, early)).readAt, early);
+      assert.deepEqual((await loadAt(HOUR_ONE, new Date(NOW.getTime() + 60_000))).readAt, NOW);
+    });
+  });
+
+  test("the receipt has the watermark that was read with the count", async () => {
+    const fake = fakeSource([1]);
+    assert.equal((await load(fake, [])).done.watermark, undefined);
+    const seconds = HOUR_ONE.end.getTime() / 1000;
+    fake.source.numbers = async () => [{ sessions: 1, watermark: seconds }];
+    assert.deepEqual((await load(fake, [])).done.watermark, HOUR_ONE.end);
+  });
+
   test("a source that has fewer rows than before is loaded: the destination keeps the others", async () => {
-    const covered = [{ interval: HOUR_ONE, committedAt: HOUR_ONE.end }];
+    const covered = [{ interval: HOUR_ONE, readAt: HOUR_ONE.end, committedAt: HOUR_ONE.end }];
     const { done } = await load(fakeSource([2, 2]), [receipt(HOUR_ONE, 10)], { covered });
     assert.equal(done.rows, 4);
   });

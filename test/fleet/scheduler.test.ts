@@ -29,7 +29,7 @@ async function loadAll(world: World, ticker: Ticker): Promise<string[]> {
     const range = parseIntervalName(text);
     if (!range) continue;
     world.ledger.receipts.push(receipt(exportName, range, world.clock.now));
-    ticker.scheduler.loaded(exportName, range, world.clock.now);
+    ticker.scheduler.loaded(exportName, receipt(exportName, range, world.clock.now));
     await job.remove();
     loaded.push(text);
   }
@@ -69,7 +69,7 @@ suite("a tick", () => {
     const [first = "", second = ""] = hours("2026-10-01T10:00:00Z", 2);
     const loaded = parseIntervalName(first);
     assert.ok(loaded);
-    world.ledger.receipts.push(receipt("replays", loaded, world.clock.now));
+    world.ledger.receipts.push(receipt("replays", loaded, at("2026-10-01T11:06:00Z")));
     assert.deepEqual(await ticker.tick(at("2026-10-01T12:06:00Z")), [second]);
     assert.equal(world.ledger.asked, 2);
   });
@@ -170,11 +170,33 @@ suite("clocks", () => {
     assert.deepEqual([...first, ...second], hours(DAY, 30));
   });
 
-  test("a clock that is set back and forward again causes no double load and no gap", async (t) => {
+  test("a clock that differs from the source's enqueues nothing, and says so", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
     const ticker = await world.ticker([exportOf("replays")]);
-    const times = ["05:10", "02:10", "00:00", "05:11", "09:10", "08:10", "09:11"];
+    world.clock.source = at("2026-10-01T08:00:00Z");
+    assert.deepEqual(await ticker.tick(at("2026-10-05T08:00:00Z")), []);
+    assert.match(ticker.failed.join(), /^replays: .*ahead of the clock of/);
+    world.clock.source = at("2026-10-05T08:00:00Z");
+    assert.notDeepEqual(await ticker.tick(at("2026-10-05T08:01:00Z")), []);
+  });
+
+  test("a clock that is ahead of the source's by less than half of settle waits for the source", async (t) => {
+    await using world = await openWorld(t);
+    if (!world) return;
+    const ticker = await world.ticker([exportOf("replays")]);
+    world.clock.source = at("2026-10-01T01:04:00Z");
+    assert.deepEqual(await ticker.tick(at("2026-10-01T01:05:00Z")), []);
+    assert.deepEqual(ticker.failed, []);
+    world.clock.source = undefined;
+    assert.deepEqual(await ticker.tick(at("2026-10-01T01:06:00Z")), hours(DAY, 1));
+  });
+
+  test("a clock that is set back by minutes and forward again loads nothing twice, and skips nothing", async (t) => {
+    await using world = await openWorld(t);
+    if (!world) return;
+    const ticker = await world.ticker([exportOf("replays")]);
+    const times = ["05:10", "05:02", "05:07", "05:11", "09:10", "09:01", "09:11"];
     const loaded = await run(
       world,
       ticker,

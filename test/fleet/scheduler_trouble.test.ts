@@ -52,7 +52,7 @@ suite("a destination that does not answer", () => {
   test("a destination whose ledger can't be read is reported and asked again at the next tick, and its lag follows from the last read", async (t) => {
     await using world = await openWorld(t);
     if (!world) return;
-    world.ledger.receipts.push(receipt("replays", interval(DAY, "2026-10-01T10:00:00Z"), world.clock.now));
+    world.ledger.receipts.push(receipt("replays", interval(DAY, "2026-10-01T10:00:00Z"), at("2026-10-01T10:05:00Z")));
     const healthy = await world.ticker([exportOf("replays")]);
     await healthy.tick(at("2026-10-01T10:30:00Z"));
     let isGone = true;
@@ -82,7 +82,7 @@ suite("an export whose last run failed", () => {
     assert.ok(loaded);
     const done = receipt("replays", loaded, world.clock.now);
     world.ledger.receipts.push(done);
-    await ticker.state.loaded("replays", loaded, done);
+    await ticker.state.loaded("replays", loaded, { ...done, silentSince: undefined });
     await ticker.queue.remove([`replays/${first}`]);
     assert.deepEqual(await ticker.tick(at("2026-10-01T12:02:00Z")), others);
   });

@@ -77,7 +77,7 @@ suite("a run", () => {
     if (!world) return;
     const ticker = await world.ticker([exportOf("replays", ONE_HOUR)]);
     await ticker.tick();
-    world.ledger.receipts.push(receipt("replays", interval(DAY, "2026-10-02T00:00:00Z"), world.clock.now));
+    world.ledger.receipts.push(receipt("replays", interval(DAY, "2026-10-01T12:00:00Z"), world.clock.now));
     const { fleet, events } = await world.open([exportOf("replays", ONE_HOUR)]);
     const worker = await fleet.startWorker(1);
     await until(

@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
 import { gaps, union } from "../../src/intervals/coverage.ts";
-import { type Covered, type DueQuestion, due, isSwept } from "../../src/intervals/due.ts";
+import { type DueQuestion, due, isSwept } from "../../src/intervals/due.ts";
 import { type Interval, overlaps } from "../../src/intervals/interval.ts";
+import { type Covered, valid } from "../../src/intervals/watermark.ts";
 import { parseSchedule } from "../../src/intervals/schedule.ts";
-import { aSchedule, aSecond, someCoverage } from "./arbitraries.ts";
+import { aSchedule, aSecond, readLate, someCoverage } from "./arbitraries.ts";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -17,12 +18,14 @@ const show = (intervals: readonly Interval[]): string[] =>
   intervals.map(({ start, end }) => `${start.toISOString().slice(8, 16)} ${end.toISOString().slice(8, 16)}`);
 const loaded = (start: string, end: string, committed = end): Covered => ({
   interval: { start: at(start), end: at(end) },
+  readAt: at(committed),
   committedAt: at(committed),
 });
 const question = (over: Partial<DueQuestion>): DueQuestion => ({
   schedule: hourly,
   start: at("01T00:00"),
   settleMs: 300_000,
+  quietAfterMs: 3 * HOUR,
   sweep: undefined,
   covered: [],
   now: at("01T03:04"),
@@ -65,9 +68,30 @@ suite("what is due", () => {
     assert.deepEqual(show(due(question({ limit: 1 }))), ["01T00:00 01T01:00"]);
   });
 
-  test("a clock that jumps back makes nothing due twice", () => {
-    const covered = [loaded("01T00:00", "01T03:00")];
-    assert.deepEqual(due(question({ covered, now: at("01T01:30") })), []);
+  test("a clock that jumps back by minutes asks for nothing twice", () => {
+    const covered = [loaded("01T00:00", "01T03:00", "01T03:05")];
+    assert.deepEqual(due(question({ covered, now: at("01T02:57") })), []);
+  });
+
+  test("an interval that was read before its end is due", () => {
+    const covered = [loaded("01T00:00", "01T01:00", "01T00:59")];
+    assert.deepEqual(show(due(question({ covered, now: at("01T01:05") }))), ["01T00:00 01T01:00"]);
+  });
+
+  test("an interval that was committed before its end is due, whenever it says that it was read", () => {
+    const covered = [{ ...loaded("01T00:00", "01T01:00", "01T00:10"), readAt: at("05T00:00") }];
+    assert.deepEqual(show(due(question({ covered, now: at("01T01:05") }))), ["01T00:00 01T01:00"]);
+  });
+
+  test("an interval whose receipt is from the future is due when it has ended", () => {
+    const covered = [loaded("01T00:00", "01T01:00", "05T00:00")];
+    assert.deepEqual(show(due(question({ covered, now: at("01T01:05") }))), ["01T00:00 01T01:00"]);
+  });
+
+  test("time that somebody else is loading is neither due nor swept", () => {
+    const reserved = [{ start: at("01T00:00"), end: at("01T02:00") }];
+    assert.deepEqual(show(due(question({ reserved, now: at("01T03:05") }))), ["01T02:00 01T03:00"]);
+    assert.deepEqual(due(question({ reserved, sweep: { ...sweep, afterMs: HOUR }, now: at("01T02:59") })), []);
   });
 });
 
@@ -75,12 +99,9 @@ suite("a sweep", () => {
   test("a sweep reads a whole day again once it is due, in place of its hours", () => {
     const covered = Array.from({ length: 24 }, (_, hour) => {
       const start = at("01T00:00").getTime() + hour * HOUR;
-      return {
-        interval: { start: new Date(start), end: new Date(start + HOUR) },
-        committedAt: new Date(start + HOUR + 400_000),
-      };
+      return readLate({ start: new Date(start), end: new Date(start + HOUR) }, 400_000);
     });
-    const next = loaded("02T00:00", "03T00:00", "03T00:10");
+    const next = loaded("02T00:00", "02T23:00", "02T23:10");
     assert.deepEqual(due(question({ sweep, covered: [...covered, next], now: at("02T23:59") })), []);
     assert.deepEqual(show(due(question({ sweep, covered: [...covered, next], now: at("03T00:00") }))), [
       "01T00:00 02T00:00",
@@ -107,6 +128,7 @@ const aQuestion: fc.Arbitrary<DueQuestion> = fc
     start: aSecond,
     age: fc.integer({ min: 0, max: 6 * 86_400 }),
     settleMs: fc.constantFrom(0, 300_000, HOUR),
+    quietAfterMs: fc.constantFrom(0, 3 * HOUR),
     sweep: fc.option(fc.record({ schedule: aSchedule, afterMs: fc.constantFrom(2 * HOUR, DAY) }), { nil: undefined }),
     covered: someCoverage,
   })
@@ -134,7 +156,7 @@ suite("properties of what is due", () => {
     fc.assert(
       fc.property(aQuestion, (asked) => {
         for (const one of due({ ...asked, sweep: undefined })) {
-          assert.ok(asked.covered.every((receipt) => !overlaps(receipt.interval, one)));
+          assert.ok(valid(asked.covered, asked.now).every((receipt) => !overlaps(receipt.interval, one)));
         }
       }),
     );
@@ -146,7 +168,11 @@ suite("properties of what is due", () => {
         // Twice: an hour that is loaded late counts as swept, and may leave a strip of a window before it to be swept.
         let covered = asked.covered;
         for (let round = 0; round < 2; round += 1) {
-          const fresh = due({ ...asked, covered }).map((interval) => ({ interval, committedAt: asked.now }));
+          const fresh = due({ ...asked, covered }).map((interval) => ({
+            interval,
+            readAt: asked.now,
+            committedAt: asked.now,
+          }));
           covered = [...covered, ...fresh];
         }
         assert.deepEqual(due({ ...asked, covered }), []);
@@ -176,12 +202,13 @@ suite("properties of what is due", () => {
         let covered: Covered[] = [];
         const times = moments
           .map((seconds) => asked.start.getTime() + seconds * 1000)
-          .filter((ms) => ms <= asked.now.getTime());
+          .filter((ms) => ms <= asked.now.getTime())
+          .sort((a, b) => a - b);
         for (const ms of [...times, asked.now.getTime()]) {
           const now = new Date(ms);
           covered = [
             ...covered,
-            ...due({ ...plain, covered, now }).map((interval) => ({ interval, committedAt: now })),
+            ...due({ ...plain, covered, now }).map((interval) => ({ interval, readAt: now, committedAt: now })),
           ];
         }
         const once = due(plain);

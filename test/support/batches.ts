@@ -70,6 +70,8 @@ export class BatchMaker implements AsyncDisposable {
       key: more.key ?? ["team_id", "session_id"],
       fingerprint: "0123456789abcdef",
       readAt,
+      // A model may have none.
+      watermark: files.length === 0 ? undefined : new Date(Math.floor(readAt.getTime() / 1000 - 1) * 1000),
       sourceVersion: "26.3.1.1",
       sourceColumns: [],
       // oxlint-disable-next-line typescript/require-await -- a list that is pulled from.

@@ -17,6 +17,7 @@ export const REPLAYS: ExportDefinition = {
   schedule: parseSchedule("@hourly"),
   start: new Date("2026-10-01T00:00:00Z"),
   settleMs: 300_000,
+  quietAfterMs: 3 * HOUR_MS,
   lookbackMs: 3 * 86_400_000,
   sweep: undefined,
   format: "parquet",
@@ -41,14 +42,24 @@ export const FIRST_LOAD: LoadOptions = { covered: [] };
 /** A fake source can write it: JSON Lines, in files of two rows. */
 export const TEXT_REPLAYS: ExportDefinition = { ...REPLAYS, format: "jsonl", compression: "none", rowsPerFile: 2 };
 
+/** The same source, which no longer says what time it is: most tests have a clock of their own. */
+export function withoutClock(source: Source): Source {
+  const info = source.info.bind(source);
+  source.info = async (signal) => {
+    const { name, version } = await info(signal);
+    return { name, version };
+  };
+  return source;
+}
+
 let attempts = 0;
 
 export function dependencies(source: Source, destination: Destination, stageRoot: string): LoadDependencies {
   return {
-    source,
+    source: withoutClock(source),
     destination,
     stageRoot,
-    now: () => new Date("2026-10-01T02:00:00Z"),
+    now: () => new Date("2026-10-01T06:00:00Z"),
     newAttempt: () => {
       attempts += 1;
       return attempts.toString(36).padStart(12, "0");

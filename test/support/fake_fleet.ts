@@ -62,6 +62,7 @@ export const exportStatus = (name: string, given: Partial<ExportStatus> = {}): E
     bytes: 5_432_100,
     files: 1,
     committedAt: at("2026-10-05T11:06:12Z"),
+    silentSince: undefined,
   },
   lastError: undefined,
   ...given,

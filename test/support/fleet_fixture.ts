@@ -8,6 +8,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { newAttempt } from "../../src/export/attempt.ts";
+import { agreedNow } from "../../src/export/clock.ts";
 import type { ExportDefinition } from "../../src/export/definition.ts";
 import { planBackfill } from "../../src/intervals/backfill.ts";
 import { intervalName } from "../../src/intervals/interval.ts";
@@ -54,7 +55,8 @@ export interface World extends AsyncDisposable {
   readonly prefix: string;
   readonly ledger: MemoryWarehouse;
   readonly source: FakeSource;
-  readonly clock: { now: Date };
+  /** `source`: what the source says the time is; the same, unless set. */
+  readonly clock: { now: Date; source?: Date | undefined };
   /** Errors that were logged beside the batches. */
   readonly logged: string[];
   readonly warned: string[];
@@ -93,7 +95,11 @@ export async function openWorld(t: TestContext, own?: RedisServer): Promise<Worl
     return undefined;
   }
   const prefix = server.prefix();
-  const clock = { now: NOON };
+  const clock: World["clock"] = { now: NOON };
+  const agreed = async ({ settleMs }: ExportDefinition): Promise<Date> => {
+    const aheadMs = (clock.source ?? clock.now).getTime() - clock.now.getTime();
+    return await Promise.resolve(agreedNow({ name: "the source", version: "1", aheadMs }, settleMs, clock.now));
+  };
   const now = (): Date => clock.now;
   const ledger = memoryWarehouse({ now });
   const fake = fakeSource();
@@ -139,6 +145,7 @@ export async function openWorld(t: TestContext, own?: RedisServer): Promise<Worl
         ...backfills,
         exports,
         destination: ({ name }) => ledger.destination(name),
+        agreedNow: agreed,
         events,
         liveInFlight: SETTINGS.inFlight,
         retryAfterMs: SETTINGS.retryAfterMs,
@@ -172,6 +179,7 @@ export async function openWorld(t: TestContext, own?: RedisServer): Promise<Worl
             const destination = ledger.destination(name);
             return { source, destination, stageRoot, now, newAttempt, onProgress };
           },
+          agreedNow: agreed,
           plan: async (definition, { range, force = false }) =>
             planBackfill({
               range,

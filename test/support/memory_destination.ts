@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Batch, Coverage, Destination, Receipt, StagedFile } from "../../destinations/destination.ts";
 import { pull } from "../../destinations/files/pull.ts";
+import { isReadLater } from "../../destinations/races.ts";
 import { ReplayportError } from "../../src/errors.ts";
 import { contains, type Interval, overlaps, parseIntervalName, sameInterval } from "../../src/intervals/interval.ts";
 import { compareReadings, type Reading } from "../../src/models/reading_order.ts";
@@ -52,6 +53,7 @@ export type Flaw =
   | "commits at another time than it says"
   | "keeps the first receipt of a batch"
   | "writes the password into the receipt"
+  | "a receipt from the future stops every load"
   | "check writes nothing"
   | "check leaves its probe"
   | "check removes what was loaded"
@@ -156,6 +158,7 @@ export function memoryWarehouse(options: MemoryOptions = {}): MemoryWarehouse {
       files: files.length,
       fingerprint: batch.fingerprint,
       readAt: batch.readAt,
+      watermark: batch.watermark,
       committedAt: flaw === "commits at another time than it says" ? new Date(0) : (now?.() ?? batch.readAt),
       sourceColumns: batch.sourceColumns,
       ...(flaw === "writes the password into the receipt" ? { account: SECRET } : {}),
@@ -264,9 +267,11 @@ export function memoryWarehouse(options: MemoryOptions = {}): MemoryWarehouse {
           throw error;
         }
         // 2. Refuse to commit what was overtaken. From here on nothing waits, so nothing comes in between.
+        const isStopped = flaw === "a receipt from the future stops every load";
         const overtaken =
           receiptOf(batch) !== before ||
-          (before !== undefined && before.readAt > batch.readAt) ||
+          (before !== undefined &&
+            isReadLater(before.readAt, batch, isStopped ? new Date(before.readAt) : new Date())) ||
           (flaw === "loser never loads again" && lost) ||
           (flaw === "locks out other intervals" && receipts.length !== others);
         if (overtaken && !CARELESS.has(flaw)) {
@@ -304,9 +309,9 @@ export function memoryWarehouse(options: MemoryOptions = {}): MemoryWarehouse {
         asked += 1;
         await Promise.resolve();
         signal.throwIfAborted();
-        for (const { interval, committedAt } of find(range)) {
+        for (const { interval, readAt, watermark, committedAt } of find(range)) {
           if (flaw === "covered differs from receipts") return;
-          yield { interval, committedAt };
+          yield { interval, readAt, watermark, committedAt };
         }
       },
 

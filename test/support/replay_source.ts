@@ -2,6 +2,7 @@
 import type { ClickHouseClient } from "@clickhouse/client";
 import { KEEP_PARTIAL_ROWS, REPLAY_COLUMNS, createReplayTables } from "../../src/demo/replay_table.ts";
 import type { Source } from "../../src/export/source.ts";
+import { withoutClock } from "./definitions.ts";
 import { type ClickHouseOptions, openClickHouse } from "../../src/clickhouse/clickhouse.ts";
 
 /**
@@ -41,7 +42,7 @@ export async function replaySource(client: ClickHouseClient, options: ClickHouse
   const { database } = options;
   for (const query of createReplayTables(database)) await client.command({ query });
   const table = `${database}.session_replay_events`;
-  const source = await openClickHouse(options);
+  const source = withoutClock(await openClickHouse(options));
   return {
     source,
     database,

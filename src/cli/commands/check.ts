@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { ReplayportError } from "../../errors.ts";
+import { agreedNow, askClock } from "../../export/clock.ts";
 import { Context } from "../context.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
 import { EXIT } from "../exit_codes.ts";
@@ -49,6 +50,13 @@ async function check(cli: CliEnvironment, options: GlobalOptions): Promise<void>
     const { name, version } = await (await context.source()).info(cli.signal);
     return `${name}, version ${version}`;
   });
+  if (reachable) {
+    await attempt("clock", async () => {
+      const clock = await askClock(await context.source(), cli.now, cli.signal);
+      agreedNow(clock, Math.min(...exports.map(({ settleMs }) => settleMs)), cli.now());
+      return `${Math.abs(clock.aheadMs / 1000).toFixed(1)} s from the source's`;
+    });
+  }
   for (const definition of reachable ? exports : []) {
     await attempt(`export ${definition.name}`, async () => {
       const model = await (await context.source()).model(definition, cli.signal);

@@ -2,12 +2,13 @@ import type { Command } from "commander";
 import type { Coverage } from "../../../destinations/destination.ts";
 import type { ExportDefinition } from "../../export/definition.ts";
 import { dueIntervals, readCoverage } from "../../export/ledger.ts";
+import { readSilence } from "../../export/silence.ts";
 import { planBackfill } from "../../intervals/backfill.ts";
 import type { Interval } from "../../intervals/interval.ts";
 import { parseTimeOption, wholeNumber, usageError } from "../arguments.ts";
 import { Context } from "../context.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
-import { type ExportResult, loadIntervals, printSummary } from "../load_report.ts";
+import { type ExportResult, loadIntervals, printSummary, SILENT } from "../load_report.ts";
 
 interface RunCommandOptions extends GlobalOptions {
   readonly due?: boolean;
@@ -49,19 +50,44 @@ async function run(cli: CliEnvironment, name: string | undefined, options: RunCo
   await using context = await Context.open(cli, options);
   const results: ExportResult[] = [];
   for (const definition of context.exports(name)) {
-    const covered = await readCoverage(context.destination(definition), cli.signal);
-    const intervals =
-      options.interval === undefined
-        ? dueIntervals(definition, covered, cli.now(), options.limit)
-        : oneInterval(definition, options.interval, covered, cli.now());
-    if (intervals.length === 0) {
-      results.push({ export: definition.name, receipts: [], failures: [], seconds: 0 });
-      continue;
-    }
-    const { concurrency, quiet = false } = options;
-    results.push(await loadIntervals(context, definition, { intervals, covered, concurrency, quiet }));
+    results.push(await loadExport(context, definition, options));
   }
   printSummary(context, results, "nothing is due", options.json === true);
+}
+
+/** A load that shows a later watermark makes open intervals due again, so what is due is asked again after it. */
+const ROUNDS = 3;
+
+async function loadExport(
+  context: Context,
+  definition: ExportDefinition,
+  options: RunCommandOptions,
+): Promise<ExportResult> {
+  const { concurrency, quiet = false } = options;
+  const { signal } = context.cli;
+  const destination = context.destination(definition);
+  let covered: readonly Coverage[] = await readCoverage(destination, signal);
+  let total: ExportResult = { export: definition.name, receipts: [], failures: [], seconds: 0 };
+  const rounds = options.interval === undefined ? ROUNDS : 1;
+  for (let round = 0; round < rounds && total.failures.length === 0; round += 1) {
+    const now = await context.agreedNow(definition, signal);
+    const left = options.limit === undefined ? {} : { limit: options.limit - total.receipts.length };
+    const intervals =
+      options.interval === undefined
+        ? dueIntervals(definition, covered, now, left)
+        : oneInterval(definition, options.interval, covered, now);
+    if (intervals.length === 0) break;
+    const load = { intervals, covered, concurrency, quiet };
+    const { receipts, failures, seconds } = await loadIntervals(context, definition, load);
+    covered = [...covered, ...receipts];
+    total = { ...total, receipts: [...total.receipts, ...receipts], failures, seconds: total.seconds + seconds };
+  }
+  const empty = total.receipts.findLast(({ rows }) => rows === 0);
+  if (options.due === true && empty) {
+    const since = await readSilence(destination, empty.interval, signal);
+    if (since) context.log.warn({ export: definition.name, since: since.toISOString() }, SILENT);
+  }
+  return total;
 }
 
 /** The schedule's interval that starts at the given time, widened to the receipts that it would replace. */

@@ -1,10 +1,13 @@
 import type { Command } from "commander";
 import type { Receipt } from "../../../destinations/destination.ts";
+import { ReplayportError } from "../../errors.ts";
 import type { ExportDefinition } from "../../export/definition.ts";
 import { ledgerState, readCoverage } from "../../export/ledger.ts";
+import { silentSince } from "../../export/silence.ts";
 import { ALL_TIME, type Interval } from "../../intervals/interval.ts";
 import { Context } from "../context.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
+import { SILENT } from "../load_report.ts";
 import { explainOutdated, type Outdated, outdatedLoads } from "../outdated.ts";
 import { bytes, count, plural, printJson, printLine, printTable, formatDuration, time } from "../output.ts";
 
@@ -21,6 +24,10 @@ interface Status extends Outdated {
   readonly lost: number;
   readonly bytes: number;
   readonly files: number;
+  /** Since when an export that is usually busy has read no rows. */
+  readonly silentSince: Date | undefined;
+  /** Why nothing is loaded although something may be due: the clocks differ. */
+  readonly clock: string | undefined;
 }
 
 /** More gaps than this are counted, not shown. */
@@ -79,12 +86,26 @@ function explain(cli: CliEnvironment, one: Status): void {
   if (one.lost > 0) {
     line(`\n${one.export}: ${plural(one.lost, "session")} kept that the source no longer has.`);
   }
+  if (one.silentSince) line(`\n${one.export}: no rows since ${time(one.silentSince)}: ${SILENT}.`);
+  if (one.clock !== undefined) line(`\n${one.export}: ${one.clock}`);
   for (const paragraph of explainOutdated(one.export, one)) line(`\n${one.export}: ${paragraph}`);
+}
+
+/** Where the source doesn't answer, the status is that of the ledger, by this machine's clock. */
+async function clockOf(context: Context, definition: ExportDefinition): Promise<{ now: Date; clock?: string }> {
+  const { cli } = context;
+  try {
+    return { now: await context.agreedNow(definition, cli.signal) };
+  } catch (error) {
+    if (!(error instanceof ReplayportError) || error.code !== "source.clock") throw error;
+    return { now: cli.now(), clock: `${error.message}. ${error.hint ?? ""}` };
+  }
 }
 
 async function statusOf(context: Context, definition: ExportDefinition): Promise<Status> {
   const { cli } = context;
   const destination = context.destination(definition);
+  const { now, clock } = await clockOf(context, definition);
   const covered = await readCoverage(destination, cli.signal);
   const receipts: Receipt[] = await Array.fromAsync(destination.receipts(ALL_TIME, cli.signal));
   const sum = (of: (receipt: Receipt) => number): number => receipts.reduce((total, one) => total + of(one), 0);
@@ -92,11 +113,13 @@ async function statusOf(context: Context, definition: ExportDefinition): Promise
     export: definition.name,
     destination: destination.name,
     intervals: covered.length,
-    ...ledgerState(definition, covered, cli.now()),
+    ...ledgerState(definition, covered, now),
     rows: sum(({ rows, lost = 0 }) => rows + lost),
     lost: sum(({ lost = 0 }) => lost),
     bytes: sum((receipt) => receipt.bytes),
     files: sum(({ files }) => files),
+    silentSince: silentSince(receipts),
+    clock,
     ...outdatedLoads(definition, context.config.destinations[definition.destination], receipts),
   };
 }

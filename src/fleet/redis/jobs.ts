@@ -98,7 +98,14 @@ export function jobOf(request: JobRequest): { name: string; data: Payload; opts:
 
 /** A job's result, which the scheduler gets through BullMQ's event. Dates as epoch milliseconds. */
 export const outcomeSchema = z.union([
-  z.object({ kind: z.literal("loaded"), start: z.number(), end: z.number(), committedAt: z.number() }),
+  z.object({
+    kind: z.literal("loaded"),
+    start: z.number(),
+    end: z.number(),
+    readAt: z.number(),
+    watermark: z.number().optional(),
+    committedAt: z.number(),
+  }),
   z.object({ kind: z.literal(["covered", "requeued", "cancelled"]) }),
 ]);
 export type Outcome = z.output<typeof outcomeSchema>;

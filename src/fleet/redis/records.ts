@@ -49,6 +49,7 @@ export const receiptSchema = withAllKeys({
   bytes: z.number(),
   files: z.number(),
   committedAt: date,
+  silentSince: optional(date),
 });
 
 /** The ledger's summary as a scheduler last saw it. */

@@ -7,18 +7,19 @@ import type { ExportDefinition } from "../../export/definition.ts";
 import { readCoverage } from "../../export/ledger.ts";
 import { isSwept, type Sweep } from "../../intervals/due.ts";
 import { type Interval, overlaps } from "../../intervals/interval.ts";
+import { hasEnded, isOpen } from "../../intervals/watermark.ts";
 
 /**
- * Joins neighbours that `due` cannot tell apart: those that were read late enough to need no sweep, or all where there is
- * no sweep. An export of years takes a handful of entries then. Sorted by start.
+ * Joins neighbours that `due` cannot tell apart: closed ones that were read late enough to need no sweep, or all closed ones
+ * where there is no sweep. An export of years takes a handful of entries then. Sorted by start.
  */
 export function compact(covered: Iterable<Coverage>, sweep: Sweep | undefined): Coverage[] {
   const sorted = [...covered].sort((a, b) => a.interval.start.getTime() - b.interval.start.getTime());
-  const settled = (one: Coverage): boolean => sweep === undefined || isSwept(one, sweep);
+  const settled = (one: Coverage): boolean => !isOpen(one) && (sweep === undefined || isSwept(one, sweep));
   const joined: Coverage[] = [];
   for (const one of sorted) {
     const last = joined.at(-1);
-    if (last && one.interval.start <= last.interval.end && settled(last) && settled(one)) {
+    if (last && one.interval.start <= last.interval.end && settled(last) && settled(one) && alike(last, one)) {
       joined[joined.length - 1] = join(last, one);
     } else {
       joined.push(one);
@@ -27,10 +28,20 @@ export function compact(covered: Iterable<Coverage>, sweep: Sweep | undefined): 
   return joined;
 }
 
+/** Both valid or neither, with or without a watermark: the joined entry then says what both say. */
+function alike(one: Coverage, other: Coverage): boolean {
+  return hasEnded(one) === hasEnded(other) && (one.watermark === undefined) === (other.watermark === undefined);
+}
+
 function join(one: Coverage, other: Coverage): Coverage {
-  const later = one.committedAt > other.committedAt ? one : other;
-  const end = one.interval.end > other.interval.end ? one.interval.end : other.interval.end;
-  return { interval: { start: one.interval.start, end }, committedAt: later.committedAt };
+  const later = (a: Date, b: Date): Date => (a > b ? a : b);
+  const [a, b] = [one.watermark, other.watermark];
+  return {
+    interval: { start: one.interval.start, end: later(one.interval.end, other.interval.end) },
+    readAt: later(one.readAt, other.readAt),
+    watermark: a && b && later(a, b),
+    committedAt: later(one.committedAt, other.committedAt),
+  };
 }
 
 /** Less than the time between two ticks. */

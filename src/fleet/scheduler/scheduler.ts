@@ -32,7 +32,10 @@ import { encode } from "../redis/records.ts";
 import { ScheduleCache } from "./schedule_cache.ts";
 
 export interface SchedulerDependencies
-  extends BackfillDependencies, Pick<FleetOptions, "exports" | "destination">, Pick<FleetSettings, "retryAfterMs"> {
+  extends
+    BackfillDependencies,
+    Pick<FleetOptions, "exports" | "destination" | "agreedNow">,
+    Pick<FleetSettings, "retryAfterMs"> {
   readonly events: Events;
   /** Live intervals of one export in the queue at once. */
   readonly liveInFlight: number;
@@ -47,8 +50,6 @@ const GAPS_SHOWN = 20;
 const BRAKE_MS = 50_000;
 /** The ledger's summary is stored again after this time, in case Redis has lost it. */
 const REWRITE_MS = 10 * 60_000;
-/** Later than any clock: a backfill's range counts as loaded and swept. */
-const FAR = new Date("9999-01-01T00:00:00Z");
 /** Exports that are processed before other work of this process gets a chance to run. */
 const YIELD_EVERY = 250;
 /** How long a tick waits for slow destinations. */
@@ -120,9 +121,9 @@ export class Scheduler {
   }
 
   /** Adds what a worker has loaded to the ledger in memory. */
-  loaded(name: string, interval: Interval, committedAt: Date): void {
+  loaded(name: string, covered: Coverage): void {
     const definition = this.#dependencies.exports.find((one) => one.name === name);
-    if (definition) this.#ledgers.add(definition, { interval, committedAt });
+    if (definition) this.#ledgers.add(definition, covered);
   }
 
   /**
@@ -154,9 +155,9 @@ export class Scheduler {
   }
 
   /** Undefined before the ledger was read. */
-  #due(definition: ExportDefinition, now: Date, more: readonly Coverage[] = []): Interval[] | undefined {
+  #due(definition: ExportDefinition, now: Date, reserved: readonly Interval[] = []): Interval[] | undefined {
     const covered = this.#ledgers.get(definition.name);
-    return covered && dueIntervals(definition, [...covered, ...more], now, DUE_COUNTED);
+    return covered && dueIntervals(definition, covered, now, { limit: DUE_COUNTED, reserved });
   }
 
   async #known(definitions: readonly ExportDefinition[]): Promise<(name: string) => Known> {
@@ -213,11 +214,13 @@ export class Scheduler {
     try {
       const destination = this.#dependencies.destination(definition);
       if (!this.#ledgers.get(name)) await this.#ledgers.readAll(definition, destination, now, either);
-      const range = hull(this.#free(definition, known, now));
+      if (this.#free(definition, known, now).length === 0) return 0;
+      const agreed = await this.#dependencies.agreedNow(definition, either);
+      const range = hull(this.#free(definition, known, agreed));
       if (!range) return 0;
       // Others may have loaded something: another scheduler's workers, or `replayport run`.
       await this.#ledgers.readRange(definition, destination, range, now, either);
-      intervals = this.#free(definition, known, now);
+      intervals = this.#free(definition, known, agreed);
     } catch (error) {
       signal.throwIfAborted();
       this.#dependencies.onError(name, either.aborted ? either.reason : error);
@@ -246,13 +249,12 @@ export class Scheduler {
     const room = most - taken.live.length;
     if (room <= 0) return [];
     const mustWait = isProbe(state, now) ? [] : waitingToRetry(state, now);
-    const more = reserved.map((interval) => ({ interval, committedAt: FAR }));
     const blocked = (one: Interval): boolean =>
       overlapsAny(one, taken.all) ||
       mustWait.some((other) => sameInterval(one, other)) ||
       this.#recent.has(jobId(name, one));
     const free: Interval[] = [];
-    for (const one of this.#due(definition, now, more) ?? []) {
+    for (const one of this.#due(definition, now, reserved) ?? []) {
       if (free.length === room) break;
       if (!blocked(one)) free.push(one);
     }

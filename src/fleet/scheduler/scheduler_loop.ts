@@ -81,8 +81,13 @@ export function keepTicking(dependencies: LoopDependencies, signal: AbortSignal)
     const outcome = outcomeSchema.safeParse(returnvalue);
     if (!name || !outcome.success) return;
     if (outcome.data.kind === "loaded") {
-      const { start, end, committedAt } = outcome.data;
-      scheduler.loaded(name.export, interval(start, end), new Date(committedAt));
+      const { start, end, readAt, watermark, committedAt } = outcome.data;
+      scheduler.loaded(name.export, {
+        interval: interval(start, end),
+        readAt: new Date(readAt),
+        watermark: watermark === undefined ? undefined : new Date(watermark),
+        committedAt: new Date(committedAt),
+      });
     }
     want(name.export);
   });

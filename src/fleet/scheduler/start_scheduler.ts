@@ -14,7 +14,7 @@ export function startScheduler(
   events: Events,
   signal: AbortSignal,
 ): AsyncDisposable {
-  const { exports, destination, settings, now, log, redis, version, redact } = options;
+  const { exports, destination, agreedNow, settings, now, log, redis, version, redact } = options;
   const { client, state, backfills } = resources;
   const onError = (error: unknown): void => {
     if (!isConnectionError(error)) log.error(error, "scheduler");
@@ -23,11 +23,12 @@ export function startScheduler(
     ...backfills,
     exports,
     destination,
+    agreedNow,
     events,
     liveInFlight: settings.inFlight,
     retryAfterMs: settings.retryAfterMs,
     onError: (name, error) => {
-      log.error(error, "can't read what is loaded; retrying at the next tick", name);
+      log.error(error, "can't enqueue what is due; retrying at the next tick", name);
       // Also for `status` and the dashboard, which ask Redis. While Redis is down they see nothing anyway.
       state.writeLedgerError(name, fleetError(error, now(), redact)).catch(onError);
     },

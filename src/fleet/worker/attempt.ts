@@ -11,10 +11,12 @@ import { ReplayportError, retry } from "../../errors.ts";
 import type { ExportDefinition } from "../../export/definition.ts";
 import { readCoverage } from "../../export/ledger.ts";
 import { type Progress, loadBatch } from "../../export/load_batch.ts";
+import { readSilence } from "../../export/silence.ts";
 import { withinTime } from "../../export/time_limit.ts";
 import { gaps } from "../../intervals/coverage.ts";
 import { isSwept } from "../../intervals/due.ts";
 import { type Interval, contains } from "../../intervals/interval.ts";
+import { isOpen, valid } from "../../intervals/watermark.ts";
 import type { Events } from "../events.ts";
 import type { Run } from "../fleet.ts";
 import type { Outcome, Task } from "../redis/jobs.ts";
@@ -143,19 +145,31 @@ async function load(
       : covered,
   };
   const receipt = await loadBatch(definition, interval, options, loadDependencies, signal);
-  await record(task, context, dependencies, receipt);
-  const { rows, bytes, files, committedAt } = receipt;
+  const silent =
+    receipt.rows === 0 && backfill === undefined
+      ? await readSilence(loadDependencies.destination, interval, signal).catch(() => undefined)
+      : undefined;
+  await record(task, context, dependencies, receipt, silent);
+  if (silent) events.emit({ kind: "export.silent", export: task.export, at: now(), since: silent });
+  const { rows, bytes, files, readAt, watermark, committedAt } = receipt;
   const { countSeconds, stageSeconds } = meter.times();
   const total = seconds();
   const loadSeconds = Math.max(0, total - countSeconds - stageSeconds);
   const times = { seconds: total, countSeconds, stageSeconds, loadSeconds };
   events.emit({ ...event, kind: "run.loaded", at: now(), rows, bytes, files, committedAt, ...times });
   const { start, end } = interval;
-  return { kind: "loaded", start: start.getTime(), end: end.getTime(), committedAt: committedAt.getTime() };
+  return {
+    kind: "loaded",
+    start: start.getTime(),
+    end: end.getTime(),
+    readAt: readAt.getTime(),
+    watermark: watermark?.getTime(),
+    committedAt: committedAt.getTime(),
+  };
 }
 
 /**
- * The rule of `due` for one interval: it has no receipt, or it's old enough to be swept and was not read that late. So a sweep
+ * The rule of `due` for one interval: it has no receipt, or it's open, or it's old enough to be swept and was not read that late. So a sweep
  * isn't skipped for being covered, and the scheduler and a worker never disagree about an interval forever.
  */
 export function isNeeded(
@@ -170,7 +184,8 @@ export function isNeeded(
       interval,
       by.map((one) => one.interval),
     ).length > 0;
-  if (uncovered(covered)) return true;
+  // Whether an open interval is due again depends on what was read later, which the scheduler has seen.
+  if (uncovered(valid(covered, now).filter((one) => !isOpen(one)))) return true;
   if (backfill !== undefined || !sweep) return false;
   const sweepable = now.getTime() + SKEW_MS >= interval.end.getTime() + sweep.afterMs;
   return sweepable && uncovered(covered.filter((one) => isSwept(one, sweep)));
@@ -192,10 +207,18 @@ async function record(
   context: AttemptContext,
   { state, store, events, now }: AttemptDependencies,
   receipt: Receipt,
+  silent: Date | undefined,
 ): Promise<void> {
   const { rows, bytes, files, committedAt } = receipt;
   const { interval, backfill, export: name } = task;
-  const resumed = await state.loaded(name, interval, { interval, rows, bytes, files, committedAt });
+  const resumed = await state.loaded(name, interval, {
+    interval,
+    rows,
+    bytes,
+    files,
+    committedAt,
+    silentSince: silent,
+  });
   if (backfill !== undefined) await store.finish(backfill, name, interval, { kind: "done", rows, bytes }, now());
   await state.addRun(runOf(task, context, { state: "loaded", finishedAt: now(), rows, bytes, files }));
   if (resumed) events.emit({ kind: "export.resumed", export: name, at: now(), by: "replayport" });

@@ -61,7 +61,9 @@ function exportRow(one: ExportStatus, now: Date): Html {
       </td>
       <td data-label="Last load">
         ${last ? ago(last.committedAt, now) : "–"}<small
-          >${last ? `${plural(last.rows, "row")}, ${bytes(last.bytes)}` : ""}</small
+          >${last ? `${plural(last.rows, "row")}, ${bytes(last.bytes)}` : ""}${
+            last?.silentSince ? html`, none since ${clock(last.silentSince)}` : ""
+          }</small
         >
       </td>
     </tr>
@@ -81,7 +83,12 @@ function details(one: ExportStatus, now: Date): Html | "" {
       </p>`,
     );
   }
-  if (one.ledgerError) lines.push(html`<p>Can't read the load history: ${explained(one.ledgerError)}</p>`);
+  if (one.ledgerError)
+    lines.push(
+      html`<p>
+        ${one.ledgerError.code === "source.clock" ? "" : "Can't read the load history: "}${explained(one.ledgerError)}
+      </p>`,
+    );
   const reasons = together(
     one.failedIntervals,
     ({ error }) => error.message,

@@ -58,6 +58,17 @@ export const LEDGER_CASES: readonly Case[] = [
     },
   }),
   inContext({
+    name: "a receipt that claims a read in the future doesn't stop the next load of the batch",
+    async run(context) {
+      const { batches, destination, signal } = context;
+      const inFortyDays = Math.ceil((Date.now() - Date.UTC(2026, 9, 2)) / 60_000) + 40 * 24 * 60;
+      await destination.load(await batches.batch(hours(0), [[row("a", 1)]], { readMinute: inFortyDays }), signal);
+      const receipt = await destination.load(await batches.batch(hours(0), [[row("a", 2)]], { readMinute: 5 }), signal);
+      assert.deepEqual(await receiptsOf(context), [receipt]);
+      await seesRows(context, [row("a", 2)]);
+    },
+  }),
+  inContext({
     name: "the ledger says when each batch was committed, in the order of the loads",
     async run(context) {
       const { batches, destination, signal } = context;

@@ -59,7 +59,7 @@ export const LOAD_CASES: readonly Case[] = [
       const batch = await batches.batch(hours(0), [[row("a", 1)]]);
       const receipt = await destination.load(batch, signal);
       assert.deepEqual(await receiptsOf(context), [receipt]);
-      const { export: exportName, interval, attempt, fingerprint, readAt, sourceColumns } = batch;
+      const { export: exportName, interval, attempt, fingerprint, readAt, watermark, sourceColumns } = batch;
       // Only a lake has folders: test/destinations/lake/folders.test.ts.
       const { folders: _, ...shared } = receipt;
       assert.deepEqual(
@@ -71,6 +71,7 @@ export const LOAD_CASES: readonly Case[] = [
           fingerprint,
           readAt,
           sourceColumns,
+          watermark,
           rows: 1,
           files: 1,
           committedAt: undefined,

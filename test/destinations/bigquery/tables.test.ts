@@ -32,6 +32,23 @@ suite("bigquery: tables", { skip, concurrency: false }, () => {
     assert.deepEqual(found[1]?.slice(0, 3), ["b", null, null]);
   });
 
+  test("an earlier version's receipts lack columns, which are added before the first of them is read", async ({
+    signal,
+  }) => {
+    await using fixture = await openBigQueryFixture();
+    await using older = await openBigQueryFixture();
+    await using batches = await ReplayBatches.open();
+    const receipt = await fixture.healthy().load(await batches.batch(hours(0), [replay("a", 1)]), signal);
+    const ledgerOf = ({ dataset }: typeof fixture): string => `\`${PROJECT}.${dataset}._replayport_receipts\``;
+    await older.select("CREATE TABLE TABLE_ (session_id STRING)");
+    await older.select(
+      `CREATE TABLE ${ledgerOf(older)} AS SELECT * EXCEPT (watermark, source_columns) FROM ${ledgerOf(fixture)}`,
+    );
+    const found = await Array.fromAsync(older.healthy().receipts(EVERYTHING, signal));
+    assert.deepEqual(found, [{ ...receipt, watermark: undefined, sourceColumns: undefined }]);
+    assert.deepEqual(await older.select(`SELECT watermark, source_columns FROM ${ledgerOf(older)}`), [[null, null]]);
+  });
+
   test("a column of another type is an error with both types, and nothing is loaded", async ({ signal }) => {
     await using fixture = await openBigQueryFixture();
     await using batches = await ReplayBatches.open();
@@ -92,7 +109,8 @@ suite("bigquery: tables", { skip, concurrency: false }, () => {
     assert.deepEqual(await covered(), [], "all of it is due");
     await using next = open();
     const receipt = await next.load(await batches.batch(hours(1), [replay("s1", 1)]), signal);
-    assert.deepEqual(await covered(), [{ interval: receipt.interval, committedAt: receipt.committedAt }]);
+    const { interval, readAt, watermark, committedAt } = receipt;
+    assert.deepEqual(await covered(), [{ interval, readAt, watermark, committedAt }]);
     assert.deepEqual(await fixture.select("SELECT session_id FROM TABLE_"), [["s1"]]);
     assert.equal(warnings.length, 1);
     assert.partialDeepStrictEqual(warnings[0], { receipts: 2 });

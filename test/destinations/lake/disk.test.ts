@@ -40,7 +40,7 @@ function manifest(hour: number, count: number, generation: number): string {
 
 /** The files below the folder, without the times of reads in their names. */
 async function filesOf(folder: Folder): Promise<string[]> {
-  return (await filesBelow(folder.path)).map((key) => key.replace(/\.\d{8}T\d{9}Z\.json$/, ".json"));
+  return (await filesBelow(folder.path)).map((key) => key.replace(/\.\d{8}T\d{9}Z(\.\d{8}T\d{6}Z)?\.json$/, ".json"));
 }
 
 suite("lake on disk", () => {
@@ -51,7 +51,7 @@ suite("lake on disk", () => {
     const batch = await batches.batch(hours(3), [[row("a", 1)]]);
     await lake.load(batch, SIGNAL);
     assert.deepEqual(await filesBelow(folder.path), [
-      "_replayport/sessions/20261001T030000Z_20261001T040000Z.000000.20261002T000100000Z.json",
+      "_replayport/sessions/20261001T030000Z_20261001T040000Z.000000.20261002T000100000Z.20261002T000059Z.json",
       `sessions/dt=2026-10-01/20261001T030000Z_20261001T040000Z.${batch.attempt}.0.parquet`,
     ]);
   });

@@ -154,7 +154,7 @@ function lakeTarget({ open, folder, unfinished, secrets, close }: LakeParts): Ta
     async leftovers() {
       const path = await folder();
       const keys = await filesBelow(path);
-      const manifests = keys.filter((key) => /^_replayport\/sessions\/[^/.]+\.\d{6}\.\w+\.json$/.test(key));
+      const manifests = keys.filter((key) => /^_replayport\/sessions\/[^/.]+\.\d{6}\.[\w.]+\.json$/.test(key));
       const named = new Set(manifests);
       for (const key of manifests) {
         const manifest = JSON.parse(await readFile(join(path, key), "utf8")) as Record<

@@ -98,15 +98,16 @@ suite("lake: path template", () => {
 suite("lake: keys", () => {
   test("a manifest's key can be parsed back into interval, generation and time of the read", () => {
     fc.assert(
-      fc.property(intervals, intervals, fc.nat(999_999), (one, other, generation) => {
-        const readAt = new Date(BASE + generation);
-        const key = manifestKey("replays", one, generation, readAt);
-        const name = { key, kind: "manifest", interval: one, generation, readAt };
-        assert.deepEqual(parseManifestKey("replays", key), name);
-        const old = `${key.slice(0, -25)}.json`;
-        assert.deepEqual(parseManifestKey("replays", old), { ...name, key: old, readAt: undefined }, "0.1.0's");
+      fc.property(intervals, intervals, fc.nat(999_999), fc.option(fc.nat()), (one, other, generation, second) => {
+        const watermark = second === null ? undefined : new Date(second * 1000);
+        const read = { interval: one, readAt: new Date(BASE + generation), watermark };
+        const key = manifestKey("replays", generation, read);
+        assert.deepEqual(parseManifestKey("replays", key), { key, kind: "manifest", generation, ...read });
         const claim = claimKey("replays", one, generation);
-        assert.deepEqual(parseManifestKey("replays", claim), { ...name, key: claim, kind: "claim", readAt: undefined });
+        const unread = { generation, ...read, readAt: undefined, watermark: undefined };
+        assert.deepEqual(parseManifestKey("replays", claim), { key: claim, kind: "claim", ...unread });
+        const old = claim.replace(".claim", ".json");
+        assert.deepEqual(parseManifestKey("replays", old), { key: old, kind: "manifest", ...unread }, "0.1.0's");
         assert.equal(parseManifestKey("replay", key), undefined);
         if (contains(other, one)) assert.ok(key.startsWith(manifestsWithinPrefix("replays", other)));
       }),
@@ -168,9 +169,10 @@ suite("lake: keys", () => {
 suite("lake: which manifests count", () => {
   const entries = fc.array(
     fc.tuple(intervals, fc.nat(3), fc.nat(5)).map(([of, generation, hour]): Entry => ({
-      key: manifestKey("replays", of, generation, new Date(BASE)),
+      key: manifestKey("replays", generation, { interval: of, readAt: new Date(BASE) }),
       kind: "manifest",
       readAt: new Date(BASE + hour * HOUR),
+      watermark: undefined,
       interval: of,
       generation,
       committedAt: new Date(BASE + hour * HOUR),
@@ -214,6 +216,7 @@ suite("lake: which manifests count", () => {
       key: intervalName(of),
       kind: "manifest",
       readAt: undefined,
+      watermark: undefined,
       interval: of,
       generation: 0,
       committedAt: new Date(BASE + hour * HOUR),
@@ -228,7 +231,7 @@ suite("lake: which manifests count", () => {
     const year = Array.from({ length: 8760 }, (_, hour): Entry => {
       const of = interval(BASE + hour * HOUR, BASE + (hour + 1) * HOUR);
       const name = { key: intervalName(of), kind: "manifest", interval: of, generation: 0 } as const;
-      return { ...name, readAt: undefined, committedAt: new Date(BASE) };
+      return { ...name, readAt: undefined, watermark: undefined, committedAt: new Date(BASE) };
     });
     assert.equal(ledgerOf(year).current.length, 8760);
   });

@@ -13,7 +13,7 @@ import { claimKey, manifestKey } from "../../../destinations/lake/layout.ts";
 import { MIN_PART_BYTES } from "../../../destinations/store/s3_part_size.ts";
 import { S3Store } from "../../../destinations/store/s3_store.ts";
 import type { LocalFile } from "../../../destinations/files/read_staged.ts";
-import { interval, intervalName } from "../../../src/intervals/interval.ts";
+import { type Interval, interval, intervalName } from "../../../src/intervals/interval.ts";
 import { EXPORT, hours } from "../../conformance/batches.ts";
 import { openTestLake, s3Options, shuffled, unfinishedUploads } from "./harness.ts";
 import { temporaryFolder } from "../../support/temporary_folder.ts";
@@ -70,7 +70,10 @@ suite("lake on S3: requests", { skip }, () => {
   test("a year of hourly receipts costs nine LIST requests, and nothing else", async () => {
     const start = Date.UTC(2025, 0, 1);
     const hourly = Array.from({ length: 8760 }, (_, hour) =>
-      manifestKey(EXPORT, interval(start + hour * HOUR, start + (hour + 1) * HOUR), 0, new Date(start)),
+      manifestKey(EXPORT, 0, {
+        interval: interval(start + hour * HOUR, start + (hour + 1) * HOUR),
+        readAt: new Date(start),
+      }),
     );
     await using lister = await openLister(hourly);
     await using lake = openTestLake({ ...s3Options(server, "any"), prefix: "", endpoint: lister.url });
@@ -85,10 +88,12 @@ suite("lake on S3: requests", { skip }, () => {
   test("receipts are found, and the latest ones count, in whatever order a server's pages come", async () => {
     const start = Date.UTC(2025, 0, 1);
     const of = (hour: number, count = 1) => interval(start + hour * HOUR, start + (hour + count) * HOUR);
-    const first = Array.from({ length: 2400 }, (_, hour) => manifestKey(EXPORT, of(hour), 0, of(hour).end));
-    const again = Array.from({ length: 600 }, (_, hour) => manifestKey(EXPORT, of(hour * 2), 1, of(hour * 2, 3).end));
+    const key = (batch: Interval, generation: number, { end: readAt }: Interval): string =>
+      manifestKey(EXPORT, generation, { interval: batch, readAt });
+    const first = Array.from({ length: 2400 }, (_, hour) => key(of(hour), 0, of(hour)));
+    const again = Array.from({ length: 600 }, (_, hour) => key(of(hour * 2), 1, of(hour * 2, 3)));
     // Read later than all hours of its week.
-    const week = manifestKey(EXPORT, of(0, 168), 0, of(0, 200).end);
+    const week = key(of(0, 168), 0, of(0, 200));
     const claims = Array.from({ length: 300 }, (_, hour) => claimKey(EXPORT, of(hour), 2));
     await using lister = await openLister(shuffled([...first, ...again, ...claims, week]));
     await using lake = openTestLake({ ...s3Options(server, "any"), prefix: "", endpoint: lister.url });
@@ -107,7 +112,7 @@ suite("lake on S3: requests", { skip }, () => {
     const start = Date.UTC(2025, 0, 1);
     const put = async (hour: number): Promise<void> => {
       const of = interval(start + hour * HOUR, start + (hour + 1) * HOUR);
-      const Key = `${prefix}/${manifestKey(EXPORT, of, 0, new Date(start))}`;
+      const Key = `${prefix}/${manifestKey(EXPORT, 0, { interval: of, readAt: new Date(start) })}`;
       await server.client.send(new PutObjectCommand({ Bucket: bucket, Key, Body: "x" }));
     };
     await pLimit(8).map(

@@ -272,8 +272,8 @@ suite("golden: Snowflake", () => {
         },
       ),
       check: await told({ ...there, rows: 1 }, {}, (destination) => destination.check(SIGNAL)),
-      "what is covered": await told({}, {}, (destination) => Array.fromAsync(destination.covered(range, SIGNAL))),
-      receipts: await told({}, {}, (destination) => Array.fromAsync(destination.receipts(range, SIGNAL))),
+      "what is covered": await told(there, {}, (destination) => Array.fromAsync(destination.covered(range, SIGNAL))),
+      receipts: await told(there, {}, (destination) => Array.fromAsync(destination.receipts(range, SIGNAL))),
     };
     const whole = Object.entries(sections)
       .map(([name, sql]) => `-- ==== ${name} ====\n\n${sql}\n`)

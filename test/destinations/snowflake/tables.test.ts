@@ -57,6 +57,21 @@ suite("Snowflake: tables", { skip }, () => {
     ]);
   });
 
+  test("an earlier version's receipts lack columns, which are added before the first of them is read", async () => {
+    await using fixture = await openFixture();
+    const batch = await fixture.batch({ files: [sessions({ session: "a", version: 1 })] });
+    const receipt = await fixture.open().load(batch, SIGNAL);
+    const ledger = `"${DATABASE}"."${fixture.schema}"."_REPLAYPORT_RECEIPTS"`;
+    const described = await fixture.sql(`DESCRIBE TABLE ${ledger}`);
+    for (const gone of ["WATERMARK", "SOURCE_COLUMNS"]) {
+      await fixture.sql(`ALTER TABLE ${ledger} DROP COLUMN "${gone}"`);
+    }
+    const found = await Array.fromAsync(fixture.open().receipts(batch.interval, SIGNAL));
+    assert.deepEqual(found, [{ ...receipt, watermark: undefined, sourceColumns: undefined }]);
+    const names = (rows: typeof described): Set<unknown> => new Set(rows.map((row) => row["name"]));
+    assert.deepEqual(names(await fixture.sql(`DESCRIBE TABLE ${ledger}`)), names(described));
+  });
+
   test("a column under another type is an error that shows both, and nothing is changed", async () => {
     await using fixture = await openFixture();
     await fixture.sql(
@@ -107,7 +122,7 @@ suite("Snowflake: tables", { skip }, () => {
     const sent = await fixture.sent();
     assert.deepEqual(
       sent.map((sql) => sql.split(" ")[0]),
-      ["ALTER", "SELECT", "DESCRIBE"],
+      ["ALTER", "DESCRIBE", "SELECT", "DESCRIBE"],
     );
     assert.equal(await server.openSessions(), 0);
   });

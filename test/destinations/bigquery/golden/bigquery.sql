@@ -109,6 +109,7 @@ CREATE TABLE IF NOT EXISTS `acme-data.posthog._replayport_receipts` (
   `files` INT64 NOT NULL OPTIONS (description = 'Staged files.'),
   `fingerprint` STRING NOT NULL OPTIONS (description = 'Hash of the export\'s definition.'),
   `read_at` TIMESTAMP NOT NULL OPTIONS (description = 'When the source was read.'),
+  `watermark` TIMESTAMP OPTIONS (description = 'The newest ingestion time that the source showed then; NULL if unknown.'),
   `committed_at` TIMESTAMP NOT NULL OPTIONS (description = 'When the load was committed.'),
   `replayport_version` STRING NOT NULL OPTIONS (description = 'Version of Replayport.'),
   `source_version` STRING NOT NULL OPTIONS (description = 'Version of ClickHouse.'),
@@ -125,13 +126,13 @@ ALTER TABLE `acme-data.posthog.session_replays`
   ADD COLUMN IF NOT EXISTS `score` FLOAT64 OPTIONS (description = 'The score of a test.')
 
 -- receipts of a range
-SELECT receipt.`export`, UNIX_MILLIS(receipt.`interval_start`) AS `interval_start`, UNIX_MILLIS(receipt.`interval_end`) AS `interval_end`, receipt.`attempt`, receipt.`rows`, receipt.`bytes`, receipt.`files`, receipt.`fingerprint`, UNIX_MILLIS(receipt.`read_at`) AS `read_at`, UNIX_MILLIS(receipt.`committed_at`) AS `committed_at`, receipt.`source_columns`
+SELECT receipt.`export`, UNIX_MILLIS(receipt.`interval_start`) AS `interval_start`, UNIX_MILLIS(receipt.`interval_end`) AS `interval_end`, receipt.`attempt`, receipt.`rows`, receipt.`bytes`, receipt.`files`, receipt.`fingerprint`, UNIX_MILLIS(receipt.`read_at`) AS `read_at`, UNIX_MILLIS(receipt.`watermark`) AS `watermark`, UNIX_MILLIS(receipt.`committed_at`) AS `committed_at`, receipt.`source_columns`
 FROM `acme-data.posthog._replayport_receipts` AS receipt
 WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` < TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`interval_end` > TIMESTAMP '2026-10-01 00:00:00.000000+00'
 ORDER BY receipt.`interval_start`, receipt.`interval_end`
 
 -- intervals that are covered
-SELECT UNIX_MILLIS(receipt.`interval_start`) AS `interval_start`, UNIX_MILLIS(receipt.`interval_end`) AS `interval_end`, UNIX_MILLIS(receipt.`committed_at`) AS `committed_at`
+SELECT UNIX_MILLIS(receipt.`interval_start`) AS `interval_start`, UNIX_MILLIS(receipt.`interval_end`) AS `interval_end`, UNIX_MILLIS(receipt.`read_at`) AS `read_at`, UNIX_MILLIS(receipt.`watermark`) AS `watermark`, UNIX_MILLIS(receipt.`committed_at`) AS `committed_at`
 FROM `acme-data.posthog._replayport_receipts` AS receipt
 WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` < TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`interval_end` > TIMESTAMP '2026-10-01 00:00:00.000000+00'
 ORDER BY receipt.`interval_start`, receipt.`interval_end`
@@ -223,14 +224,14 @@ WHEN NOT MATCHED THEN INSERT (`team_id`, `session_id`, `distinct_id`, `start_tim
   VALUES (S.`team_id`, S.`session_id`, S.`distinct_id`, S.`start_time`, S.`end_time`, S.`first_url`, S.`all_urls`, S.`blocks`, S.`score`, S.`is_deleted`, S.`_version`, S.`_exported_at`);
 SET first_start = (SELECT MIN(seen.start) FROM (
   SELECT TIMESTAMP '2026-10-01 00:00:00.123456+00' AS start
-  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00'
+  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE))
 ) AS seen);
 SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISECOND), IFNULL(TIMESTAMP_ADD(MAX(receipt.`committed_at`), INTERVAL 1 MILLISECOND), TIMESTAMP '1970-01-01 00:00:00+00'))
 FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
 DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
-WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00';
-INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
-VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
+WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE));
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `watermark`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', NULL, commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
@@ -269,14 +270,14 @@ WHEN NOT MATCHED THEN INSERT (`session_id`, `start_time`, `end_time`, `all_urls`
   VALUES (S.`session_id`, S.`start_time`, S.`end_time`, S.`all_urls`, S.`is_deleted`, S.`_version`, S.`_exported_at`);
 SET first_start = (SELECT MIN(seen.start) FROM (
   SELECT TIMESTAMP '2026-10-01 00:00:00.123456+00' AS start
-  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00'
+  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE))
 ) AS seen);
 SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISECOND), IFNULL(TIMESTAMP_ADD(MAX(receipt.`committed_at`), INTERVAL 1 MILLISECOND), TIMESTAMP '1970-01-01 00:00:00+00'))
 FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
 DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
-WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00';
-INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
-VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
+WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE));
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `watermark`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', NULL, commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
@@ -316,14 +317,14 @@ WHEN NOT MATCHED AND NOT IFNULL(S.`is_deleted`, FALSE) THEN INSERT (`session_id`
   VALUES (S.`session_id`, S.`start_time`, S.`end_time`, S.`all_urls`, S.`is_deleted`, S.`_version`, S.`_exported_at`);
 SET first_start = (SELECT MIN(seen.start) FROM (
   SELECT TIMESTAMP '2026-10-01 00:00:00.123456+00' AS start
-  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00'
+  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE))
 ) AS seen);
 SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISECOND), IFNULL(TIMESTAMP_ADD(MAX(receipt.`committed_at`), INTERVAL 1 MILLISECOND), TIMESTAMP '1970-01-01 00:00:00+00'))
 FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
 DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
-WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00';
-INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
-VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
+WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE));
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `watermark`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', NULL, commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
@@ -373,14 +374,14 @@ WHEN NOT MATCHED THEN INSERT (`team_id`, `session_id`, `distinct_id`, `start_tim
   VALUES (S.`team_id`, S.`session_id`, S.`distinct_id`, S.`start_time`, S.`end_time`, S.`first_url`, S.`all_urls`, S.`blocks`, S.`score`, S.`is_deleted`, S.`_version`, S.`_exported_at`);
 SET first_start = (SELECT MIN(seen.start) FROM (
   SELECT TIMESTAMP '2026-10-01 00:00:00.123456+00' AS start
-  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00'
+  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE))
 ) AS seen);
 SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISECOND), IFNULL(TIMESTAMP_ADD(MAX(receipt.`committed_at`), INTERVAL 1 MILLISECOND), TIMESTAMP '1970-01-01 00:00:00+00'))
 FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
 DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
-WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00';
-INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
-VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
+WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE));
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `watermark`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', NULL, commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
@@ -430,14 +431,14 @@ WHEN NOT MATCHED THEN INSERT (`team_id`, `session_id`, `distinct_id`, `start_tim
   VALUES (S.`team_id`, S.`session_id`, S.`distinct_id`, S.`start_time`, S.`end_time`, S.`first_url`, S.`all_urls`, S.`blocks`, S.`score`, S.`is_deleted`, S.`_version`, S.`_exported_at`);
 SET first_start = (SELECT MIN(seen.start) FROM (
   SELECT TIMESTAMP '2026-10-01 00:00:00.123456+00' AS start
-  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00'
+  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE))
 ) AS seen);
 SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISECOND), IFNULL(TIMESTAMP_ADD(MAX(receipt.`committed_at`), INTERVAL 1 MILLISECOND), TIMESTAMP '1970-01-01 00:00:00+00'))
 FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
 DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
-WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00';
-INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
-VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
+WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE));
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `watermark`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', NULL, commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
@@ -474,14 +475,14 @@ WHEN NOT MATCHED THEN INSERT (`session_id`, `start_time`, `end_time`, `all_urls`
   VALUES (S.`session_id`, S.`start_time`, S.`end_time`, S.`all_urls`, S.`is_deleted`, S.`_version`, S.`_exported_at`);
 SET first_start = (SELECT MIN(seen.start) FROM (
   SELECT CAST(NULL AS TIMESTAMP) AS start
-  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00'
+  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE))
 ) AS seen);
 SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISECOND), IFNULL(TIMESTAMP_ADD(MAX(receipt.`committed_at`), INTERVAL 1 MILLISECOND), TIMESTAMP '1970-01-01 00:00:00+00'))
 FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
 DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
-WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00';
-INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
-VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
+WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE));
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `watermark`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', NULL, commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
@@ -519,14 +520,14 @@ WHEN NOT MATCHED THEN INSERT (`session_id`, `start_time`, `end_time`, `all_urls`
   VALUES (S.`session_id`, S.`start_time`, S.`end_time`, S.`all_urls`, S.`is_deleted`, S.`_version`, S.`_exported_at`);
 SET first_start = (SELECT MIN(seen.start) FROM (
   SELECT TIMESTAMP '2026-10-01 00:00:00.123456+00' AS start
-  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00'
+  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE))
 ) AS seen);
 SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISECOND), IFNULL(TIMESTAMP_ADD(MAX(receipt.`committed_at`), INTERVAL 1 MILLISECOND), TIMESTAMP '1970-01-01 00:00:00+00'))
 FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
 DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
-WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00';
-INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
-VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
+WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE));
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `watermark`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', NULL, commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
@@ -563,14 +564,14 @@ WHEN NOT MATCHED THEN INSERT (`session_id`, `start_time`, `end_time`, `all_urls`
   VALUES (S.`session_id`, S.`start_time`, S.`end_time`, S.`all_urls`, S.`is_deleted`, S.`_version`, S.`_exported_at`);
 SET first_start = (SELECT MIN(seen.start) FROM (
   SELECT CAST(NULL AS TIMESTAMP) AS start
-  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00'
+  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE))
 ) AS seen);
 SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISECOND), IFNULL(TIMESTAMP_ADD(MAX(receipt.`committed_at`), INTERVAL 1 MILLISECOND), TIMESTAMP '1970-01-01 00:00:00+00'))
 FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
 DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
-WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00';
-INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
-VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
+WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE));
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `watermark`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', NULL, commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
@@ -583,14 +584,14 @@ IF IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_receipts
 END IF;
 SET first_start = (SELECT MIN(seen.start) FROM (
   SELECT CAST(NULL AS TIMESTAMP) AS start
-  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00'
+  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE))
 ) AS seen);
 SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISECOND), IFNULL(TIMESTAMP_ADD(MAX(receipt.`committed_at`), INTERVAL 1 MILLISECOND), TIMESTAMP '1970-01-01 00:00:00+00'))
 FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
 DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
-WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00';
-INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
-VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 0, 0, 0, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 0);
+WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE));
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `watermark`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 0, 0, 0, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', NULL, commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 0);
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
