@@ -125,7 +125,7 @@ export interface Receipt extends Coverage {
    * Rows that only files of earlier reads have, so that the destination keeps those: this read didn't find them. Undefined
    * for none, and where the destination doesn't count them.
    */
-  readonly lost?: number;
+  readonly lost?: number | undefined;
   /** Where its rows are, those of earlier reads too. A lake's only. */
   readonly folders?: readonly DataFolder[];
 }

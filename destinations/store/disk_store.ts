@@ -120,11 +120,20 @@ export class DiskStore implements Store {
 
   async unfinished(prefix: string, signal: AbortSignal): Promise<Unfinished[]> {
     const split = prefix.lastIndexOf("/") + 1;
-    const hidden = await this.#names(`${prefix.slice(0, split)}.${prefix.slice(split)}`, signal);
-    return hidden.filter((id) => TEMPORARY.test(id)).map((id) => ({ key: keyOfTemporary(id), id }));
+    const hidden = await this.#names(
+      split === prefix.length ? prefix : `${prefix.slice(0, split)}.${prefix.slice(split)}`,
+      signal,
+    );
+    const found: Unfinished[] = [];
+    for (const id of hidden.filter((name) => TEMPORARY.test(name))) {
+      // Gone where its process has finished it since.
+      const stats = await this.#try("listing", id, () => lstat(this.locate(id)), MISSING);
+      if (stats) found.push({ key: keyOfTemporary(id), id, begun: stats.mtime });
+    }
+    return found;
   }
 
-  async discard(unfinished: readonly Unfinished[], signal: AbortSignal): Promise<void> {
+  async discard(unfinished: readonly Omit<Unfinished, "begun">[], signal: AbortSignal): Promise<void> {
     await this.delete(
       unfinished.map(({ id }) => id),
       signal,

@@ -167,9 +167,9 @@ export class S3Store implements Store {
         signal,
         (abortSignal) => client.send(command, { abortSignal }),
       );
-      for (const { Key, UploadId } of page.Uploads ?? []) {
+      for (const { Key, UploadId, Initiated = new Date() } of page.Uploads ?? []) {
         if (Key === undefined || UploadId === undefined || !Key.startsWith(Prefix)) continue;
-        found.push({ key: Key.slice(this.#root.length), id: UploadId });
+        found.push({ key: Key.slice(this.#root.length), id: UploadId, begun: Initiated });
       }
       const { IsTruncated, NextKeyMarker, NextUploadIdMarker } = page;
       marker =
@@ -183,7 +183,7 @@ export class S3Store implements Store {
     return found;
   }
 
-  async discard(unfinished: readonly Unfinished[], signal: AbortSignal): Promise<void> {
+  async discard(unfinished: readonly Omit<Unfinished, "begun">[], signal: AbortSignal): Promise<void> {
     for (const { key, id } of unfinished) {
       try {
         await abortUpload(this.#s3, this.#s3.bucket, this.#root + key, id, signal);

@@ -12,6 +12,8 @@ export interface Unfinished {
   /** The key that it would get. */
   readonly key: string;
   readonly id: string;
+  /** By the store's clock. */
+  readonly begun: Date;
 }
 
 /** A file that is complete in the store and that nobody sees yet. */
@@ -60,10 +62,10 @@ export interface Store extends AsyncDisposable {
   createExclusive(key: string, text: string, modified: Date, signal: AbortSignal): Promise<"created" | "exists">;
   /** Ignores objects that don't exist. */
   delete(keys: readonly string[], signal: AbortSignal): Promise<void>;
-  /** Unfinished files of any process whose key begins with the prefix. */
+  /** Unfinished files of any process whose key begins with the prefix, which is used as in `list`. */
   unfinished(prefix: string, signal: AbortSignal): Promise<Unfinished[]>;
   /** Removes them. The process that still writes one of them fails. Ignores those that are gone. */
-  discard(unfinished: readonly Unfinished[], signal: AbortSignal): Promise<void>;
+  discard(unfinished: readonly Omit<Unfinished, "begun">[], signal: AbortSignal): Promise<void>;
   /** Rejects if a large file couldn't be written here. May leave an object with this key. */
   checkLargeFiles(key: string, signal: AbortSignal): Promise<void>;
 }

@@ -8,7 +8,7 @@ export function addGc(program: Command, cli: CliEnvironment): void {
   program
     .command("gc")
     .description(
-      "list the files of an export in a lake that no receipt names, such as those of a worker that was killed",
+      "list the files of an export in a lake that no receipt names, and unfinished uploads, such as those of a worker that was killed",
     )
     .argument("<export>", "the export")
     .option("--delete", "remove those that are older than a day; younger ones may belong to a load that runs")
@@ -41,7 +41,12 @@ async function gc(
   printTable(
     cli.stdout,
     ["file", "bytes", "written (UTC)", ""],
-    found.map((one) => [one.key, bytes(one.bytes), time(one.modified), one.removed ? "removed" : ""]),
+    found.map((one) => [
+      one.key,
+      one.unfinished ? "unfinished upload" : bytes(one.bytes),
+      time(one.modified),
+      one.removed ? "removed" : "",
+    ]),
   );
   const removed = found.filter((one) => one.removed).length;
   const next = removed > 0 ? `${plural(removed, "file")} removed` : "to remove those older than a day: --delete";

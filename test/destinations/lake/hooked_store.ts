@@ -86,7 +86,7 @@ export class HookedStore implements Store {
     return this.#hooked("unfinished", prefix, () => this.#store.unfinished(prefix, signal));
   }
 
-  discard(unfinished: readonly Unfinished[], signal: AbortSignal): Promise<void> {
+  discard(unfinished: readonly Omit<Unfinished, "begun">[], signal: AbortSignal): Promise<void> {
     return this.#hooked("discard", unfinished[0]?.key ?? "", () => this.#store.discard(unfinished, signal));
   }
 
