@@ -136,6 +136,8 @@ export type Totals = Pick<Receipt, "rows" | "bytes" | "files">;
 /** A file that no receipt names. */
 export interface Leftover {
   readonly key: string;
+  /** An upload that nobody has finished. Readers don't see it, but the bucket's owner pays for it. Its size is unknown: 0. */
+  readonly unfinished: boolean;
   readonly bytes: number;
   readonly modified: Date;
   readonly removed: boolean;

@@ -7,7 +7,7 @@ import { VERSION } from "../version.ts";
 import { Context } from "./context.ts";
 import type { CliEnvironment, GlobalOptions } from "./environment.ts";
 import { type Logger, errorFields } from "./log.ts";
-import { SILENT } from "./load_report.ts";
+import { LOST, SILENT } from "./load_report.ts";
 import { bytes, count, plural, formatDuration, time } from "./output.ts";
 import { planFor } from "./plan_backfill.ts";
 
@@ -95,11 +95,10 @@ export function logEvent(log: Logger, event: FleetEvent): void {
     case "run.stage":
       return log.debug({ ...fieldsOf(event), stage: event.stage, seconds: event.seconds }, "stage");
     case "run.loaded": {
-      const { rows, bytes: size, files, seconds } = event;
-      return log.info(
-        { ...fieldsOf(event), rows, bytes: size, files, seconds: Math.round(seconds * 1000) / 1000 },
-        "loaded",
-      );
+      const { rows, bytes: size, files, seconds, lost } = event;
+      log.info({ ...fieldsOf(event), rows, bytes: size, files, seconds: Math.round(seconds * 1000) / 1000 }, "loaded");
+      if (lost !== undefined) log.warn({ ...fieldsOf(event), sessions: lost }, LOST);
+      return;
     }
     case "run.covered":
       return log.info(fieldsOf(event), "loaded already");

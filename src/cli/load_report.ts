@@ -16,6 +16,8 @@ import { bytes, count, plural, printJson, printLine, formatDuration } from "./ou
 export const SILENT =
   "an export that is usually busy reads no rows: is PostHog's ingestion running, or its replica behind?";
 
+export const LOST = "the source lacks sessions that the destination keeps";
+
 export interface ExportResult extends RunResult {
   readonly export: string;
   readonly seconds: number;
@@ -76,9 +78,7 @@ function reporter({ log, cli }: Context, definition: ExportDefinition, bar: Bar 
         log[bar ? "debug" : "info"](line, "loaded");
         const { lost } = event.receipt;
         if (lost !== undefined) {
-          aboveBar(() =>
-            log.warn({ ...fields, sessions: lost }, "the source lacks sessions that the destination keeps"),
-          );
+          aboveBar(() => log.warn({ ...fields, sessions: lost }, LOST));
         }
         break;
       }

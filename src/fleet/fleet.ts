@@ -260,7 +260,8 @@ export type FleetEvent =
   | (Timed & { readonly kind: "run.stage"; readonly stage: "staged"; readonly rows: number; readonly bytes: number })
   /** A receipt was committed. `stageSeconds` went to reading the source, `loadSeconds` is the rest. */
   | (Timed &
-      Omit<LastReceipt, "interval" | "silentSince"> & {
+      Omit<LastReceipt, "interval" | "silentSince"> &
+      Pick<Receipt, "lost"> & {
         readonly kind: "run.loaded";
         readonly countSeconds: number;
         readonly stageSeconds: number;

@@ -1,6 +1,8 @@
 /** A run from the queue to its end, with a source and a ledger that do what the test says. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { logEvent } from "../../src/cli/fleet_host.ts";
+import type { Logger } from "../../src/cli/log.ts";
 import { interval } from "../../src/intervals/interval.ts";
 import { parseSchedule } from "../../src/intervals/schedule.ts";
 import { Gate, receipt } from "../support/fleet_fakes.ts";
@@ -40,6 +42,35 @@ suite("a run", () => {
     const left = (await world.keys()).filter((key) => key.startsWith("batches:"));
     assert.deepEqual(left, ["batches:events", "batches:id", "batches:meta", "batches:stalled-check"]);
     assert.deepEqual(world.logged, []);
+  });
+
+  test("a worker logs how many sessions the destination keeps that the source lacks", async (t) => {
+    await using world = await openWorld(t);
+    if (!world) return;
+    world.source.files = [3];
+    const open = world.ledger.destination.bind(world.ledger);
+    world.ledger.destination = (name) => {
+      const destination = open(name);
+      const load = destination.load.bind(destination);
+      destination.load = async (batch, signal) => ({ ...(await load(batch, signal)), lost: 2 });
+      return destination;
+    };
+    const { fleet, events } = await world.open([exportOf("replays", ONE_HOUR)]);
+    await using _scheduler = await fleet.startScheduler(never);
+    const worker = await fleet.startWorker(1);
+    const loaded = await until(
+      "loaded",
+      () => events.find((event) => event.kind === "run.loaded"),
+      (event) => event !== undefined,
+    );
+    await worker.stop(1_000);
+    const lines: object[] = [];
+    const note = (fields: object, text: string): number => lines.push({ ...fields, text });
+    logEvent({ info: note, warn: note } as unknown as Logger, loaded ?? assert.fail("nothing was loaded"));
+    assert.partialDeepStrictEqual(lines, [
+      { text: "loaded", rows: 3 },
+      { text: "the source lacks sessions that the destination keeps", export: "replays", sessions: 2 },
+    ]);
   });
 
   test("a run shows its stage while it runs, and is listed by its export", async (t) => {

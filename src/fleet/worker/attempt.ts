@@ -151,12 +151,12 @@ async function load(
       : undefined;
   await record(task, context, dependencies, receipt, silent);
   if (silent) events.emit({ kind: "export.silent", export: task.export, at: now(), since: silent });
-  const { rows, bytes, files, readAt, watermark, committedAt } = receipt;
+  const { rows, bytes, files, readAt, watermark, committedAt, lost } = receipt;
   const { countSeconds, stageSeconds } = meter.times();
   const total = seconds();
   const loadSeconds = Math.max(0, total - countSeconds - stageSeconds);
   const times = { seconds: total, countSeconds, stageSeconds, loadSeconds };
-  events.emit({ ...event, kind: "run.loaded", at: now(), rows, bytes, files, committedAt, ...times });
+  events.emit({ ...event, kind: "run.loaded", at: now(), rows, bytes, files, committedAt, lost, ...times });
   const { start, end } = interval;
   return {
     kind: "loaded",
