@@ -69,7 +69,7 @@ export interface Site extends AsyncDisposable {
   /** The pids of the processes that stand still. */
   standing(): Promise<number[]>;
   go(): Promise<void>;
-  /** Of the lake, `export/interval.generation`. */
+  /** Of the lake, `export/interval.generation.readAt`. */
   manifests(): Promise<string[]>;
   /** Resolves when every hour of the data is in the lake; rejects where the lake is not the source, or files are left. */
   complete(seconds?: number): Promise<void>;
@@ -119,7 +119,7 @@ export async function openSite(t: TestContext, options: SiteOptions): Promise<Si
   };
   const manifests = async (): Promise<string[]> =>
     (await filesBelow(join(lake, "_replayport")))
-      .filter((name) => name.endsWith(".json"))
+      .filter((name) => MANIFEST.test(name))
       .map((name) => name.replace(/\.json$/, ""));
   const kept = stack.move();
   return {
@@ -196,12 +196,22 @@ export async function paused(site: Site, worker: Running): Promise<void> {
   );
 }
 
-const manifestSchema = z.object({ files: z.array(z.object({ key: z.string() })) });
+/** Whether no interval was committed twice: manifests that were replaced stay for an hour. */
+export function committedOnce(manifests: readonly string[]): boolean {
+  return new Set(manifests.map((name) => name.split(".")[0])).size === manifests.length;
+}
 
+const MANIFEST = /\.\d{6}\.\w+\.json$/;
+const manifestSchema = z.object({ files: z.array(z.object({ key: z.string() })), removes: z.array(z.string()) });
+
+/** Those that are current, and those of killed workers that go when `keep_replaced` is over. */
 async function filesOfManifests(lake: string): Promise<string[]> {
-  const names = (await filesBelow(lake)).filter((file) => file.endsWith(".json"));
+  const names = (await filesBelow(lake)).filter((file) => MANIFEST.test(file));
   const texts = await Promise.all(names.map((name) => readFile(join(lake, name), "utf8")));
-  return texts.flatMap((text) => manifestSchema.parse(JSON.parse(text)).files.map(({ key }) => key));
+  return texts.flatMap((text) => {
+    const { files, removes } = manifestSchema.parse(JSON.parse(text));
+    return [...files.map(({ key }) => key), ...removes.filter((key) => key.endsWith(".parquet"))];
+  });
 }
 
 function configFor(

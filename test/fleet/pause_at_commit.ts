@@ -10,16 +10,17 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const { STAND_STILL: place, STAND_STILL_FOLDER: folder = "." } = process.env;
-const link = promises.link;
+const { rename } = promises;
 
 async function standStill(): Promise<void> {
   writeFileSync(join(folder, String(process.pid)), "");
   while (!existsSync(join(folder, "go"))) await sleep(10);
 }
 
-promises.link = async (existing, path) => {
-  if (place === "before") await standStill();
-  await link(existing, path);
-  if (place === "after") await standStill();
+promises.rename = async (existing, path) => {
+  const commits = String(path).endsWith(".json");
+  if (commits && place === "before") await standStill();
+  await rename(existing, path);
+  if (commits && place === "after") await standStill();
 };
 syncBuiltinESMExports();
