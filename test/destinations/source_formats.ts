@@ -31,7 +31,8 @@ const SESSIONS: readonly PartialRow[] = [
   session("null", { url: "\\N", tags: ["\\N", "null", "NULL"] }),
   session("unicode", { url: "https://acme.test/ü/🦊/\u2028", urls: ["ü", "🦊"] }),
   session("numbers", { clicks: 2 ** 40, messages: 3, retention: 90, score: 0.5, mobile: true }),
-  session("deleted", { url: "https://acme.test/secret", deleted: true }),
+  // A marker alone: first and last timestamp are the deletion.
+  session("deleted", { url: "https://acme.test/secret", deleted: true, lastMicros: START_MICROS + 123_456 }),
   session("long ago", { firstMicros: START_MICROS - 86_400_000_000 + 1 }),
 ];
 

@@ -83,7 +83,8 @@ suite("the runs of an export", () => {
     };
     const events: RunEvent[] = [];
     const { receipts } = await runIntervals(
-      { ...TEXT_REPLAYS, attemptMs: 20 },
+      // Enough for the second attempt on a busy machine.
+      { ...TEXT_REPLAYS, attemptMs: 1_000 },
       [hour(0, 1)],
       options,
       dependencies(fake.source, memoryWarehouse().destination("replays"), stageRoot),

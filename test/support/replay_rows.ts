@@ -11,25 +11,29 @@ export interface Row {
   readonly [column: string]: unknown;
 }
 
-/** By a statement written by hand, which shares nothing with the model's SELECT. */
+/**
+ * By a statement written by hand, which shares nothing with the model's SELECT. Start and end are those of the blocks; a
+ * marker alone has none, and starts and ends at the deletion.
+ */
 export async function sourceRows(client: ClickHouseClient, database: string): Promise<Row[]> {
   const result = await client.query({
     query: `
       SELECT concat(toString(team_id), '/', session_id) AS key,
-        toUnixTimestamp64Micro(arrayMin(groupArrayArray(block_first_timestamps))) AS start_us,
-        toUnixTimestamp64Micro(arrayMax(groupArrayArray(block_last_timestamps))) AS end_us,
+        if(empty(groupArrayArray(block_first_timestamps)), min(min_first_timestamp), arrayMin(groupArrayArray(block_first_timestamps))) AS start,
+        if(empty(groupArrayArray(block_last_timestamps)), max(max_last_timestamp), arrayMax(groupArrayArray(block_last_timestamps))) AS end,
+        toUnixTimestamp64Micro(start) AS start_us, toUnixTimestamp64Micro(end) AS end_us,
         toUnixTimestamp(max(_timestamp)) AS ingested,
         sum(click_count) AS clicks, sum(message_count) AS messages, argMinMerge(first_url) AS first_url,
         arraySort(groupUniqArrayArray(all_urls)) AS urls, arraySort(groupUniqArrayArray(ai_tags_fixed)) AS tags,
         max(is_deleted) = 1 AS deleted, max(retention_period_days) AS retention,
         toFloat64(max(surfacing_score)) AS score, coalesce(argMinMerge(snapshot_source), 'web') AS source,
-        toUnixTimestamp(toStartOfDay(arrayMin(groupArrayArray(block_first_timestamps))) + toIntervalDay(coalesce(max(retention_period_days), 30))) AS expires
+        toUnixTimestamp(toStartOfDay(start) + toIntervalDay(coalesce(max(retention_period_days), 30))) AS expires
       FROM ${database}.session_replay_events GROUP BY team_id, session_id ORDER BY team_id, session_id`,
     format: "JSONEachRow",
     clickhouse_settings: { output_format_json_quote_64bit_integers: 0 },
   });
   const rows = await result.json<Row>();
-  return rows.map((row) => ({ ...row, deleted: Boolean(row["deleted"]) }));
+  return rows.map(({ start: _start, end: _end, ...row }) => ({ ...row, deleted: Boolean(row["deleted"]) }));
 }
 
 /** The current row of each session, by key, of a lake in a folder, by the SELECT that `replayport sql` prints. */
