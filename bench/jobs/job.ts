@@ -92,5 +92,12 @@ export function dependencies(opened: Opened, destination: Destination, folder: s
 
 /** What loadBatch asks for when it reads an old interval as one file. */
 export function readOf(of: Interval, part: Read["part"]): Read {
-  return { interval: of, exportedAt: new Date(), pruneBefore: undefined, alsoChangedSince: undefined, part };
+  return {
+    interval: of,
+    exportedAt: new Date(),
+    pruneBefore: undefined,
+    alsoChangedSince: undefined,
+    reread: false,
+    part,
+  };
 }

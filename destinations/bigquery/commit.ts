@@ -9,19 +9,19 @@
  * that saw the same head use the same id, and BigQuery gives it to one. The others follow that job to its end, and plan
  * again: on the new head, or, if the job failed, under the next generation of the id.
  *
- * **A plan is valid for one head.** What it was made from (the interval's receipt, how far back other loads went, what
- * they deleted) can't have changed while the head is the same, and the transaction raises if it isn't.
+ * **A plan is valid for one head.** What it was made from (the interval's receipt, how far back other loads went)
+ * can't have changed while the head is the same, and the transaction raises if it isn't.
  *
  * **The ledger decides.** A job that failed may have been cancelled just after its COMMIT. A job with that id may have
  * succeeded, and its result may have been undone since (somebody emptied the ledger). So unless our own job simply
  * succeeded, the ledger is read again.
  */
-import { giveUp, ReplayportError, retry } from "../../src/errors.ts";
+import { giveUp, ReplayportError } from "../../src/errors.ts";
 import type { Batch, Receipt } from "../destination.ts";
 import { type Commit, type CommitOutcome, expectWon, type ReadBack, settle } from "../commit_outcome.ts";
 import { type CommitPlan, commitScript, inspect, type StagedRows } from "./merge.ts";
 import { type BigQueryContext, qualifiedName, ledgerPlace } from "./context.ts";
-import { jsonColumns, type Target } from "./tables.ts";
+import { goneTable, jsonColumns, type Target } from "./tables.ts";
 import { jobError } from "./errors.ts";
 import { failed, isOf, isUnknown, query, queryConfiguration, runJob } from "./jobs.ts";
 import { type Precondition, readReceipt } from "./ledger.ts";
@@ -105,13 +105,11 @@ function sendCommit(context: BigQueryContext, batch: Batch, prepared: Prepared):
 function planCommit(context: BigQueryContext, batch: Batch, { staged }: Prepared, found: Found): CommitPlan {
   const { options, place } = context;
   const onDelete = options.onDelete ?? "tombstone";
-  if (onDelete === "delete" && staged.table !== undefined && Number(found["later_deletions"]) > 0) {
-    throw overtaken(batch);
-  }
   const rows = staged.table === undefined ? undefined : stagedRows(context, batch, staged, staged.table, found);
   return {
     ...ledgerPlace(context),
     table: qualifiedName(context, place.table),
+    gone: qualifiedName(context, goneTable(context)),
     json: jsonColumns(context),
     onDelete,
     head: String(found["head"]),
@@ -132,8 +130,8 @@ async function inspectStaging(
   const staging = staged.table === undefined ? undefined : qualifiedName(context, staged.table);
   const pruned = byStart ? qualifiedName(context, context.place.table) : undefined;
   const since = new Date(batch.readAt.getTime() - CLOCK_MS);
-  const { columns, key, interval, readAt } = batch;
-  const question = inspect(ledgerPlace(context), { columns, key, interval, readAt, staging, since, pruned });
+  const { columns, key, interval } = batch;
+  const question = inspect(ledgerPlace(context), { columns, key, interval, staging, since, pruned });
   const table = staged.table ?? context.ledger;
   const what = { action: "bigquery.tables.getData", resource: `${context.place.dataset}.${table}` };
   try {
@@ -184,16 +182,6 @@ function stagedRows(context: BigQueryContext, batch: Batch, staged: Staged, tabl
     ...(firstStart === undefined ? {} : { firstStart }),
     ...(range ? { range } : {}),
   };
-}
-
-function overtaken(batch: Batch): ReplayportError {
-  return new ReplayportError(
-    `${describeBatch(batch)}: sessions were deleted after it was read`,
-    retry(
-      "bigquery.overtaken",
-      "Nothing is wrong: with `on_delete: delete` an older read could bring deleted sessions back, so the interval is read again.",
-    ),
-  );
 }
 
 function withoutKey(batch: Batch, count: number): ReplayportError {

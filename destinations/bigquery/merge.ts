@@ -15,7 +15,9 @@ import {
   ofTable,
   RAISED,
 } from "./ledger_sql.ts";
+import { gone } from "../sql/deletion.ts";
 import { newestFirst, replaces } from "../sql/reading_order.ts";
+import { goneColumns, type GoneRows, rememberGone, withoutOvertaken } from "../warehouse/gone_rows.ts";
 import { bigquery } from "../sql/bigquery.ts";
 import { isList, literal } from "../sql/dialect.ts";
 
@@ -23,7 +25,6 @@ const { identifier, string, timestamp } = bigquery;
 
 export interface Question extends Rows {
   readonly interval: Interval;
-  readonly readAt: Date;
   /** Undefined for a batch without files. */
   readonly staging: string | undefined;
   /** Loads that committed after this time may have brought newer rows than this batch's. */
@@ -33,19 +34,14 @@ export interface Question extends Rows {
 }
 
 /**
- * What a commit is planned from, in one snapshot: the table's last commit, the interval's receipt, whether sessions were
- * deleted since the source was read, how many rows were staged, and the range of their sessions. Times are microseconds as
- * strings, since they exceed 2^53.
+ * What a commit is planned from, in one snapshot: the table's last commit, the interval's receipt, how many rows were
+ * staged, and the range of their sessions. Times are microseconds as strings, since they exceed 2^53.
  */
 export function inspect(place: LedgerPlace, question: Question): string {
-  const { interval, key, pruned, readAt, since, staging } = question;
+  const { interval, key, pruned, since, staging } = question;
   const micros = (value: string): string => `CAST(UNIX_MICROS(${value}) AS STRING)`;
   const recent = `FROM ${identifier(place.ledger)} AS receipt WHERE ${ofTable(place)}`;
-  const items = [
-    `${head(place)} AS \`head\``,
-    `(${attemptsOf(place, interval)}) AS \`attempts\``,
-    `(SELECT COUNT(*) ${recent} AND receipt.${identifier(DELETED_ROWS_COLUMN)} > 0 AND (receipt.\`committed_at\` >= ${timestamp(readAt)} OR receipt.\`read_at\` >= ${timestamp(readAt)})) AS \`later_deletions\``,
-  ];
+  const items = [`${head(place)} AS \`head\``, `(${attemptsOf(place, interval)}) AS \`attempts\``];
   if (staging === undefined) return `SELECT ${items.join(",\n  ")}`;
   items.push(
     "COUNT(*) AS `rows`",
@@ -81,6 +77,8 @@ export interface StagedRows extends Rows {
 export interface CommitPlan extends LedgerPlace {
   /** The target table, in full. */
   readonly table: string;
+  /** The table of the rows that are gone, in full. */
+  readonly gone: string;
   readonly json: ReadonlySet<string>;
   readonly onDelete: OnDelete;
   /** The table's last commit when this one was planned. The plan is valid for no other. */
@@ -116,27 +114,46 @@ function stagedValue(column: Column, commit: CommitPlan, staged: StagedRows, emp
  * One row per key, since a MERGE with two rows for one key fails. Columns are always named, so that columns which users
  * added stay as they are.
  */
-export function merge(commit: CommitPlan, staged: StagedRows): string {
-  const { columns, key, range } = staged;
+export function mergeStatements(commit: CommitPlan, staged: StagedRows): string[] {
+  const { gone: table, onDelete, receipt } = commit;
+  const rows = source(commit, staged);
+  if (goneColumns(staged, onDelete) === undefined) return [merge(commit, staged, rows)];
+  const goneRows: GoneRows = {
+    rows: staged,
+    onDelete,
+    table: identifier(table),
+    source: rows,
+    identifier,
+    sameKey: (a, b) => staged.key.map((name) => `${a(name)} = ${b(name)}`).join(" AND "),
+  };
+  return [merge(commit, staged, withoutOvertaken(goneRows)), ...rememberGone(goneRows, receipt.readAt, timestamp)];
+}
+
+function source(commit: CommitPlan, staged: StagedRows): string {
+  const { columns, key } = staged;
   const emptied = emptiedColumns(staged, commit.onDelete);
-  const names = columns.map(({ name }) => identifier(name));
   const values = columns.map((column) => stagedValue(column, commit, staged, emptied));
+  return `  SELECT ${values.join(",\n    ")}
+  FROM ${identifier(staged.table)}
+  WHERE TRUE
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY ${key.map(identifier).join(", ")} ORDER BY ${newestFirst(staged, identifier)}) = 1`;
+}
+
+function merge(commit: CommitPlan, staged: StagedRows, rows: string): string {
+  const { columns, key, range } = staged;
+  const names = columns.map(({ name }) => identifier(name));
   const of = (row: "S" | "T") => (name: string) => `${row}.${identifier(name)}`;
   const newer = replaces(staged, of("S"), of("T"));
   const on = [...key.map((name) => `T.${identifier(name)} = S.${identifier(name)}`), ...(range ? prune(range) : [])];
-  const removes = tellsDeleted(columns) && commit.onDelete === "delete";
-  const gone = `IFNULL(S.${identifier(DELETED_COLUMN)}, FALSE)`;
+  const removed = gone({ columns, options: { onDelete: commit.onDelete } }, of("S"));
   return `MERGE ${identifier(commit.table)} AS T
 USING (
-  SELECT ${values.join(",\n    ")}
-  FROM ${identifier(staged.table)}
-  WHERE TRUE
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY ${key.map(identifier).join(", ")} ORDER BY ${newestFirst(staged, identifier)}) = 1
+${rows}
 ) AS S
 ON ${on.join("\n  AND ")}
-${removes ? `WHEN MATCHED AND (${newer}) AND ${gone} THEN DELETE\n` : ""}WHEN MATCHED AND (${newer}) THEN UPDATE SET
+${removed === undefined ? "" : `WHEN MATCHED AND (${newer}) AND ${removed} THEN DELETE\n`}WHEN MATCHED AND (${newer}) THEN UPDATE SET
   ${names.map((name) => `${name} = S.${name}`).join(",\n  ")}
-WHEN NOT MATCHED${removes ? ` AND NOT ${gone}` : ""} THEN INSERT (${names.join(", ")})
+WHEN NOT MATCHED${removed === undefined ? "" : ` AND NOT ${removed}`} THEN INSERT (${names.join(", ")})
   VALUES (${names.map((name) => `S.${name}`).join(", ")})`;
 }
 
@@ -173,7 +190,7 @@ export function commitScript(commit: CommitPlan): string {
     "DECLARE first_start TIMESTAMP",
     "BEGIN TRANSACTION",
     `IF ${head(commit)} <> ${string(commit.head)} THEN\n  RAISE USING MESSAGE = ${string(RAISED.tableMoved)};\nEND IF`,
-    ...(commit.staged ? [merge(commit, commit.staged)] : []),
+    ...(commit.staged ? mergeStatements(commit, commit.staged) : []),
     `SET first_start = (SELECT MIN(seen.start) FROM (
   SELECT ${firstStart} AS start
   UNION ALL SELECT receipt.${identifier(EARLIEST_START_COLUMN)} AS start FROM ${ledger} AS receipt WHERE ${contained}

@@ -4,6 +4,7 @@ import type { Column } from "../../src/models/column.ts";
 import type { Batch } from "../destination.ts";
 import { isList } from "../sql/dialect.ts";
 import { bigquery } from "../sql/bigquery.ts";
+import { GONE_PREFIX, goneColumns } from "../warehouse/gone_rows.ts";
 import { PARTITION_COLUMN } from "../warehouse/rows.ts";
 import { planTable } from "../warehouse/table_plan.ts";
 import type { TableResource } from "./resources.ts";
@@ -49,7 +50,28 @@ export async function ensureTarget(
   const shape = targetShape(context, rows);
   const beforeCreation = () => forgetGoneTable(context, signal);
   const { timePartitioning } = await ensureTable(context, context.place.table, shape, signal, beforeCreation);
+  const gone = goneShape(context, rows);
+  if (gone) await ensureTable(context, goneTable(context), gone, signal);
   return { byStart: timePartitioning?.field === PARTITION_COLUMN };
+}
+
+export function goneTable({ place }: BigQueryContext): string {
+  return `${GONE_PREFIX}${place.table}`;
+}
+
+/** Undefined if no row of the export is ever deleted. */
+function goneShape(context: BigQueryContext, rows: Pick<Batch, "columns" | "key">): TableShape | undefined {
+  const columns = goneColumns(rows, context.options.onDelete ?? "tombstone");
+  return (
+    columns && {
+      table: qualifiedName(context, goneTable(context)),
+      columns,
+      key: rows.key,
+      json: NO_JSON,
+      cluster: [],
+      description: `Sessions whose rows Replayport has deleted from ${context.place.table}.`,
+    }
+  );
 }
 
 export function targetShape(context: BigQueryContext, { columns, key }: Pick<Batch, "columns" | "key">): TableShape {

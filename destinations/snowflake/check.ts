@@ -51,6 +51,7 @@ async function checkExisting(names: Names, session: Session, signal: AbortSignal
     [names.table, ["SELECT", "INSERT", "UPDATE", "DELETE"]],
     [names.receipts, ["SELECT", "INSERT", "DELETE"]],
     [names.lock, ["SELECT", "INSERT", "UPDATE"]],
+    [names.gone, ["SELECT", "INSERT", "UPDATE", "DELETE"]],
   ] as const;
   for (const [table, privileges] of needed) {
     const [first] = (await existingColumns(session, names, table, signal)) ?? [];
@@ -92,7 +93,7 @@ async function tinyLoad(context: SnowflakeContext, session: Session, signal: Abo
     await load(probe, opened.batch, signal);
     await readBack(session, objectPath(names, table), signal);
   } finally {
-    for (const each of [names.table, names.receipts, names.lock]) {
+    for (const each of [names.table, names.receipts, names.lock, names.gone]) {
       await session.execute(dropTable(objectPath(names, each)), cleanupDeadline()).catch((error: unknown) => {
         // Without the schema there is no table.
         if (isMissing(error)) return;

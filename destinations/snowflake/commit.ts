@@ -52,7 +52,7 @@ export async function commitBatch(
   batch: Batch,
   receipt: Receipt,
   before: LedgerEntry,
-  mergeRows: ((transaction: string) => Statement) | undefined,
+  mergeRows: ((transaction: string) => readonly Statement[]) | undefined,
   signal: AbortSignal,
 ): Promise<void> {
   const key = ledgerKey(context);
@@ -63,7 +63,7 @@ export async function commitBatch(
   const now = seen.commitCount === before.commitCount + 1 ? seen : await readInNewSession(context, batch, signal);
   const { transaction } = seen;
   if (now.attempt !== before.attempt || transaction === undefined) throw lostRace(batch);
-  if (mergeRows) await session.execute(mergeRows(transaction), signal);
+  for (const statement of mergeRows?.(transaction) ?? []) await session.execute(statement, signal);
   await session.execute(deleteReceipts(key, batch.interval, transaction), signal);
   const origin = { replayport: context.version, source: batch.sourceVersion };
   await session.execute(insertReceipt(key, receipt, origin, transaction), signal);

@@ -25,7 +25,7 @@ import { fileFormat } from "./copy.ts";
 import { dropTable } from "./ddl.ts";
 import { isLost } from "./errors.ts";
 import { ledgerKey, readEntry } from "./ledger.ts";
-import { merge } from "./merge.ts";
+import { mergeStatements } from "./merge.ts";
 import { objectPath, stagingTable } from "./names.ts";
 import { insertLock } from "./ledger_sql.ts";
 import type { Stage } from "./stage.ts";
@@ -70,9 +70,10 @@ export async function load(context: SnowflakeContext, batch: Batch, signal: Abor
     signal.throwIfAborted();
     receipt = receiptOf(batch, totals, context.now());
     const target = objectPath(context.names, context.names.table);
+    const gone = objectPath(context.names, context.names.gone);
     const { onDelete } = context;
-    const mergeRows = (transaction: string): Statement =>
-      merge(batch, { target, staging, spelling, onDelete, bounds, transaction });
+    const mergeRows = (transaction: string): readonly Statement[] =>
+      mergeStatements(batch, { target, gone, staging, spelling, onDelete, bounds, transaction });
     await commitBatch(context, session, batch, receipt, before, files.length === 0 ? undefined : mergeRows, signal);
   } catch (error) {
     // ROLLBACK comes first: any DDL, even dropping the staging table, would commit what is half done. If it isn't

@@ -15,9 +15,11 @@
  */
 import type { Batch } from "../destination.ts";
 import type { Column } from "../../src/models/column.ts";
-import { DELETED_COLUMN, emptiedColumns, type OnDelete, tellsDeleted } from "../../src/models/deletion.ts";
+import { DELETED_COLUMN, emptiedColumns, type OnDelete } from "../../src/models/deletion.ts";
 import { EXPORTED_AT_COLUMN } from "../../src/models/reading_order.ts";
+import { gone } from "../sql/deletion.ts";
 import { newestFirst, replaces } from "../sql/reading_order.ts";
+import { goneColumns, type GoneRows, rememberGone, withoutOvertaken } from "../warehouse/gone_rows.ts";
 import { hasRange, PARTITION_COLUMN, type Rows, SLACK_MICROS, startRange } from "../warehouse/rows.ts";
 import { columnName, snowflake } from "../sql/snowflake.ts";
 import { inTransaction } from "./ledger_sql.ts";
@@ -43,6 +45,8 @@ export function boundsWanted(rows: Rows): { name: string; sql: string }[] {
 
 export interface MergeOptions {
   readonly target: string;
+  /** The table of the rows that are gone. */
+  readonly gone: string;
   readonly staging: string;
   /** The target's name of each column, by the model's name. */
   readonly spelling: ReadonlyMap<string, string>;
@@ -53,32 +57,54 @@ export interface MergeOptions {
   readonly transaction: string;
 }
 
-export function merge(batch: LoadBatch, options: MergeOptions): Statement {
+/** What brings the rows of a batch into the target, in order. */
+export function mergeStatements(batch: LoadBatch, options: MergeOptions): Statement[] {
+  const { gone: table, onDelete, transaction } = options;
+  const rows = source(batch, options);
+  if (goneColumns(batch, onDelete) === undefined) return [merge(batch, options, rows)];
+  const keys = batch.columns.filter(({ name }) => batch.key.includes(name));
+  const goneRows: GoneRows = {
+    rows: batch,
+    onDelete,
+    table,
+    source: rows,
+    identifier: staged,
+    sameKey: (a, b) => keys.map((column) => equal(column, a, b)).join(" AND "),
+  };
+  const [remember = "", ...forget] = rememberGone(goneRows, batch.readAt, snowflake.timestamp);
+  const own = (sql: string): Statement => ({
+    sql,
+    doing: `remembering deletions in ${table}`,
+    grants: [`SELECT, INSERT, UPDATE, DELETE ON TABLE ${table}`],
+  });
+  return [
+    merge(batch, options, withoutOvertaken(goneRows)),
+    own(remember),
+    ...forget.map((sql) => own(`${sql} AND ${inTransaction(transaction)}`)),
+  ];
+}
+
+function merge(batch: LoadBatch, options: MergeOptions, rows: string): Statement {
   const { target, spelling, onDelete, bounds } = options;
   const { columns, key } = batch;
   const t = (name: string): string => `t.${snowflake.identifier(spelling.get(name) ?? columnName(name))}`;
   const s = (name: string): string => `s.${staged(name)}`;
-  const deleted = tellsDeleted(columns) ? `COALESCE(${s(DELETED_COLUMN)}, FALSE)` : undefined;
+  const removed = gone({ columns, options: { onDelete } }, s);
   const guard = replaces(batch, s, t);
   const names = columns.map(({ name }) => name);
   const assignments = names
     .filter((name) => !key.includes(name))
     .map((name) => `  ${snowflake.identifier(spelling.get(name) ?? columnName(name))} = ${s(name)}`);
   const inserted = names.map((name) => snowflake.identifier(spelling.get(name) ?? columnName(name))).join(", ");
-  const removes = onDelete === "delete" && deleted !== undefined;
   const on = [
     ...columns.filter(({ name }) => key.includes(name)).map((column) => equal(column, t, s)),
     ...(bounds === undefined ? [] : prune(bounds, t)),
   ];
-  const lines = [
-    `MERGE INTO ${target} AS t`,
-    `USING (\n${source(batch, options)}\n) AS s`,
-    `ON ${on.join("\n  AND ")}`,
-  ];
-  if (removes) lines.push(`WHEN MATCHED AND (${guard}) AND ${deleted} THEN DELETE`);
+  const lines = [`MERGE INTO ${target} AS t`, `USING (\n${rows}\n) AS s`, `ON ${on.join("\n  AND ")}`];
+  if (removed !== undefined) lines.push(`WHEN MATCHED AND (${guard}) AND ${removed} THEN DELETE`);
   if (assignments.length > 0) lines.push(`WHEN MATCHED AND (${guard}) THEN UPDATE SET\n${assignments.join(",\n")}`);
   lines.push(
-    `WHEN NOT MATCHED${removes ? ` AND NOT ${deleted}` : ""} THEN INSERT (${inserted})\nVALUES (${names.map(s).join(", ")})`,
+    `WHEN NOT MATCHED${removed === undefined ? "" : ` AND NOT ${removed}`} THEN INSERT (${inserted})\nVALUES (${names.map(s).join(", ")})`,
   );
   return {
     sql: lines.join("\n"),
@@ -135,4 +161,4 @@ export function hasColumn(columns: readonly Column[], name: string): boolean {
   return columns.some((column) => column.name === name);
 }
 
-export type LoadBatch = Pick<Batch, "columns" | "key" | "format" | "extension">;
+export type LoadBatch = Pick<Batch, "columns" | "key" | "format" | "extension" | "readAt">;

@@ -1,5 +1,6 @@
 /** The tables that a destination uses, and their names in SQL. Pure. */
 import { createHash } from "node:crypto";
+import { GONE_PREFIX } from "../warehouse/gone_rows.ts";
 import { RECEIPTS_TABLE } from "../warehouse/rows.ts";
 import { resolveIdentifier, snowflake } from "../sql/snowflake.ts";
 import type { SnowflakeOptions } from "./options.ts";
@@ -17,6 +18,8 @@ export interface Names {
   readonly table: string;
   readonly receipts: string;
   readonly lock: string;
+  /** warehouse/gone_rows.ts */
+  readonly gone: string;
 }
 
 export function namesOf({ database, schema, table }: Pick<SnowflakeOptions, "database" | "schema" | "table">): Names {
@@ -28,7 +31,9 @@ export function namesOf({ database, schema, table }: Pick<SnowflakeOptions, "dat
 
 /** @param receipts name of the ledger, in any case */
 export function ownNames(target: Pick<Names, "database" | "schema" | "table">, receipts: string): Names {
-  return { ...target, receipts: receipts.toUpperCase(), lock: `${LOCK_PREFIX}${target.table}` };
+  const { table } = target;
+  const gone = `${GONE_PREFIX.toUpperCase()}${table}`;
+  return { ...target, receipts: receipts.toUpperCase(), lock: `${LOCK_PREFIX}${table}`, gone };
 }
 
 export function schemaPath({ database, schema }: Names): string {

@@ -4,6 +4,7 @@ import type { Column } from "../../src/models/column.ts";
 import type { Batch } from "../destination.ts";
 import { planTable, type ExistingColumn } from "../warehouse/table_plan.ts";
 import { VERSION_COLUMN } from "../../src/models/reading_order.ts";
+import { goneColumns } from "../warehouse/gone_rows.ts";
 import { RECEIPT_COLUMNS } from "../warehouse/rows.ts";
 import type { SnowflakeContext } from "./context.ts";
 import { addColumn, createTable, describeTable, LOCK_COLUMNS } from "./ddl.ts";
@@ -44,6 +45,11 @@ export async function prepareTables(
   await prepare(session, names, names.receipts, RECEIPT_COLUMNS, receipts, signal);
   const lock = own(names.lock, LOCK_COLUMNS, `Lock of Replayport: each load of ${names.table} updates its one row.`);
   await prepare(session, names, names.lock, LOCK_COLUMNS, lock, signal);
+  const goneRows = goneColumns({ columns, key }, context.onDelete);
+  if (goneRows) {
+    const make = own(names.gone, goneRows, `Sessions whose rows Replayport has deleted from ${names.table}.`);
+    await prepare(session, names, names.gone, goneRows, make, signal);
+  }
   const spelled = new Map((existing ?? []).map(({ name }) => [name.toUpperCase(), name]));
   return new Map(columns.map(({ name }) => [name, spelled.get(columnName(name)) ?? columnName(name)]));
 }

@@ -1,6 +1,6 @@
 /** src/models/deletion.ts in SQL that means the same in every engine. */
 import type { Column } from "../../src/models/column.ts";
-import { DELETED_COLUMN, emptiedColumns, type OnDelete, tellsDeleted } from "../../src/models/deletion.ts";
+import { DELETED_COLUMN, emptiedColumns, MATCHES, type OnDelete, tellsDeleted } from "../../src/models/deletion.ts";
 
 /** A column's value, by the column's name. */
 type Expression = (column: string) => string;
@@ -24,9 +24,17 @@ export function shown(
   };
 }
 
-/** A condition on the current row that leaves deleted sessions out, with `AND` before it; empty for tombstones. */
-export function unlessDeleted({ columns, options }: Rows, of: Expression): string {
-  return options.onDelete === "delete" && tellsDeleted(columns)
-    ? ` AND NOT coalesce(${of(DELETED_COLUMN)}, FALSE)`
-    : "";
+/** A condition on a current row that readers must not get; undefined if there can be none. */
+export function gone({ columns, options }: Pick<Rows, "columns" | "options">, of: Expression): string | undefined {
+  const conditions = [];
+  if (options.onDelete === "delete" && tellsDeleted(columns)) conditions.push(`COALESCE(${of(DELETED_COLUMN)}, FALSE)`);
+  // Rows from before the export had a `where` lack a value.
+  if (columns.some(({ name }) => name === MATCHES.name)) conditions.push(`NOT COALESCE(${of(MATCHES.name)}, TRUE)`);
+  return conditions.length === 0 ? undefined : `(${conditions.join(" OR ")})`;
+}
+
+/** A condition on the current row that leaves out those that are gone, with `AND` before it; may be empty. */
+export function unlessGone(rows: Rows, of: Expression): string {
+  const condition = gone(rows, of);
+  return condition === undefined ? "" : ` AND NOT ${condition}`;
 }

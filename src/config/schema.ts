@@ -131,7 +131,7 @@ export const exportSchema = z
     ),
     lookback: field(
       duration(HOUR_MS, 366 * DAY_MS).prefault("3d"),
-      "How long before an interval its sessions can have started. Longer costs more; the sweep finds the rest.",
+      "How long before an interval its sessions can have started. Longer costs more; the sweep finds the rest, and without one there is no such bound.",
       "3d",
     ),
     sweep: field(
@@ -163,7 +163,7 @@ export const exportSchema = z
       ["click_count"],
     ),
     columns: columnsSchema.optional(),
-    where: optional(z.record(text, conditionSchema), "Export only rows whose columns have these values.", {
+    where: optional(z.record(text, conditionSchema), "Export only sessions whose current row has these values.", {
       snapshot_source: "web",
     }),
     rows_per_file: field(

@@ -6,7 +6,7 @@ import type { Batch, Coverage, Destination, Receipt, StagedFile } from "../../de
 import { ReplayportError, giveUp, retry } from "../errors.ts";
 import { firstUncovered } from "../intervals/coverage.ts";
 import { isSwept } from "../intervals/due.ts";
-import { type Interval, contains, describeInterval } from "../intervals/interval.ts";
+import { type Interval, contains, describeInterval, overlaps } from "../intervals/interval.ts";
 import type { Model, Part, Read } from "../models/model.ts";
 import { type Stage, openStage } from "../stage/stage.ts";
 import { agreedNow, askClock } from "./clock.ts";
@@ -48,7 +48,8 @@ const USUAL_ROW_BYTES = 200;
 /** A batch that is read long after its end is read without the lookback's bound, and counts as a sweep. */
 function pruneBound(definition: ExportDefinition, interval: Interval, readAt: Date): Date | undefined {
   const age = readAt.getTime() - interval.end.getTime();
-  if (definition.sweep && age >= definition.sweep.afterMs) return undefined;
+  // Without a sweep nothing reads later what the bound leaves out.
+  if (!definition.sweep || age >= definition.sweep.afterMs) return undefined;
   return new Date(interval.start.getTime() - definition.lookbackMs);
 }
 
@@ -90,6 +91,7 @@ export async function loadBatch(
     // Rows that merge take the earliest start. With the bound, a reload might miss sessions that the first load found.
     pruneBefore: changedSince === undefined ? pruneBound(definition, interval, readAt) : undefined,
     alsoChangedSince: changedSince,
+    reread: options.covered.some((one) => overlaps(one.interval, interval)),
   };
   const purpose = { export: definition.name, interval, limits: definition.limits };
   const [counted] = await source.numbers(model.count(read), purpose, signal);

@@ -39,6 +39,7 @@ export interface ColumnRules {
 export interface Selection {
   readonly teams: Teams;
   readonly rules: ColumnRules;
+  /** Conditions on the current row. If there are any, the model has the column `_matches` (deletion.ts). */
   readonly where: readonly Condition[];
   /** Salt for `rules.hash`, from the environment. Empty if nothing is hashed. */
   readonly salt: string;
@@ -57,6 +58,11 @@ export interface Read {
    * They may have been in it before, and no later batch is sure to have them.
    */
   readonly alsoChangedSince: Date | undefined;
+  /**
+   * Whether a batch that has been loaded may hold sessions of the interval. Those that don't match `where` are then exported
+   * with `_matches` false, and else only those that changed before the interval too.
+   */
+  readonly reread: boolean;
   readonly part: Part;
 }
 

@@ -3,10 +3,21 @@
  * its partial rows. It has to read the rows of other days too, because rows of different days never merge.
  */
 import type { Column } from "./column.ts";
+import { MATCHES } from "./deletion.ts";
 import type { Model, Parameter, Query, Read, Selection, TextShape } from "./model.ts";
 import { SESSION_REPLAYS, SESSION_REPLAYS_KEY } from "./session_replays.ts";
 import { READS, type ReadColumn, type ReadName, type Span, spanOf } from "./session_replays_reads.ts";
-import { conditions, identifier, ruled, secondParameter, shaped, teamCondition, timeParameter, typed } from "./sql.ts";
+import {
+  conditions,
+  identifier,
+  ifMatching,
+  ruled,
+  secondParameter,
+  shaped,
+  teamCondition,
+  timeParameter,
+  typed,
+} from "./sql.ts";
 
 /** A cluster's table, as its system tables describe it. */
 export interface ReplayTable {
@@ -36,11 +47,12 @@ function assembled(column: ReadColumn, stored: string | undefined, span: Span): 
 }
 
 /** The columns that the rules keep, in the model's order. */
-export function exportedColumns(selection: Pick<Selection, "rules">): Column[] {
-  const { include, exclude } = selection.rules;
-  return SESSION_REPLAYS.filter(
+export function exportedColumns({ rules, where }: Pick<Selection, "rules" | "where">): Column[] {
+  const { include, exclude } = rules;
+  const kept = SESSION_REPLAYS.filter(
     ({ name, optIn }) => (optIn === undefined || include.includes(name)) && !exclude.includes(name),
   ).map(({ name, type, nullable, privacy, description }) => ({ name, type, nullable, privacy, description }));
+  return where.length === 0 ? kept : [...kept, MATCHES];
 }
 
 export function sessionReplays(table: ReplayTable, selection: Selection): Model {
@@ -53,6 +65,7 @@ export function sessionReplays(table: ReplayTable, selection: Selection): Model 
   const types = new Map(SESSION_REPLAYS.map(({ name, type }) => [name, type]));
   const where = conditions(selection.where, types, "replay");
   const wanted = new Set([...columns.map(({ name }) => name), ...selection.where.map((one) => one.column)]);
+  const conditional = selection.where.length > 0;
   const used = SESSION_REPLAYS.filter(({ name }) => wanted.has(name));
   const reads = new Set<ReadName>(used.flatMap(({ uses }) => uses));
   const span = spanOf((source) => table.columns.has(source));
@@ -68,7 +81,7 @@ export function sessionReplays(table: ReplayTable, selection: Selection): Model 
       `AND _timestamp < {interval_end:DateTime('UTC')})${moved})${prune}`
     );
   };
-  const bounds = (read: Omit<Read, "part" | "exportedAt">): Record<string, Parameter> => ({
+  const bounds = (read: Omit<Read, "part" | "exportedAt" | "reread">): Record<string, Parameter> => ({
     ...team.parameters,
     interval_start: secondParameter(read.interval.start),
     interval_end: secondParameter(read.interval.end),
@@ -88,24 +101,29 @@ export function sessionReplays(table: ReplayTable, selection: Selection): Model 
     const named = used.map(
       ({ name, type, nullable, value }) => `  ${typed(value, type, nullable)} AS ${identifier(name)}`,
     );
-    const items = columns.map(({ name, type, nullable }) => {
+    // A session that changed in this interval for the first time has never been exported.
+    const firstChange = conditional && !read.reread ? ["    min(_timestamp) AS _first_change"] : [];
+    const items = columns.map((column) => {
+      const { name, type, nullable } = column;
       const value = ruled(`replay.${identifier(name)}`, type, name, selection.rules);
       const hidden = selection.rules.hash.includes(name) || selection.rules.stripQuery.includes(name);
-      return `${shaped(hidden ? typed(value, type, nullable) : value, type, shape)} AS ${identifier(name)}`;
+      const whole = hidden ? typed(value, type, nullable) : value;
+      const shown = conditional ? ifMatching(whole, column, SESSION_REPLAYS_KEY) : whole;
+      return `${shaped(shown, type, shape)} AS ${identifier(name)}`;
     });
-    return {
-      sql: `SELECT ${items.join(",\n  ")}
-FROM (SELECT
-${named.join(",\n")}
+    const sessions = `(SELECT
+${[...named, ...firstChange.map(() => "  _first_change")].join(",\n")}
   FROM (SELECT
-    team_id, session_id${values.length > 0 ? "," : ""}
-${values.join(",\n")}
+    ${["team_id, session_id", ...values, ...firstChange].join(",\n")}
     FROM ${from}
     WHERE ${team.sql}${part}
       AND (${candidate}) ${inside} (SELECT DISTINCT ${candidate} FROM ${from} WHERE ${changed(read)}${part})
     GROUP BY team_id, session_id)
-) AS replay
-WHERE ${where.sql}`,
+) AS replay`;
+    const left = firstChange.length > 0 ? "\nWHERE _matches OR _first_change < {interval_start:DateTime('UTC')}" : "";
+    return {
+      sql: `SELECT ${items.join(",\n  ")}
+FROM ${conditional ? `(SELECT *, ${typed(where.sql, "bool", false)} AS _matches FROM ${sessions}) AS replay` : sessions}${left}`,
       parameters: {
         ...bounds(read),
         ...where.parameters,

@@ -1,5 +1,5 @@
 /** The building blocks of queries. */
-import type { ColumnType } from "./column.ts";
+import type { Column, ColumnType } from "./column.ts";
 import type { ColumnRules, Condition, Parameter, Teams, TextShape } from "./model.ts";
 
 /** ClickHouse's type for each of ours. DateTime64 without a zone, so that Parquet gets none either. */
@@ -54,6 +54,17 @@ export function ruled(value: string, type: ColumnType, name: string, rules: Colu
   const apply = (one: string): string => steps.reduce((inner, step) => step(inner), one);
   if (type === "string[]") return `arrayMap(x -> ${apply("x")}, ${value})`;
   return `if(${value} IS NULL, NULL, ${apply(value)})`;
+}
+
+/** A column's value; without anything personal where the session doesn't match `where`. */
+export function ifMatching(
+  value: string,
+  { name, privacy }: Pick<Column, "name" | "privacy">,
+  key: readonly string[],
+): string {
+  return privacy === "none" || key.includes(name)
+    ? value
+    : `if(_matches, ${value}, defaultValueOfArgumentType(${value}))`;
 }
 
 /** CSV has no arrays: they become JSON text. */

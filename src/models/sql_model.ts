@@ -4,12 +4,14 @@
  */
 import { ReplayportError, giveUp } from "../errors.ts";
 import type { Column, ColumnType } from "./column.ts";
+import { MATCHES } from "./deletion.ts";
 import type { Condition, Model, Parameter, Query, Read, Selection, TextShape } from "./model.ts";
 import { VERSION_COLUMN } from "./reading_order.ts";
 import {
   CLICKHOUSE_TYPES,
   conditions,
   identifier,
+  ifMatching,
   ruled,
   secondParameter,
   shaped,
@@ -30,7 +32,7 @@ export interface DescribedColumn {
 }
 
 /** Columns that every row gets, whatever the SELECT returns. `_version` is added only if the SELECT has none. */
-const OWN = ["_exported_at", "_interval_start"] as const;
+const OWN: ReadonlySet<string> = new Set(["_exported_at", "_interval_start", MATCHES.name]);
 
 function wrongSelect(message: string, hint: string): ReplayportError {
   return new ReplayportError(message, giveUp("model.sql", hint));
@@ -101,7 +103,7 @@ export function sqlModel(model: SqlChoice, selection: Selection, described: read
     }
   }
   const all = described
-    .filter(({ name }) => !(OWN as readonly string[]).includes(name))
+    .filter(({ name }) => !OWN.has(name))
     .map(({ name, type }) => Object.assign({ name, stored: type }, columnType(type)));
   const version = all.find(({ name }) => name === VERSION_COLUMN);
   if (version && !SORTABLE.has(version.type)) {
@@ -116,6 +118,7 @@ export function sqlModel(model: SqlChoice, selection: Selection, described: read
   }
   const { sql, parameters } = bound(model, selection);
   const where = conditions(selection.where, new Map(all.map(({ name, type }) => [name, type])), "replay");
+  const conditional = selection.where.length > 0;
   const kept = all.filter(({ name }) => !selection.rules.exclude.includes(name));
   const own = [
     // If the SELECT has no version, the row that was read later is the current one.
@@ -128,6 +131,7 @@ export function sqlModel(model: SqlChoice, selection: Selection, described: read
   const columns: Column[] = [
     ...kept.map(({ name, type, nullable }) => ({ name, type, nullable, privacy: "content" as const, description: "" })),
     ...own.map(({ name, type }) => ({ name, type, nullable: false, privacy: "none" as const, description: "" })),
+    ...(conditional ? [MATCHES] : []),
   ];
   const key = `(${model.key.map(identifier).join(", ")})`;
   const bounds = (read: Pick<Read, "interval">): Record<string, Parameter> => ({
@@ -141,18 +145,23 @@ export function sqlModel(model: SqlChoice, selection: Selection, described: read
         `${typed(converted(name, stored, type), type, nullable)} AS ${identifier(name)}`,
     );
     const items = kept.map(({ name, type, nullable }) => {
-      const value = ruled(`replay.${identifier(name)}`, type, name, selection.rules);
-      return `${shaped(typed(value, type, nullable), type, shape)} AS ${identifier(name)}`;
+      const value = typed(ruled(`replay.${identifier(name)}`, type, name, selection.rules), type, nullable);
+      // Of a SELECT of users' own nothing is known, so all is personal, except for what decides which row is current.
+      const shown =
+        !conditional || name === VERSION_COLUMN ? value : ifMatching(value, { name, privacy: "content" }, model.key);
+      return `${shaped(shown, type, shape)} AS ${identifier(name)}`;
     });
     const added = own.map(
       ({ name, type, value }) => `CAST(${value}, '${CLICKHOUSE_TYPES[type]}') AS ${identifier(name)}`,
     );
+    const matches = conditional ? ["_matches"] : [];
     const part = read.part.of > 1 ? `WHERE cityHash64(${key}) % {parts:UInt32} = {part:UInt32}` : "";
+    const rowsOfSelect = `(SELECT ${casts.join(", ")} FROM (\n${sql}\n) ${part}) AS replay`;
+    // Nothing says whether the row was in an earlier interval.
+    const left = conditional && !read.reread ? " WHERE _matches" : "";
     return {
-      sql: `SELECT ${[...items, ...added].join(",\n  ")}
-FROM (SELECT ${casts.join(", ")} FROM (
-${sql}
-) ${part}) AS replay WHERE ${where.sql}`,
+      sql: `SELECT ${[...items, ...added, ...matches].join(",\n  ")}
+FROM ${conditional ? `(SELECT *, ${typed(where.sql, "bool", false)} AS _matches FROM ${rowsOfSelect}) AS replay` : rowsOfSelect}${left}`,
       parameters: {
         ...bounds(read),
         ...where.parameters,

@@ -47,7 +47,7 @@ export const MAY: Readonly<Record<string, readonly string[]>> = {
   "destinations/files": ["src/errors.ts", "destinations/destination.ts"],
   "destinations/store": ["src/errors.ts", "destinations/files"],
   "destinations/sql": INNER,
-  "destinations/warehouse": DESTINATION,
+  "destinations/warehouse": [...DESTINATION, "destinations/sql"],
   "destinations/lake": [
     ...DESTINATION,
     "destinations/keys",

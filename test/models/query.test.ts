@@ -18,6 +18,7 @@ const READ: Read = {
   exportedAt: new Date("2026-10-01T02:00:00.123Z"),
   pruneBefore: undefined,
   alsoChangedSince: undefined,
+  reread: false,
   part: { index: 0, of: 1 },
 };
 
@@ -173,7 +174,7 @@ suite("session_replays", { skip: clickhouseSkip }, () => {
   test("conditions are bound parameters and see values before any rule", async () => {
     const rules = { ...NO_RULES, hash: ["distinct_id"] };
     const only = async (where: Selection["where"]): Promise<unknown[]> =>
-      names(await rowsOf({ where, rules, salt: "a salt of some length" }));
+      names((await rowsOf({ where, rules, salt: "a salt of some length" })).filter((row) => row["_matches"] === true));
     assert.deepEqual(await only([{ column: "distinct_id", op: "equal", value: "user-mobile" }]), ["mobile"]);
     assert.deepEqual(await only([{ column: "snapshot_source", op: "in", values: ["mobile", "x' OR 1=1 --"] }]), [
       "mobile",
@@ -182,6 +183,34 @@ suite("session_replays", { skip: clickhouseSkip }, () => {
     assert.deepEqual(await only([{ column: "is_deleted", op: "equal", value: true }]), ["deleted"]);
     assert.deepEqual(await only([{ column: "start_time", op: "range", max: "2026-09-28 00:00:00" }]), ["of old"]);
     assert.deepEqual(await only([{ column: "session_id", op: "equal", value: "' OR 1=1 --" }]), []);
+  });
+
+  test("a session that doesn't match is exported, with nothing personal, where it may have been exported before", async () => {
+    const where: Selection["where"] = [{ column: "click_count", op: "range", max: 0 }];
+    const matching = async (read: Partial<Read>): Promise<Map<unknown, unknown>> =>
+      new Map((await rowsOf({ where }, read)).map((row) => [row["session_id"], row["_matches"]]));
+    // Only one of them changed before the interval too.
+    assert.deepEqual(await matching({}), new Map([["in parts", false]]));
+    const again = await matching({ reread: true });
+    assert.deepEqual([...again.keys()], names(await rowsOf({})));
+    assert.deepEqual(new Set(again.values()), new Set([false]));
+
+    const row = one(await rowsOf({ where }), "in parts");
+    assert.deepEqual([row["first_url"], row["distinct_id"], row["all_urls"]], [null, null, []]);
+    const unconditional = one(await rowsOf({}), "in parts");
+    for (const name of ["team_id", "start_time", "_version"]) assert.equal(row[name], unconditional[name]);
+  });
+
+  test("sessions that match are exported as ever, with _matches true", async () => {
+    const where: Selection["where"] = [{ column: "click_count", op: "range", min: 1 }];
+    const plain = await rowsOf({});
+    for (const reread of [false, true]) {
+      const rows = await rowsOf({ where }, { reread });
+      assert.deepEqual(
+        rows,
+        plain.map((row) => ({ ...row, _matches: true })),
+      );
+    }
   });
 
   for (const teams of [1, "all"] as const) {

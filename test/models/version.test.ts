@@ -141,6 +141,7 @@ suite("_version", { skip: embeddedSkip }, () => {
       exportedAt: new Date(),
       pruneBefore: undefined,
       alsoChangedSince: undefined,
+      reread: false,
       part: { index: 0, of: 1 },
     };
     const rows = await ask<{ session_id: string; _version: string }>(model.rows(read, "jsonl"));

@@ -3,7 +3,7 @@ import type { DataFolder, FileFormat } from "../../destination.ts";
 import type { S3LakeOptions } from "../options.ts";
 import { bigquery } from "../../sql/bigquery.ts";
 import { newestFirst } from "../../sql/reading_order.ts";
-import { shown, unlessDeleted } from "../../sql/deletion.ts";
+import { shown, unlessGone } from "../../sql/deletion.ts";
 import { isList } from "../../sql/dialect.ts";
 import { bucketAndPrefix, demandS3, formatOf, ownFolder, type ReadRequest } from "./request.ts";
 
@@ -31,7 +31,7 @@ WHERE TRUE
 QUALIFY row_number() OVER (
   PARTITION BY ${key.map(identifier).join(", ")}
   ORDER BY ${newestFirst(request, identifier)}
-) = 1${unlessDeleted(request, identifier)};`;
+) = 1${unlessGone(request, identifier)};`;
 }
 
 function externalTable(request: ReadRequest, folder: DataFolder, name: string, google: boolean): string {

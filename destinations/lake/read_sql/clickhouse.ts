@@ -3,7 +3,7 @@ import type { DataFolder, FileFormat } from "../../destination.ts";
 import type { S3LakeOptions } from "../options.ts";
 import { clickhouse } from "../../sql/clickhouse.ts";
 import { newestFirst } from "../../sql/reading_order.ts";
-import { shown, unlessDeleted } from "../../sql/deletion.ts";
+import { shown, unlessGone } from "../../sql/deletion.ts";
 import { isList } from "../../sql/dialect.ts";
 import {
   bucketAndPrefix,
@@ -38,7 +38,7 @@ ${folders.map((folder) => rowsOf(request, folder)).join("\nUNION ALL\n")}
 )
 ORDER BY ${[...key.map(identifier), newestFirst(request, identifier)].join(", ")}
 LIMIT 1 BY ${key.map(identifier).join(", ")}`;
-  const left = unlessDeleted(request, identifier);
+  const left = unlessGone(request, identifier);
   return `${ACCESS[options.type]}${left === "" ? current : `SELECT * FROM (${current}) WHERE TRUE${left}`}
 SETTINGS date_time_input_format = 'best_effort', input_format_parquet_allow_missing_columns = 1, use_hive_partitioning = 0`;
 }

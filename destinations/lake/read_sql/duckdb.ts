@@ -2,7 +2,7 @@ import type { Column } from "../../../src/models/column.ts";
 import type { DataFolder, FileFormat } from "../../destination.ts";
 import { duckdb } from "../../sql/duckdb.ts";
 import { newestFirst } from "../../sql/reading_order.ts";
-import { shown, unlessDeleted } from "../../sql/deletion.ts";
+import { shown, unlessGone } from "../../sql/deletion.ts";
 import { isList } from "../../sql/dialect.ts";
 import { type ByStore, dataGlob, formatOf, manifestGlob, rootOf, type ReadRequest } from "./request.ts";
 
@@ -28,7 +28,7 @@ ${kinds.map((kind) => files(request, kind)).join("\nUNION ALL\n")}
 QUALIFY row_number() OVER (
   PARTITION BY ${key.map(identifier).join(", ")}
   ORDER BY ${newestFirst(request, identifier)}
-) = 1${unlessDeleted(request, identifier)}`;
+) = 1${unlessGone(request, identifier)}`;
 }
 
 /** All rows of the files of one kind, in the types of the statement. */

@@ -2,7 +2,7 @@
 import type { Column, ColumnType } from "../../../src/models/column.ts";
 import type { DataFolder, FileFormat } from "../../destination.ts";
 import { athenaDdl, timeFromText, trino } from "../../sql/trino.ts";
-import { shown, unlessDeleted } from "../../sql/deletion.ts";
+import { shown, unlessGone } from "../../sql/deletion.ts";
 import { isList } from "../../sql/dialect.ts";
 import { newestFirst } from "../../sql/reading_order.ts";
 import { demandS3, formatOf, ownFolder, rootOf, type ReadRequest } from "./request.ts";
@@ -100,7 +100,7 @@ FROM (
 ${files.join("\n    UNION ALL\n")}
   )
 )
-WHERE "_rank" = 1${unlessDeleted(request, identifier)};`;
+WHERE "_rank" = 1${unlessGone(request, identifier)};`;
 }
 
 function converted(column: Column, format: FileFormat): string {

@@ -2,7 +2,7 @@ import type { Column } from "../../../src/models/column.ts";
 import type { DataFolder, FileFormat } from "../../destination.ts";
 import { snowflake } from "../../sql/snowflake.ts";
 import { newestFirst } from "../../sql/reading_order.ts";
-import { shown, unlessDeleted } from "../../sql/deletion.ts";
+import { shown, unlessGone } from "../../sql/deletion.ts";
 import { isList } from "../../sql/dialect.ts";
 import { demandS3, formatOf, ownFolder, rootOf, type ReadRequest } from "./request.ts";
 
@@ -35,7 +35,7 @@ ${tables.map(({ table }) => `  SELECT ${names}\n  FROM ${table}`).join("\nUNION 
 QUALIFY row_number() OVER (
   PARTITION BY ${request.key.map(identifier).join(", ")}
   ORDER BY ${newestFirst(request, identifier)}
-) = 1${unlessDeleted(request, identifier)};`;
+) = 1${unlessGone(request, identifier)};`;
 }
 
 /** Replaced and not kept: one that exists may have another location, or lack columns. */

@@ -11,7 +11,7 @@ import { Client } from "../../../destinations/bigquery/client.ts";
 import { receiptOf } from "../../../destinations/receipts.ts";
 import { type CommitPlan, commitScript, inspect, type StagedRows } from "../../../destinations/bigquery/merge.ts";
 import { type BigQueryContext, qualifiedName, ledgerPlace } from "../../../destinations/bigquery/context.ts";
-import { jsonColumns, ledgerShape, targetShape } from "../../../destinations/bigquery/tables.ts";
+import { goneTable, jsonColumns, ledgerShape, targetShape } from "../../../destinations/bigquery/tables.ts";
 import { queryConfiguration } from "../../../destinations/bigquery/jobs.ts";
 import { COVERAGE_READ, RECEIPT_READ } from "../../../destinations/warehouse/rows.ts";
 import { commitJobId, loadJobId, stagingTable } from "../../../destinations/bigquery/names.ts";
@@ -87,6 +87,7 @@ function commitOf(options: Partial<BigQueryOptions>, staged: Partial<StagedRows>
   const commit: CommitPlan = {
     ...ledgerPlace(context),
     table: qualifiedName(context, context.place.table),
+    gone: qualifiedName(context, goneTable(context)),
     json: jsonColumns(context),
     onDelete: context.options.onDelete ?? "tombstone",
     head: "0h1e2a3d4567",
@@ -122,7 +123,7 @@ function inspectOf(columns: readonly Column[], staging: string | undefined, bySt
   const pruned = byStart ? qualifiedName(context, context.place.table) : undefined;
   const since = new Date(READ_AT.getTime() - 3_600_000);
   const key = ["session_id"];
-  return inspect(ledgerPlace(context), { columns, key, interval: INTERVAL, readAt: READ_AT, staging, since, pruned });
+  return inspect(ledgerPlace(context), { columns, key, interval: INTERVAL, staging, since, pruned });
 }
 
 function statements(): Record<string, string> {
@@ -131,7 +132,7 @@ function statements(): Record<string, string> {
   const ledger = ledgerPlace(context);
   const key = ["team_id", "session_id"];
   const staging = qualifiedName(context, stagingTable(place, batchOf("parquet")));
-  const replays = exportedColumns({ rules: { include: [], exclude: [], hash: [], stripQuery: [] } });
+  const replays = exportedColumns({ where: [], rules: { include: [], exclude: [], hash: [], stripQuery: [] } });
   const own = contextOf({
     partitionBy: { column: "end_time", granularity: "month" },
     clusterBy: ["distinct_id"],

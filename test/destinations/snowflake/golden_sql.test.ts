@@ -131,6 +131,7 @@ const DESCRIBED: Readonly<Record<Column["type"], string>> = {
 };
 
 const REPLAYS = exportedColumns({
+  where: [],
   rules: {
     include: ["block_first_timestamps", "block_last_timestamps", "block_urls", "blocks_aligned"],
     exclude: [],

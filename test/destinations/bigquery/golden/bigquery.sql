@@ -149,7 +149,6 @@ WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays
 -- plan of a commit
 SELECT IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' ORDER BY receipt.`committed_at` DESC LIMIT 1), '') AS `head`,
   (SELECT IFNULL(STRING_AGG(receipt.`attempt`, ',' ORDER BY receipt.`attempt`), '') FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` = TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` = TIMESTAMP '2026-10-01 01:00:00.000000+00') AS `attempts`,
-  (SELECT COUNT(*) FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`deleted_rows` > 0 AND (receipt.`committed_at` >= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` >= TIMESTAMP '2026-10-01 01:05:00.123000+00')) AS `later_deletions`,
   COUNT(*) AS `rows`,
   COUNTIF(`session_id` IS NULL) AS `keyless`,
   COUNTIF(`is_deleted`) AS `deleted`
@@ -158,7 +157,6 @@ FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`
 -- plan of a commit into a table that is not partitioned by start_time
 SELECT IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' ORDER BY receipt.`committed_at` DESC LIMIT 1), '') AS `head`,
   (SELECT IFNULL(STRING_AGG(receipt.`attempt`, ',' ORDER BY receipt.`attempt`), '') FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` = TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` = TIMESTAMP '2026-10-01 01:00:00.000000+00') AS `attempts`,
-  (SELECT COUNT(*) FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`deleted_rows` > 0 AND (receipt.`committed_at` >= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` >= TIMESTAMP '2026-10-01 01:05:00.123000+00')) AS `later_deletions`,
   COUNT(*) AS `rows`,
   COUNTIF(`session_id` IS NULL) AS `keyless`,
   COUNTIF(`is_deleted`) AS `deleted`
@@ -167,7 +165,6 @@ FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`
 -- plan of a commit of a user's SELECT
 SELECT IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' ORDER BY receipt.`committed_at` DESC LIMIT 1), '') AS `head`,
   (SELECT IFNULL(STRING_AGG(receipt.`attempt`, ',' ORDER BY receipt.`attempt`), '') FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` = TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` = TIMESTAMP '2026-10-01 01:00:00.000000+00') AS `attempts`,
-  (SELECT COUNT(*) FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`deleted_rows` > 0 AND (receipt.`committed_at` >= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` >= TIMESTAMP '2026-10-01 01:05:00.123000+00')) AS `later_deletions`,
   COUNT(*) AS `rows`,
   COUNTIF(`session_id` IS NULL) AS `keyless`,
   COUNTIF(`is_deleted`) AS `deleted`
@@ -175,8 +172,7 @@ FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`
 
 -- plan of a commit without files
 SELECT IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' ORDER BY receipt.`committed_at` DESC LIMIT 1), '') AS `head`,
-  (SELECT IFNULL(STRING_AGG(receipt.`attempt`, ',' ORDER BY receipt.`attempt`), '') FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` = TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` = TIMESTAMP '2026-10-01 01:00:00.000000+00') AS `attempts`,
-  (SELECT COUNT(*) FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`deleted_rows` > 0 AND (receipt.`committed_at` >= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` >= TIMESTAMP '2026-10-01 01:05:00.123000+00')) AS `later_deletions`
+  (SELECT IFNULL(STRING_AGG(receipt.`attempt`, ',' ORDER BY receipt.`attempt`), '') FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` = TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` = TIMESTAMP '2026-10-01 01:00:00.000000+00') AS `attempts`
 
 -- commit of a column of every type
 DECLARE commit_time TIMESTAMP;
@@ -290,6 +286,7 @@ IF IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_receipts
 END IF;
 MERGE `acme-data.posthog.session_replays` AS T
 USING (
+  SELECT s.* FROM (
   SELECT `session_id`,
     `start_time`,
     `end_time`,
@@ -300,11 +297,13 @@ USING (
   FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`
   WHERE TRUE
   QUALIFY ROW_NUMBER() OVER (PARTITION BY `session_id` ORDER BY `_version` IS NULL, `_version` DESC, `_exported_at` IS NULL, `_exported_at` DESC) = 1
+  ) AS s LEFT JOIN `acme-data.posthog._replayport_gone_session_replays` AS g ON s.`session_id` = g.`session_id`
+  WHERE s.`_version` > g.`_version` OR (g.`_version` IS NULL AND s.`_version` IS NOT NULL) OR ((s.`_version` = g.`_version` OR (g.`_version` IS NULL AND s.`_version` IS NULL)) AND (g.`_exported_at` IS NULL OR s.`_exported_at` >= g.`_exported_at`))
 ) AS S
 ON T.`session_id` = S.`session_id`
   AND T.`start_time` >= TIMESTAMP '2026-09-30 00:00:00.000000+00'
   AND T.`start_time` <= TIMESTAMP '2026-10-01 02:00:00.654321+00'
-WHEN MATCHED AND (S.`_version` > T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NOT NULL) OR ((S.`_version` = T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NULL)) AND (T.`_exported_at` IS NULL OR S.`_exported_at` >= T.`_exported_at`))) AND IFNULL(S.`is_deleted`, FALSE) THEN DELETE
+WHEN MATCHED AND (S.`_version` > T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NOT NULL) OR ((S.`_version` = T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NULL)) AND (T.`_exported_at` IS NULL OR S.`_exported_at` >= T.`_exported_at`))) AND (COALESCE(S.`is_deleted`, FALSE)) THEN DELETE
 WHEN MATCHED AND (S.`_version` > T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NOT NULL) OR ((S.`_version` = T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NULL)) AND (T.`_exported_at` IS NULL OR S.`_exported_at` >= T.`_exported_at`))) THEN UPDATE SET
   `session_id` = S.`session_id`,
   `start_time` = S.`start_time`,
@@ -313,8 +312,29 @@ WHEN MATCHED AND (S.`_version` > T.`_version` OR (T.`_version` IS NULL AND S.`_v
   `is_deleted` = S.`is_deleted`,
   `_version` = S.`_version`,
   `_exported_at` = S.`_exported_at`
-WHEN NOT MATCHED AND NOT IFNULL(S.`is_deleted`, FALSE) THEN INSERT (`session_id`, `start_time`, `end_time`, `all_urls`, `is_deleted`, `_version`, `_exported_at`)
+WHEN NOT MATCHED AND NOT (COALESCE(S.`is_deleted`, FALSE)) THEN INSERT (`session_id`, `start_time`, `end_time`, `all_urls`, `is_deleted`, `_version`, `_exported_at`)
   VALUES (S.`session_id`, S.`start_time`, S.`end_time`, S.`all_urls`, S.`is_deleted`, S.`_version`, S.`_exported_at`);
+MERGE INTO `acme-data.posthog._replayport_gone_session_replays` AS g
+USING (
+  SELECT s.`session_id` AS `session_id`, s.`_version` AS `_version`, s.`_exported_at` AS `_exported_at`, COALESCE(s.`is_deleted`, FALSE) AS `is_deleted`
+  FROM (
+  SELECT `session_id`,
+    `start_time`,
+    `end_time`,
+    `all_urls`,
+    `is_deleted`,
+    `_version`,
+    `_exported_at`
+  FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`
+  WHERE TRUE
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY `session_id` ORDER BY `_version` IS NULL, `_version` DESC, `_exported_at` IS NULL, `_exported_at` DESC) = 1
+  ) AS s
+  WHERE (COALESCE(s.`is_deleted`, FALSE))
+) AS s
+ON s.`session_id` = g.`session_id`
+WHEN MATCHED AND (s.`_version` > g.`_version` OR (g.`_version` IS NULL AND s.`_version` IS NOT NULL) OR ((s.`_version` = g.`_version` OR (g.`_version` IS NULL AND s.`_version` IS NULL)) AND (g.`_exported_at` IS NULL OR s.`_exported_at` >= g.`_exported_at`))) THEN UPDATE SET `_version` = s.`_version`, `_exported_at` = s.`_exported_at`, `is_deleted` = s.`is_deleted`
+WHEN NOT MATCHED THEN INSERT (`session_id`, `_version`, `_exported_at`, `is_deleted`) VALUES (s.`session_id`, s.`_version`, s.`_exported_at`, s.`is_deleted`);
+DELETE FROM `acme-data.posthog._replayport_gone_session_replays` WHERE NOT `is_deleted` AND `_exported_at` < TIMESTAMP '2026-09-29 01:05:00.123000+00';
 SET first_start = (SELECT MIN(seen.start) FROM (
   SELECT TIMESTAMP '2026-10-01 00:00:00.123456+00' AS start
   UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE))
