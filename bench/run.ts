@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: fills an embedded ClickHouse with a year of sessions, takes each figure in a process of its own, prints
  * them, and writes them to RESULTS.md. Options: --sessions 1000000, --repeats 3, --only engine,load,parquetjs,empty,hours,year,
- * fleet, --rows-per-file, --no-record.
+ * sweep,fleet, --rows-per-file, --no-record.
  */
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ import { record } from "./results.ts";
 import { type Bench, FROM, UNTIL, setUp } from "./setup.ts";
 
 const LOADS = ["engine", "load", "parquetjs", "empty", "hours", "year"] as const;
-const ALL = [...LOADS, "fleet"] as const;
+const ALL = [...LOADS, "sweep", "fleet"] as const;
 const HOURS = 1_000;
 const EMPTY = 50;
 /** parquetjs-lite gets a fifth of the sessions: its rate does not depend on their number, its time does. */
@@ -60,9 +60,9 @@ async function measure(bench: Bench, task: Task): Promise<Measured> {
   const after = await coreSeconds(pid);
   await rm(folder, { recursive: true, force: true });
   const measured: Measured = {
+    ...(before === undefined || after === undefined ? {} : { engineCores: after - before }),
     ...answer,
     ...(enginePeak === undefined ? {} : { enginePeak }),
-    ...(before === undefined || after === undefined ? {} : { engineCores: after - before }),
   };
   const rate = `${Math.round(measured.rows / measured.seconds)} rows/s`;
   console.error(
@@ -117,8 +117,22 @@ async function measureLoads(): Promise<string> {
   return report(figures, bench.table, describeMachine(bench.version), new Date());
 }
 
+async function measureSweep(): Promise<string> {
+  console.error("filling a table with the sessions of one day …");
+  const from = new Date("2026-03-02T00:00:00Z");
+  const until = new Date(from.getTime() + 24 * 3_600_000);
+  await using bench = await setUp(Number(values.sessions), undefined, signal, { from, until });
+  const task: Task = { kind: "sweep", engine: bench.engine.pid, from, until };
+  const [measured] = await sideBySide(bench, [task], Number(values.repeats));
+  if (!measured) return "";
+  const { rows, seconds } = measured;
+  const each = `${spent(measured)} core-seconds, worker + engine`;
+  return `- the sweep of a day of ${rows.toLocaleString("en-US")} sessions over the files of its 24 hours: ${seconds.toFixed(1)} s, **${each}**`;
+}
+
 const texts: string[] = [];
 if (LOADS.some((one) => wanted.has(one))) texts.push(await measureLoads());
+if (wanted.has("sweep")) texts.push(await measureSweep());
 if (wanted.has("fleet")) texts.push(await measureFleet(signal));
 const text = texts.join("\n\n");
 console.log(text);

@@ -21,8 +21,16 @@ export interface Bench extends AsyncDisposable {
   readonly table: { readonly sessions: number; readonly rows: number; readonly parts: number };
 }
 
-/** @param rowsPerFile undefined: the config's default */
-export async function setUp(sessions: number, rowsPerFile: number | undefined, signal: AbortSignal): Promise<Bench> {
+/**
+ * @param rowsPerFile undefined: the config's default
+ * @param begin when the sessions begin; a year by default
+ */
+export async function setUp(
+  sessions: number,
+  rowsPerFile: number | undefined,
+  signal: AbortSignal,
+  begin: { readonly from: Date; readonly until: Date } = { from: FROM, until: LAST_SESSION },
+): Promise<Bench> {
   const root = await mkdtemp(join(tmpdir(), "replayport-bench-"));
   try {
     const engine = await startEmbedded({ path: join(root, "engine"), signal });
@@ -30,7 +38,7 @@ export async function setUp(sessions: number, rowsPerFile: number | undefined, s
     const table = `${DATABASE}.session_replay_events`;
     // Else the figures would depend on how far merges have come.
     const statements = [...createReplayTables(DATABASE), `SYSTEM STOP MERGES ${table}`];
-    statements.push(...insertSessions({ sessions, from: FROM, until: LAST_SESSION, seed: 1 }, DATABASE));
+    statements.push(...insertSessions({ sessions, ...begin, seed: 1 }, DATABASE));
     for (const statement of statements) await sql.run(statement, signal);
     const [facts] = await sql.rows<Bench["table"] & { version: string }>(
       `SELECT version() AS version, uniqExact(session_id) AS sessions, count() AS rows,

@@ -4,6 +4,7 @@ import { engineAlone } from "./jobs/engine.ts";
 import type { Answer, Job, Outcome } from "./jobs/job.ts";
 import { loadHours, loadOnce } from "./jobs/load.ts";
 import { parquetJs } from "./jobs/parquetjs.ts";
+import { sweepDay } from "./jobs/sweep.ts";
 
 async function run(job: Job): Promise<Outcome> {
   switch (job.kind) {
@@ -15,6 +16,8 @@ async function run(job: Job): Promise<Outcome> {
       return await parquetJs(job);
     case "hours":
       return await loadHours(job);
+    case "sweep":
+      return await sweepDay(job);
     case "backfill":
       return await backfillYear(job);
     default:
@@ -25,6 +28,6 @@ async function run(job: Job): Promise<Outcome> {
 const outcome = await run(JSON.parse(process.argv[2] ?? "") as Job);
 // maxRSS is in kilobytes on every platform that Node.js runs on.
 const { maxRSS, userCPUTime, systemCPUTime } = process.resourceUsage();
-const answer: Answer = { ...outcome, peakBytes: maxRSS * 1024, cores: (userCPUTime + systemCPUTime) / 1e6 };
+const answer: Answer = { cores: (userCPUTime + systemCPUTime) / 1e6, ...outcome, peakBytes: maxRSS * 1024 };
 process.send?.(answer);
 process.disconnect?.();

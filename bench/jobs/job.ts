@@ -30,6 +30,8 @@ export type Job =
   | (Common & { readonly kind: "parquetjs"; readonly share: number })
   /** Loads `count` hourly intervals, the first from `from` on. */
   | (Common & { readonly kind: "hours"; readonly count: number })
+  /** Loads the hours of a day, which isn't measured, and then the day. `engine`: its process. */
+  | (Common & { readonly kind: "sweep"; readonly engine: number })
   | (Common & { readonly kind: "backfill"; readonly export: string });
 
 export interface Outcome {
@@ -41,6 +43,9 @@ export interface Outcome {
   readonly each: readonly number[];
   /** parquetjs: seconds until the first row came; the rest is JavaScript's. */
   readonly waited?: number;
+  /** Core-seconds of the worker and of the engine, where they aren't those of the whole process. */
+  readonly cores?: number;
+  readonly engineCores?: number;
 }
 
 export interface Answer extends Outcome {

@@ -1,75 +1,149 @@
-/** Writes a row's key and place as bytes. */
+/** Writes a row's key and place as 32-bit words. A sweep does it for millions of rows, so no object is made for a row. */
 import { READING_ORDER, VERSION_COLUMN } from "../../src/models/reading_order.ts";
+import type { FlatColumn } from "../parquet/flat_columns.ts";
 import { hash } from "./hash.ts";
 
 /** A value as any format gives it: text as its UTF-8 bytes, int64 and microseconds as bigint. */
 export type KeyValue = Uint8Array | bigint | boolean | number | null | undefined;
 
+/** Some rows' values of one column. */
+export type KeyValues = FlatColumn | { readonly kind: "values"; readonly values: ArrayLike<KeyValue> };
+
 /** Longer texts of a `_version` are cut here, and a cut place never counts as reached. */
-const TEXT_BYTES = 32;
+const TEXT_WORDS = 8;
+const NUMBER_WORDS = 2;
 /** For each column of the order: its kind (0: none or NULL, 1: a number or a time, 2: text), then its value. Only `_version` may be a text. */
-const PARTS = READING_ORDER.map((name) => ({ bytes: name === VERSION_COLUMN ? TEXT_BYTES : 8 }));
-/** Of one row. Bytes sort as reads do. */
-export const PLACE_BYTES = PARTS.reduce((sum, { bytes }) => sum + 1 + bytes, 0);
+const PARTS = READING_ORDER.map((name) => (name === VERSION_COLUMN ? TEXT_WORDS : NUMBER_WORDS));
+/** Of one row. Words, read without a sign, sort as reads do. */
+export const PLACE_WORDS = PARTS.reduce((sum, words) => sum + 1 + words, 0);
 
-const SIGN = 1n << 63n;
-
-/** @returns false if a text was too long to be compared */
-export function writePlace(values: readonly KeyValue[], target: Uint8Array, view: DataView, at: number): boolean {
-  target.fill(0, at, at + PLACE_BYTES);
+/**
+ * @param columns those of the order; undefined where the rows have none
+ * @returns false if a text was too long to be compared
+ */
+export function writePlace(
+  columns: readonly (KeyValues | undefined)[],
+  row: number,
+  target: Int32Array,
+  at: number,
+): boolean {
   let whole = true;
   let to = at;
   for (let part = 0; part < PARTS.length; part += 1) {
-    const value = values[part];
-    const bytes = PARTS[part]?.bytes ?? 0;
-    if (value instanceof Uint8Array) {
-      target[to] = 2;
-      whole &&= value.length <= bytes;
-      target.set(value.length > bytes ? value.subarray(0, bytes) : value, to + 1);
-    } else if (value !== null && value !== undefined) {
-      target[to] = 1;
+    const column = columns[part];
+    const words = PARTS[part] ?? 0;
+    const kind = column === undefined ? "none" : find(column, row);
+    target[to] = KINDS[kind];
+    if (kind === "text") {
+      whole &&= value.end - value.start <= words * 4;
+      for (let word = 0; word < words; word += 1) target[to + 1 + word] = textWord(word * 4);
+    } else {
       // The sign's bit is inverted: negative numbers sort below the others.
-      view.setBigUint64(to + 1, BigInt.asUintN(64, BigInt(value)) ^ SIGN);
+      target[to + 1] = kind === "none" ? 0 : value.high ^ 0x8000_0000;
+      target[to + 2] = kind === "none" ? 0 : value.low;
+      for (let word = NUMBER_WORDS; word < words; word += 1) target[to + 1 + word] = 0;
     }
-    to += 1 + bytes;
+    to += 1 + words;
   }
   return whole;
 }
 
-let scratch = new Uint8Array(1024);
-let scratchView = new DataView(scratch.buffer);
-
-/** Hashes a key into `hashed`. Each value follows its length, so that ("ab", "c") and ("a", "bc") differ. */
-export function hashKey(values: readonly KeyValue[]): void {
-  let length = 0;
-  for (const value of values) length = append(value, length);
-  scratch.fill(0, length, (length + 3) & ~3);
-  hash(scratchView, length);
+/** Whether the place at `now` is as high as the one at `old`, or higher. */
+export function reaches(now: Int32Array, nowAt: number, old: Int32Array, oldAt: number): boolean {
+  for (let word = 0; word < PLACE_WORDS; word += 1) {
+    const [one, other] = [(now[nowAt + word] ?? 0) >>> 0, (old[oldAt + word] ?? 0) >>> 0];
+    if (one !== other) return one > other;
+  }
+  return true;
 }
 
-function append(value: KeyValue, at: number): number {
-  if (value === null || value === undefined) {
-    reserve(at + 4);
-    scratchView.setInt32(at, -1);
-    return at + 4;
+let scratch = new Int32Array(256);
+
+/** Hashes a key into `hashed`. Each value follows its kind or length, so that ("ab", "c") and ("a", "bc") differ. */
+export function hashKey(columns: readonly KeyValues[], row: number): void {
+  let to = 0;
+  for (let at = 0; at < columns.length; at += 1) {
+    const kind = find(columns[at] as KeyValues, row);
+    const length = kind === "text" ? value.end - value.start : kind === "none" ? -1 : -2;
+    const words = kind === "text" ? (length + 3) >> 2 : kind === "none" ? 0 : NUMBER_WORDS;
+    reserve(to + 1 + words);
+    scratch[to] = length;
+    if (kind === "text") {
+      for (let word = 0; word < words; word += 1) scratch[to + 1 + word] = textWord(word * 4);
+    } else if (kind === "number") {
+      scratch[to + 1] = value.high;
+      scratch[to + 2] = value.low;
+    }
+    to += 1 + words;
   }
-  if (value instanceof Uint8Array) {
-    reserve(at + value.length + 8);
-    scratchView.setInt32(at, value.length);
-    scratch.set(value, at + 4);
-    return at + 4 + value.length;
-  }
-  reserve(at + 16);
-  scratchView.setInt32(at, 8);
-  if (typeof value === "bigint") scratchView.setBigInt64(at + 4, value);
-  else scratchView.setFloat64(at + 4, Number(value));
-  return at + 12;
+  hash(scratch, to);
 }
 
-function reserve(bytes: number): void {
-  if (bytes + 4 <= scratch.length) return;
-  const larger = new Uint8Array(bytes * 2 + 8);
+function reserve(words: number): void {
+  if (words <= scratch.length) return;
+  const larger = new Int32Array(words * 2);
   larger.set(scratch);
   scratch = larger;
-  scratchView = new DataView(scratch.buffer);
+}
+
+const KINDS = { none: 0, number: 1, text: 2 } as const;
+/** The value that was found last: a text's bytes, or the halves of a number. */
+const value = { bytes: new Uint8Array(0) as Uint8Array, start: 0, end: 0, high: 0, low: 0 };
+
+function find(column: KeyValues, row: number): keyof typeof KINDS {
+  switch (column.kind) {
+    case "number":
+      value.low = column.words[row * column.stride] ?? 0;
+      value.high = column.words[row * column.stride + 1] ?? 0;
+      return "number";
+    case "text":
+      value.bytes = column.bytes;
+      value.start = column.starts[row] ?? 0;
+      value.end = column.ends[row] ?? 0;
+      return "text";
+    case "values":
+      return findAny(column.values[row]);
+    default:
+      return column satisfies never;
+  }
+}
+
+function findAny(found: KeyValue): keyof typeof KINDS {
+  if (found === null || found === undefined) return "none";
+  if (found instanceof Uint8Array) {
+    value.bytes = found;
+    value.start = 0;
+    value.end = found.length;
+    return "text";
+  }
+  split(found);
+  return "number";
+}
+
+/** Four bytes of the text that was found, the first one highest; zeros after its end. */
+function textWord(offset: number): number {
+  const { bytes, start, end } = value;
+  const at = start + offset;
+  if (at + 4 <= end) {
+    return ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
+  }
+  let word = 0;
+  for (let place = at; place < at + 4; place += 1) word = (word << 8) | (place < end ? (bytes[place] ?? 0) : 0);
+  return word;
+}
+
+const float = new DataView(new ArrayBuffer(8));
+
+/** The halves of 64 bits that tell values apart and, read as one number with a sign, sort as the values do. */
+function split(found: bigint | number | boolean): void {
+  if (typeof found === "number") {
+    float.setFloat64(0, found);
+    const negative = float.getInt32(0) < 0;
+    value.high = negative ? ~float.getInt32(0) ^ 0x8000_0000 : float.getInt32(0);
+    value.low = negative ? ~float.getInt32(4) : float.getInt32(4);
+    return;
+  }
+  const whole = BigInt(found);
+  value.low = Number(BigInt.asIntN(32, whole));
+  value.high = Number(BigInt.asIntN(32, whole >> 32n));
 }

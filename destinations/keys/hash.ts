@@ -11,16 +11,15 @@ const K1 = (KEY[1] ?? 0) | 0;
 /** The two halves of the hash. Reused by each call. */
 export const hashed = { high: 0, low: 0 };
 
-/** Hashes the first `length` bytes of `view`, into `hashed`. The bytes up to the next multiple of 4 have to be 0. */
-export function hash(view: DataView, length: number): void {
+/** Hashes the first `count` words, into `hashed`. */
+export function hash(words: Int32Array, count: number): void {
   let v0 = K0;
   let v1 = K1 ^ 0xee;
   let v2 = 0x6c796765 ^ K0;
   let v3 = 0x74656462 ^ K1;
-  const words = (length + 3) >> 2;
-  for (let at = 0; at <= words; at += 1) {
-    // Last the length, so that a text and the same text with zeros after it differ.
-    const word = at === words ? length | 0 : view.getInt32(at << 2, true);
+  for (let at = 0; at <= count; at += 1) {
+    // Last the length, so that words and the same words with zeros after them differ.
+    const word = at === count ? count | 0 : (words[at] ?? 0);
     v3 ^= word;
     v0 = (v0 + v1) | 0;
     v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;

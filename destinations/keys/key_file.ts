@@ -1,33 +1,42 @@
 /** Reads the keys and places of a data file: the columns' ranges of Parquet, all of a text file. */
 import { parquetColumns } from "../parquet/columns.ts";
-import type { KeyValue } from "./encode.ts";
+import { flatColumns } from "../parquet/flat_columns.ts";
+import type { KeyValue, KeyValues } from "./encode.ts";
 import { columnsOf, type KeyFile } from "./shape.ts";
+import type { KeyRows } from "./supersession.ts";
 import { textRows } from "./text_rows.ts";
 
-/** Takes one row. The arrays are reused for the next one. */
-export type KeySink = (key: readonly KeyValue[], order: readonly KeyValue[]) => void;
-
 /** Rejects if the file can't be read: it's broken, a column is missing, or its compression is unknown here. */
-export async function readKeys(file: KeyFile, sink: KeySink): Promise<void> {
-  const { shape } = file;
-  const key: KeyValue[] = shape.key.map(() => undefined);
-  const order: KeyValue[] = shape.order.map(() => undefined);
-  const names = columnsOf(shape);
-  const present = shape.order.flatMap((column, index) => (column ? [index] : []));
+export async function* readKeys(file: KeyFile): AsyncIterable<KeyRows> {
+  const { key, order } = file.shape;
+  let next = key.length;
+  const places = order.map((column) => (column === undefined ? undefined : next++));
+  for await (const [rows, columns] of blocksOf(file, columnsOf(file.shape))) {
+    yield {
+      key: columns.slice(0, key.length),
+      order: places.map((place) => (place === undefined ? undefined : columns[place])),
+      rows,
+    };
+  }
+}
+
+/** Some rows at a time: how many, and their values of each column. */
+async function* blocksOf(file: KeyFile, names: readonly string[]): AsyncIterable<[number, readonly KeyValues[]]> {
   if (file.format !== "parquet") {
+    const cells: KeyValue[][] = names.map(() => [undefined]);
+    const columns = cells.map((values) => ({ kind: "values", values }) as const);
     for await (const row of textRows(file, names)) {
-      for (let at = 0; at < key.length; at += 1) key[at] = row[at];
-      present.forEach((index, at) => (order[index] = row[key.length + at]));
-      sink(key, order);
+      cells.forEach((cell, at) => (cell[0] = row[at]));
+      yield [1, columns];
     }
     return;
   }
+  const flat = await flatColumns(file, names);
+  if (flat) {
+    for await (const { rows, columns } of flat) yield [rows, columns];
+    return;
+  }
   for await (const columns of parquetColumns(file, names)) {
-    const rows = columns[0]?.length ?? 0;
-    for (let row = 0; row < rows; row += 1) {
-      for (let at = 0; at < key.length; at += 1) key[at] = columns[at]?.[row];
-      for (let at = 0; at < present.length; at += 1) order[present[at] ?? 0] = columns[key.length + at]?.[row];
-      sink(key, order);
-    }
+    yield [columns[0]?.length ?? 0, columns.map((values) => ({ kind: "values", values }) as const)];
   }
 }

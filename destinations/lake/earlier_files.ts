@@ -10,7 +10,7 @@ import type { LakeContext } from "./context.ts";
 import type { KeptFile } from "./manifest.ts";
 import type { EarlierFile } from "./precondition.ts";
 
-/** Rows whose keys are in memory at once: about 60 bytes each. Files beyond that stay. */
+/** Rows whose keys are in memory at once: about 70 bytes each. Files beyond that stay. */
 const MOST_ROWS = 8_000_000;
 
 export interface EarlierFiles {
@@ -45,9 +45,8 @@ export async function openEarlierFiles(
       if (judged.length === 0 || shape === undefined) return;
       await using handle = await open(file.path, "r");
       const { format, extension: name } = batch;
-      await readKeys({ ...localRange(handle, file.bytes), format, name, shape }, (key, order) =>
-        supersession.meet(key, order),
-      );
+      const keys = readKeys({ ...localRange(handle, file.bytes), format, name, shape });
+      for await (const some of keys) supersession.meet(some);
     },
     close() {
       const remains = supersession.close();
@@ -73,9 +72,8 @@ async function addFile(
   if (!own || !sameKey(own, shape)) return "unknown";
   const range = storedRange(lake, file, signal);
   try {
-    await readKeys({ ...range, format: file.format, name: file.key, shape: own }, (key, order) =>
-      supersession.add(key, order),
-    );
+    const keys = readKeys({ ...range, format: file.format, name: file.key, shape: own });
+    for await (const some of keys) supersession.add(some);
     supersession.endFile();
     return "read";
   } catch (error) {

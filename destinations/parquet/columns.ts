@@ -1,7 +1,6 @@
 /** Reads some columns of a Parquet file by ranges of bytes: nothing else of the file is fetched. */
-import * as zlib from "node:zlib";
-import { type Compressors, parquetScan } from "hyparquet";
-import { lz4Block } from "./lz4_block.ts";
+import { parquetScan } from "hyparquet";
+import { COMPRESSORS } from "./compressors.ts";
 import { asyncBuffer, type RangeReader } from "./range_reader.ts";
 
 /**
@@ -12,13 +11,6 @@ export type ParquetValue = Uint8Array | bigint | boolean | number | null | undef
 
 /** Some rows: one array for each column that was asked for, all of the same length. */
 export type ParquetRows = readonly ArrayLike<ParquetValue>[];
-
-const COMPRESSORS: Compressors = {
-  GZIP: (input) => zlib.gunzipSync(input),
-  BROTLI: (input) => zlib.brotliDecompressSync(input),
-  LZ4_RAW: (input, bytes) => lz4Block(input, bytes),
-  ZSTD: (input) => zlib.zstdDecompressSync(input),
-};
 
 /** No strings and no dates are made: that takes most of the time. */
 const RAW = {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
 import type { KeyValue } from "../../../destinations/keys/encode.ts";
-import { Supersession } from "../../../destinations/keys/supersession.ts";
+import { type KeyRows, Supersession } from "../../../destinations/keys/supersession.ts";
 import { compareReadings } from "../../../src/models/reading_order.ts";
 
 interface Row {
@@ -11,16 +11,21 @@ interface Row {
   readonly exportedAt: bigint | null;
 }
 
-const keyOf = (row: Row): KeyValue[] => [7n, Buffer.from(row.key)];
-const orderOf = (row: Row): KeyValue[] => [row.version, row.exportedAt];
+const column = (...values: KeyValue[]) => ({ kind: "values", values }) as const;
+const oneRow = (key: readonly KeyValue[], order: readonly KeyValue[]): KeyRows => ({
+  key: key.map((value) => column(value)),
+  order: order.map((value) => column(value)),
+  rows: 1,
+});
+const rowsOf = (row: Row): KeyRows => oneRow([7n, Buffer.from(row.key)], [row.version, row.exportedAt]);
 
 function judge(files: readonly (readonly Row[])[], batch: readonly Row[], capacity = 4) {
   const supersession = new Supersession(capacity);
   for (const file of files) {
-    for (const row of file) supersession.add(keyOf(row), orderOf(row));
+    for (const row of file) supersession.add(rowsOf(row));
     supersession.endFile();
   }
-  for (const row of batch) supersession.meet(keyOf(row), orderOf(row));
+  for (const row of batch) supersession.meet(rowsOf(row));
   return supersession.close();
 }
 
@@ -77,9 +82,9 @@ suite("supersession by key", () => {
     const text = (version: string): KeyValue[] => [Buffer.from(version), 0n];
     const stays = (old: KeyValue[], now: KeyValue[]): boolean | undefined => {
       const supersession = new Supersession(1);
-      supersession.add([1n], old);
+      supersession.add(oneRow([1n], old));
       supersession.endFile();
-      supersession.meet([1n], now);
+      supersession.meet(oneRow([1n], now));
       return supersession.close()[0]?.stays;
     };
     assert.equal(stays(text("0a"), text("0b")), false);
@@ -93,9 +98,9 @@ suite("supersession by key", () => {
 
   test("keys of several columns differ where their values meet at another place", () => {
     const supersession = new Supersession(1);
-    supersession.add([Buffer.from("ab"), Buffer.from("c")], []);
+    supersession.add(oneRow([Buffer.from("ab"), Buffer.from("c")], []));
     supersession.endFile();
-    supersession.meet([Buffer.from("a"), Buffer.from("bc")], []);
+    supersession.meet(oneRow([Buffer.from("a"), Buffer.from("bc")], []));
     assert.deepEqual(supersession.close(), [{ lost: 1, stays: true }]);
   });
 
