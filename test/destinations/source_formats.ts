@@ -9,7 +9,7 @@ import { dependencies, FIRST_LOAD, HOUR_ONE, REPLAYS } from "../support/definiti
 import { embedded } from "../support/embedded.ts";
 import { openOptions, type PartialRow, replaySource } from "../support/replay_source.ts";
 import type { ChaosTarget } from "../support/chaos_target.ts";
-import { sourceRows } from "../support/replay_rows.ts";
+import { sourceRows, withoutVersion } from "../support/replay_rows.ts";
 
 const START_MICROS = HOUR_ONE.start.getTime() * 1000;
 
@@ -65,10 +65,13 @@ export async function formatSource(): Promise<FormatSource> {
       const stage = await mkdtemp(join(tmpdir(), "replayport-test-stage-"));
       try {
         await using target = await openTarget(definition);
-        await using destination = target.open(() => new Date("2026-10-01T02:00:00Z"));
+        await using destination = target.open(() => new Date("2026-10-01T02:00:00Z"), {
+          path: definition.path,
+          isWatched: false,
+        });
         await loadBatch(definition, HOUR_ONE, FIRST_LOAD, dependencies(replays.source, destination, stage), signal);
         assert.deepEqual(
-          await target.rows(),
+          (await target.rows()).map(withoutVersion),
           expected.map((row) => target.shown(row)),
         );
       } finally {

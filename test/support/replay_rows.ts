@@ -1,6 +1,7 @@
 /** The current rows of session replays, in the source and in a lake, in one shape that can be compared. */
 import type { ClickHouseClient } from "@clickhouse/client";
 import { DuckDBInstance } from "@duckdb/node-api";
+import type { DataFolder } from "../../destinations/destination.ts";
 import { currentRowsSql } from "../../destinations/lake/index.ts";
 import { type ExportDefinition, fileExtension } from "../../src/export/definition.ts";
 import { exportedColumns } from "../../src/models/session_replays_query.ts";
@@ -36,28 +37,48 @@ export async function sourceRows(client: ClickHouseClient, database: string): Pr
   return rows.map(({ start: _start, end: _end, ...row }) => ({ ...row, deleted: Boolean(row["deleted"]) }));
 }
 
-/** The current row of each session, by key, of a lake in a folder, by the SELECT that `replayport sql` prints. */
+/** One for all reads of a process: to open it takes longer than to read a small lake. */
+let duckdb: Promise<DuckDBInstance> | undefined;
+
+/** Without its place in the order of reads, which the source's rows don't have. */
+export function withoutVersion({ version: _, ...row }: Row): Row {
+  return row;
+}
+
 export async function lakeRows(folder: string, definition: ExportDefinition): Promise<Row[]> {
+  return (await versionedLakeRows(folder, definition)).map(withoutVersion);
+}
+
+/**
+ * The current row of each session, by key, of a lake in a folder, by the SELECT that `replayport sql` prints.
+ * @param given what manifests name. Default: where the export goes today
+ */
+export async function versionedLakeRows(
+  folder: string,
+  definition: ExportDefinition,
+  given?: readonly DataFolder[],
+): Promise<Row[]> {
   const extension = fileExtension(definition.format, definition.compression);
+  const [first = { path: definition.path, extension, columns: [] }, ...others] = given ?? [];
   const files = await filesBelow(folder);
-  if (!files.some((file) => file.endsWith(extension))) return [];
+  if (!files.some((file) => file.endsWith(first.extension))) return [];
   const current = currentRowsSql({
     reader: "duckdb",
     options: { type: "file", path: folder },
     export: definition.name,
-    folders: [{ path: definition.path, extension, columns: [] }],
+    folders: [first, ...others],
     columns: exportedColumns(definition.selection),
     key: ["team_id", "session_id"],
   });
-  const instance = await DuckDBInstance.create(":memory:", { threads: "1" });
-  const connection = await instance.connect();
+  duckdb ??= DuckDBInstance.create(":memory:", { threads: "1" });
+  const connection = await (await duckdb).connect();
   try {
     const reader = await connection.runAndReadAll(`
       SELECT to_json({
         key: team_id || '/' || session_id, start_us: epoch_us(start_time), end_us: epoch_us(end_time),
         ingested: epoch(_ingested_at)::BIGINT, clicks: click_count, messages: message_count, first_url: first_url,
         urls: all_urls, tags: ai_tags_fixed, deleted: is_deleted, retention: retention_period_days,
-        score: surfacing_score, source: snapshot_source, expires: epoch(expires_at)::BIGINT
+        score: surfacing_score, source: snapshot_source, expires: epoch(expires_at)::BIGINT, version: _version
       }) AS row FROM (${current}) ORDER BY team_id, session_id`);
     return reader.getRowObjectsJS().map((row) => JSON.parse(row["row"] as string) as Row);
   } finally {

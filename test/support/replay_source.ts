@@ -35,6 +35,12 @@ export interface ReplaySource extends AsyncDisposable {
   insert(rows: readonly PartialRow[]): Promise<void>;
   /** Merges what ClickHouse would merge some day. */
   merge(): Promise<void>;
+  /** Drops the rows that the condition selects. @returns the keys of their sessions, as in `Row` */
+  remove(where: string): Promise<string[]>;
+  /** As if a shard were away, or a replica behind: the rows are there again after `show`. */
+  hide(where: string): Promise<void>;
+  /** @returns the keys of the sessions whose rows are there again */
+  show(): Promise<string[]>;
   truncate(): Promise<void>;
 }
 
@@ -43,12 +49,43 @@ export async function replaySource(client: ClickHouseClient, options: ClickHouse
   for (const query of createReplayTables(database)) await client.command({ query });
   const table = `${database}.session_replay_events`;
   const source = withoutClock(await openClickHouse(options));
+  const hidden = `${database}.hidden_rows`;
+  await client.command({ query: `CREATE TABLE IF NOT EXISTS ${hidden} AS ${table}` });
+  const keys = async (from: string, where: string): Promise<string[]> => {
+    const query = `SELECT DISTINCT concat(toString(team_id), '/', session_id) AS key FROM ${from} WHERE ${where}`;
+    const rows = await (await client.query({ query, format: "JSONEachRow" })).json<{ key: string }>();
+    return rows.map(({ key }) => key);
+  };
+  const drop = async (where: string): Promise<void> =>
+    void (await client.command({ query: `ALTER TABLE ${table} DELETE WHERE ${where} SETTINGS mutations_sync = 2` }));
+  const move = async (from: string, to: string, where: string): Promise<void> =>
+    void (await client.command({
+      query: `INSERT INTO ${to} ${KEEP_PARTIAL_ROWS} SELECT * FROM ${from} WHERE ${where}`,
+    }));
   return {
     source,
     database,
+    async remove(where) {
+      const found = await keys(table, where);
+      if (found.length > 0) await drop(where);
+      return found;
+    },
+    async hide(where) {
+      if ((await keys(table, where)).length === 0) return;
+      await move(table, hidden, where);
+      await drop(where);
+    },
+    async show() {
+      const found = await keys(hidden, "true");
+      if (found.length > 0) await move(hidden, table, "true");
+      await client.command({ query: `TRUNCATE TABLE ${hidden}` });
+      return found;
+    },
     insert: async (rows) => await insertRows(client, table, rows),
     merge: async () => void (await client.command({ query: `OPTIMIZE TABLE ${table} FINAL` })),
-    truncate: async () => void (await client.command({ query: `TRUNCATE TABLE ${table}` })),
+    async truncate() {
+      for (const each of [table, hidden]) await client.command({ query: `TRUNCATE TABLE ${each}` });
+    },
     [Symbol.asyncDispose]: async () => await source[Symbol.asyncDispose](),
   };
 }

@@ -16,7 +16,7 @@ export const CURRENT_ROWS = `SELECT TO_JSON_STRING(STRUCT(
   UNIX_MICROS(end_time) AS end_us, UNIX_SECONDS(_ingested_at) AS ingested, click_count AS clicks,
   message_count AS messages, first_url, all_urls AS urls, ai_tags_fixed AS tags, is_deleted AS deleted,
   retention_period_days AS retention, surfacing_score AS score, snapshot_source AS source,
-  UNIX_SECONDS(expires_at) AS expires)) AS session
+  UNIX_SECONDS(expires_at) AS expires, _version AS version)) AS session
 FROM TABLE_ ORDER BY team_id, session_id`;
 
 /** A tombstone: what tells something of the person is gone. */
@@ -37,7 +37,7 @@ export async function bigqueryChaosTarget(definition: ExportDefinition): Promise
       { now, version: "test", onWarning: () => undefined },
     );
   return {
-    open(now, crash) {
+    open(now, { crash }) {
       layer.clock = now;
       if (!crash) return openAt(server.url, now, 2);
       return crashingBigQuery(proxy, crash, (url) => openAt(url, now, 1));

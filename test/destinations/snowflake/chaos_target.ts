@@ -16,14 +16,14 @@ const COLUMNS = [
   'DATE_PART(EPOCH_SECOND, "_INGESTED_AT") AS "INGESTED"',
   'DATE_PART(EPOCH_SECOND, "EXPIRES_AT") AS "EXPIRES"',
   '"CLICK_COUNT", "MESSAGE_COUNT", "FIRST_URL", "ALL_URLS", "AI_TAGS_FIXED", "IS_DELETED"',
-  '"RETENTION_PERIOD_DAYS", "SURFACING_SCORE", "SNAPSHOT_SOURCE"',
+  '"RETENTION_PERIOD_DAYS", "SURFACING_SCORE", "SNAPSHOT_SOURCE", "_VERSION"',
 ].join(", ");
 
 export async function snowflakeChaosTarget(definition: ExportDefinition): Promise<ChaosTarget> {
   const schema = await server.schema();
   const options = snowflakeOptions(server, schema);
   return {
-    open(now, crash) {
+    open(now, { crash }) {
       const sessions = sessionOpener(options);
       const deps = { now, version: "test", onWarning: () => undefined };
       return openSnowflakeOn(
@@ -66,5 +66,6 @@ function rowOf(row: Readonly<Record<string, unknown>>): Row {
     score: number("SURFACING_SCORE"),
     source: row["SNAPSHOT_SOURCE"],
     expires: number("EXPIRES"),
+    version: row["_VERSION"],
   };
 }
