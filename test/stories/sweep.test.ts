@@ -47,15 +47,6 @@ suite("stories of sweeps", { skip: clickhouseSkip }, () => {
     assert.equal(await sweep(story), HOURS * PER_HOUR);
   });
 
-  test("check says which sessions nothing reads if the sweep is off", async () => {
-    await using story = await openStory(server, { export: { ...hourly, sweep: "off", lookback: "2d" } });
-    await story.insert(...recordings("any", 1, { start: time(0, 18, 10) }));
-    const { out } = await story.ok(["check"], { at: time(1, 0, 10) });
-    assert.match(out, /ok {4} {2}export replays: .*sweep is off: .* began more than 2d \(lookback\) before/);
-    await story.configure({ sweep: undefined });
-    assert.doesNotMatch((await story.ok(["check"], { at: time(1, 0, 10) })).out, /sweep/);
-  });
-
   test("a sweep that finds one hour of a day leaves the other hours in the lake", async () => {
     await using story = await openStory(server, { export: hourly });
     await evening(story);

@@ -1,8 +1,6 @@
 import type { Command } from "commander";
 import { ReplayportError } from "../../errors.ts";
 import { agreedNow, askClock } from "../../export/clock.ts";
-import { formatDuration } from "../../config/values/units.ts";
-import type { ExportDefinition } from "../../export/definition.ts";
 import { Context } from "../context.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
 import { EXIT } from "../exit_codes.ts";
@@ -62,7 +60,7 @@ async function check(cli: CliEnvironment, options: GlobalOptions): Promise<void>
   for (const definition of reachable ? exports : []) {
     await attempt(`export ${definition.name}`, async () => {
       const model = await (await context.source()).model(definition, cli.signal);
-      return `${model.name}, ${model.columns.length} columns${neverRead(definition)}`;
+      return `${model.name}, ${model.columns.length} columns`;
     });
   }
   const checked = new Set<string>();
@@ -80,13 +78,6 @@ async function check(cli: CliEnvironment, options: GlobalOptions): Promise<void>
   if (options.json === true) printJson(cli.stdout, { ok: failed === 0, findings });
   else if (failed > 0) printLine(cli.stdout, `${failed} of ${findings.length} checks failed.`);
   else printLine(cli.stdout, "All checks passed. Next: replayport run --due");
-}
-
-/** Which sessions no read of the export finds. */
-function neverRead({ model, sweep, lookbackMs }: ExportDefinition): string {
-  if (sweep || model.kind !== "session_replays") return "";
-  const lookback = formatDuration(lookbackMs);
-  return `. Its sweep is off: no load finds sessions that began more than ${lookback} (lookback) before their rows arrived`;
 }
 
 function printFinding(cli: CliEnvironment, { what, ok, detail, hint }: Finding): void {
