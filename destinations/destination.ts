@@ -28,7 +28,9 @@
  */
 import type { Interval } from "../src/intervals/interval.ts";
 import type { Covered } from "../src/intervals/watermark.ts";
+import type { AuditGroup, AuditKey } from "../src/models/audit.ts";
 import type { Column } from "../src/models/column.ts";
+import type { Teams } from "../src/models/model.ts";
 
 /** Best first: Parquet carries types, JSON Lines carries lists, CSV carries text. */
 export const FILE_FORMATS = ["parquet", "jsonl", "csv"] as const;
@@ -143,6 +145,32 @@ export interface Leftover {
   readonly removed: boolean;
 }
 
+/** The rows that an audit compares: other exports may load into the same table. */
+export interface AuditScope {
+  readonly teams: Teams;
+  /** Rows that began before it are left out of the groups; those that began days before may be left out of the versions. */
+  readonly from: Date;
+}
+
+/**
+ * What an audit (src/audit) asks of a destination. It compares current rows, one of each key by the order of reads. Members reject
+ * as those of Destination do.
+ */
+export interface DestinationAudit {
+  /** Deleted sessions have no row. */
+  readonly dropsDeleted: boolean;
+  groups(scope: AuditScope, signal: AbortSignal): Promise<readonly AuditGroup[]>;
+  /**
+   * The `_version` of each key's row as text, by `keyText`; of a row that was deleted on purpose, the version that deleted it. A
+   * key of which nothing is known is left out.
+   */
+  versions(scope: AuditScope, keys: readonly AuditKey[], signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
+  /** Keeps the result of an audit. */
+  save(result: string, readAt: Date, signal: AbortSignal): Promise<void>;
+  /** The result with the latest `readAt`. */
+  last(signal: AbortSignal): Promise<string | undefined>;
+}
+
 /** Every member rejects with ReplayportError, or with `signal.reason`. */
 export interface Destination extends AsyncDisposable {
   /** The formats it can load, best first. */
@@ -158,6 +186,7 @@ export interface Destination extends AsyncDisposable {
   receipts(range: Interval, signal: AbortSignal): AsyncIterable<Receipt>;
   /** The same intervals as `receipts`, as cheaply as the destination can list them: this decides what is due. */
   covered(range: Interval, signal: AbortSignal): AsyncIterable<Coverage>;
+  readonly audit: DestinationAudit;
   /**
    * Makes the export's data this installation's. Default: a destination doesn't know whose they are.
    * @returns whose they were

@@ -108,6 +108,13 @@ function inMemory(now: () => Date): Destination {
     async *covered(range) {
       yield* find(range);
     },
+    audit: {
+      dropsDeleted: false,
+      groups: () => Promise.resolve([]),
+      versions: () => Promise.resolve(new Map()),
+      save: () => Promise.resolve(),
+      last: () => Promise.resolve(undefined),
+    },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }

@@ -7,6 +7,7 @@ import {
   FILE_FORMATS,
 } from "../destination.ts";
 import { RECEIPTS_TABLE } from "../warehouse/rows.ts";
+import { bigqueryAudit } from "./audit.ts";
 import { check } from "./check.ts";
 import { Client } from "./client.ts";
 import type { BigQueryContext } from "./context.ts";
@@ -36,6 +37,7 @@ export function openBigQuery(
     name: `bigquery://${project}.${dataset}.${table}`,
     formats: FILE_FORMATS,
     fileBytes: options.fileBytes ?? FILE_BYTES,
+    audit: bigqueryAudit(context),
     check: (signal) => check(context, signal),
     load: (batch, signal) => load(context, batch, signal),
     async *receipts(range, signal) {

@@ -57,6 +57,24 @@ export function reaches(now: Int32Array, nowAt: number, old: Int32Array, oldAt: 
   return true;
 }
 
+/** One value. A text is a view of its bytes. */
+export function valueAt(column: KeyValues | undefined, row: number): KeyValue {
+  switch (column?.kind) {
+    case "number": {
+      const at = row * column.stride;
+      return (BigInt(column.words[at + 1] ?? 0) << 32n) | BigInt((column.words[at] ?? 0) >>> 0);
+    }
+    case "text":
+      return column.bytes.subarray(column.starts[row], column.ends[row]);
+    case "values":
+      return column.values[row];
+    case undefined:
+      return undefined;
+    default:
+      return column satisfies never;
+  }
+}
+
 let scratch = new Int32Array(256);
 
 /** Hashes a key into `hashed`. Each value follows its kind or length, so that ("ab", "c") and ("a", "bc") differ. */

@@ -2,19 +2,22 @@
 import { parquetColumns } from "../parquet/columns.ts";
 import { flatColumns } from "../parquet/flat_columns.ts";
 import type { KeyValue, KeyValues } from "./encode.ts";
-import { columnsOf, type KeyFile } from "./shape.ts";
+import { columnsOf, type KeyColumn, type KeyFile } from "./shape.ts";
 import type { KeyRows } from "./supersession.ts";
 import { textRows } from "./text_rows.ts";
 
 /** Rejects if the file can't be read: it's broken, a column is missing, or its compression is unknown here. */
 export async function* readKeys(file: KeyFile): AsyncIterable<KeyRows> {
-  const { key, order } = file.shape;
+  const { key, order, more = [] } = file.shape;
   let next = key.length;
-  const places = order.map((column) => (column === undefined ? undefined : next++));
+  const placeOf = (column: KeyColumn | undefined): number | undefined => (column === undefined ? undefined : next++);
+  const places = order.map(placeOf);
+  const morePlaces = more.map(placeOf);
   for await (const [rows, columns] of blocksOf(file, columnsOf(file.shape))) {
     yield {
       key: columns.slice(0, key.length),
       order: places.map((place) => (place === undefined ? undefined : columns[place])),
+      more: morePlaces.map((place) => (place === undefined ? undefined : columns[place])),
       rows,
     };
   }

@@ -14,6 +14,8 @@ export interface KeyShape {
   readonly key: readonly KeyColumn[];
   /** Of READING_ORDER; undefined where the file lacks the column: such a row is lowest. */
   readonly order: readonly (KeyColumn | undefined)[];
+  /** Other columns that are wanted; undefined where the file lacks one. Default: none. */
+  readonly more?: readonly (KeyColumn | undefined)[];
 }
 
 /** A data file, and what to read of it. */
@@ -28,11 +30,13 @@ export interface KeyFile extends RangeReader {
 export function keyShape(
   columns: readonly { readonly name: string; readonly type: string }[],
   key: readonly string[],
+  more: readonly string[] = [],
 ): KeyShape | undefined {
   const byName = new Map(columns.map(({ name, type }) => [name, { name, type: type as ColumnType }]));
   const found = key.flatMap((name) => byName.get(name) ?? []);
   if (found.length < key.length || found.length === 0) return undefined;
-  return { key: found, order: READING_ORDER.map((name) => byName.get(name)) };
+  const order = READING_ORDER.map((name) => byName.get(name));
+  return { key: found, order, more: more.map((name) => byName.get(name)) };
 }
 
 export function sameKey(one: KeyShape, other: KeyShape): boolean {
@@ -41,6 +45,6 @@ export function sameKey(one: KeyShape, other: KeyShape): boolean {
 }
 
 /** The names of all columns of the shape. */
-export function columnsOf({ key, order }: KeyShape): string[] {
-  return [...key, ...order].flatMap((column) => column?.name ?? []);
+export function columnsOf({ key, order, more = [] }: KeyShape): string[] {
+  return [...key, ...order, ...more].flatMap((column) => column?.name ?? []);
 }

@@ -16,6 +16,8 @@ export interface KeyRows {
   readonly key: readonly KeyValues[];
   /** Of READING_ORDER; undefined where the file lacks the column. */
   readonly order: readonly (KeyValues | undefined)[];
+  /** Of `more` of the shape. */
+  readonly more?: readonly (KeyValues | undefined)[];
   readonly rows: number;
 }
 

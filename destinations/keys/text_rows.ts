@@ -13,7 +13,9 @@ const MICROS = /^(?<seconds>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(?<micros>\d{
 
 /** The values of `names` of each row; the array is reused. */
 export async function* textRows(file: KeyFile, names: readonly string[]): AsyncIterable<readonly KeyValue[]> {
-  const types = [...file.shape.key, ...file.shape.order].filter((column): column is KeyColumn => column !== undefined);
+  const types = [...file.shape.key, ...file.shape.order, ...(file.shape.more ?? [])].filter(
+    (column): column is KeyColumn => column !== undefined,
+  );
   const bytes = decompressed(file);
   yield* file.format === "csv" ? csvRows(bytes, names, types) : jsonRows(bytes, names, types);
 }

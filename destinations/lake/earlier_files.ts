@@ -94,7 +94,11 @@ function keptFile({ keyColumns: _, committed: __, columns, ...file }: EarlierFil
   return { ...file, columns, lost };
 }
 
-function storedRange({ store }: LakeContext, { key, bytes }: EarlierFile, signal: AbortSignal): RangeReader {
+export function storedRange(
+  { store }: LakeContext,
+  { key, bytes }: Pick<EarlierFile, "key" | "bytes">,
+  signal: AbortSignal,
+): RangeReader {
   return {
     bytes,
     async read(start, end) {

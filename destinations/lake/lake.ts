@@ -3,10 +3,12 @@ import {
   type Batch,
   type Coverage,
   type Destination,
+  type DestinationAudit,
   FILE_FORMATS,
   type Leftover,
   type Receipt,
 } from "../destination.ts";
+import { lakeAudit } from "./audit.ts";
 import { check } from "./check.ts";
 import type { SupersededKeys } from "./cleanup.ts";
 import type { LakeContext } from "./context.ts";
@@ -21,6 +23,7 @@ export class Lake implements Destination {
   readonly formats = FILE_FORMATS;
   readonly fileBytes: number;
   readonly name: string;
+  readonly audit: DestinationAudit;
   readonly #context: LakeContext;
   /** Listings have shown these; the next load removes those that are due. */
   readonly #superseded: SupersededKeys = new Map();
@@ -29,6 +32,7 @@ export class Lake implements Destination {
     this.#context = context;
     this.fileBytes = fileBytes;
     this.name = context.store.name;
+    this.audit = lakeAudit(context);
   }
 
   adopt(signal: AbortSignal): Promise<string | undefined> {

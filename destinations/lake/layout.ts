@@ -35,14 +35,27 @@ export function manifestPrefix(exportName: string): string {
   return `${LEDGER}/${exportName}/`;
 }
 
+/** The folder of the results of audits. */
+export function auditsPrefix(exportName: string): string {
+  return `${manifestPrefix(exportName)}audits/`;
+}
+
+/** Sorts as time does. */
+export function auditKey(exportName: string, readAt: Date): string {
+  return `${auditsPrefix(exportName)}${compactMillis(readAt)}.json`;
+}
+
+function compactMillis(time: Date): string {
+  return `${compactTime(time).slice(0, -1)}${String(time.getUTCMilliseconds()).padStart(3, "0")}Z`;
+}
+
 /** The name has what decides whether the interval is due again, so that a listing is enough, also after the lake was copied. */
 export function manifestKey(
   exportName: string,
   generation: number,
   { interval, readAt, watermark }: Pick<Batch, "interval" | "readAt" | "watermark">,
 ): string {
-  const millis = String(readAt.getUTCMilliseconds()).padStart(3, "0");
-  const read = `${compactTime(readAt).slice(0, -1)}${millis}Z${watermark ? `.${compactTime(watermark)}` : ""}`;
+  const read = `${compactMillis(readAt)}${watermark ? `.${compactTime(watermark)}` : ""}`;
   return `${generationName(exportName, interval, generation)}.${read}.json`;
 }
 

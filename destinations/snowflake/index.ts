@@ -1,5 +1,6 @@
 /** The Snowflake destination: a table with one current row per session, and a table of receipts beside it. */
 import { type Destination, type DestinationDeps, type DestinationExport, FILE_FORMATS } from "../destination.ts";
+import { snowflakeAudit } from "./audit.ts";
 import { check } from "./check.ts";
 import { addressOf, sessionOpener } from "./client.ts";
 import type { SnowflakeContext } from "./context.ts";
@@ -52,6 +53,7 @@ export function openSnowflakeOn(
     name: `${addressOf(options)} ${objectPath(names, names.table)}`,
     formats: FILE_FORMATS,
     fileBytes: options.fileBytes ?? DEFAULT_FILE_BYTES,
+    audit: snowflakeAudit(context),
     check: (signal) => check(context, signal),
     load: (batch, signal) => load(context, batch, signal),
     async *receipts(range, signal) {

@@ -26,7 +26,7 @@ export interface Purpose {
   readonly export: string;
   /** `20261001T000000Z_20261001T010000Z` */
   readonly interval?: string;
-  readonly doing: "load" | "check" | "ledger" | "clean-up";
+  readonly doing: "load" | "check" | "ledger" | "audit" | "clean-up";
 }
 
 export type OpenSession = (purpose: Purpose, signal: AbortSignal) => Promise<Session>;

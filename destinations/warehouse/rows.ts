@@ -90,6 +90,15 @@ export const COVERAGE_READ = RECEIPT_COLUMNS.filter(({ name }) =>
   ["interval_start", "interval_end", "read_at", "watermark", "committed_at"].includes(name),
 );
 
+/** The table of the results of audits. */
+export const AUDITS_TABLE = "_replayport_audits";
+export const AUDIT_RESULT_COLUMNS: readonly Column[] = [
+  { ...receipt("export", "string", "Name of the export.") },
+  { ...receipt("target_table", "string", "The table that was compared with the source.") },
+  { ...receipt("read_at", "timestamp", "When the source was read.") },
+  { name: "result", type: "string", nullable: false, privacy: "none", description: "The result, as JSON." },
+];
+
 function receipt(
   name: ReceiptColumn,
   type: Column["type"],

@@ -3,7 +3,7 @@ import { ReplayportError, giveUp } from "../errors.ts";
 import type { ModelChoice } from "../export/definition.ts";
 import type { Query, Selection } from "../models/model.ts";
 import { REQUIRED_SOURCES } from "../models/session_replays_reads.ts";
-import type { ReplayTable } from "../models/session_replays_query.ts";
+import type { ReplayTable } from "../models/session_replays_reads.ts";
 import { type DescribedColumn, describeQuery } from "../models/sql_model.ts";
 
 type Ask = <T>(query: Query) => Promise<T[]>;

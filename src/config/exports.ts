@@ -2,12 +2,14 @@
 import { resolve } from "node:path";
 import { messageOf, ReplayportError } from "../errors.ts";
 import {
+  type AuditRule,
   COMPRESSIONS,
   type Compression,
   type ExportDefinition,
   type ModelChoice,
   type QueryLimits,
 } from "../export/definition.ts";
+import { AUDIT_COLUMNS } from "../models/audit.ts";
 import type { Sweep } from "../intervals/due.ts";
 import { parseSchedule, type Schedule, SCHEDULE_FORMS } from "../intervals/schedule.ts";
 import type { Path } from "./problems/path.ts";
@@ -102,6 +104,19 @@ function resolveSweep(input: Partial<ExportInput>, timezone: string, path: Path,
   return schedule && { schedule, afterMs: sweep.after };
 }
 
+function resolveAudit(
+  { audit, columns, model }: Partial<ExportInput>,
+  timezone: string,
+  path: Path,
+  shared: Shared,
+): AuditRule | undefined {
+  if (audit === undefined || typeof audit !== "object") return undefined;
+  const schedule = resolveSchedule(audit.schedule, timezone, [...path, "audit", "schedule"], shared);
+  // Only its author knows which rows a SELECT has for a time.
+  const comparable = model === "session_replays" && columns?.exclude?.includes(AUDIT_COLUMNS.start) !== true;
+  return schedule && comparable ? { schedule, days: audit.days } : undefined;
+}
+
 function resolveLimits(own: LimitsInput, shared: LimitsInput): QueryLimits {
   const time = own.time ?? shared.time;
   return {
@@ -139,6 +154,7 @@ export async function resolveExport(
   const schedule = resolveSchedule(input.schedule, timezone, [...path, "schedule"], shared);
   const start = resolveStart(input.start, timezone, [...path, "start"], report);
   const sweep = resolveSweep(input, timezone, path, shared);
+  const audit = resolveAudit(input, timezone, path, shared);
   const model = input.model && (await resolveModel(input.model, [...path, "model"], shared));
   checkCompression(input, path, report);
 
@@ -189,6 +205,7 @@ export async function resolveExport(
     quietAfterMs: input.quiet_after ?? 0,
     lookbackMs: input.lookback ?? 0,
     sweep,
+    audit,
     format: input.format ?? "parquet",
     compression: input.compression ?? "zstd",
     path: template,

@@ -152,6 +152,20 @@ export const exportSchema = z
       { schedule: "@daily", after: "1d" },
       "off",
     ),
+    audit: field(
+      z
+        .union([
+          z.literal(["off", false]),
+          z.strictObject({
+            schedule: schedule.prefault("@daily").describe("When to compare, in the export's timezone."),
+            days: field(z.int().min(1).max(366).default(30), "How far back, by the sessions' start.", 30),
+          }),
+        ])
+        .prefault({ schedule: "@daily", days: 30 }),
+      "Compares the destination with the source, and loads again what the destination lacks. Or: off. A model in SQL has none.",
+      { schedule: "@daily", days: 30 },
+      "off",
+    ),
     path: optional(
       text,
       `The folder in a lake: {export}, {year}, {month}, {day}, {hour} of the interval's start in UTC. Default ${DEFAULT_PATH}.`,

@@ -5,6 +5,7 @@
  * - export: one entry of schedules.yaml: a model, teams, a schedule, a destination, column rules and conditions.
  * - lookback: a session is read only if its first row is at most this much older than the interval. It keeps the scan
  *   small; a sweep reads the rest. Without a sweep all are read.
+ * - audit: a comparison of destination and source. Rows that are lacking are due again.
  * - selection: which rows there are: model, teams, conditions.
  * - form: how they look: columns and their rules.
  * - fingerprint: a hash of each. Receipts carry it, so `status` can say which intervals were loaded under others.
@@ -47,6 +48,12 @@ export interface QueryLimits {
   readonly threads: number;
 }
 
+/** When the destination is compared with the source (src/audit), and how far back by the sessions' start. */
+export interface AuditRule {
+  readonly schedule: Schedule;
+  readonly days: number;
+}
+
 export interface ExportDefinition {
   readonly name: string;
   readonly model: ModelChoice;
@@ -60,6 +67,8 @@ export interface ExportDefinition {
   readonly quietAfterMs: number;
   readonly lookbackMs: number;
   readonly sweep: Sweep | undefined;
+  /** Undefined: off. */
+  readonly audit: AuditRule | undefined;
   readonly format: FileFormat;
   readonly compression: Compression;
   /** Template of the folder in a lake. */

@@ -6,6 +6,7 @@
  *   SELECT is one too.
  */
 import type { Interval } from "../intervals/interval.ts";
+import type { AuditRange } from "./audit.ts";
 import type { Column } from "./column.ts";
 
 /** A value bound to `{name:Type}` in the SQL. */
@@ -77,6 +78,14 @@ export interface Part {
 
 export type TextShape = "parquet" | "jsonl" | "csv";
 
+/** What an audit asks the source. */
+export interface ModelAudit {
+  /** Rows of SourceGroup. */
+  groups(range: AuditRange): Query;
+  /** Texts for `parseAudited`: the sessions of these groups, those that are gone too. @param buckets by day */
+  sessions(range: AuditRange, buckets: ReadonlyMap<number, ReadonlySet<number>>): Query;
+}
+
 /** A model as one source offers it. Made for each run, since clusters differ in their columns. */
 export interface Model {
   readonly name: string;
@@ -100,4 +109,6 @@ export interface Model {
   splitPoints(read: Omit<Read, "part">, sessions: number, files: number): Query | undefined;
   /** Rows of `hour` and `sessions`: the sessions that changed in each hour of a range. Undefined if the model can't say. */
   countPerHour(range: Interval): Query | undefined;
+  /** Undefined if the export's rows can't be audited. */
+  readonly audit: ModelAudit | undefined;
 }

@@ -2,11 +2,13 @@
  * The queries of `session_replays`. One query finds the sessions that changed in the interval and assembles each from all of
  * its partial rows. It has to read the rows of other days too, because rows of different days never merge.
  */
+import { AUDIT_COLUMNS } from "./audit.ts";
 import type { Column } from "./column.ts";
 import { MATCHES } from "./deletion.ts";
 import type { Model, Parameter, Query, Read, Selection, TextShape } from "./model.ts";
 import { SESSION_REPLAYS, SESSION_REPLAYS_KEY } from "./session_replays.ts";
-import { READS, type ReadColumn, type ReadName, type Span, spanOf } from "./session_replays_reads.ts";
+import { sessionReplaysAudit } from "./session_replays_audit.ts";
+import { assembled, READS, type ReadName, type ReplayTable, spanOf } from "./session_replays_reads.ts";
 import {
   conditions,
   identifier,
@@ -19,16 +21,6 @@ import {
   typed,
 } from "./sql.ts";
 
-/** A cluster's table, as its system tables describe it. */
-export interface ReplayTable {
-  readonly database: string;
-  readonly table: string;
-  /** The rows of one session may live on several shards: inner queries have to be GLOBAL. */
-  readonly distributed: boolean;
-  /** ClickHouse's type of each column, by name. */
-  readonly columns: ReadonlyMap<string, string>;
-}
-
 /** Sessions to sample for each part. The sizes of the parts then differ by a few per cent. */
 const SAMPLED_OF_A_PART = 2_000;
 
@@ -37,14 +29,6 @@ const KNOWN_SOURCES: readonly string[] = Object.values(READS).map(({ source }) =
 
 /** The watermark is looked for among sessions that began this long before the read: a scan of two days at most. */
 const WATERMARK_MS = 2 * 86_400_000;
-
-/** The SQL that assembles one value from partial rows, for the way this cluster stores it. */
-function assembled(column: ReadColumn, stored: string | undefined, span: Span): string {
-  if (stored === undefined) return column.type.startsWith("Array") ? `[]::${column.type}` : `NULL::${column.type}`;
-  const name = identifier(column.source);
-  const state = /^AggregateFunction\((\w+)/.exec(stored)?.[1];
-  return `CAST(${state === undefined ? column.plain(name, span) : `${state}Merge(${name})`}, '${column.type}')`;
-}
 
 /** The columns that the rules keep, in the model's order. */
 export function exportedColumns({ rules, where }: Pick<Selection, "rules" | "where">): Column[] {
@@ -95,9 +79,7 @@ export function sessionReplays(table: ReplayTable, selection: Selection): Model 
       partFrom === undefined ? "" : " AND session_id >= {part_from:String}",
       partUntil === undefined ? "" : " AND session_id < {part_until:String}",
     ].join("");
-    const values = [...reads].map(
-      (name) => `    ${assembled(READS[name], table.columns.get(READS[name].source), span)} AS ${name}`,
-    );
+    const values = [...reads].map((name) => `    ${assembled(name, table, span)} AS ${name}`);
     const named = used.map(
       ({ name, type, nullable, value }) => `  ${typed(value, type, nullable)} AS ${identifier(name)}`,
     );
@@ -173,5 +155,6 @@ ARRAY JOIN range(1, {files:UInt32}) AS cut_number ORDER BY cut_number`,
 FROM ${from} WHERE ${changed({ pruneBefore: undefined, alsoChangedSince: undefined })} GROUP BY hour ORDER BY hour`,
       parameters: bounds({ interval: range, pruneBefore: undefined, alsoChangedSince: undefined }),
     }),
+    audit: columns.some(({ name }) => name === AUDIT_COLUMNS.start) ? sessionReplaysAudit(table, selection) : undefined,
   };
 }

@@ -2,6 +2,7 @@
  * What is read of each column of PostHog's `session_replay_events`: how its partial rows become one value, and what that
  * value adds to `_version`. session_replays.ts computes the exported columns from these values.
  */
+import { identifier } from "./sql.ts";
 
 /**
  * When a recording began and ended, and when it was deleted: aggregates over a session's partial rows, for the columns that a
@@ -17,12 +18,14 @@ export interface Span {
   readonly began: string;
   readonly ended: string;
   readonly deletedAt: string;
+  /** Whether a row measures something: it's no marker. */
+  readonly measured: string;
 }
 
 export function spanOf(has: (source: string) => boolean): Span {
   const [first, last] = ["min_first_timestamp", "max_last_timestamp"];
   if (!has("is_deleted")) {
-    return { began: `min(${first})`, ended: `max(${last})`, deletedAt: `maxOrNullIf(${last}, 0)` };
+    return { began: `min(${first})`, ended: `max(${last})`, deletedAt: `maxOrNullIf(${last}, 0)`, measured: "1" };
   }
   const blocks = has("block_first_timestamps") && has("block_last_timestamps");
   const counted = [
@@ -34,7 +37,7 @@ export function spanOf(has: (source: string) => boolean): Span {
   // Of a marker whose session's rows are gone, only the time of the deletion is known.
   const only = `min(${first})`;
   const deletedAt = `maxOrNullIf(${last}, is_deleted = 1)`;
-  if (!blocks) return { began: `ifNull(${starts}, ${only})`, ended: `ifNull(${ends}, ${only})`, deletedAt };
+  if (!blocks) return { began: `ifNull(${starts}, ${only})`, ended: `ifNull(${ends}, ${only})`, deletedAt, measured };
   const blockStarts = "minOrNullArrayIf(block_first_timestamps, is_deleted = 1)";
   const blockEnds = "maxOrNullArrayIf(block_last_timestamps, is_deleted = 1)";
   const least = `least(${starts}, ${blockStarts}), ${starts}, ${blockStarts}`;
@@ -45,6 +48,7 @@ export function spanOf(has: (source: string) => boolean): Span {
     ended: `coalesce(${greatest}, ${only})`,
     // By a client's clock that is ahead, a session may begin after its deletion.
     deletedAt: `if(${deletedAt} <= ${blockEnds} AND ${earliest} < ${blockStarts}, ${earliest}, ${deletedAt})`,
+    measured,
   };
 }
 
@@ -170,6 +174,26 @@ export const READS = {
 } as const satisfies Record<string, ReadColumn>;
 
 export type ReadName = keyof typeof READS;
+
+/** A cluster's table, as its system tables describe it. */
+export interface ReplayTable {
+  readonly database: string;
+  readonly table: string;
+  /** The rows of one session may live on several shards: inner queries have to be GLOBAL. */
+  readonly distributed: boolean;
+  /** ClickHouse's type of each column, by name. */
+  readonly columns: ReadonlyMap<string, string>;
+}
+
+/** The SQL that assembles one value from partial rows, for the way this cluster stores it. */
+export function assembled(read: ReadName, { columns }: ReplayTable, span: Span): string {
+  const column: ReadColumn = READS[read];
+  const stored = columns.get(column.source);
+  if (stored === undefined) return column.type.startsWith("Array") ? `[]::${column.type}` : `NULL::${column.type}`;
+  const name = identifier(column.source);
+  const state = /^AggregateFunction\((\w+)/.exec(stored)?.[1];
+  return `CAST(${state === undefined ? column.plain(name, span) : `${state}Merge(${name})`}, '${column.type}')`;
+}
 
 /** The columns without which a table is no session_replay_events. */
 export const REQUIRED_SOURCES = ["team_id", "session_id", "min_first_timestamp", "max_last_timestamp", "_timestamp"];

@@ -183,6 +183,8 @@ FROM ${conditional ? `(SELECT *, ${typed(where.sql, "bool", false)} AS _matches 
     complete: false,
     count: (read) => ({ sql: `SELECT count() AS sessions FROM (\n${sql}\n)`, parameters: bounds(read) }),
     countPerHour: () => undefined,
+    // Only the author knows which rows belong to a time.
+    audit: undefined,
   };
 }
 

@@ -101,7 +101,7 @@ suite("destinations in the config", () => {
 
 suite("exports in the config", () => {
   test("an export has a default for every optional key", async () => {
-    const { schedule, sweep, ...rest } = await exportOf({});
+    const { schedule, sweep, audit, ...rest } = await exportOf({});
     assert.deepEqual(rest, {
       name: "replays",
       model: { kind: "session_replays" },
@@ -127,10 +127,11 @@ suite("exports in the config", () => {
     });
     assert.deepEqual([schedule.text, schedule.timezone], ["@hourly", "UTC"]);
     assert.deepEqual([sweep?.schedule.text, sweep?.afterMs], ["@daily", 86_400_000]);
+    assert.deepEqual([audit?.schedule.text, audit?.days], ["@daily", 30]);
   });
 
   test("an export takes every key", async () => {
-    const { schedule, sweep, ...rest } = await exportOf(
+    const { schedule, sweep, audit, ...rest } = await exportOf(
       {
         team_id: "all",
         schedule: "30 6 * * 1-5",
@@ -141,6 +142,7 @@ suite("exports in the config", () => {
         quiet_after: "30m",
         lookback: "1w",
         sweep: { schedule: "@weekly", after: "2d" },
+        audit: { schedule: "@weekly", days: 60 },
         path: "raw/{export}/{year}/{hour}",
         columns: {
           include: ["block_urls"],
@@ -202,6 +204,14 @@ suite("exports in the config", () => {
       [sweep?.schedule.text, sweep?.schedule.timezone, sweep?.afterMs],
       ["@weekly", "Europe/Berlin", 172_800_000],
     );
+    assert.deepEqual([audit?.schedule.text, audit?.schedule.timezone, audit?.days], ["@weekly", "Europe/Berlin", 60]);
+  });
+
+  test("an audit can be off, and an export without start_time has none", async () => {
+    assert.equal((await exportOf({ audit: "off" })).audit, undefined);
+    assert.equal((await exportOf({ audit: false })).audit, undefined);
+    assert.equal((await exportOf({ audit: { days: 7 } })).audit?.schedule.text, "@daily");
+    assert.equal((await exportOf({ columns: { exclude: ["start_time"] } })).audit, undefined);
   });
 
   test("a sweep can be off, and has its own defaults", async () => {

@@ -1,4 +1,5 @@
 import type { Case } from "./harness.ts";
+import { AUDIT_CASES } from "./cases/audit.ts";
 import { CHECK_CASES } from "./cases/check.ts";
 import { CONCURRENCY_CASES } from "./cases/concurrency.ts";
 import { FAILURE_CASES } from "./cases/failure.ts";
@@ -14,4 +15,5 @@ export const CASES: readonly Case[] = [
   ...CONCURRENCY_CASES,
   ...LEDGER_CASES,
   ...CHECK_CASES,
+  ...AUDIT_CASES,
 ];

@@ -35,6 +35,7 @@ async function rowsOf(file: StagedFile): Promise<MemoryRow[]> {
       session: row["session_id"] as string,
       version: Number(row["_version"]),
       value: Number(row["value"]),
+      start: row["start_time"] as Date,
     }));
   } finally {
     connection.closeSync();

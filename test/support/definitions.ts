@@ -20,6 +20,7 @@ export const REPLAYS: ExportDefinition = {
   quietAfterMs: 3 * HOUR_MS,
   lookbackMs: 3 * 86_400_000,
   sweep: undefined,
+  audit: undefined,
   format: "parquet",
   compression: "zstd",
   path: "{export}/dt={year}-{month}-{day}",

@@ -31,6 +31,7 @@ export function fakeSource(files: number[] = []): FakeSource {
     },
     splitPoints: () => undefined,
     countPerHour: () => undefined,
+    audit: undefined,
   };
   /** Enough for all files, where a file takes two rows or more; a file may have fewer rows than were counted for it. */
   const counted = (): number =>

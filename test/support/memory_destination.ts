@@ -12,11 +12,13 @@ import { isReadLater } from "../../destinations/races.ts";
 import { ReplayportError } from "../../src/errors.ts";
 import { contains, type Interval, overlaps, parseIntervalName, sameInterval } from "../../src/intervals/interval.ts";
 import { compareReadings, type Reading } from "../../src/models/reading_order.ts";
+import { type AuditFlaw, memoryAudit, type SavedAudit } from "./memory_audit.ts";
 
 export const SECRET = "hunter2-in-memory";
 
 /** What a destination may get wrong. Each is a fault that somebody's exporter has had, or nearly had. */
 export type Flaw =
+  | AuditFlaw
   | "doubles rows on a second load"
   | "shows each file as it comes"
   | "shows rows of a load that failed"
@@ -65,6 +67,8 @@ export interface MemoryRow {
   readonly session: string;
   readonly value: number;
   readonly version: number;
+  /** Default: 1970. */
+  readonly start?: Date;
 }
 
 /** With the id of the batch that it came with, and when that was read. */
@@ -113,6 +117,7 @@ export function memoryWarehouse(options: MemoryOptions = {}): MemoryWarehouse {
   const loaded: Loaded[] = [];
   const staged = new Map<string, { readonly batch: string; rows: StoredRow[] }>();
   const junk: string[] = [];
+  const audits: SavedAudit[] = [];
   let rows: StoredRow[] = [];
   let asked = 0;
 
@@ -314,6 +319,8 @@ export function memoryWarehouse(options: MemoryOptions = {}): MemoryWarehouse {
           yield { interval, readAt, watermark, committedAt };
         }
       },
+
+      audit: memoryAudit(exportName, audits, () => rows, flaw),
 
       [Symbol.asyncDispose]: () => Promise.resolve(),
     };

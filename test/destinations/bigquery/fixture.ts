@@ -50,7 +50,9 @@ export async function openBigQueryFixture(): Promise<BigQueryFixture> {
     rows: () => seenRows(server, dataset),
     receipts: () => Array.fromAsync(healthy().receipts(EVERYTHING, AbortSignal.timeout(60_000))),
     leftovers: async () =>
-      (await server.tables(dataset)).filter((table) => table !== TABLE && table !== "_replayport_receipts"),
+      (await server.tables(dataset)).filter(
+        (table) => ![TABLE, "_replayport_receipts", "_replayport_audits"].includes(table),
+      ),
     select: (sql) => server.select(sql.replaceAll("TABLE_", `\`${PROJECT}.${dataset}.${TABLE}\``)),
     async [Symbol.asyncDispose]() {
       await proxy[Symbol.asyncDispose]();

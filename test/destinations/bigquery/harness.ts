@@ -61,7 +61,9 @@ export async function bigqueryHarness(): Promise<HarnessResult> {
         open: () => Promise.resolve(openTestBigQuery(options)),
         rows: () => seenRows(server, dataset),
         leftovers: async () =>
-          (await server.tables(dataset)).filter((table) => table !== TABLE && table !== "_replayport_receipts"),
+          (await server.tables(dataset)).filter(
+            (table) => ![TABLE, "_replayport_receipts", "_replayport_audits"].includes(table),
+          ),
         async ledgerText() {
           const ledger = `SELECT TO_JSON_STRING(r) FROM \`${PROJECT}.${dataset}._replayport_receipts\` AS r`;
           const jobs = [...server.layer.jobs.values()].map(({ configuration }) => configuration);

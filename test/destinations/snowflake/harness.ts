@@ -7,7 +7,7 @@ import { crashingSessions } from "./crash.ts";
 import type { HarnessResult, SeenRow } from "../../conformance/harness.ts";
 
 export const TABLE = "sessions";
-const OWN_TABLES = ["SESSIONS", "_REPLAYPORT_LOCK_SESSIONS", "_REPLAYPORT_RECEIPTS"];
+const OWN_TABLES = ["SESSIONS", "_REPLAYPORT_LOCK_SESSIONS", "_REPLAYPORT_RECEIPTS", "_REPLAYPORT_AUDITS"];
 
 /** A clean-up that fails is a fault in these tests, not a warning. */
 export const TEST_DEPS: DestinationDeps = {
@@ -77,7 +77,7 @@ export async function snowflakeHarness(): Promise<HarnessResult> {
         rows: () => seenRows(server, schema),
         leftovers: () => leftovers(server, schema, files),
         async ledgerText() {
-          const own = OWN_TABLES.slice(1).map((name) => `SELECT * FROM "${DATABASE}"."${schema}"."${name}"`);
+          const own = OWN_TABLES.slice(1, 3).map((name) => `SELECT * FROM "${DATABASE}"."${schema}"."${name}"`);
           const rows = await Promise.all(own.map((sql) => server.sql(schema, sql)));
           return JSON.stringify(rows);
         },
