@@ -22,6 +22,7 @@ export const PREFIXES: Readonly<Record<string, readonly string[]>> = {
   load: ["src/export", "destinations"],
   store: ["destinations/store"],
   lake: ["destinations/lake"],
+  audit: ["src/audit"],
   warehouse: ["destinations/warehouse"],
   bigquery: ["destinations/bigquery"],
   snowflake: ["destinations/snowflake"],

@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { DEFAULT_FILE } from "../config/load.ts";
 import { VERSION } from "../version.ts";
 import { addAdopt } from "./commands/adopt.ts";
+import { addAudit } from "./commands/audit.ts";
 import { addBackfill } from "./commands/backfill.ts";
 import { addBackfills, addCancel, addRetry } from "./commands/backfills.ts";
 import { addCheck } from "./commands/check.ts";
@@ -48,6 +49,7 @@ export function createProgram(cli: CliEnvironment): Command {
     addRun,
     addBackfill,
     addStatus,
+    addAudit,
     addSql,
     addGc,
     addAdopt,

@@ -1,7 +1,7 @@
 /** What an export's receipts say about time: what is due, what is missing, how far behind the export is. */
 import type { Coverage, Destination } from "../../destinations/destination.ts";
 import { firstUncovered, gaps } from "../intervals/coverage.ts";
-import { type DueQuestion, due } from "../intervals/due.ts";
+import { type DueQuestion, due, type Lacking } from "../intervals/due.ts";
 import type { Interval } from "../intervals/interval.ts";
 import { standing, valid } from "../intervals/watermark.ts";
 import type { ExportDefinition } from "./definition.ts";
@@ -20,7 +20,7 @@ export function dueIntervals(
   definition: ExportDefinition,
   covered: readonly Coverage[],
   now: Date,
-  more: Pick<DueQuestion, "limit" | "reserved"> = {},
+  more: Pick<DueQuestion, "limit" | "reserved" | "lacking"> = {},
 ): Interval[] {
   return due({ ...definition, ...more, covered, now });
 }
@@ -45,8 +45,13 @@ export interface LedgerState {
   readonly lagSeconds: number;
 }
 
-export function ledgerState(definition: ExportDefinition, covered: readonly Coverage[], now: Date): LedgerState {
-  return { ...loadedState(definition, covered, now), due: dueIntervals(definition, covered, now).length };
+export function ledgerState(
+  definition: ExportDefinition,
+  covered: readonly Coverage[],
+  now: Date,
+  lacking: readonly Lacking[] = [],
+): LedgerState {
+  return { ...loadedState(definition, covered, now), due: dueIntervals(definition, covered, now, { lacking }).length };
 }
 
 /** The ledger's state without what is due, for schedulers, which have counted that already. */

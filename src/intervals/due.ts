@@ -10,7 +10,7 @@
  *   was read, not on who asked for it.
  */
 import { gaps } from "./coverage.ts";
-import type { Interval } from "./interval.ts";
+import { type Interval, overlaps } from "./interval.ts";
 import type { Schedule } from "./schedule.ts";
 import { type Covered, readTime, standing } from "./watermark.ts";
 
@@ -18,6 +18,13 @@ export interface Sweep {
   readonly schedule: Schedule;
   /** Milliseconds from the end of a window to its sweep. Rows that become visible later than this are missed. */
   readonly afterMs: number;
+}
+
+/** Time of ingestion in which an audit found rows at the source that the destination lacks. Only a later read covers it. */
+export interface Lacking {
+  readonly interval: Interval;
+  /** When the audit read the source. */
+  readonly foundAt: Date;
 }
 
 export interface DueQuestion {
@@ -29,6 +36,8 @@ export interface DueQuestion {
   readonly quietAfterMs: number;
   readonly sweep: Sweep | undefined;
   readonly covered: readonly Covered[];
+  /** What audits found. Default: nothing. */
+  readonly lacking?: readonly Lacking[];
   /** Time that somebody else is loading: as if it were loaded and swept. */
   readonly reserved?: readonly Interval[];
   /** The earlier of the worker's and the source's clock. */
@@ -63,6 +72,24 @@ function* open(start: Date, until: Date, covered: readonly Interval[], schedule:
   }
 }
 
+/** The time that receipts cover, without the pieces, cut at the ticks, in which an audit has found since that rows are lacking. */
+function withoutLacking(
+  receipts: readonly Covered[],
+  lacking: readonly Lacking[],
+  schedule: Schedule,
+): readonly Interval[] {
+  return receipts.flatMap((one) => {
+    const found = lacking.filter(
+      ({ interval, foundAt }) => overlaps(interval, one.interval) && readTime(one) < foundAt.getTime(),
+    );
+    if (found.length === 0) return [one.interval];
+    const again = [...cut(one.interval, schedule, true)].filter((piece) =>
+      found.some(({ interval }) => overlaps(interval, piece)),
+    );
+    return gaps(one.interval, again);
+  });
+}
+
 const before = (time: Date, ms: number): Date => new Date(Math.floor((time.getTime() - ms) / 1000) * 1000);
 
 /** Whether the interval was read late enough to find everything that its sweep would find. */
@@ -71,9 +98,10 @@ export function isSwept(covered: Covered, sweep: Sweep): boolean {
 }
 
 function sweepsDue(question: DueQuestion, covered: readonly Covered[], reserved: readonly Interval[]): Interval[] {
-  const { sweep } = question;
+  const { sweep, lacking = [] } = question;
   if (!sweep) return [];
-  const swept = [...covered.filter((one) => isSwept(one, sweep)).map((one) => one.interval), ...reserved];
+  const late = covered.filter((one) => isSwept(one, sweep));
+  const swept = [...withoutLacking(late, lacking, sweep.schedule), ...reserved];
   const windows = open(question.start, before(question.now, sweep.afterMs), swept, sweep.schedule);
   return take(windows, question.limit);
 }
@@ -92,10 +120,10 @@ function take(intervals: Iterable<Interval>, limit: number | undefined): Interva
  * whether it was loaded before or not: after an outage of a month that is 30 batches, not 720.
  */
 export function due(question: DueQuestion): Interval[] {
-  const { reserved = [] } = question;
+  const { reserved = [], lacking = [] } = question;
   const receipts = standing(question.covered, question.quietAfterMs, question.now);
   const sweeps = sweepsDue(question, receipts, reserved);
-  const covered = [...receipts.map((one) => one.interval), ...sweeps, ...reserved];
+  const covered = [...withoutLacking(receipts, lacking, question.schedule), ...sweeps, ...reserved];
   const live = open(question.start, before(question.now, question.settleMs), covered, question.schedule);
   const all = [...sweeps, ...take(live, question.limit)];
   return all.sort((a, b) => a.start.getTime() - b.start.getTime()).slice(0, question.limit);

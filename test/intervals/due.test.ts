@@ -225,4 +225,37 @@ suite("properties of what is due", () => {
       }),
     );
   });
+
+  test("an hour in which an audit found rows lacking is due again, until it was read since", () => {
+    const lacking = [{ interval: { start: at("01T01:00"), end: at("01T02:00") }, foundAt: at("01T03:30") }];
+    const covered = [loaded("01T00:00", "01T03:00", "01T03:10")];
+    const now = at("01T03:40");
+    assert.deepEqual(show(due(question({ covered, lacking, now }))), ["01T01:00 01T02:00"]);
+    const again = [...covered, loaded("01T01:00", "01T02:00", "01T03:35")];
+    assert.deepEqual(due(question({ covered: again, lacking, now })), []);
+    assert.deepEqual(due(question({ covered: [loaded("01T00:00", "01T03:00", "01T03:35")], lacking, now })), []);
+  });
+
+  test("of time that was swept the sweep's whole window is due again, as far as one receipt covers it", () => {
+    const lacking = [{ interval: { start: at("02T05:00"), end: at("02T06:00") }, foundAt: at("20T00:00") }];
+    const covered = [loaded("01T00:00", "05T00:00", "10T00:00")];
+    const asked = question({ sweep, covered, lacking, now: at("05T00:01") });
+    assert.deepEqual(show(due({ ...asked, now: at("20T00:01") })).slice(0, 1), ["02T00:00 03T00:00"]);
+  });
+
+  test("whatever audits found, time that was read since or that they did not name stays covered", () => {
+    fc.assert(
+      fc.property(aSchedule, someCoverage, aSecond, aSecond, (schedule, covered, found, from) => {
+        const now = at("30T00:00");
+        const interval = { start: from, end: new Date(from.getTime() + HOUR) };
+        const asked = question({ schedule, covered, now, quietAfterMs: 1e12 });
+        const before = due(asked);
+        const lacking = [{ interval, foundAt: found }];
+        for (const one of due({ ...asked, lacking })) {
+          const isNew = !before.some((other) => overlaps(one, other));
+          if (isNew) assert.ok(covered.some((receipt) => overlaps(receipt.interval, one) && receipt.readAt < found));
+        }
+      }),
+    );
+  });
 });

@@ -1,13 +1,18 @@
 import type { Command } from "commander";
 import type { Coverage } from "../../../destinations/destination.ts";
+import { auditIsDue } from "../../audit/audit.ts";
+import { type Audit, lackingOf, readAudit } from "../../audit/receipt.ts";
 import type { ExportDefinition } from "../../export/definition.ts";
 import { dueIntervals, readCoverage } from "../../export/ledger.ts";
 import { readSilence } from "../../export/silence.ts";
 import { planBackfill } from "../../intervals/backfill.ts";
 import type { Interval } from "../../intervals/interval.ts";
 import { parseTimeOption, wholeNumber, usageError } from "../arguments.ts";
+import { runAudit } from "../audit_report.ts";
 import { Context } from "../context.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
+import { EXIT } from "../exit_codes.ts";
+import { errorFields } from "../log.ts";
 import { type ExportResult, loadIntervals, printSummary, SILENT } from "../load_report.ts";
 
 interface RunCommandOptions extends GlobalOptions {
@@ -55,8 +60,8 @@ async function run(cli: CliEnvironment, name: string | undefined, options: RunCo
   printSummary(context, results, "nothing is due", options.json === true);
 }
 
-/** A load that shows a later watermark makes open intervals due again, so what is due is asked again after it. */
-const ROUNDS = 3;
+/** A load that shows a later watermark makes open intervals due again, and an audit those that lack rows. */
+const ROUNDS = 4;
 
 async function loadExport(
   context: Context,
@@ -68,15 +73,21 @@ async function loadExport(
   const destination = context.destination(definition);
   let covered: readonly Coverage[] = await readCoverage(destination, signal);
   let total: ExportResult = { export: definition.name, receipts: [], failures: [], seconds: 0 };
+  let audit = options.due === true ? await readAudit(destination, signal) : undefined;
   const rounds = options.interval === undefined ? ROUNDS : 1;
   for (let round = 0; round < rounds && total.failures.length === 0; round += 1) {
     const now = await context.agreedNow(definition, signal);
     const left = options.limit === undefined ? {} : { limit: options.limit - total.receipts.length };
     const intervals =
       options.interval === undefined
-        ? dueIntervals(definition, covered, now, left)
+        ? dueIntervals(definition, covered, now, { ...left, lacking: lackingOf(audit) })
         : oneInterval(definition, options.interval, covered, now);
-    if (intervals.length === 0) break;
+    if (intervals.length === 0) {
+      if (options.due !== true || left.limit === 0 || !auditIsDue(definition, audit, now)) break;
+      audit = await auditAfterLoad(context, definition);
+      if (!audit) break;
+      continue;
+    }
     const load = { intervals, covered, concurrency, quiet };
     const { receipts, failures, seconds } = await loadIntervals(context, definition, load);
     covered = [...covered, ...receipts];
@@ -88,6 +99,19 @@ async function loadExport(
     if (since) context.log.warn({ export: definition.name, since: since.toISOString() }, SILENT);
   }
   return total;
+}
+
+/** Undefined if it failed: what was loaded stays. */
+async function auditAfterLoad(context: Context, definition: ExportDefinition): Promise<Audit | undefined> {
+  const { cli, log } = context;
+  try {
+    return await runAudit(context, definition, definition.audit?.days ?? 0);
+  } catch (error) {
+    cli.signal.throwIfAborted();
+    log.error({ export: definition.name, ...errorFields(error) }, "not audited");
+    cli.setExitCode(EXIT.failed);
+    return undefined;
+  }
 }
 
 /** The schedule's interval that starts at the given time, widened to the receipts that it would replace. */

@@ -1,10 +1,12 @@
 import type { Command } from "commander";
 import type { Receipt } from "../../../destinations/destination.ts";
+import { type Audit, lackingOf, readAudit } from "../../audit/receipt.ts";
 import { ReplayportError } from "../../errors.ts";
 import type { ExportDefinition } from "../../export/definition.ts";
 import { ledgerState, readCoverage } from "../../export/ledger.ts";
 import { silentSince } from "../../export/silence.ts";
 import { ALL_TIME, type Interval } from "../../intervals/interval.ts";
+import { describeAudit } from "../audit_report.ts";
 import { Context } from "../context.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
 import { SILENT } from "../load_report.ts";
@@ -26,6 +28,8 @@ interface Status extends Outdated {
   readonly files: number;
   /** Since when an export that is usually busy has read no rows. */
   readonly silentSince: Date | undefined;
+  /** The last audit; undefined before the first. */
+  readonly audit: Audit | undefined;
   /** Why nothing is loaded although something may be due: the clocks differ. */
   readonly clock: string | undefined;
 }
@@ -86,6 +90,7 @@ function explain(cli: CliEnvironment, one: Status): void {
   if (one.lost > 0) {
     line(`\n${one.export}: ${plural(one.lost, "session")} kept that the source no longer has.`);
   }
+  if (one.audit) line(`\n${one.export}: audit of ${time(one.audit.readAt)}: ${describeAudit(one.audit)}`);
   if (one.silentSince) line(`\n${one.export}: no rows since ${time(one.silentSince)}: ${SILENT}.`);
   if (one.clock !== undefined) line(`\n${one.export}: ${one.clock}`);
   for (const paragraph of explainOutdated(one.export, one)) line(`\n${one.export}: ${paragraph}`);
@@ -108,17 +113,19 @@ async function statusOf(context: Context, definition: ExportDefinition): Promise
   const { now, clock } = await clockOf(context, definition);
   const covered = await readCoverage(destination, cli.signal);
   const receipts: Receipt[] = await Array.fromAsync(destination.receipts(ALL_TIME, cli.signal));
+  const audit = await readAudit(destination, cli.signal);
   const sum = (of: (receipt: Receipt) => number): number => receipts.reduce((total, one) => total + of(one), 0);
   return {
     export: definition.name,
     destination: destination.name,
     intervals: covered.length,
-    ...ledgerState(definition, covered, now),
+    ...ledgerState(definition, covered, now, lackingOf(audit)),
     rows: sum(({ rows, lost = 0 }) => rows + lost),
     lost: sum(({ lost = 0 }) => lost),
     bytes: sum((receipt) => receipt.bytes),
     files: sum(({ files }) => files),
     silentSince: silentSince(receipts),
+    audit,
     clock,
     ...outdatedLoads(definition, context.config.destinations[definition.destination], receipts),
   };
