@@ -1,6 +1,7 @@
 /** Opens the source that the config names: a server, or the embedded engine as a process of its own. */
 import type { Source } from "../export/source.ts";
 import { type ClickHouseOptions, openClickHouse } from "./clickhouse.ts";
+import { withoutClock } from "../export/clock.ts";
 import { startEmbedded } from "../clickhouse_server/start.ts";
 
 export type SourceOptions =
@@ -13,7 +14,7 @@ const EMBEDDED_TIMEOUT_MS = 30 * 60_000;
 export async function openSource(options: SourceOptions, signal: AbortSignal): Promise<Source> {
   if (options.kind === "clickhouse") return await openClickHouse(options);
   const engine = await startEmbedded({ path: options.path, signal });
-  const source = await openClickHouse({
+  const engineSource = await openClickHouse({
     url: engine.url,
     username: "default",
     password: "",
@@ -21,12 +22,7 @@ export async function openSource(options: SourceOptions, signal: AbortSignal): P
     table: options.table,
     requestTimeoutMs: EMBEDDED_TIMEOUT_MS,
   });
-  const info = source.info.bind(source);
-  // An engine on this machine has this machine's clock.
-  source.info = async (either) => {
-    const { name, version } = await info(either);
-    return { name, version };
-  };
+  const source = withoutClock(engineSource);
   const close = source[Symbol.asyncDispose].bind(source);
   source[Symbol.asyncDispose] = async () => {
     await close();

@@ -1,4 +1,5 @@
 /** An export as the config would define it, and what a run of it needs. */
+import { withoutClock } from "../../src/export/clock.ts";
 import type { ExportDefinition } from "../../src/export/definition.ts";
 import type { LoadDependencies, LoadOptions } from "../../src/export/load_batch.ts";
 import type { Source } from "../../src/export/source.ts";
@@ -42,16 +43,6 @@ export const FIRST_LOAD: LoadOptions = { covered: [] };
 
 /** A fake source can write it: JSON Lines, in files of two rows. */
 export const TEXT_REPLAYS: ExportDefinition = { ...REPLAYS, format: "jsonl", compression: "none", rowsPerFile: 2 };
-
-/** The same source, which no longer says what time it is: most tests have a clock of their own. */
-export function withoutClock(source: Source): Source {
-  const info = source.info.bind(source);
-  source.info = async (signal) => {
-    const { name, version } = await info(signal);
-    return { name, version };
-  };
-  return source;
-}
 
 let attempts = 0;
 

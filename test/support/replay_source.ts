@@ -2,7 +2,7 @@
 import type { ClickHouseClient } from "@clickhouse/client";
 import { KEEP_PARTIAL_ROWS, REPLAY_COLUMNS, createReplayTables } from "../../src/demo/replay_table.ts";
 import type { Source } from "../../src/export/source.ts";
-import { withoutClock } from "./definitions.ts";
+import { withoutClock } from "../../src/export/clock.ts";
 import { type ClickHouseOptions, openClickHouse } from "../../src/clickhouse/clickhouse.ts";
 
 /**

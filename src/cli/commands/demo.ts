@@ -22,6 +22,7 @@ import {
 } from "../../demo/story.ts";
 import { Arrivals } from "../../demo/arrivals.ts";
 import { newAttempt } from "../../export/attempt.ts";
+import { withoutClock } from "../../export/clock.ts";
 import type { ExportDefinition } from "../../export/definition.ts";
 import { SESSION_REPLAYS_KEY } from "../../models/session_replays.ts";
 import { exportedColumns } from "../../models/session_replays_query.ts";
@@ -90,7 +91,7 @@ async function demo(cli: CliEnvironment, options: DemoOptions): Promise<void> {
 
   const clock = new Clock(from);
   const definition = await writeConfig(folder, from, cli);
-  await using source = await openClickHouse({
+  const engineSource = await openClickHouse({
     url: engine.url,
     username: "default",
     password: "",
@@ -98,6 +99,7 @@ async function demo(cli: CliEnvironment, options: DemoOptions): Promise<void> {
     table: REPLAY_TABLE,
     requestTimeoutMs: REQUEST_TIMEOUT_MS,
   });
+  await using source = withoutClock(engineSource);
   const log = loggerFor(cli, options);
   const openDestination = await loadDestinations(["file"]);
   await using destination = openDestination(
