@@ -100,6 +100,10 @@ export function logEvent(log: Logger, event: FleetEvent): void {
       if (lost !== undefined) log.warn({ ...fieldsOf(event), sessions: lost }, LOST);
       return;
     }
+    case "run.audited": {
+      const { lacking, onlyDestination } = event;
+      return log.info({ ...fieldsOf(event), lacking, onlyDestination }, "audited");
+    }
     case "run.covered":
       return log.info(fieldsOf(event), "loaded already");
     case "run.released":

@@ -104,7 +104,7 @@ export type RunState = "queued" | "running" | "retrying" | "loaded" | "covered" 
 export type RunStage = "ledger" | "counting" | "staging" | "loaded";
 
 export interface Run {
-  /** The batch's id, `<export>/<start>_<end>`, followed by `/<backfill>` for one of a backfill. */
+  /** The batch's id, `<export>/<start>_<end>`, followed by `/<backfill>` for one of a backfill, or by `/audit`. */
   readonly id: string;
   readonly export: string;
   readonly interval: Interval;
@@ -269,6 +269,8 @@ export type FleetEvent =
       })
   /** Nothing to do: the ledger had a receipt. */
   | (Timed & { readonly kind: "run.covered" })
+  /** The destination was compared with the source: sessions that it lacks, and that only it has. `interval` is what was compared. */
+  | (Timed & { readonly kind: "run.audited"; readonly lacking: number; readonly onlyDestination: number })
   /** Released at shutdown, or cancelled with its backfill; not a failure. */
   | (Timed & { readonly kind: "run.released" | "run.cancelled" })
   | (Timed & { readonly kind: "run.retrying"; readonly error: FleetError; readonly delayMs: number })

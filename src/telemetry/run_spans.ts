@@ -127,6 +127,7 @@ function finish(
       break;
     }
     case "run.covered":
+    case "run.audited":
     case "run.released":
     case "run.cancelled":
       break;

@@ -126,6 +126,7 @@ function countEvents({ counter, gauge, histogram }: Make): (event: FleetEvent) =
         ticks.observe(event.seconds);
         break;
       case "run.covered":
+      case "run.audited":
       case "run.released":
       case "run.cancelled":
       case "run.stage":

@@ -16,6 +16,8 @@ const payloadSchema = z.strictObject({
   backfill: z.string().regex(BACKFILL).optional(),
   /** Load even if there is a receipt, and replace rows of the same version. */
   force: z.boolean().optional(),
+  /** Compare the destination with the source, in place of loading the interval. */
+  audit: z.boolean().optional(),
   /** Run although the export is paused, to see whether the failure has passed. */
   probe: z.boolean().optional(),
 });
@@ -28,6 +30,7 @@ export interface JobName {
   readonly export: string;
   readonly interval: Interval;
   readonly backfill: string | undefined;
+  readonly audit: boolean;
 }
 
 export interface Task extends JobName {
@@ -42,8 +45,16 @@ export function taskOf(id: string, data: unknown): Task {
     const hint = "Another program, or another version of Replayport, writes to this Redis under the same prefix.";
     throw new ReplayportError(`job ${id} isn't a Replayport job`, giveUp("fleet.payload", hint));
   }
-  const { backfill, force = false, probe = false } = read.data;
-  return { id, export: read.data.export, interval, backfill, force, probe };
+  const { backfill, audit = false, force = false, probe = false } = read.data;
+  return { id, export: read.data.export, interval, backfill, audit, force, probe };
+}
+
+/** In place of a backfill's id, which is longer. */
+const AUDIT = "audit";
+
+/** Derived from the export and the days that are compared. */
+export function auditJobId(exportName: string, interval: Interval): string {
+  return jobId(exportName, interval, AUDIT);
 }
 
 /** Derived from the batch's id, so that a batch can't be in the queue twice. */
@@ -53,13 +64,14 @@ export function jobId(exportName: string, interval: Interval, backfill?: string)
 
 /** The inverse of jobId; undefined if it isn't one. */
 export function parseJobId(id: string): JobName | undefined {
-  const [name = "", text = "", backfill, ...rest] = id.split("/");
+  const [name = "", text = "", last, ...rest] = id.split("/");
   const interval = parseIntervalName(text);
   if (!interval || !NAME.test(name) || rest.length > 0) return undefined;
-  return { id, export: name, interval, backfill };
+  const audit = last === AUDIT;
+  return { id, export: name, interval, backfill: audit ? undefined : last, audit };
 }
 
-export type JobRequest = Omit<Task, "id">;
+export type JobRequest = Omit<Task, "id" | "audit"> & Partial<Pick<Task, "audit">>;
 
 /** BullMQ takes jobs without a priority first; then the lowest number. */
 const BACKFILL_PRIORITY = 10;
@@ -72,18 +84,19 @@ export const BACKOFF = "replayport";
 const UNREACHABLE_ATTEMPTS = Number.MAX_SAFE_INTEGER;
 
 export function jobOf(request: JobRequest): { name: string; data: Payload; opts: JobsOptions } {
-  const { interval, backfill, force, probe } = request;
+  const { interval, backfill, audit = false, force, probe } = request;
   return {
     name: request.export,
     data: {
       export: request.export,
       interval: intervalName(interval),
       ...(backfill === undefined ? {} : { backfill }),
+      ...(audit ? { audit } : {}),
       ...(force ? { force } : {}),
       ...(probe ? { probe } : {}),
     },
     opts: {
-      jobId: jobId(request.export, interval, backfill),
+      jobId: audit ? auditJobId(request.export, interval) : jobId(request.export, interval, backfill),
       attempts: UNREACHABLE_ATTEMPTS,
       backoff: { type: BACKOFF },
       // The fleet itself records finished runs. A job that stayed would block its id, so the batch couldn't be enqueued again.
@@ -106,6 +119,6 @@ export const outcomeSchema = z.union([
     watermark: z.number().optional(),
     committedAt: z.number(),
   }),
-  z.object({ kind: z.literal(["covered", "requeued", "cancelled"]) }),
+  z.object({ kind: z.literal(["covered", "requeued", "cancelled", "audited"]) }),
 ]);
 export type Outcome = z.output<typeof outcomeSchema>;

@@ -3,23 +3,24 @@
  * and by reading a range again before anything in it is enqueued. So an idle tick reads nothing.
  */
 import type { Coverage, Destination } from "../../../destinations/destination.ts";
+import { type Audit, readAudit } from "../../audit/receipt.ts";
 import type { ExportDefinition } from "../../export/definition.ts";
 import { readCoverage } from "../../export/ledger.ts";
 import { isSwept, type Sweep } from "../../intervals/due.ts";
 import { type Interval, overlaps } from "../../intervals/interval.ts";
-import { hasEnded, isOpen } from "../../intervals/watermark.ts";
+import { hasEnded, isOpen, readTime } from "../../intervals/watermark.ts";
 
 /**
  * Joins neighbours that `due` cannot tell apart: closed ones that were read late enough to need no sweep, or all closed ones
  * where there is no sweep. An export of years takes a handful of entries then. Sorted by start.
  */
-export function compact(covered: Iterable<Coverage>, sweep: Sweep | undefined): Coverage[] {
+export function compact(covered: Iterable<Coverage>, sweep: Sweep | undefined, audited?: Date): Coverage[] {
   const sorted = [...covered].sort((a, b) => a.interval.start.getTime() - b.interval.start.getTime());
   const settled = (one: Coverage): boolean => !isOpen(one) && (sweep === undefined || isSwept(one, sweep));
   const joined: Coverage[] = [];
   for (const one of sorted) {
     const last = joined.at(-1);
-    if (last && one.interval.start <= last.interval.end && settled(last) && settled(one) && alike(last, one)) {
+    if (last && one.interval.start <= last.interval.end && settled(last) && settled(one) && alike(last, one, audited)) {
       joined[joined.length - 1] = join(last, one);
     } else {
       joined.push(one);
@@ -28,9 +29,16 @@ export function compact(covered: Iterable<Coverage>, sweep: Sweep | undefined): 
   return joined;
 }
 
-/** Both valid or neither, with or without a watermark: the joined entry then says what both say. */
-function alike(one: Coverage, other: Coverage): boolean {
-  return hasEnded(one) === hasEnded(other) && (one.watermark === undefined) === (other.watermark === undefined);
+/**
+ * Both valid or neither, with or without a watermark, before or after the last audit: the joined entry then says what both say.
+ */
+function alike(one: Coverage, other: Coverage, audited: Date | undefined): boolean {
+  const isSince = (each: Coverage): boolean => audited !== undefined && readTime(each) >= audited.getTime();
+  return (
+    hasEnded(one) === hasEnded(other) &&
+    (one.watermark === undefined) === (other.watermark === undefined) &&
+    isSince(one) === isSince(other)
+  );
 }
 
 function join(one: Coverage, other: Coverage): Coverage {
@@ -50,15 +58,29 @@ const FRESH_MS = 50_000;
 export class Ledgers {
   readonly #known = new Map<string, readonly Coverage[]>();
   readonly #readAt = new Map<string, Date>();
+  readonly #audits = new Map<string, Audit>();
 
   /** Undefined before the first read. */
   get(name: string): readonly Coverage[] | undefined {
     return this.#known.get(name);
   }
 
+  /** The last audit that was read. */
+  audit(name: string): Audit | undefined {
+    return this.#audits.get(name);
+  }
+
+  /** Everything is read again: an audit has ended. */
+  forget(name: string): void {
+    this.#known.delete(name);
+  }
+
   async readAll(definition: ExportDefinition, destination: Destination, now: Date, signal: AbortSignal): Promise<void> {
+    const { name, sweep } = definition;
     const covered = await readCoverage(destination, signal);
-    this.#known.set(definition.name, compact(covered, definition.sweep));
+    const audit = definition.audit && (await readAudit(destination, signal));
+    if (audit) this.#audits.set(name, audit);
+    this.#known.set(name, compact(covered, sweep, audit?.readAt));
     this.#readAt.set(definition.name, now);
   }
 
@@ -99,6 +121,9 @@ export class Ledgers {
         interval.end > covered.interval.end ||
         committedAt > covered.committedAt,
     );
-    this.#known.set(definition.name, compact([...rest, covered], definition.sweep));
+    this.#known.set(
+      definition.name,
+      compact([...rest, covered], definition.sweep, this.audit(definition.name)?.readAt),
+    );
   }
 }

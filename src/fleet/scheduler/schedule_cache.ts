@@ -10,9 +10,10 @@ export class ScheduleCache {
 
   /** The same export with cached schedules. Exports with the same rule share their ticks. */
   wrap(definition: ExportDefinition): ExportDefinition {
-    const { schedule, sweep } = definition;
+    const { schedule, sweep, audit } = definition;
     const cachedSweep = sweep && { ...sweep, schedule: this.#cached(sweep.schedule) };
-    return { ...definition, schedule: this.#cached(schedule), sweep: cachedSweep };
+    const cachedAudit = audit && { ...audit, schedule: this.#cached(audit.schedule) };
+    return { ...definition, schedule: this.#cached(schedule), sweep: cachedSweep, audit: cachedAudit };
   }
 
   #cached(schedule: Schedule): Schedule {

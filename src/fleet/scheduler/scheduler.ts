@@ -11,19 +11,24 @@
  *                         failed for good┘ └──(FailedInterval.retryAt passes, `retry`, `resume`)──┘
  * ```
  *
+ * An audit is one more job, whose id ends with `/audit`. When it has ended, the ledger is read again, since it may have found hours
+ * that lack rows. Workers load those although they have a receipt (`force`).
+ *
  * A tick skips what is already queued, failed intervals that must wait, the range of a running backfill, and paused exports,
  * except for one interval that probes whether the failure has passed.
  */
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import type { Coverage } from "../../../destinations/destination.ts";
+import { auditIsDue } from "../../audit/audit.ts";
+import { lackingOf } from "../../audit/receipt.ts";
 import type { ExportDefinition } from "../../export/definition.ts";
 import { dueIntervals, loadedState } from "../../export/ledger.ts";
-import { type Interval, sameInterval } from "../../intervals/interval.ts";
+import { type Interval, overlaps, sameInterval } from "../../intervals/interval.ts";
 import { type BackfillDependencies, enqueueNext, reopenFailed, requeueLost } from "../backfills/backfills.ts";
 import { hull, overlapsAny } from "../backfills/backfill_store.ts";
 import { Ledgers } from "./ledger_cache.ts";
 import type { Events } from "../events.ts";
-import { jobId, type JobName, parseJobId } from "../redis/jobs.ts";
+import { auditJobId, jobId, type JobName, parseJobId } from "../redis/jobs.ts";
 import { LedgerReads } from "./ledger_reads.ts";
 import type { ExportState } from "../redis/state.ts";
 import type { FleetSettings } from "../fleet.ts";
@@ -54,11 +59,13 @@ const REWRITE_MS = 10 * 60_000;
 const YIELD_EVERY = 250;
 /** How long a tick waits for slow destinations. */
 const WAIT_MS = 2_000;
+const DAY_MS = 86_400_000;
 
 /** One export's intervals in the queue. */
 interface Taken {
   readonly live: readonly Interval[];
   readonly all: readonly Interval[];
+  readonly audits: readonly Interval[];
 }
 
 /** What Redis knows about one export. */
@@ -103,10 +110,11 @@ export class Scheduler {
     const chosen = exports.filter(({ name }) => names === undefined || names.has(name));
     const due = new Map<ExportDefinition, number | undefined>();
     for await (const definition of yielding(chosen)) due.set(definition, this.#due(definition, now)?.length);
-    const waiting = chosen.filter((definition) => due.get(definition) !== 0);
+    const waiting = chosen.filter((one) => due.get(one) !== 0 || this.#dueAudit(one, now) !== undefined);
     const known = await this.#known(waiting);
     this.#forgetOldEnqueues(now);
-    const isFree = (one: ExportDefinition): boolean => this.#free(one, known(one.name), now).length > 0;
+    const isFree = (one: ExportDefinition): boolean =>
+      this.#free(one, known(one.name), now).length > 0 || this.#freeAudit(one, known(one.name), now) !== undefined;
     const asked = waiting.filter((one) => !this.#ledgers.get(one.name) || isFree(one));
     let enqueued = 0;
     await this.#withinWait(asked, signal, async (definition, either) => {
@@ -124,6 +132,11 @@ export class Scheduler {
   loaded(name: string, covered: Coverage): void {
     const definition = this.#dependencies.exports.find((one) => one.name === name);
     if (definition) this.#ledgers.add(definition, covered);
+  }
+
+  /** An audit has ended, so something else may be due. */
+  audited(name: string): void {
+    this.#ledgers.forget(name);
   }
 
   /**
@@ -157,11 +170,28 @@ export class Scheduler {
   /** Undefined before the ledger was read. */
   #due(definition: ExportDefinition, now: Date, reserved: readonly Interval[] = []): Interval[] | undefined {
     const covered = this.#ledgers.get(definition.name);
-    return covered && dueIntervals(definition, covered, now, { limit: DUE_COUNTED, reserved });
+    const lacking = lackingOf(this.#ledgers.audit(definition.name));
+    return covered && dueIntervals(definition, covered, now, { limit: DUE_COUNTED, reserved, lacking });
+  }
+
+  /** The days that an audit compares, if one is due and something is loaded. */
+  #dueAudit(definition: ExportDefinition, now: Date): Interval | undefined {
+    const { name, audit, start } = definition;
+    const last = this.#ledgers.audit(name);
+    if (!audit || !this.#ledgers.get(name)?.length || !auditIsDue(definition, last, now)) return undefined;
+    const end = audit.schedule.next(last?.readAt ?? start) ?? now;
+    return { start: new Date(end.getTime() - audit.days * DAY_MS), end };
+  }
+
+  #freeAudit(definition: ExportDefinition, { taken, state }: Known, now: Date): Interval | undefined {
+    const interval = this.#dueAudit(definition, now);
+    if (!interval || state?.paused || taken.audits.length > 0) return undefined;
+    if (waitingToRetry(state, now).some((other) => sameInterval(interval, other))) return undefined;
+    return this.#recent.has(auditJobId(definition.name, interval)) ? undefined : interval;
   }
 
   async #known(definitions: readonly ExportDefinition[]): Promise<(name: string) => Known> {
-    const nothing: Known = { taken: { live: [], all: [] }, reserved: [], state: undefined };
+    const nothing: Known = { taken: { live: [], all: [], audits: [] }, reserved: [], state: undefined };
     if (definitions.length === 0) return () => nothing;
     const { state, store, queue } = this.#dependencies;
     const names = definitions.map(({ name }) => name);
@@ -210,34 +240,45 @@ export class Scheduler {
   ): Promise<number | undefined> {
     const { queue, state, events } = this.#dependencies;
     const { name } = definition;
-    let intervals: Interval[];
+    let intervals: Interval[] = [];
+    let audit: Interval | undefined;
     try {
       const destination = this.#dependencies.destination(definition);
       if (!this.#ledgers.get(name)) await this.#ledgers.readAll(definition, destination, now, either);
-      if (this.#free(definition, known, now).length === 0) return 0;
-      const agreed = await this.#dependencies.agreedNow(definition, either);
-      const range = hull(this.#free(definition, known, agreed));
-      if (!range) return 0;
-      // Others may have loaded something: another scheduler's workers, or `replayport run`.
-      await this.#ledgers.readRange(definition, destination, range, now, either);
-      intervals = this.#free(definition, known, agreed);
+      audit = this.#freeAudit(definition, known, now);
+      if (this.#free(definition, known, now).length > 0) {
+        const agreed = await this.#dependencies.agreedNow(definition, either);
+        const range = hull(this.#free(definition, known, agreed));
+        // Others may have loaded something: another scheduler's workers, or `replayport run`.
+        if (range) await this.#ledgers.readRange(definition, destination, range, now, either);
+        intervals = this.#free(definition, known, agreed);
+      }
     } catch (error) {
       signal.throwIfAborted();
       this.#dependencies.onError(name, either.aborted ? either.reason : error);
       return undefined;
     }
     await state.clearFailed(name, this.#settled(definition, known.state, now));
-    if (intervals.length === 0) return 0;
     const probe = isProbe(known.state, now);
-    const request = { export: name, backfill: undefined, force: false, probe };
-    await queue.add(intervals.map((interval) => ({ ...request, interval })));
-    for (const interval of intervals) {
-      const run = jobId(name, interval);
+    // What an audit found lacking has a receipt, so a worker would take it for loaded.
+    const lacking = lackingOf(this.#ledgers.audit(name));
+    const request = { export: name, backfill: undefined, audit: false, force: false, probe };
+    const requests = [
+      ...intervals.map((interval) => ({
+        ...request,
+        interval,
+        force: lacking.some((one) => overlaps(one.interval, interval)),
+      })),
+      ...(audit ? [{ ...request, interval: audit, audit: true }] : []),
+    ];
+    await queue.add(requests);
+    for (const { interval, audit: isAudit } of requests) {
+      const run = isAudit ? auditJobId(name, interval) : jobId(name, interval);
       this.#recent.delete(run);
       this.#recent.set(run, now.getTime());
       events.emit({ kind: "enqueued", export: name, interval, run, at: now });
     }
-    return intervals.length;
+    return requests.length;
   }
 
   /** What may be enqueued now, by the ledger in memory. */
@@ -333,11 +374,13 @@ function waitingToRetry(state: ExportState | undefined, now: Date): Interval[] {
 }
 
 function takenBy(names: readonly JobName[]): Map<string, Taken> {
-  const taken = new Map<string, { live: Interval[]; all: Interval[] }>();
+  const taken = new Map<string, { live: Interval[]; all: Interval[]; audits: Interval[] }>();
   for (const name of names) {
-    const of = taken.get(name.export) ?? { live: [], all: [] };
-    of.all.push(name.interval);
-    if (name.backfill === undefined) of.live.push(name.interval);
+    const of = taken.get(name.export) ?? { live: [], all: [], audits: [] };
+    // An audit loads nothing, so it's in nobody's way.
+    if (name.audit) of.audits.push(name.interval);
+    else of.all.push(name.interval);
+    if (name.backfill === undefined && !name.audit) of.live.push(name.interval);
     taken.set(name.export, of);
   }
   return taken;

@@ -89,11 +89,14 @@ export function keepTicking(dependencies: LoopDependencies, signal: AbortSignal)
         committedAt: new Date(committedAt),
       });
     }
+    if (name.audit) scheduler.audited(name.export);
     want(name.export);
   });
   on("failed", ({ jobId }) => {
     const name = parseJobId(String(jobId));
-    if (name) want(name.export);
+    if (!name) return;
+    if (name.audit) scheduler.audited(name.export);
+    want(name.export);
   });
   on("wake", (arrived) => {
     if (typeof arrived.export !== "string") return;

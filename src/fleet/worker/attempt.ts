@@ -1,5 +1,5 @@
 /**
- * One attempt to load one batch. Knows nothing of BullMQ.
+ * One attempt to load one batch, or one audit. Knows nothing of BullMQ.
  *
  * 1. Drop it if its backfill was cancelled or its export is paused.
  * 2. Ask the ledger whether the interval is still needed; if not, record it as covered.
@@ -17,26 +17,10 @@ import { gaps } from "../../intervals/coverage.ts";
 import { isSwept } from "../../intervals/due.ts";
 import { type Interval, contains } from "../../intervals/interval.ts";
 import { isOpen, valid } from "../../intervals/watermark.ts";
-import type { Events } from "../events.ts";
-import type { Run } from "../fleet.ts";
 import type { Outcome, Task } from "../redis/jobs.ts";
 import type { JobProgress } from "../redis/records.ts";
-import type { FleetOptions, Resources } from "../resources.ts";
-
-export interface AttemptDependencies
-  extends Pick<Resources, "state" | "store">, Pick<FleetOptions, "now" | "exports" | "loadDependencies"> {
-  readonly events: Events;
-}
-
-/** What the queue knows about the attempt. */
-export interface AttemptContext {
-  /** 1, 2, 3 … */
-  readonly attempt: number;
-  readonly queuedAt: Date;
-  readonly startedAt: Date;
-  readonly worker: string;
-  readonly report: (progress: JobProgress) => void;
-}
+import { type AttemptContext, type AttemptDependencies, aboutRun, runOf } from "./about_run.ts";
+import { runAudit } from "./audit.ts";
 
 /** Reasons to abort that are not failures. */
 export class Released extends Error {
@@ -52,25 +36,6 @@ export class Cancelled extends Error {
 
 /** How far the scheduler's clock may be ahead: what is due for a sweep there must be due here too. */
 const SKEW_MS = 5 * 60_000;
-
-export function runOf(
-  task: Task,
-  context: AttemptContext,
-  rest: Pick<Run, "state" | "finishedAt"> & Partial<Run>,
-): Run {
-  const { id, export: name, interval, backfill } = task;
-  const { attempt, queuedAt, startedAt, worker } = context;
-  const nothing = { nextAttemptAt: undefined, stage: undefined, rows: 0, bytes: 0, files: 0, error: undefined };
-  return { id, export: name, interval, backfill, attempt, queuedAt, startedAt, worker, ...nothing, ...rest };
-}
-
-/** The fields of every event of a run. */
-export function aboutRun(
-  { export: name, id: run, interval, backfill }: Task,
-  { attempt }: Pick<AttemptContext, "attempt">,
-) {
-  return { export: name, run, interval, backfill, attempt };
-}
 
 /**
  * Resolves once the outcome is stored. Rejects with what `loadBatch` rejects with, or `signal.reason`; then nothing is stored.
@@ -107,7 +72,7 @@ export async function runAttempt(
   }
   return await withinTime(
     { what: task.id, ms: definition.attemptMs },
-    async (stop) => await load(task, context, definition, dependencies, seconds, stop),
+    async (stop) => await (task.audit ? runAudit : load)(task, context, definition, dependencies, seconds, stop),
     signal,
   );
 }

@@ -2,7 +2,7 @@
  * Decides what happens after a failed attempt: retry it, or record it as failed, raise the event, and pause the export after
  * too many failures in a row. The only place that counts attempts, by this worker's own config.
  */
-import { type AttemptDependencies, type AttemptContext, aboutRun, runOf } from "./attempt.ts";
+import { type AttemptDependencies, type AttemptContext, aboutRun, runOf } from "./about_run.ts";
 import { BATCH_RETRY, delayAfter } from "../../retry.ts";
 import { fleetError } from "../fleet_error.ts";
 import type { FleetError, FleetSettings, Pause } from "../fleet.ts";

@@ -17,7 +17,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Job, UnrecoverableError, WaitingError, Worker } from "bullmq";
 import { ReplayportError, retry } from "../../errors.ts";
-import { type AttemptContext, Cancelled, Released, aboutRun, cancelled, runAttempt } from "./attempt.ts";
+import { type AttemptContext, aboutRun } from "./about_run.ts";
+import { Cancelled, Released, cancelled, runAttempt } from "./attempt.ts";
 import { enqueueNext } from "../backfills/backfills.ts";
 import { fleetError } from "../fleet_error.ts";
 import type { FleetSettings } from "../fleet.ts";
