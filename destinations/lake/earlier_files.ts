@@ -90,7 +90,7 @@ async function addFile(
   }
 }
 
-function keptFile({ keyColumns: _, committed: __, columns, ...file }: EarlierFile, lost: number): KeptFile {
+export function keptFile({ keyColumns: _, committed: __, columns, ...file }: EarlierFile, lost: number): KeptFile {
   return { ...file, columns, lost };
 }
 

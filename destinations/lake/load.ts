@@ -13,7 +13,8 @@
  *  6. makes its files visible.
  *  7. writes the manifest. Its name has the generation and the time of the read, and only this attempt ever writes it. This is
  *     the commit.
- *  8. lists the generations once more, and rejects if a manifest of a later generation has come in between.
+ *  8. lists the generations once more, and rejects if a manifest of a later generation has come in between. If one of an
+ *     earlier generation has, it writes its manifest again, which then names those files too.
  *  9. removes its claim, what step 3 found, and files that were replaced at least `keep_replaced` ago.
  *
  * **No row is lost.** Files go by one rule (destinations/keys/supersession.ts): each of their rows is, with an equal or higher
@@ -30,7 +31,8 @@
  * go on. A gives up in step 5 if it sees the later claim of B; B gives up in step 5 if it sees A's manifest. If neither does,
  * both write a manifest: B's counts, and A rejects in step 8 if it sees it. So the attempt with the latest manifest never
  * rejects, and two never both lose. A claim alone doesn't overtake anybody in step 8: its attempt may still give up. What A has
- * made visible stays: its rows may only go by the rule, and a later load of the interval knows both manifests.
+ * made visible stays: its rows may only go by the rule. B names A's files if it sees A's manifest in step 8; if it doesn't, A
+ * wrote it after B's, so A sees B's and rejects.
  *
  * **A dead attempt's files are files.** Those that it made visible are named by its claim. A later load of the interval, or of
  * one that covers it, treats them like those of a manifest: they go, or a manifest names them.
@@ -65,13 +67,13 @@ import type { Prepared, Unfinished } from "../store/store.ts";
 import { removeDue, type SupersededKeys } from "./cleanup.ts";
 import { claim, commit } from "./commit.ts";
 import type { LakeContext } from "./context.ts";
-import { type EarlierFiles, openEarlierFiles } from "./earlier_files.ts";
+import { type EarlierFiles, keptFile, openEarlierFiles } from "./earlier_files.ts";
 import { claimKey, dataKey, dataPrefix, generationsPrefix, isOfAttempt, manifestKey } from "./layout.ts";
-import { listManifests, manifestReceipt } from "./ledger.ts";
+import { listManifests, manifestReceipt, readManifests } from "./ledger.ts";
 import { keysOf, type Manifest, type ManifestFile, manifestOf } from "./manifest.ts";
 import { ensureOwner } from "./owner.ts";
 import { renderPath } from "./path_template.ts";
-import { type Precondition, readPrecondition } from "./precondition.ts";
+import { filesOf, type Precondition, readPrecondition } from "./precondition.ts";
 import type { Entry } from "./supersession.ts";
 
 const COMMIT_MS = 120_000;
@@ -101,7 +103,7 @@ export async function load(
     signal.throwIfAborted();
 
     // 4. and 5.
-    const manifest = newManifest(lake, batch, put, before, earlier, claimed);
+    let manifest = newManifest(lake, batch, put, before, earlier, claimed);
     const deadline = AbortSignal.timeout(COMMIT_MS);
     expectWon(batch, await claim(lake, claimed, manifest, deadline));
     claims = true;
@@ -116,20 +118,55 @@ export async function load(
     visible = true;
 
     // 8.
-    const generations = await generationsOf(lake, batch, deadline);
-    const own = generations.find((entry) => entry.key === key);
-    if (!own || generations.some((one) => one.kind === "manifest" && one.generation > own.generation)) {
-      throw lostRace(batch);
+    const known = new Set(before.generations);
+    let own = await ownEntry(lake, batch, key, known, deadline);
+    while (own.overtaken.length > 0) {
+      manifest = withFilesOf(manifest, await readManifests(lake.store, own.overtaken, deadline));
+      expectWon(batch, await commit(lake, key, manifest, deadline));
+      own = await ownEntry(lake, batch, key, known, deadline);
     }
 
     // 9.
     for (const old of manifest.replaces) superseded.set(old, key);
     await cleanUp(lake, batch, claimed, others, superseded, signal);
-    return manifestReceipt(lake, manifest, own.committedAt);
+    return manifestReceipt(lake, manifest, own.entry.committedAt);
   } catch (error) {
     await withdraw(lake, uploads, claims && !visible ? claimed : undefined);
     throw error;
   }
+}
+
+/**
+ * The batch's manifest in a new listing, and those of earlier generations that nobody knew yet.
+ * @param known gets their keys
+ * @throws ReplayportError if a later generation counts
+ */
+async function ownEntry(
+  lake: LakeContext,
+  batch: Batch,
+  key: string,
+  known: Set<string>,
+  signal: AbortSignal,
+): Promise<{ readonly entry: Entry; readonly overtaken: readonly Entry[] }> {
+  const manifests = (await generationsOf(lake, batch, signal)).filter(({ kind }) => kind === "manifest");
+  const entry = manifests.find((one) => one.key === key);
+  if (!entry || manifests.some(({ generation }) => generation > entry.generation)) throw lostRace(batch);
+  const overtaken = manifests.filter((one) => one.key !== key && !known.has(one.key));
+  for (const one of overtaken) known.add(one.key);
+  return { entry, overtaken };
+}
+
+/** Names the files of attempts that were overtaken between their claim and their commit: nobody has compared their rows yet. */
+function withFilesOf(manifest: Manifest, overtaken: Awaited<ReturnType<typeof readManifests>>): Manifest {
+  const named = new Set(keysOf(manifest));
+  const theirs = overtaken.flatMap((one) => filesOf(one.manifest, true)).filter(({ key }) => !named.has(key));
+  const kept = new Map(theirs.map((file) => [file.key, keptFile(file, 0)]));
+  return {
+    ...manifest,
+    kept: [...manifest.kept, ...kept.values()],
+    replaces: [...manifest.replaces, ...overtaken.map(({ entry }) => entry.key)],
+    removes: manifest.removes.filter((key) => !kept.has(key)),
+  };
 }
 
 /**

@@ -72,7 +72,8 @@ async function listWithin(lake: LakeContext, { interval }: Batch, signal: AbortS
   return listed.filter((entry) => contains(interval, entry.interval));
 }
 
-function filesOf(manifest: Manifest, committed: boolean): EarlierFile[] {
+/** @param committed whether it's a manifest, and not a claim */
+export function filesOf(manifest: Manifest, committed: boolean): EarlierFile[] {
   const { files, kept, readAt, format, columns, key: keyColumns, path } = manifest;
   const own = files.map((file) => ({ ...file, readAt, format, columns, path, keyColumns, committed }));
   // A claim's kept files are the affair of the manifests that it wanted to replace.

@@ -201,6 +201,42 @@ suite("lake on disk", () => {
     );
   });
 
+  test("rows of an attempt that two claims overtook stay in sight of who follows manifests", async () => {
+    await using folder = await temporaryFolder();
+    await using batches = await Batches.open();
+    const gate = (): { readonly passed: Promise<void>; readonly pass: () => void } => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      return { passed: promise, pass: resolve };
+    };
+    const [firstClaimed, secondClaimed, firstDone] = [gate(), gate(), gate()];
+    const first = hookedLake(folder, {
+      async before(operation) {
+        if (operation !== "publish") return;
+        firstClaimed.pass();
+        await secondClaimed.passed;
+      },
+    });
+    const second = hookedLake(folder, {
+      async before(operation) {
+        if (operation !== "publish") return;
+        secondClaimed.pass();
+        await firstDone.passed;
+      },
+    });
+    const loading = first.load(await batches.batch(hours(0), [[row("a", 1), row("b", 1)]]), SIGNAL);
+    await firstClaimed.passed;
+    const overtaking = second.load(await batches.batch(hours(0), [[row("b", 2)]]), SIGNAL);
+    await loading;
+    firstDone.pass();
+    const receipt = await overtaking;
+    assert.deepEqual(await lakeRows(folder.path, "manifests"), [row("a", 1), row("b", 2)]);
+    assert.deepEqual(await Array.fromAsync(second.receipts(EVERYTHING, SIGNAL)), [receipt]);
+    // The next load judges the file by its keys, and removes what it took the place of.
+    await second.load(await batches.batch(hours(0), [[row("a", 3), row("b", 3)]]), SIGNAL);
+    assert.deepEqual(await lakeRows(folder.path, "folder"), [row("a", 3), row("b", 3)]);
+    assert.equal((await filesBelow(folder.path)).length, 2);
+  });
+
   test("a commit that went through and was then refused, as by a request sent twice, is found and counts", async () => {
     await using folder = await temporaryFolder();
     await using batches = await Batches.open();
