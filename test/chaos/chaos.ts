@@ -5,10 +5,11 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { availableParallelism } from "node:os";
-import { parseArgs } from "node:util";
+import { inspect, parseArgs } from "node:util";
 import fc from "fast-check";
 import { lakeChaosTarget } from "../destinations/lake/chaos_target.ts";
 import { convergence } from "./converges.ts";
+import type { StoryEvent } from "./story.ts";
 
 const { values } = parseArgs({
   options: { minutes: { type: "string" }, seed: { type: "string" }, shrink: { type: "boolean", default: false } },
@@ -31,10 +32,14 @@ async function play(): Promise<void> {
     if (task === "end") break;
     const result = await fc.check(chaos.property, { seed: task.seed, numRuns: 1, endOnFailure: !values.shrink });
     process.send?.({
-      failure: result.failed ? await fc.asyncDefaultReportMessage(result) : undefined,
+      failure: result.failed ? await reportOf(result) : undefined,
     } satisfies Outcome);
   }
   process.disconnect();
+}
+
+async function reportOf(result: fc.RunDetails<[StoryEvent[]]>): Promise<string> {
+  return `${await fc.asyncDefaultReportMessage(result)}\n${inspect(result.errorInstance)}`;
 }
 
 let started = 0;

@@ -369,10 +369,14 @@ const text = (value: unknown): string => JSON.stringify(value);
 const keyOf = ({ team, session }: PartialRow): string => `${team}/${session}`;
 const codeOf = (error: unknown): string => (error instanceof ReplayportError ? error.code : String(error));
 
-/** Whether a row that the destination has kept tells as much as what is left in the source. */
+/**
+ * Whether a row that the destination has kept tells as much as what is left in the source, by the order of reads: of two that
+ * lack different rows, the one with the larger sum of its counters wins. A click of a story weighs more than all messages.
+ */
 function isAsFull(row: Row, source: Row): boolean {
   if (row["deleted"] !== source["deleted"]) return row["deleted"] === true;
-  return ["clicks", "messages"].every((name) => Number(row[name]) >= Number(source[name]));
+  const more = (name: string): number => Number(row[name]) - Number(source[name]);
+  return (more("clicks") || more("messages")) >= 0;
 }
 
 /** The source, whose clock is the story's. @param keep percent of each answer that arrive, without an error */

@@ -159,7 +159,7 @@ export async function openStory(server: ClickHouseHarness, options: StoryOptions
           REPLAYPORT_STAGE_DIR: join(folder, "stage"),
           CLOCK_SHIFT_FILE: clock(),
           // Halves what a command costs: Node strips and compiles each of our files once.
-          NODE_COMPILE_CACHE: join(tmpdir(), "replayport-compile-cache"),
+          NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? join(tmpdir(), "replayport-compile-cache"),
           ...step.env,
         },
         stdio: ["ignore", "pipe", "pipe"],

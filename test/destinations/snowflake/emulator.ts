@@ -8,8 +8,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile } from "node:fs/promises";
 import { Socket } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { freePort } from "../../support/server_process.ts";
@@ -106,7 +107,9 @@ async function openSnowflakeServer(): Promise<SnowflakeServer | Unavailable> {
 /** Not by server_process.ts, which kills servers: this one has files to remove when its input ends. */
 async function start(python: string): Promise<SnowflakeServer | undefined> {
   const port = await freePort();
-  const child = spawn(python, ["-B", LAYER, String(port)], { stdio: ["pipe", "ignore", "ignore"] });
+  // It removes its files a little after the tests' own process has ended.
+  const env = { ...process.env, TMPDIR: await mkdtemp(join(tmpdir(), "replayport-server-")) };
+  const child = spawn(python, ["-B", LAYER, String(port)], { env, stdio: ["pipe", "ignore", "ignore"] });
   child.on("error", () => undefined);
   // The server must not outlive the tests, nor keep them from ending: it ends when its stdin does.
   child.unref();
