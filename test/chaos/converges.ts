@@ -39,7 +39,7 @@ export async function convergence({ open, ...shape }: Chaos): Promise<Convergenc
       for (const event of story) await run.play(event);
       await run.loadAll(async (keys) => {
         const rows = (await sourceRows(engine.client, replays.database)).filter(({ key }) => keys.has(key));
-        return rows.map((row) => new Date(Math.floor(Number(row["ingested"]) / 3600) * 3_600_000));
+        return rows.map((row) => new Date(Math.floor(Number(row["ingested_us"]) / 3_600_000_000) * 3_600_000));
       });
       const expected = await sourceRows(engine.client, replays.database);
       await run.converged(expected.map((row) => target.shown(row)));

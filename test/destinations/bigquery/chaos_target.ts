@@ -8,15 +8,12 @@ import { crashingBigQuery } from "./crash.ts";
 import { bigqueryServer, PROJECT } from "./emulator.ts";
 import { openFaultProxy } from "../../support/fault_proxy.ts";
 import type { ChaosTarget } from "../../support/chaos_target.ts";
-import type { Row } from "../../support/replay_rows.ts";
+import { FIELDS, type Row } from "../../support/replay_rows.ts";
 
 /** The rows of session_replays as replay_rows.ts has them. */
-export const CURRENT_ROWS = `SELECT TO_JSON_STRING(STRUCT(
-  CONCAT(CAST(team_id AS STRING), '/', session_id) AS key, UNIX_MICROS(start_time) AS start_us,
-  UNIX_MICROS(end_time) AS end_us, UNIX_SECONDS(_ingested_at) AS ingested, click_count AS clicks,
-  message_count AS messages, first_url, all_urls AS urls, ai_tags_fixed AS tags, is_deleted AS deleted,
-  retention_period_days AS retention, surfacing_score AS score, snapshot_source AS source,
-  UNIX_SECONDS(expires_at) AS expires, _version AS version)) AS session
+export const CURRENT_ROWS = `SELECT TO_JSON_STRING(STRUCT(CONCAT(CAST(team_id AS STRING), '/', session_id) AS key, ${FIELDS.map(
+  ({ field, column: { name, type } }) => `${type === "timestamp" ? `UNIX_MICROS(${name})` : name} AS ${field}`,
+).join(", ")})) AS session
 FROM TABLE_ ORDER BY team_id, session_id`;
 
 /** A tombstone: what tells something of the person is gone. */

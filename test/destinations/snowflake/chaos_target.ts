@@ -7,17 +7,12 @@ import { crashingSessions } from "./crash.ts";
 import { server } from "./fixture.ts";
 import { DATABASE } from "./emulator.ts";
 import type { ChaosTarget } from "../../support/chaos_target.ts";
-import type { Row } from "../../support/replay_rows.ts";
+import { FIELDS, type Row } from "../../support/replay_rows.ts";
 
-const COLUMNS = [
-  `"TEAM_ID" || '/' || "SESSION_ID" AS "KEY"`,
-  'DATE_PART(EPOCH_MICROSECOND, "START_TIME") AS "START_US"',
-  'DATE_PART(EPOCH_MICROSECOND, "END_TIME") AS "END_US"',
-  'DATE_PART(EPOCH_SECOND, "_INGESTED_AT") AS "INGESTED"',
-  'DATE_PART(EPOCH_SECOND, "EXPIRES_AT") AS "EXPIRES"',
-  '"CLICK_COUNT", "MESSAGE_COUNT", "FIRST_URL", "ALL_URLS", "AI_TAGS_FIXED", "IS_DELETED"',
-  '"RETENTION_PERIOD_DAYS", "SURFACING_SCORE", "SNAPSHOT_SOURCE", "_VERSION"',
-].join(", ");
+const COLUMNS = FIELDS.map(({ field, column: { name, type } }) => {
+  const column = `"${name.toUpperCase()}"`;
+  return `${type === "timestamp" ? `DATE_PART(EPOCH_MICROSECOND, ${column})` : column} AS "${field}"`;
+}).join(", ");
 
 export async function snowflakeChaosTarget(definition: ExportDefinition): Promise<ChaosTarget> {
   const schema = await server.schema();
@@ -37,7 +32,12 @@ export async function snowflakeChaosTarget(definition: ExportDefinition): Promis
       const { tables } = await server.objects(schema);
       if (!tables.includes("SESSIONS")) return [];
       const table = `"${DATABASE}"."${schema}"."SESSIONS"`;
-      return (await server.sql(schema, `SELECT ${COLUMNS} FROM ${table} ORDER BY "TEAM_ID", "SESSION_ID"`)).map(rowOf);
+      return (
+        await server.sql(
+          schema,
+          `SELECT "TEAM_ID" || '/' || "SESSION_ID" AS "key", ${COLUMNS} FROM ${table} ORDER BY "TEAM_ID", "SESSION_ID"`,
+        )
+      ).map(rowOf);
     },
     /** A tombstone: what tells something of the person is gone. */
     shown: (row) => (row["deleted"] === true ? { ...row, first_url: null, urls: null } : row),
@@ -45,27 +45,13 @@ export async function snowflakeChaosTarget(definition: ExportDefinition): Promis
   };
 }
 
+/** The client gives numbers as text, and lists as JSON. */
 function rowOf(row: Readonly<Record<string, unknown>>): Row {
-  const number = (name: string): number | null => (row[name] === null ? null : Number(row[name]));
-  const list = (name: string): unknown => {
-    const value = row[name];
-    return typeof value === "string" ? JSON.parse(value) : value;
-  };
-  return {
-    key: String(row["KEY"]),
-    start_us: number("START_US"),
-    end_us: number("END_US"),
-    ingested: number("INGESTED"),
-    clicks: number("CLICK_COUNT"),
-    messages: number("MESSAGE_COUNT"),
-    first_url: row["FIRST_URL"],
-    urls: list("ALL_URLS"),
-    tags: list("AI_TAGS_FIXED"),
-    deleted: row["IS_DELETED"],
-    retention: number("RETENTION_PERIOD_DAYS"),
-    score: number("SURFACING_SCORE"),
-    source: row["SNAPSHOT_SOURCE"],
-    expires: number("EXPIRES"),
-    version: row["_VERSION"],
-  };
+  const fields = FIELDS.map(({ field, column: { type } }) => {
+    const value = row[field];
+    if (value === null || value === undefined) return [field, null];
+    if (type.endsWith("[]")) return [field, typeof value === "string" ? JSON.parse(value) : value];
+    return [field, type === "string" || type === "bool" ? value : Number(value)];
+  });
+  return { ...Object.fromEntries(fields), key: String(row["key"]) };
 }
