@@ -38,8 +38,8 @@ export interface OwnRedis extends RedisServer {
   pid(): Promise<number>;
   /** With SIGKILL. What it had in memory only is gone. */
   kill(): Promise<void>;
-  /** Starts it again on the same port: empty, unless it was opened with `keeps`. */
-  restart(): Promise<void>;
+  /** Starts it again on the same port: with its data if it was opened with `keeps`, unless it's to be `empty`. */
+  restart(data?: "empty"): Promise<void>;
 }
 
 export interface OwnOptions {
@@ -97,7 +97,9 @@ export async function ownRedis(options: OwnOptions = {}): Promise<OwnRedis | Una
     port,
     pid: async () => Number(/process_id:(\d+)/.exec(await server.client.info("server"))?.[1]),
     kill: async () => await running.stop(),
-    restart: async () => {
+    restart: async (data) => {
+      for (const name of data === "empty" ? await readdir(folder) : [])
+        await rm(join(folder, name), { recursive: true });
       running = await start();
     },
   };
