@@ -201,7 +201,8 @@ export function committedOnce(manifests: readonly string[]): boolean {
   return new Set(manifests.map((name) => name.split(".")[0])).size === manifests.length;
 }
 
-const MANIFEST = /\.\d{6}\.\w+\.json$/;
+/** After the generation come the times of the read and of what it read up to. */
+const MANIFEST = /\.\d{6}(?:\.\w+)+\.json$/;
 const manifestSchema = z.object({ files: z.array(z.object({ key: z.string() })), removes: z.array(z.string()) });
 
 /** Those that are current, and those of killed workers that go when `keep_replaced` is over. */
