@@ -52,6 +52,16 @@ export interface LastReceipt extends Pick<Receipt, "interval" | "rows" | "bytes"
   readonly silentSince: Date | undefined;
 }
 
+/** What the last audit found, in sessions. */
+export interface LastAudit {
+  readonly readAt: Date;
+  /** The destination lacks them or has an older version. */
+  readonly lacking: number;
+  /** Of these, those that were read again without success. */
+  readonly unrepaired: number;
+  readonly onlyDestination: number;
+}
+
 /**
  * One export. What comes from the ledger (`due`, `loadedUntil`, `gaps`) is as the scheduler saw it at `ledgerAt`, and undefined
  * before a scheduler has run: a status never asks the destination.
@@ -86,6 +96,7 @@ export interface ExportStatus {
   /** Why a scheduler couldn't read the ledger, if that was within the last three minutes. */
   readonly ledgerError: FleetError | undefined;
   readonly lastReceipt: LastReceipt | undefined;
+  readonly lastAudit: LastAudit | undefined;
   readonly lastError: FleetError | undefined;
 }
 

@@ -39,6 +39,7 @@ export function statusOf(
     ledgerAt: ledger?.at,
     ledgerError: isCurrent ? ledgerError : undefined,
     lastReceipt: state?.lastReceipt,
+    lastAudit: ledger?.audit,
     lastError: state?.lastError,
   };
 }

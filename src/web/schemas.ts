@@ -72,6 +72,14 @@ export const exportSchema = z
           .describe("Since when the export has read nothing, although it is usually busy"),
       })
       .nullable(),
+    lastAudit: z
+      .strictObject({
+        readAt: timestamp,
+        lacking: whole.describe("Sessions that the destination lacks or has in an older version"),
+        unrepaired: whole.describe("Of these, those that were read again without success"),
+        onlyDestination: whole.describe("Sessions that only the destination has"),
+      })
+      .nullable(),
     lastError: orNull(fleetErrorSchema),
   })
   .openapi("Export");

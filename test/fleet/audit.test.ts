@@ -55,6 +55,11 @@ suite("audits by the fleet", () => {
     );
     assert.deepEqual(codes(events), ["audit.unrepaired"]);
     assert.deepEqual(world.ledger.loads.filter((id) => id.includes("T100000Z_")).length, 1);
+    await until(
+      "the audit in the status",
+      async () => (await fleet.export("replays", never)).lastAudit,
+      (last) => last?.unrepaired === 1,
+    );
     assert.match((await fleet.export("replays", never)).lastError?.message ?? "", /lacks 1 session/);
     await worker.stop(1_000);
   });

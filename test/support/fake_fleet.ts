@@ -64,6 +64,7 @@ export const exportStatus = (name: string, given: Partial<ExportStatus> = {}): E
     committedAt: at("2026-10-05T11:06:12Z"),
     silentSince: undefined,
   },
+  lastAudit: undefined,
   lastError: undefined,
   ...given,
 });

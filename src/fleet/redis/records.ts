@@ -58,6 +58,7 @@ export const ledgerSchema = withAllKeys({
   loadedUntil: optional(date),
   gaps: z.array(intervalText),
   gapCount: z.number(),
+  audit: optional(z.object({ readAt: date, lacking: z.number(), unrepaired: z.number(), onlyDestination: z.number() })),
   at: date,
 });
 export type LedgerSnapshot = z.output<typeof ledgerSchema>;

@@ -20,7 +20,8 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import type { Coverage } from "../../../destinations/destination.ts";
 import { auditIsDue } from "../../audit/audit.ts";
-import { lackingOf } from "../../audit/receipt.ts";
+import { type Audit, lackingOf } from "../../audit/receipt.ts";
+import { summaryOf } from "../../audit/summary.ts";
 import type { ExportDefinition } from "../../export/definition.ts";
 import { dueIntervals, loadedState } from "../../export/ledger.ts";
 import { type Interval, overlaps, sameInterval } from "../../intervals/interval.ts";
@@ -31,7 +32,7 @@ import type { Events } from "../events.ts";
 import { auditJobId, jobId, type JobName, parseJobId } from "../redis/jobs.ts";
 import { LedgerReads } from "./ledger_reads.ts";
 import type { ExportState } from "../redis/state.ts";
-import type { FleetSettings } from "../fleet.ts";
+import type { FleetSettings, LastAudit } from "../fleet.ts";
 import type { FleetOptions } from "../resources.ts";
 import { encode } from "../redis/records.ts";
 import { ScheduleCache } from "./schedule_cache.ts";
@@ -339,7 +340,8 @@ export class Scheduler {
       }
       const { loadedUntil, lagSeconds, gaps } = loadedState(definition, covered, now);
       events.emit({ kind: "lag", export: name, at: now, lagSeconds, due: count, gaps: gaps.length, paused: isPaused });
-      const snapshot = { due: count, loadedUntil, gaps: gaps.slice(0, GAPS_SHOWN), gapCount: gaps.length };
+      const audit = lastAudit(this.#ledgers.audit(name));
+      const snapshot = { due: count, loadedUntil, gaps: gaps.slice(0, GAPS_SHOWN), gapCount: gaps.length, audit };
       const text = encode(snapshot);
       const before = this.#written.get(name);
       if (before?.text === text && now.getTime() - before.at.getTime() < REWRITE_MS) continue;
@@ -358,6 +360,12 @@ async function* yielding<T>(items: Iterable<T>): AsyncGenerator<T> {
     if (count % YIELD_EVERY === 0) await nextTurn();
     yield item;
   }
+}
+
+function lastAudit(audit: Audit | undefined): LastAudit | undefined {
+  if (!audit) return undefined;
+  const { lacking, unrepaired, onlyDestination } = summaryOf(audit);
+  return { readAt: audit.readAt, lacking, unrepaired, onlyDestination };
 }
 
 /** Whether the export is paused and it is time to try one interval. */

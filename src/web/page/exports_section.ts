@@ -104,6 +104,11 @@ function details(one: ExportStatus, now: Date): Html | "" {
   if (one.failedIntervals.length === 0 && one.failuresInRow > 0 && one.lastError) {
     lines.push(html`<p>${explained(one.lastError)}</p>`);
   }
+  if (one.lastAudit && one.lastAudit.lacking > 0) {
+    const { readAt, lacking, unrepaired } = one.lastAudit;
+    const again = unrepaired > 0 ? html`, ${count(unrepaired)} of them although they were read again` : "";
+    lines.push(html`<p>The audit ${ago(readAt, now)} found ${plural(lacking, "session")} lacking${again}.</p>`);
+  }
   const gaps = one.gapCount ?? one.gaps.length;
   const [first] = one.gaps;
   if (gaps > 0 && first) {
