@@ -8,7 +8,7 @@ import { Redactor } from "./log.ts";
 import { createProgram } from "./program.ts";
 
 const redactor = new Redactor();
-const OLDEST_NODE = [22, 12] as const;
+const OLDEST_NODE = [22, 15] as const;
 const EXIT_AFTER_MS = 3_000;
 
 function nodeIsTooOld(): boolean {
