@@ -10,11 +10,18 @@ import { COMPRESSORS } from "./compressors.ts";
 import { asyncBuffer, type RangeReader } from "./range_reader.ts";
 
 /**
- * The values of some rows. Text: the bytes from `starts` to `ends` of each row. Numbers: two words each, the lower
+ * The values of some rows. Text: the bytes from `starts` to `ends` of the row's page. Numbers: two words each, the lower
  * first, `stride` words apart: 0 if all are the same.
  */
 export type FlatColumn =
-  | { readonly kind: "text"; readonly bytes: Uint8Array; readonly starts: Int32Array; readonly ends: Int32Array }
+  | {
+      readonly kind: "text";
+      readonly pages: readonly Uint8Array[];
+      /** Of each row, which of the pages has it. */
+      readonly page: Uint16Array;
+      readonly starts: Int32Array;
+      readonly ends: Int32Array;
+    }
   | { readonly kind: "number"; readonly words: Int32Array; readonly stride: number };
 
 type Metadata = Awaited<ReturnType<typeof parquetMetadataAsync>>;
@@ -130,37 +137,34 @@ function wordsOf({ bytes, count }: Page): Int32Array {
   return new Int32Array(aligned.buffer, aligned.byteOffset, count * 2);
 }
 
+/** Pages stay as they are: joining them would copy all of the column. */
 function texts(pages: readonly Page[], dictionary: Page | undefined, rows: number): FlatColumn {
-  const parts = [...(dictionary ? [dictionary] : []), ...pages.filter((page) => !page.dictionary)];
-  const bytes = parts.length === 1 && parts[0] ? parts[0].bytes : Buffer.concat(parts.map((part) => part.bytes));
   const starts = new Int32Array(rows);
   const ends = new Int32Array(rows);
+  const page = new Uint16Array(rows);
   const entries = { starts: new Int32Array(dictionary?.count ?? 0), ends: new Int32Array(dictionary?.count ?? 0) };
-  let from = dictionary ? places(bytes, 0, dictionary.count, entries.starts, entries.ends, 0) : 0;
+  if (dictionary) places(dictionary, entries.starts, entries.ends, 0);
+  // The dictionary comes last.
+  const bytes = [...pages, ...(dictionary ? [dictionary] : [])].map((one) => one.bytes);
+  if (bytes.length > 0xffff) throw new Error("a column of too many pages");
   let to = 0;
-  for (const page of pages) {
-    if (!page.dictionary) from = places(bytes, from, page.count, starts, ends, to);
+  for (const [index, one] of pages.entries()) {
+    page.fill(one.dictionary ? pages.length : index, to, to + one.count);
+    if (!one.dictionary) places(one, starts, ends, to);
     else {
-      indexesOf(page).forEach((index, at) => {
-        starts[to + at] = entries.starts[index] ?? 0;
-        ends[to + at] = entries.ends[index] ?? 0;
+      indexesOf(one).forEach((entry, at) => {
+        starts[to + at] = entries.starts[entry] ?? 0;
+        ends[to + at] = entries.ends[entry] ?? 0;
       });
     }
-    to += page.count;
+    to += one.count;
   }
-  return { kind: "text", bytes, starts, ends };
+  return { kind: "text", pages: bytes, page, starts, ends };
 }
 
-/** Where plain texts, each after its length, begin and end. @returns where the last one ends */
-function places(
-  bytes: Uint8Array,
-  from: number,
-  count: number,
-  starts: Int32Array,
-  ends: Int32Array,
-  to: number,
-): number {
-  let at = from;
+/** Where plain texts, each after its length, begin and end in their page. */
+function places({ bytes, count }: Page, starts: Int32Array, ends: Int32Array, to: number): void {
+  let at = 0;
   for (let value = 0; value < count; value += 1) {
     const length =
       (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24);
@@ -170,5 +174,4 @@ function places(
     ends[to + value] = at;
     if (length < 0 || at > bytes.length) throw new Error("a text that is longer than its page");
   }
-  return at;
 }

@@ -101,8 +101,10 @@ suite("flat columns of Parquet", { skip: clickhouseSkip }, () => {
 });
 
 function valueOf(column: FlatColumn, row: number): bigint | string {
-  if (column.kind === "text")
-    return Buffer.from(column.bytes.subarray(column.starts[row], column.ends[row])).toString();
+  if (column.kind === "text") {
+    const page = column.pages[column.page[row] ?? 0] ?? assert.fail("no such page");
+    return Buffer.from(page.subarray(column.starts[row], column.ends[row])).toString();
+  }
   const at = row * column.stride;
   const low = BigInt((column.words[at] ?? 0) >>> 0);
   return (BigInt(column.words[at + 1] ?? 0) << 32n) | low;
