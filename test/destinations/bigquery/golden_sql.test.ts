@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite, test } from "node:test";
+import { bigqueryTable } from "../../../destinations/bigquery/audit.ts";
 import { Client } from "../../../destinations/bigquery/client.ts";
 import { receiptOf } from "../../../destinations/receipts.ts";
 import { type CommitPlan, commitScript, inspect, type StagedRows } from "../../../destinations/bigquery/merge.ts";
@@ -21,6 +22,7 @@ import { countReceipts, forgetReceipts, precondition, receipts } from "../../../
 import { selectProbe } from "../../../destinations/bigquery/check.ts";
 import { loadConfiguration, stagingResource } from "../../../destinations/bigquery/staging.ts";
 import type { Batch, FileFormat } from "../../../destinations/destination.ts";
+import { auditGroups, auditVersions } from "../../../destinations/warehouse/audit_sql.ts";
 import { interval } from "../../../src/intervals/interval.ts";
 import type { Column } from "../../../src/models/column.ts";
 import { exportedColumns } from "../../../src/models/session_replays_query.ts";
@@ -55,6 +57,7 @@ function contextOf(options: Partial<BigQueryOptions> = {}): BigQueryContext {
   };
 }
 
+const AUDIT_KEYS = ["a", "it's b"].map((session) => ({ team: "1", session }));
 const INTERVAL = interval(Date.parse("2026-10-01T00:00:00Z"), Date.parse("2026-10-01T01:00:00Z"));
 const READ_AT = new Date("2026-10-01T01:05:00.123Z");
 
@@ -139,6 +142,7 @@ function statements(): Record<string, string> {
     jsonColumns: ["first_url", "all_urls"],
   });
   const whole = contextOf({ partitionBy: "none", clusterBy: [] });
+  const audited = (table: string) => bigqueryTable(qualifiedName(context, table));
   const probe = { ...context, expires: new Date("2026-10-02T02:00:00Z") };
   return {
     "table of session_replays": createTable(targetShape(context, { columns: replays, key })),
@@ -171,6 +175,12 @@ function statements(): Record<string, string> {
     "commit where rows have no start": commitOf({}, { ...RANGED, range: { ...RANGED.range, orNone: true } }),
     "commit without a range": commitOf({}, {}),
     "commit without files": commitOf({}, undefined),
+    "audit: current rows by day and bucket": auditGroups(audited(place.table), { teams: [1, 2], from: INTERVAL.start }),
+    "audit: versions of current rows": auditVersions(audited(place.table), AUDIT_KEYS, {
+      teams: "all",
+      from: INTERVAL.start,
+    }),
+    "audit: versions of deleted rows": auditVersions(audited(goneTable(context)), AUDIT_KEYS),
     "what a check reads back": selectProbe(qualifiedName(context, "_replayport_check_0123456789ab")),
   };
 }

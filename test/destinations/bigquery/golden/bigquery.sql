@@ -615,6 +615,25 @@ VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
+-- audit: current rows by day and bucket
+SELECT `day`, `bucket`, COUNT(*) AS `sessions`, SUM(`hash`) AS `checksum`
+FROM (
+  SELECT `day`, `hash`, CAST(FLOOR(`key_hash` / 4194304) AS INT64) AS `bucket`
+  FROM (
+    SELECT DIV(UNIX_MICROS(`start_time`), 86400000000) AS `day`, CAST(CONCAT('0x', SUBSTR(TO_HEX(MD5(CONCAT(CONCAT(CAST(`team_id` AS STRING), '|', `session_id`), '|', COALESCE(CAST(`_version` AS STRING), '')))), 1, 8)) AS INT64) AS `hash`, CAST(CONCAT('0x', SUBSTR(TO_HEX(MD5(CONCAT(CAST(`team_id` AS STRING), '|', `session_id`))), 1, 8)) AS INT64) AS `key_hash`
+    FROM `acme-data.posthog.session_replays` WHERE `start_time` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND `team_id` IN (1, 2)
+  ) AS `hashes`
+) AS `buckets`
+GROUP BY `day`, `bucket`
+
+-- audit: versions of current rows
+SELECT CONCAT(CAST(`team_id` AS STRING), '|', `session_id`) AS `row_key`, CAST(`_version` AS STRING) AS `row_version`
+FROM `acme-data.posthog.session_replays` WHERE `start_time` >= TIMESTAMP '2026-09-29 00:00:00.000000+00' AND `session_id` IN ('a', 'it\'s b')
+
+-- audit: versions of deleted rows
+SELECT CONCAT(CAST(`team_id` AS STRING), '|', `session_id`) AS `row_key`, CAST(`_version` AS STRING) AS `row_version`
+FROM `acme-data.posthog._replayport_gone_session_replays` WHERE `session_id` IN ('a', 'it\'s b')
+
 -- what a check reads back
 SELECT `session_id`, `first_url`, TO_JSON_STRING(`all_urls`) AS `all_urls`, UNIX_MICROS(`start_time`) AS `start_us`, UNIX_MICROS(`end_time`) AS `end_us`, `is_deleted`, `active_seconds`, `_version` AS `version`, UNIX_MICROS(`_exported_at`) AS `exported_us`
 FROM `acme-data.posthog._replayport_check_0123456789ab`
