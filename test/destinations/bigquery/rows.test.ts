@@ -142,6 +142,10 @@ suite("bigquery: rows", { skip, concurrency: false }, () => {
     assert.deepEqual(await current(fixture), ["b v1"]);
     await destination.load(await batches.batch(hours(2), [replay("a", 3, { deleted: true })]), signal);
     assert.deepEqual(await current(fixture), ["b v1"]);
+    // An audit must not take it for lost.
+    const keys = ["a", "b", "c"].map((session) => ({ team: "1", session }));
+    const versions = await destination.audit.versions({ teams: "all", from: new Date(0) }, keys, signal);
+    assert.deepEqual(Object.fromEntries(versions), { "1|a": "3", "1|b": "1" });
   });
 
   test("json_columns: lists and texts become JSON", async ({ signal }) => {
