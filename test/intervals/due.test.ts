@@ -250,9 +250,11 @@ suite("properties of what is due", () => {
         const interval = { start: from, end: new Date(from.getTime() + HOUR) };
         const asked = question({ schedule, covered, now, quietAfterMs: 1e12 });
         const before = due(asked);
+        // Most are due either way: comparing each with each would take minutes.
+        const starts = new Set(before.map(({ start }) => start.getTime()));
         const lacking = [{ interval, foundAt: found }];
         for (const one of due({ ...asked, lacking })) {
-          const isNew = !before.some((other) => overlaps(one, other));
+          const isNew = !starts.has(one.start.getTime()) && !before.some((other) => overlaps(one, other));
           if (isNew) assert.ok(covered.some((receipt) => overlaps(receipt.interval, one) && receipt.readAt < found));
         }
       }),
