@@ -158,7 +158,7 @@ exports:
     );
     assert.match(
       await broken({ api_endpoint: "http://127.0.0.1:1" }),
-      /ECONNREFUSED[^]*what to do: Check that http:\/\/127\.0\.0\.1:1 can be reached/,
+      /ECONNREFUSED[^]*what to do: Check that this machine can reach http:\/\/127\.0\.0\.1:1/,
     );
   });
 

@@ -82,7 +82,7 @@ suite("Snowflake: an external stage", { skip }, () => {
     await using set = await setting("elsewhere/");
     const error = await rejectsWith("retry", set.fixture.open({ externalStage: set.externalStage }).check(SIGNAL));
     assert.equal(error.code, "snowflake.staged_file");
-    assert.match(error.hint ?? "", /the URL of the external stage is not that of the bucket and prefix/);
+    assert.match(error.hint ?? "", /the external stage.s URL doesn.t match its bucket and prefix/);
     assert.deepEqual(await set.keys(), []);
   });
 
