@@ -209,10 +209,11 @@ const manifestSchema = z.object({ files: z.array(z.object({ key: z.string() })),
 async function filesOfManifests(lake: string): Promise<string[]> {
   const names = (await filesBelow(lake)).filter((file) => MANIFEST.test(file));
   const texts = await Promise.all(names.map((name) => readFile(join(lake, name), "utf8")));
-  return texts.flatMap((text) => {
+  const named = texts.flatMap((text) => {
     const { files, removes } = manifestSchema.parse(JSON.parse(text));
     return [...files.map(({ key }) => key), ...removes.filter((key) => key.endsWith(".parquet"))];
   });
+  return [...new Set(named)];
 }
 
 function configFor(
