@@ -91,7 +91,7 @@ function explain(cli: CliEnvironment, one: Status): void {
     line(`\n${one.export}: ${plural(one.lost, "session")} kept that the source no longer has.`);
   }
   if (one.audit) line(`\n${one.export}: audit of ${time(one.audit.readAt)}: ${describeAudit(one.audit)}`);
-  if (one.silentSince) line(`\n${one.export}: no rows since ${time(one.silentSince)}: ${SILENT}.`);
+  if (one.silentSince) line(`\n${one.export}: no rows since ${time(one.silentSince)}: ${SILENT}`);
   if (one.clock !== undefined) line(`\n${one.export}: ${one.clock}`);
   for (const paragraph of explainOutdated(one.export, one)) line(`\n${one.export}: ${paragraph}`);
 }
