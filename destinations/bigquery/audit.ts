@@ -1,8 +1,7 @@
 /** What an audit asks of a table in BigQuery. */
-import type { AuditGroup } from "../../src/models/audit.ts";
 import type { DestinationAudit } from "../destination.ts";
 import { bigquery } from "../sql/bigquery.ts";
-import { auditGroups, type AuditedTable, auditVersions, versionsOf } from "../warehouse/audit_sql.ts";
+import { auditGroup, auditGroups, type AuditedTable, auditVersions, versionsOf } from "../warehouse/audit_sql.ts";
 import { AUDIT_RESULT_COLUMNS, AUDITS_TABLE } from "../warehouse/rows.ts";
 import { type BigQueryContext, qualifiedName } from "./context.ts";
 import { createTable } from "./ddl.ts";
@@ -27,12 +26,7 @@ export function bigqueryAudit(context: BigQueryContext): DestinationAudit {
     async groups(scope, signal) {
       if (!(await exists(place.table, signal))) return [];
       const rows = await ask(place.table, auditGroups(audited, scope), signal);
-      return rows.map((row): AuditGroup => ({
-        day: Number(row["day"]),
-        bucket: Number(row["bucket"]),
-        sessions: Number(row["sessions"]),
-        checksum: Number(row["checksum"]),
-      }));
+      return rows.map((row) => auditGroup(row, (name) => name));
     },
     async versions(scope, keys, signal) {
       if (!(await exists(place.table, signal))) return new Map();

@@ -1,8 +1,7 @@
 /** What an audit asks of a table in Snowflake. */
-import type { AuditGroup } from "../../src/models/audit.ts";
 import type { DestinationAudit } from "../destination.ts";
 import { columnName, snowflake } from "../sql/snowflake.ts";
-import { auditGroups, type AuditedTable, auditVersions, versionsOf } from "../warehouse/audit_sql.ts";
+import { auditGroup, auditGroups, type AuditedTable, auditVersions, versionsOf } from "../warehouse/audit_sql.ts";
 import { AUDIT_RESULT_COLUMNS, AUDITS_TABLE } from "../warehouse/rows.ts";
 import type { SnowflakeContext } from "./context.ts";
 import { createTable, reaching } from "./ddl.ts";
@@ -43,12 +42,7 @@ export function snowflakeAudit(context: SnowflakeContext): DestinationAudit {
         const of = await audited(names.table, session, signal);
         if (!of) return [];
         const rows = await session.execute(statement(auditGroups(of, scope), table), signal);
-        return rows.map((row): AuditGroup => ({
-          day: Number(row["DAY"]),
-          bucket: Number(row["BUCKET"]),
-          sessions: Number(row["SESSIONS"]),
-          checksum: Number(row["CHECKSUM"]),
-        }));
+        return rows.map((row) => auditGroup(row, columnName));
       }),
     versions: (scope, keys, signal) =>
       inSession(signal, async (session) => {

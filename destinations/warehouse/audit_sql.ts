@@ -1,5 +1,5 @@
 /** What an audit asks of a table, in the SQL of a warehouse. Pure. src/models/audit.ts says what is compared. */
-import { AUDIT_COLUMNS, type AuditKey, BUCKET_SIZE } from "../../src/models/audit.ts";
+import { AUDIT_COLUMNS, type AuditGroup, type AuditKey, BUCKET_SIZE } from "../../src/models/audit.ts";
 import type { AuditScope } from "../destination.ts";
 import type { WarehouseDialect } from "../sql/dialect.ts";
 import { SLACK_MICROS } from "./rows.ts";
@@ -35,6 +35,20 @@ FROM (
   ) AS ${name("hashes")}
 ) AS ${name("buckets")}
 GROUP BY ${name("day")}, ${name("bucket")}`;
+}
+
+/** A row of `auditGroups`. @param name how the result names its columns */
+export function auditGroup(
+  row: Readonly<Record<string, unknown>>,
+  name: (column: keyof AuditGroup) => string,
+): AuditGroup {
+  const number = (column: keyof AuditGroup): number => Number(row[name(column)]);
+  return {
+    day: number("day"),
+    bucket: number("bucket"),
+    sessions: number("sessions"),
+    checksum: number("checksum"),
+  };
 }
 
 /** @param scope its start bounds the rows' start, since tables are partitioned by it. Undefined for the table of deleted rows */
