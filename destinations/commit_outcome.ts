@@ -45,6 +45,9 @@ export interface Commit<Committed> {
   readonly policy?: RetryPolicy;
 }
 
+/** Time for a commit with all its tries. Long enough that COMMIT_RETRY never ends it. */
+export const COMMIT_MS = 120_000;
+
 export const COMMIT_RETRY: RetryPolicy = { attempts: 5, firstDelayMs: 250, longestDelayMs: 4_000 };
 
 /**

@@ -3,16 +3,13 @@
  * them takes a second. A type without a conformance harness doesn't compile (test/conformance/harnesses.ts).
  */
 import type { Destination, DestinationDeps, DestinationExport } from "./destination.ts";
-import type { LakeOptions } from "./lake/index.ts";
 import type { DestinationOptions, DestinationType, OptionsOf } from "./options.ts";
 
 type Open<Options> = (options: Options, forExport: DestinationExport, deps: DestinationDeps) => Destination;
 
-const lake = async (): Promise<Open<LakeOptions>> => (await import("./lake/index.ts")).openLake;
-
 export const OPENERS = {
-  s3: lake,
-  file: lake,
+  s3: async () => (await import("./lake/s3.ts")).openS3Lake,
+  file: async () => (await import("./lake/index.ts")).openFileLake,
   bigquery: async () => (await import("./bigquery/index.ts")).openBigQuery,
   snowflake: async () => (await import("./snowflake/index.ts")).openSnowflake,
 } as const satisfies { readonly [T in DestinationType]: () => Promise<Open<OptionsOf<T>>> };

@@ -2,6 +2,10 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
+import { ANSWER_MS, POST_RETRY } from "../src/alerts/post.ts";
+import { SENDING_MS } from "../src/alerts/dedupe.ts";
+import { resolveFleet } from "../src/config/fleet.ts";
+import { COMMIT_MS, COMMIT_RETRY } from "../destinations/commit_outcome.ts";
 import { ReplayportError, giveUp, retry } from "../src/errors.ts";
 import { BATCH_RETRY, LONGEST_TIMER_MS, type RetryPolicy, delayAfter, wait, withRetries } from "../src/retry.ts";
 
@@ -199,5 +203,22 @@ suite("withRetries", () => {
       return "committed";
     };
     assert.equal(await withRetries(commit, { policy: BATCH_RETRY }, leave.signal), "committed");
+  });
+});
+
+suite("the waits of a policy, added up", () => {
+  /** Milliseconds, where no attempt takes any and the other side asks for nothing more than the longest delay. */
+  const waits = ({ attempts, longestDelayMs }: RetryPolicy): number => (attempts - 1) * longestDelayMs;
+
+  test("all attempts to send an alert end before another process may send it", () => {
+    assert.ok(waits(POST_RETRY) + POST_RETRY.attempts * ANSWER_MS < SENDING_MS);
+  });
+
+  test("a commit's waits leave most of its time to its tries", () => {
+    assert.ok(waits(COMMIT_RETRY) < COMMIT_MS / 4);
+  });
+
+  test("the fleet makes as many attempts as run does, unless the config says otherwise", () => {
+    assert.equal(resolveFleet(undefined).attempts, BATCH_RETRY.attempts);
   });
 });

@@ -3,9 +3,8 @@ import { giveUp, ReplayportError } from "../../src/errors.ts";
 import { type Destination, type DestinationDeps, type DestinationExport, FILE_BYTES } from "../destination.ts";
 import { DiskStore } from "../store/disk_store.ts";
 import { Lake } from "./lake.ts";
-import type { LakeOptions } from "./options.ts";
+import type { FileLakeOptions, LakeOptions } from "./options.ts";
 import { DEFAULT_PATH, globPath } from "./path_template.ts";
-import { S3Store } from "../store/s3_store.ts";
 import type { Store } from "../store/store.ts";
 
 export type { FileLakeOptions, LakeOptions, S3LakeOptions } from "./options.ts";
@@ -16,12 +15,16 @@ export { currentRowsSql, READERS, type Follow, type Reader, type ReadRequest, un
 
 const KEEP_REPLACED_MS = 3_600_000;
 
-/** Sends nothing yet. @throws ReplayportError if the export's name or its path can't be used. */
-export function openLake(options: LakeOptions, forExport: DestinationExport, deps: DestinationDeps): Destination {
-  return openLakeOn(openStore(options), options, forExport, deps);
+/** A lake in a folder; s3.ts has the one in a bucket. @throws as `openLakeOn` */
+export function openFileLake(
+  options: FileLakeOptions,
+  forExport: DestinationExport,
+  deps: DestinationDeps,
+): Destination {
+  return openLakeOn(new DiskStore(options.path), options, forExport, deps);
 }
 
-/** A lake on any store, for tests of faults. */
+/** A lake on any store. Sends nothing yet. @throws ReplayportError if the export's name or its path can't be used. */
 export function openLakeOn(
   store: Store,
   { fileBytes = FILE_BYTES, keepReplacedMs = KEEP_REPLACED_MS }: Pick<LakeOptions, "fileBytes" | "keepReplacedMs">,
@@ -39,15 +42,4 @@ export function openLakeOn(
   globPath(path, name);
   const owner = installation === undefined ? {} : { installation };
   return new Lake({ store, export: name, path, keepReplacedMs, now, version, ...owner, onWarning }, fileBytes);
-}
-
-function openStore(options: LakeOptions): Store {
-  switch (options.type) {
-    case "s3":
-      return new S3Store(options);
-    case "file":
-      return new DiskStore(options.path);
-    default:
-      return options satisfies never;
-  }
 }

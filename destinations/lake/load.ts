@@ -59,7 +59,7 @@ import pLimit from "p-limit";
 import { describeInterval } from "../../src/intervals/interval.ts";
 import { withRetries } from "../../src/retry.ts";
 import { cleanupDeadline } from "../cleanup.ts";
-import { COMMIT_RETRY, expectWon } from "../commit_outcome.ts";
+import { COMMIT_MS, COMMIT_RETRY, expectWon } from "../commit_outcome.ts";
 import type { Batch, Receipt } from "../destination.ts";
 import { eachFile, type Put } from "../files/each_file.ts";
 import { lostRace } from "../races.ts";
@@ -76,7 +76,6 @@ import { renderPath } from "./path_template.ts";
 import { filesOf, type Precondition, readPrecondition } from "./precondition.ts";
 import type { Entry } from "./supersession.ts";
 
-const COMMIT_MS = 120_000;
 const PARALLEL_PUBLISHED = 8;
 
 /** @param superseded what listings found to be replaced; those that were removed are taken out */

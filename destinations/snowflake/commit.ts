@@ -34,13 +34,11 @@ import { ReplayportError, retry } from "../../src/errors.ts";
 import type { Batch, Receipt } from "../destination.ts";
 import { cleanupDeadline } from "../cleanup.ts";
 import type { SnowflakeContext } from "./context.ts";
-import { type Commit, COMMIT_RETRY, expectWon, settle } from "../commit_outcome.ts";
+import { type Commit, COMMIT_MS, COMMIT_RETRY, expectWon, settle } from "../commit_outcome.ts";
 import { lostRace } from "../races.ts";
 import { ledgerKey, type LedgerEntry, readEntry } from "./ledger.ts";
 import { BEGIN, COMMIT, deleteReceipts, insertReceipt, ROLLBACK, takeLock } from "./ledger_sql.ts";
 import type { Session, Statement } from "./statement.ts";
-
-const COMMIT_MS = 120_000;
 
 /**
  * If it rejects, the transaction may still be open: the caller must roll back before anything else on the session.

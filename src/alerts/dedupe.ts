@@ -10,7 +10,7 @@ export interface Claimed extends AsyncDisposable {
 }
 
 /** Longer than all attempts to send. If a process dies while sending, others may send the alert after this. */
-const SENDING_MS = 3 * 60_000;
+export const SENDING_MS = 3 * 60_000;
 /** A claim ends a little before the alert is repeated; otherwise the repetition would find it claimed. */
 const EARLY_MS = 60_000;
 const SHARE = 0.9;

@@ -3,8 +3,8 @@ import { ReplayportError, giveUp, retry } from "../errors.ts";
 import { type RetryOptions, type RetryPolicy, withRetries } from "../retry.ts";
 
 /** With a Retry-After of the longest delay each time, all attempts end before a claim does (dedupe.ts). */
-const POST_RETRY: RetryPolicy = { attempts: 4, firstDelayMs: 1_000, longestDelayMs: 30_000 };
-const ANSWER_MS = 10_000;
+export const POST_RETRY: RetryPolicy = { attempts: 4, firstDelayMs: 1_000, longestDelayMs: 30_000 };
+export const ANSWER_MS = 10_000;
 const HINT =
   "Check alerts.webhook in the config, and that this machine can reach it. Alerts are sent once the webhook answers.";
 

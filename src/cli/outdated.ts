@@ -2,7 +2,7 @@
 import type { DataFolder, Receipt } from "../../destinations/destination.ts";
 import { joinFolders } from "../../destinations/lake/folders.ts";
 import { unreadableParts } from "../../destinations/lake/read_sql.ts";
-import type { DestinationOptions } from "../../destinations/options.ts";
+import { type DestinationOptions, isLake } from "../../destinations/options.ts";
 import { type ExportDefinition, fingerprint, sameSelection } from "../export/definition.ts";
 import type { Interval } from "../intervals/interval.ts";
 import { SESSION_REPLAYS_KEY } from "../models/session_replays.ts";
@@ -42,7 +42,7 @@ export function outdatedLoads(
     otherFolders: intervals((one) => one.folders?.some(isOlder) === true),
     olderFiles: folders.filter(isOlder).map(({ path, extension }) => `${path}/*${extension}`),
     unreadable:
-      first && columns.length > 0 && (options?.type === "s3" || options?.type === "file")
+      first && columns.length > 0 && options !== undefined && isLake(options)
         ? unreadableParts({ options, export: name, folders: [first, ...others], columns, key: SESSION_REPLAYS_KEY })
         : [],
   };

@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import * as z from "zod";
 import type { FleetSettings } from "../fleet/fleet.ts";
+import { BATCH_RETRY } from "../retry.ts";
 import { duration, field, matching, optional, parsed, text } from "./values/fields.ts";
 import { DAY_MS, MINUTE_MS } from "./values/units.ts";
 import { type RedisAddress, parseRedisUrl, REDIS_URL_PATTERN } from "./values/redis_url.ts";
@@ -33,7 +34,11 @@ export const fleetSchema = z
   .strictObject({
     in_flight: several(4, 64, "Intervals of one export in the queue at once, so that no export starves the others."),
     backfill_in_flight: several(2, 64, "Intervals of one backfill in the queue at once. Live intervals go first."),
-    attempts: several(5, 100, "Attempts to load one interval, with growing delays, before it counts as failed."),
+    attempts: several(
+      BATCH_RETRY.attempts,
+      100,
+      "Attempts to load one interval, with growing delays, before it counts as failed.",
+    ),
     pause_after: several(10, 10_000, "Failed intervals in a row after which an export is paused."),
     retry_after: field(
       duration(1000, DAY_MS).prefault("10m"),

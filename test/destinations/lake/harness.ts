@@ -1,7 +1,8 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { GetObjectCommand, ListMultipartUploadsCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
-import { DEFAULT_PATH, openLake, openLakeOn, type LakeOptions } from "../../../destinations/lake/index.ts";
+import { DEFAULT_PATH, openFileLake, openLakeOn, type LakeOptions } from "../../../destinations/lake/index.ts";
+import { openS3Lake } from "../../../destinations/lake/s3.ts";
 import type { Destination, DestinationDeps } from "../../../destinations/destination.ts";
 import { DiskStore } from "../../../destinations/store/disk_store.ts";
 import { intervalName } from "../../../src/intervals/interval.ts";
@@ -24,7 +25,10 @@ const DEPS: DestinationDeps = {
 
 /** Removes what is replaced at once, unless the options say otherwise. */
 export function openTestLake(options: LakeOptions, deps: Partial<DestinationDeps> = {}): Destination {
-  return openLake({ keepReplacedMs: 0, ...options }, { export: EXPORT }, { ...DEPS, ...deps });
+  const all = { ...DEPS, ...deps };
+  return options.type === "s3"
+    ? openS3Lake({ keepReplacedMs: 0, ...options }, { export: EXPORT }, all)
+    : openFileLake({ keepReplacedMs: 0, ...options }, { export: EXPORT }, all);
 }
 
 const LAKE: Pick<Harness, "countsRows"> = { countsRows: false };

@@ -11,6 +11,7 @@ import { type StoreHarness, testStore } from "./suite.ts";
 
 const onDisk: StoreHarness = {
   name: "disk",
+  datesUnfinished: true,
   skip: false,
   async open() {
     const folder = await temporaryFolder();
@@ -41,6 +42,7 @@ const bucketOf = ({ endpoint, region, credentials }: S3Server, bucket: string): 
 
 const onS3: StoreHarness = {
   name: "S3",
+  datesUnfinished: false,
   skip: "skip" in server ? server.skip : false,
   async open() {
     if ("skip" in server) throw new Error(server.skip);
