@@ -165,10 +165,21 @@ export interface DestinationAudit {
    * key of which nothing is known is left out.
    */
   versions(scope: AuditScope, keys: readonly AuditKey[], signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
-  /** Keeps the result of an audit. */
-  save(result: string, readAt: Date, signal: AbortSignal): Promise<void>;
-  /** The result with the latest `readAt`. */
-  last(signal: AbortSignal): Promise<string | undefined>;
+}
+
+export const RECORD_KINDS = ["audits", "corrections"] as const;
+export type RecordKind = (typeof RECORD_KINDS)[number];
+
+/**
+ * Texts that an export keeps at its destination beside the receipts: the results of audits (src/audit) and the corrections
+ * (src/export/corrections.ts). Members reject as those of Destination do.
+ */
+export interface DestinationRecords {
+  add(kind: RecordKind, text: string, at: Date, signal: AbortSignal): Promise<void>;
+  /** The one with the latest `at`. */
+  last(kind: RecordKind, signal: AbortSignal): Promise<string | undefined>;
+  /** By `at`. Of audits, older ones may be gone. */
+  all(kind: RecordKind, signal: AbortSignal): Promise<readonly string[]>;
 }
 
 /** Every member rejects with ReplayportError, or with `signal.reason`. */
@@ -187,6 +198,7 @@ export interface Destination extends AsyncDisposable {
   /** The same intervals as `receipts`, as cheaply as the destination can list them: this decides what is due. */
   covered(range: Interval, signal: AbortSignal): AsyncIterable<Coverage>;
   readonly audit: DestinationAudit;
+  readonly records: DestinationRecords;
   /**
    * Makes the export's data this installation's. Default: a destination doesn't know whose they are.
    * @returns whose they were

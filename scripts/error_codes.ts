@@ -29,6 +29,7 @@ export const PREFIXES: Readonly<Record<string, readonly string[]>> = {
   fleet: ["src/fleet"],
   redis: ["src/fleet"],
   backfill: ["src/fleet"],
+  correction: ["src/export"],
   alerts: ["src/alerts"],
   http: ["src/web"],
   request: ["src/web"],

@@ -112,8 +112,11 @@ function inMemory(now: () => Date): Destination {
       dropsDeleted: false,
       groups: () => Promise.resolve([]),
       versions: () => Promise.resolve(new Map()),
-      save: () => Promise.resolve(),
+    },
+    records: {
+      add: () => Promise.resolve(),
       last: () => Promise.resolve(undefined),
+      all: () => Promise.resolve([]),
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };

@@ -1,6 +1,6 @@
 /** What a worker process is told to do, and what it answers. Each job runs in a process of its own, so its memory is its own. */
 import { randomInt } from "node:crypto";
-import { openLake } from "../../destinations/lake/index.ts";
+import { openFileLake } from "../../destinations/lake/index.ts";
 import type { Destination } from "../../destinations/destination.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { ReplayportError } from "../../src/errors.ts";
@@ -77,7 +77,7 @@ export async function open(job: Job): Promise<Opened> {
 export const neverAborted = new AbortController().signal;
 
 export function openLakeAt(folder: string, definition: ExportDefinition): Destination {
-  return openLake(
+  return openFileLake(
     { type: "file", path: folder },
     { export: definition.name, path: definition.path },
     { now: () => new Date(), version: "bench", onWarning: (message, detail) => console.error(message, detail) },
@@ -103,6 +103,7 @@ export function readOf(of: Interval, part: Read["part"]): Read {
     pruneBefore: undefined,
     alsoChangedSince: undefined,
     reread: false,
+    corrections: [],
     part,
   };
 }

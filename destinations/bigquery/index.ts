@@ -14,6 +14,7 @@ import type { BigQueryContext } from "./context.ts";
 import { readCoverage, readReceipts } from "./ledger.ts";
 import { load } from "./load.ts";
 import type { BigQueryOptions } from "./options.ts";
+import { bigqueryRecords } from "./records.ts";
 
 export type { BigQueryCredentials, BigQueryOptions, Impersonation, Partitioning } from "./options.ts";
 
@@ -38,6 +39,7 @@ export function openBigQuery(
     formats: FILE_FORMATS,
     fileBytes: options.fileBytes ?? FILE_BYTES,
     audit: bigqueryAudit(context),
+    records: bigqueryRecords(context),
     check: (signal) => check(context, signal),
     load: (batch, signal) => load(context, batch, signal),
     async *receipts(range, signal) {

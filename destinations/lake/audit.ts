@@ -19,13 +19,11 @@ import { keyShape } from "../keys/shape.ts";
 import type { KeyRows } from "../keys/supersession.ts";
 import type { LakeContext } from "./context.ts";
 import { storedRange } from "./earlier_files.ts";
-import { auditKey, auditsPrefix } from "./layout.ts";
 import { readLedger, readManifests } from "./ledger.ts";
 import type { KeptFile } from "./manifest.ts";
 
 /** Keys in memory at once. The files are read again for the others. */
 const MOST_KEYS = 8_000_000;
-const RESULTS_KEPT = 100;
 const FAR = new Date("9999-01-01T00:00:00Z");
 const DAY_MICROS = BigInt(SECONDS_OF_DAY) * 1_000_000n;
 /** Of rows that aren't compared: also those without a start, whose file was written under rules that left the column out. */
@@ -34,8 +32,6 @@ const NO_GROUP = -1;
 type DataFile = Pick<KeptFile, "key" | "bytes" | "rows" | "format" | "columns">;
 
 export function lakeAudit(lake: LakeContext): DestinationAudit {
-  const { store, export: name } = lake;
-  const prefix = auditsPrefix(name);
   return {
     // Rows of deleted sessions stay in the files, whatever readers are shown.
     dropsDeleted: false,
@@ -87,23 +83,7 @@ export function lakeAudit(lake: LakeContext): DestinationAudit {
       });
       return versions;
     },
-    async save(result, readAt, signal) {
-      await store.put(auditKey(name, readAt), result, readAt, signal);
-      const older = (await results(lake, prefix, signal)).slice(0, -RESULTS_KEPT);
-      await store.delete(older, signal);
-    },
-    async last(signal) {
-      const newest = (await results(lake, prefix, signal)).at(-1);
-      return newest === undefined ? undefined : await store.read(newest, signal);
-    },
   };
-}
-
-/** The keys of all results, by time. */
-async function results({ store }: LakeContext, prefix: string, signal: AbortSignal): Promise<string[]> {
-  const keys: string[] = [];
-  for await (const { key } of store.list(prefix, signal)) if (key.endsWith(".json")) keys.push(key);
-  return keys.sort();
 }
 
 /** A session that began after `from` and isn't older than it was ingested is in a batch that ends after `from`. */

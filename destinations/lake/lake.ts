@@ -4,6 +4,7 @@ import {
   type Coverage,
   type Destination,
   type DestinationAudit,
+  type DestinationRecords,
   FILE_FORMATS,
   type Leftover,
   type Receipt,
@@ -16,6 +17,7 @@ import { collectGarbage } from "./gc.ts";
 import { readLedger, readReceipts } from "./ledger.ts";
 import { load } from "./load.ts";
 import { adopt } from "./owner.ts";
+import { lakeRecords } from "./records.ts";
 import { type Entry, readAt } from "./supersession.ts";
 
 /** Files and manifests in a store, for one export. layout.ts has the layout, load.ts the protocol. */
@@ -24,6 +26,7 @@ export class Lake implements Destination {
   readonly fileBytes: number;
   readonly name: string;
   readonly audit: DestinationAudit;
+  readonly records: DestinationRecords;
   readonly #context: LakeContext;
   /** Listings have shown these; the next load removes those that are due. */
   readonly #superseded: SupersededKeys = new Map();
@@ -33,6 +36,7 @@ export class Lake implements Destination {
     this.fileBytes = fileBytes;
     this.name = context.store.name;
     this.audit = lakeAudit(context);
+    this.records = lakeRecords(context);
   }
 
   adopt(signal: AbortSignal): Promise<string | undefined> {

@@ -1,4 +1,5 @@
 /** The keys of a lake's manifests and data files, relative to the bucket's prefix or to the folder. Pure. */
+import { hash } from "node:crypto";
 import {
   compactTime,
   intervalName,
@@ -6,7 +7,7 @@ import {
   parseIntervalName,
   type Interval,
 } from "../../src/intervals/interval.ts";
-import type { Batch } from "../destination.ts";
+import type { Batch, RecordKind } from "../destination.ts";
 
 /** The folder of all manifests. Query engines skip names that begin with an underscore. */
 export const LEDGER = "_replayport";
@@ -35,14 +36,15 @@ export function manifestPrefix(exportName: string): string {
   return `${LEDGER}/${exportName}/`;
 }
 
-/** The folder of the results of audits. */
-export function auditsPrefix(exportName: string): string {
-  return `${manifestPrefix(exportName)}audits/`;
+/** The folder of an export's records of one kind. */
+export function recordsPrefix(exportName: string, kind: RecordKind): string {
+  return `${manifestPrefix(exportName)}${kind}/`;
 }
 
-/** Sorts as time does. */
-export function auditKey(exportName: string, readAt: Date): string {
-  return `${auditsPrefix(exportName)}${compactMillis(readAt)}.json`;
+/** Sorts as time does. Two records of one millisecond don't take each other's place. */
+export function recordKey(exportName: string, kind: RecordKind, at: Date, text: string): string {
+  const digest = hash("sha256", text).slice(0, 8);
+  return `${recordsPrefix(exportName, kind)}${compactMillis(at)}.${digest}.json`;
 }
 
 function compactMillis(time: Date): string {

@@ -2,20 +2,15 @@
 import type { DestinationAudit } from "../destination.ts";
 import { columnName, snowflake } from "../sql/snowflake.ts";
 import { auditGroup, auditGroups, type AuditedTable, auditVersions, versionsOf } from "../warehouse/audit_sql.ts";
-import { AUDIT_RESULT_COLUMNS, AUDITS_TABLE } from "../warehouse/rows.ts";
 import type { SnowflakeContext } from "./context.ts";
-import { createTable, reaching } from "./ddl.ts";
-import { isMissing } from "./errors.ts";
+import { reaching } from "./ddl.ts";
 import { objectPath, schemaPath } from "./names.ts";
-import type { Row, Session, Statement } from "./statement.ts";
+import type { Session, Statement } from "./statement.ts";
 import { existingColumns } from "./tables.ts";
-
-const RESULTS = AUDITS_TABLE.toUpperCase();
 
 export function snowflakeAudit(context: SnowflakeContext): DestinationAudit {
   const { names, export: exportName, onDelete } = context;
   const table = objectPath(names, names.table);
-  const results = objectPath(names, RESULTS);
   const inSession = async <Result>(
     signal: AbortSignal,
     work: (session: Session) => Promise<Result>,
@@ -23,10 +18,10 @@ export function snowflakeAudit(context: SnowflakeContext): DestinationAudit {
     await using session = await context.openSession({ export: exportName, doing: "audit" }, signal);
     return await work(session);
   };
-  const statement = (sql: string, of: string, privileges = "SELECT"): Statement => ({
+  const statement = (sql: string, of: string): Statement => ({
     sql,
     doing: "auditing",
-    grants: [...reaching(names, schemaPath(names)), `${privileges} ON TABLE ${of}`],
+    grants: [...reaching(names, schemaPath(names)), `SELECT ON TABLE ${of}`],
   });
   /** Undefined if there is no such table. */
   const audited = async (name: string, session: Session, signal: AbortSignal): Promise<AuditedTable | undefined> => {
@@ -55,30 +50,6 @@ export function snowflakeAudit(context: SnowflakeContext): DestinationAudit {
           async (sql) => await session.execute(statement(sql, table), signal),
           columnName,
         );
-      }),
-    save: (result, readAt, signal) =>
-      inSession(signal, async (session) => {
-        const required = AUDIT_RESULT_COLUMNS.map(({ name }) => name);
-        const about = "Results of audits by Replayport: what differs from the source.";
-        await session.execute(createTable(names, RESULTS, AUDIT_RESULT_COLUMNS, required, about), signal);
-        const values = [exportName, names.table].map(snowflake.string).join(", ");
-        const sql = `INSERT INTO ${results} ("EXPORT", "TARGET_TABLE", "READ_AT", "RESULT")
-SELECT ${values}, ${snowflake.timestamp(readAt)}, ${snowflake.string(result)}`;
-        await session.execute(statement(sql, results, "INSERT"), signal);
-      }),
-    last: (signal) =>
-      inSession(signal, async (session) => {
-        const sql = `SELECT "RESULT" FROM ${results}
-WHERE "EXPORT" = ${snowflake.string(exportName)} AND "TARGET_TABLE" = ${snowflake.string(names.table)}
-ORDER BY "READ_AT" DESC LIMIT 1`;
-        let rows: readonly Row[];
-        try {
-          rows = await session.execute(statement(sql, results), signal);
-        } catch (error) {
-          if (isMissing(error)) return undefined;
-          throw error;
-        }
-        return rows[0] && String(rows[0]["RESULT"]);
       }),
   };
 }

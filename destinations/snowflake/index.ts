@@ -11,6 +11,7 @@ import { load } from "./load.ts";
 import { namesOf, objectPath } from "./names.ts";
 import { DEFAULT_FILE_BYTES, type SnowflakeOptions } from "./options.ts";
 import { internalStage } from "./stage.ts";
+import { snowflakeRecords } from "./records.ts";
 import type { OpenSession } from "./statement.ts";
 
 export type { ExternalStage, SnowflakeAuth, SnowflakeOptions } from "./options.ts";
@@ -54,6 +55,7 @@ export function openSnowflakeOn(
     formats: FILE_FORMATS,
     fileBytes: options.fileBytes ?? DEFAULT_FILE_BYTES,
     audit: snowflakeAudit(context),
+    records: snowflakeRecords(context),
     check: (signal) => check(context, signal),
     load: (batch, signal) => load(context, batch, signal),
     async *receipts(range, signal) {

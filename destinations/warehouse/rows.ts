@@ -1,6 +1,7 @@
 /** Which columns of a model play which part in a warehouse's MERGE. Pure. */
 import type { Column } from "../../src/models/column.ts";
 import { DELETED_COLUMN, tellsDeleted } from "../../src/models/deletion.ts";
+import type { RecordKind } from "../destination.ts";
 import type { ReceiptRecord } from "../receipts.ts";
 
 /** Tables are partitioned by the day of this column, if the model has it. */
@@ -90,14 +91,21 @@ export const COVERAGE_READ = RECEIPT_COLUMNS.filter(({ name }) =>
   ["interval_start", "interval_end", "read_at", "watermark", "committed_at"].includes(name),
 );
 
-/** The table of the results of audits. */
-export const AUDITS_TABLE = "_replayport_audits";
-export const AUDIT_RESULT_COLUMNS: readonly Column[] = [
+/** The tables of an export's records. */
+export const RECORDS_TABLES: Readonly<Record<RecordKind, string>> = {
+  audits: "_replayport_audits",
+  corrections: "_replayport_corrections",
+};
+export const RECORD_COLUMNS: readonly Column[] = [
   { ...receipt("export", "string", "Name of the export.") },
-  { ...receipt("target_table", "string", "The table that was compared with the source.") },
-  { ...receipt("read_at", "timestamp", "When the source was read.") },
-  { name: "result", type: "string", nullable: false, privacy: "none", description: "The result, as JSON." },
+  { ...receipt("target_table", "string", "The table that it is about.") },
+  { ...receipt("read_at", "timestamp", "When it was made.") },
+  { name: "result", type: "string", nullable: false, privacy: "none", description: "What it says, as JSON." },
 ];
+export const RECORDS_DESCRIPTIONS: Readonly<Record<RecordKind, string>> = {
+  audits: "Results of audits by Replayport: what differs from the source.",
+  corrections: "Replayport: days for which somebody said that the source is right, although it shows less.",
+};
 
 function receipt(
   name: ReceiptColumn,

@@ -8,6 +8,7 @@
  * 3. What the destination lacks goes into the result, by hour of ingestion. `due` reads those hours again.
  */
 import { agreedNow, askClock } from "../export/clock.ts";
+import { readCorrections } from "../export/corrections.ts";
 import type { ExportDefinition } from "../export/definition.ts";
 import { readCoverage } from "../export/ledger.ts";
 import type { LoadDependencies } from "../export/load_batch.ts";
@@ -51,6 +52,7 @@ export async function auditExport(
     since: definition.start,
     before: new Date(Math.max(...covered.map(({ interval }) => interval.end.getTime()))),
     dropsDeleted: destination.audit.dropsDeleted,
+    corrections: await readCorrections(destination, signal),
   };
 
   // 1.
@@ -75,7 +77,7 @@ export async function auditExport(
     lacking: lackingHours(verdict.lacking, covered, before),
     unexamined,
   };
-  await destination.audit.save(encodeAudit(result), readAt, signal);
+  await destination.records.add("audits", encodeAudit(result), readAt, signal);
   return result;
 }
 

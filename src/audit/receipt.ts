@@ -47,7 +47,7 @@ export function encodeAudit(audit: Audit): string {
 
 /** The last audit; undefined if there is none, or if another version wrote it. */
 export async function readAudit(destination: Destination, signal: AbortSignal): Promise<Audit | undefined> {
-  const text = await destination.audit.last(signal);
+  const text = await destination.records.last("audits", signal);
   if (text === undefined) return undefined;
   try {
     return auditSchema.safeParse(JSON.parse(text)).data;

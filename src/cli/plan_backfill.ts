@@ -1,6 +1,7 @@
 /** Plans a backfill: which intervals to load, and how many of the schedule's intervals to join into one batch. */
 import type { Coverage } from "../../destinations/destination.ts";
 import { pathGranularity } from "../../destinations/lake/path_template.ts";
+import { addCorrection, wholeDays } from "../export/corrections.ts";
 import type { ExportDefinition } from "../export/definition.ts";
 import { coveredForBackfill, readCoverage } from "../export/ledger.ts";
 import { type Density, type Join, planBackfill } from "../intervals/backfill.ts";
@@ -49,17 +50,24 @@ export interface BackfillPlan {
   readonly density: Density[] | undefined;
 }
 
-/** @param counted read the density even if the size of batches doesn't depend on it */
+/**
+ * @param planOnly for a person to read: with its density even if the size of batches doesn't depend on it. Else the backfill's
+ *   correction is made, if it asks for one, since its loads have to see it
+ */
 export async function planFor(
   context: Context,
   definition: ExportDefinition,
-  { range, force = false, size = "auto" }: Pick<BackfillRequest, "range" | "force" | "size">,
+  request: Omit<BackfillRequest, "export" | "inFlight">,
   signal: AbortSignal,
-  counted = false,
+  planOnly = false,
 ): Promise<BackfillPlan> {
+  const { size = "auto", sourceIsRight = false, createdBy } = request;
+  const force = request.force === true || sourceIsRight;
+  const range = sourceIsRight ? wholeDays(request.range) : request.range;
   const now = await context.agreedNow(definition, signal);
-  const covered = await readCoverage(context.destination(definition), signal);
-  const density = counted || size === "auto" ? await readDensity(context, definition, range, signal) : undefined;
+  const destination = context.destination(definition);
+  const covered = await readCoverage(destination, signal);
+  const density = planOnly || size === "auto" ? await readDensity(context, definition, range, signal) : undefined;
   const intervals = planBackfill({
     range,
     schedule: definition.schedule,
@@ -69,5 +77,8 @@ export async function planFor(
     force,
     join: joinOf(definition, size, density),
   });
+  if (sourceIsRight && !planOnly && intervals.length > 0) {
+    await addCorrection(definition, destination, range, createdBy, now, signal);
+  }
   return { intervals, covered, density };
 }

@@ -10,6 +10,7 @@ import { type Interval, contains, describeInterval, overlaps } from "../interval
 import type { Model, Part, Read } from "../models/model.ts";
 import { type Stage, openStage } from "../stage/stage.ts";
 import { agreedNow, askClock } from "./clock.ts";
+import { readCorrections } from "./corrections.ts";
 import { cutFiles, filesFor } from "./cut_files.ts";
 import { type ExportDefinition, batchId, fileExtension, fingerprint } from "./definition.ts";
 import { refuseGoneColumns } from "./gone_columns.ts";
@@ -56,7 +57,8 @@ function pruneBound(definition: ExportDefinition, interval: Interval, readAt: Da
 /**
  * 1. Asks the source for its clock, its version, whether decisive settings hold, and the model. Refuses an interval that has not
  *    ended by both clocks, and a source that has lost columns.
- * 2. Decides which sessions to read beyond those of the interval (`alsoChangedSince`), and how far back to scan.
+ * 2. Decides which sessions to read beyond those of the interval (`alsoChangedSince`), and how far back to scan. Reads the
+ *    export's corrections, which are part of `_version`.
  * 3. Counts the sessions, reads the watermark, and cuts them into parts, one per file, so that no session is split.
  * 4. Hands the destination an iterable of staged files. For each file that the destination pulls, one part is extracted,
  *    written to the stage, counted and hashed; the next part is extracted while the destination uses this one.
@@ -92,6 +94,7 @@ export async function loadBatch(
     pruneBefore: changedSince === undefined ? pruneBound(definition, interval, readAt) : undefined,
     alsoChangedSince: changedSince,
     reread: options.covered.some((one) => overlaps(one.interval, interval)),
+    corrections: await readCorrections(destination, signal),
   };
   const purpose = { export: definition.name, interval, limits: definition.limits };
   const [counted] = await source.numbers(model.count(read), purpose, signal);

@@ -165,6 +165,8 @@ export interface BackfillRequest {
   readonly range: Interval;
   /** Load again what has a receipt. Default false. */
   readonly force?: boolean;
+  /** Implies `force`: what is read wins also where it's less than before (src/export/corrections.ts). Default false. */
+  readonly sourceIsRight?: boolean;
   /** How many intervals of the schedule are joined into one batch. Default `auto`: as many as fit in one file and one folder. */
   readonly size?: "auto" | "schedule" | "hour" | "day" | "week" | "month";
   /** Intervals in the queue at once, 1 to 64. Default: the config's `fleet.backfill_in_flight`. */

@@ -5,6 +5,7 @@
  * The checksum of a session is the first 32 bits of MD5 over its `auditText`, as an unsigned number; a sum of checksums doesn't
  * depend on the order. Its bucket is the first 10 bits of MD5 over its `keyText`, whatever its version is.
  */
+import type { Correction } from "./correction.ts";
 import { VERSION_COLUMN } from "./reading_order.ts";
 
 export const AUDIT_BUCKETS = 1024;
@@ -58,6 +59,8 @@ export interface AuditRange {
   readonly before: Date;
   /** Deleted sessions have no row at the destination. */
   readonly dropsDeleted: boolean;
+  /** As for a read. */
+  readonly corrections: readonly Correction[];
 }
 
 /** A session of the source. */

@@ -8,6 +8,7 @@
 import type { Interval } from "../intervals/interval.ts";
 import type { AuditRange } from "./audit.ts";
 import type { Column } from "./column.ts";
+import type { Correction } from "./correction.ts";
 
 /** A value bound to `{name:Type}` in the SQL. */
 export type Parameter = string | number | boolean | readonly string[] | readonly number[];
@@ -64,6 +65,8 @@ export interface Read {
    * with `_matches` false, and else only those that changed before the interval too.
    */
   readonly reread: boolean;
+  /** All of the export. A row of a session that they concern wins against one that was read before them. */
+  readonly corrections: readonly Correction[];
   readonly part: Part;
 }
 

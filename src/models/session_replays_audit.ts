@@ -2,7 +2,7 @@
 import { type AuditRange, BUCKET_SIZE, AUDIT_BUCKETS, SECONDS_OF_DAY } from "./audit.ts";
 import type { ModelAudit, Parameter, Query, Selection } from "./model.ts";
 import { SESSION_REPLAYS } from "./session_replays.ts";
-import { assembled, type ReadName, type ReplayTable, spanOf } from "./session_replays_reads.ts";
+import { assembled, correctionParameters, type ReadName, type ReplayTable, spanOf } from "./session_replays_reads.ts";
 import { conditions, identifier, secondParameter, teamCondition, timeParameter, typed } from "./sql.ts";
 
 const COMPARED = ["team_id", "session_id", "start_time", "is_deleted", "_ingested_at", "_version"];
@@ -20,13 +20,14 @@ export function sessionReplaysAudit(table: ReplayTable, selection: Selection): M
   const wanted = new Set([...COMPARED, ...selection.where.map(({ column }) => column)]);
   const used = SESSION_REPLAYS.filter(({ name }) => wanted.has(name));
   const reads = new Set<ReadName>(used.flatMap(({ uses }) => uses));
-  const span = spanOf((source) => table.columns.has(source));
-  const values = [...reads].map((name) => `    ${assembled(name, table, span)} AS ${name}`);
   const named = used.map(
     ({ name, type, nullable, value }) => `  ${typed(value, type, nullable)} AS ${identifier(name)}`,
   );
   // Sessions that began before the range may have a marker in it: that alone says nothing of them.
-  const sessions = `SELECT toUInt32(intDiv(toUnixTimestamp64Micro(replay.start_time), ${SECONDS_OF_DAY}000000)) AS day,
+  const sessionsOf = ({ corrections }: AuditRange): string => {
+    const span = spanOf((source) => table.columns.has(source), corrections);
+    const values = [...reads].map((name) => `    ${assembled(name, table, span)} AS ${name}`);
+    return `SELECT toUInt32(intDiv(toUnixTimestamp64Micro(replay.start_time), ${SECONDS_OF_DAY}000000)) AS day,
   toUnixTimestamp(replay._ingested_at) AS ingested, toUInt8(NOT (${where.sql}) OR ({drops_deleted:Bool} AND ifNull(replay.is_deleted, 0))) AS gone,
   concat(toString(replay.team_id), '|', replay.session_id) AS row_key, replay._version AS row_version,
   ${firstBits("concat(row_key, '|', row_version)")} AS hash, intDiv(${firstBits("row_key")}, ${BUCKET_SIZE}) AS bucket,
@@ -42,9 +43,11 @@ ${values.join(",\n")}
     HAVING countIf(${span.measured}) > 0)
 ) AS replay
 WHERE replay.start_time >= {from:DateTime('UTC')}`;
+  };
 
-  const parameters = ({ from, since, before, dropsDeleted }: AuditRange): Record<string, Parameter> => ({
+  const parameters = ({ from, since, before, dropsDeleted, corrections }: AuditRange): Record<string, Parameter> => ({
     ...team.parameters,
+    ...correctionParameters(corrections),
     ...where.parameters,
     posthog_url: selection.posthogUrl,
     // For conditions on columns that say when a row was exported.
@@ -61,7 +64,7 @@ WHERE replay.start_time >= {from:DateTime('UTC')}`;
     groups: (range) => ({
       sql: `SELECT day, bucket, countIf(settled AND gone = 0) AS sessions, sumIf(hash, settled AND gone = 0) AS checksum,
   countIf(settled) AS listed, countIf(gone = 0) AS all
-FROM (${sessions}) GROUP BY day, bucket`,
+FROM (${sessionsOf(range)}) GROUP BY day, bucket`,
       parameters: parameters(range),
     }),
     sessions: (range, buckets): Query => {
@@ -72,7 +75,7 @@ FROM (${sessions}) GROUP BY day, bucket`,
       });
       return {
         sql: `SELECT concat(toString(day), '|', toString(ingested), '|', toString(gone), '|', toString(hash), '|', row_version, '|', row_key) AS session
-FROM (${sessions})
+FROM (${sessionsOf(range)})
 WHERE settled AND substring(transform(day, [${[...buckets.keys()].join(", ")}], [${maps.join(", ")}], ''), bucket + 1, 1) = '1'`,
         parameters: parameters(range),
       };

@@ -8,7 +8,14 @@ import { MATCHES } from "./deletion.ts";
 import type { Model, Parameter, Query, Read, Selection, TextShape } from "./model.ts";
 import { SESSION_REPLAYS, SESSION_REPLAYS_KEY } from "./session_replays.ts";
 import { sessionReplaysAudit } from "./session_replays_audit.ts";
-import { assembled, READS, type ReadName, type ReplayTable, spanOf } from "./session_replays_reads.ts";
+import {
+  assembled,
+  correctionParameters,
+  READS,
+  type ReadName,
+  type ReplayTable,
+  spanOf,
+} from "./session_replays_reads.ts";
 import {
   conditions,
   identifier,
@@ -52,7 +59,6 @@ export function sessionReplays(table: ReplayTable, selection: Selection): Model 
   const conditional = selection.where.length > 0;
   const used = SESSION_REPLAYS.filter(({ name }) => wanted.has(name));
   const reads = new Set<ReadName>(used.flatMap(({ uses }) => uses));
-  const span = spanOf((source) => table.columns.has(source));
 
   const changed = ({ pruneBefore, alsoChangedSince }: Pick<Read, "pruneBefore" | "alsoChangedSince">): string => {
     const moved =
@@ -65,7 +71,7 @@ export function sessionReplays(table: ReplayTable, selection: Selection): Model 
       `AND _timestamp < {interval_end:DateTime('UTC')})${moved})${prune}`
     );
   };
-  const bounds = (read: Omit<Read, "part" | "exportedAt" | "reread">): Record<string, Parameter> => ({
+  const bounds = (read: Omit<Read, "part" | "exportedAt" | "reread" | "corrections">): Record<string, Parameter> => ({
     ...team.parameters,
     interval_start: secondParameter(read.interval.start),
     interval_end: secondParameter(read.interval.end),
@@ -79,6 +85,7 @@ export function sessionReplays(table: ReplayTable, selection: Selection): Model 
       partFrom === undefined ? "" : " AND session_id >= {part_from:String}",
       partUntil === undefined ? "" : " AND session_id < {part_until:String}",
     ].join("");
+    const span = spanOf((source) => table.columns.has(source), read.corrections);
     const values = [...reads].map((name) => `    ${assembled(name, table, span)} AS ${name}`);
     const named = used.map(
       ({ name, type, nullable, value }) => `  ${typed(value, type, nullable)} AS ${identifier(name)}`,
@@ -108,6 +115,7 @@ ${[...named, ...firstChange.map(() => "  _first_change")].join(",\n")}
 FROM ${conditional ? `(SELECT *, ${typed(where.sql, "bool", false)} AS _matches FROM ${sessions}) AS replay` : sessions}${left}`,
       parameters: {
         ...bounds(read),
+        ...correctionParameters(read.corrections),
         ...where.parameters,
         exported_at: timeParameter(read.exportedAt),
         posthog_url: selection.posthogUrl,

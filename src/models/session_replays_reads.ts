@@ -2,7 +2,9 @@
  * What is read of each column of PostHog's `session_replay_events`: how its partial rows become one value, and what that
  * value adds to `_version`. session_replays.ts computes the exported columns from these values.
  */
-import { identifier } from "./sql.ts";
+import { type Correction, MOST_CORRECTIONS } from "./correction.ts";
+import type { Parameter } from "./model.ts";
+import { identifier, timeParameter } from "./sql.ts";
 
 /**
  * When a recording began and ended, and when it was deleted: aggregates over a session's partial rows, for the columns that a
@@ -20,12 +22,43 @@ export interface Span {
   readonly deletedAt: string;
   /** Whether a row measures something: it's no marker. */
   readonly measured: string;
+  /** How many corrections the session has had. */
+  readonly corrected: string;
 }
 
-export function spanOf(has: (source: string) => boolean): Span {
+/**
+ * Counted by the day of each partial row: rows of different days never merge, so another row never lowers the number. A
+ * session that has lost its rows of these days isn't the corrected one any more.
+ */
+function correctionsOf(corrections: readonly Correction[]): string {
+  const counted = corrections.map(
+    (_, index) =>
+      `(countIf(min_first_timestamp >= {corrected_from_${index}:DateTime64(6, 'UTC')} AND min_first_timestamp < {corrected_until_${index}:DateTime64(6, 'UTC')}) > 0)`,
+  );
+  return counted.length === 0 ? "0" : counted.join(" + ");
+}
+
+/** What the SQL of `spanOf` names. */
+export function correctionParameters(corrections: readonly Correction[]): Record<string, Parameter> {
+  return Object.fromEntries(
+    corrections.flatMap(({ from, until }, index) => [
+      [`corrected_from_${index}`, timeParameter(from)],
+      [`corrected_until_${index}`, timeParameter(until)],
+    ]),
+  );
+}
+
+export function spanOf(has: (source: string) => boolean, corrections: readonly Correction[]): Span {
+  const corrected = correctionsOf(corrections);
   const [first, last] = ["min_first_timestamp", "max_last_timestamp"];
   if (!has("is_deleted")) {
-    return { began: `min(${first})`, ended: `max(${last})`, deletedAt: `maxOrNullIf(${last}, 0)`, measured: "1" };
+    return {
+      began: `min(${first})`,
+      ended: `max(${last})`,
+      deletedAt: `maxOrNullIf(${last}, 0)`,
+      measured: "1",
+      corrected,
+    };
   }
   const blocks = has("block_first_timestamps") && has("block_last_timestamps");
   const counted = [
@@ -37,7 +70,8 @@ export function spanOf(has: (source: string) => boolean): Span {
   // Of a marker whose session's rows are gone, only the time of the deletion is known.
   const only = `min(${first})`;
   const deletedAt = `maxOrNullIf(${last}, is_deleted = 1)`;
-  if (!blocks) return { began: `ifNull(${starts}, ${only})`, ended: `ifNull(${ends}, ${only})`, deletedAt, measured };
+  if (!blocks)
+    return { began: `ifNull(${starts}, ${only})`, ended: `ifNull(${ends}, ${only})`, deletedAt, measured, corrected };
   const blockStarts = "minOrNullArrayIf(block_first_timestamps, is_deleted = 1)";
   const blockEnds = "maxOrNullArrayIf(block_last_timestamps, is_deleted = 1)";
   const least = `least(${starts}, ${blockStarts}), ${starts}, ${blockStarts}`;
@@ -49,6 +83,7 @@ export function spanOf(has: (source: string) => boolean): Span {
     // By a client's clock that is ahead, a session may begin after its deletion.
     deletedAt: `if(${deletedAt} <= ${blockEnds} AND ${earliest} < ${blockStarts}, ${earliest}, ${deletedAt})`,
     measured,
+    corrected,
   };
 }
 
@@ -67,18 +102,22 @@ export interface ReadColumn {
  */
 export type VersionTerm = keyof typeof TERMS | { readonly none: string };
 
+type Part = "deleted" | "corrections" | "amount" | "rest";
+
 /** In which part of `_version` a term counts, and its SQL. */
 const TERMS = {
   /** The maximum of a flag that beats everything else. */
   deleted: ["deleted", (value) => `ifNull(${value}, 0)`],
+  /** How many corrections there were, which beats every amount. */
+  corrections: ["corrections", (value) => value],
   /** A sum of counts. */
   amount: ["amount", (value) => `ifNull(${value}, 0)`],
   /** A set of distinct values. */
   distinct: ["amount", (value) => `length(${value})`],
   /** The maximum of a flag. */
   flag: ["rest", (value) => `ifNull(${value}, 0)`],
-  /** The maximum of a number that may be 0, where no value is less than 0. */
-  days: ["rest", (value) => `ifNull(${value}, -1) + 1`],
+  /** The maximum of a number that may be 0 and is never less. */
+  maximum: ["rest", (value) => `ifNull(${value}, -1) + 1`],
   /** The first value that any row carries. */
   presence: ["rest", (value) => `${value} IS NOT NULL`],
   /** The maximum of a time. */
@@ -91,7 +130,7 @@ const TERMS = {
     (value) =>
       `if(${value} IS NULL, 0, if(${value} < 0, 2147483648 - reinterpretAsUInt32(abs(${value})), 2147483648 + reinterpretAsUInt32(${value})))`,
   ],
-} as const satisfies Record<string, readonly ["deleted" | "amount" | "rest", (value: string) => string]>;
+} as const satisfies Record<string, readonly [Part, (value: string) => string]>;
 
 const sum = (column: string): string => `sum(${column})`;
 const max = (column: string): string => `max(${column})`;
@@ -134,6 +173,12 @@ export const READS = {
   first_row: { source: "min_first_timestamp", type: "DateTime64(6)", plain: (c) => `min(${c})`, version: "earliest" },
   last_row: { source: "max_last_timestamp", type: "DateTime64(6)", plain: max, version: "latest" },
   ingested: { source: "_timestamp", type: "DateTime64(6)", plain: max, version: "latest" },
+  corrected: {
+    source: "min_first_timestamp",
+    type: "UInt16",
+    plain: (_, { corrected }) => corrected,
+    version: "corrections",
+  },
   distinct: {
     source: "distinct_id",
     type: "Nullable(String)",
@@ -159,7 +204,7 @@ export const READS = {
   origin: text("snapshot_source"),
   library: text("snapshot_library"),
   mode: text("snapshot_mode_v2"),
-  retention: { source: "retention_period_days", type: "Nullable(Int64)", plain: max, version: "days" },
+  retention: { source: "retention_period_days", type: "Nullable(Int64)", plain: max, version: "maximum" },
   deleted: flag("is_deleted", "deleted"),
   deleted_on: {
     source: "is_deleted",
@@ -204,7 +249,7 @@ export const VERSION_USES: readonly ReadName[] = (Object.keys(READS) as ReadName
 );
 
 /** The sum of the terms of one part. Each grows when a partial row is added, so the sum grows as soon as one does. */
-function sumOf(part: "deleted" | "amount" | "rest"): string {
+function sumOf(part: Part): string {
   const terms = VERSION_USES.flatMap((name) => {
     const { version } = READS[name];
     if (typeof version !== "string") return [];
@@ -217,17 +262,21 @@ function sumOf(part: "deleted" | "amount" | "rest"): string {
 /** 16 digits, so that numbers sort as text. */
 const hex = (number: string): string => `leftPad(hex(toUInt64(${number})), 16, '0')`;
 
-/** Below 2^60: the digit before it is `a`, or `b` for a deleted session. So it sorts above the decimal numbers of 0.1.0. */
-const AMOUNT = `greatest(0, least(${sumOf("amount")}, 1152921504606846975))`;
+/** Below 2^52. */
+const AMOUNT = `greatest(0, least(${sumOf("amount")}, 4503599627370495))`;
+const CORRECTIONS = `bitShiftLeft(toUInt64(least(${sumOf("corrections")}, ${MOST_CORRECTIONS})), 52)`;
+/** The first digit. So it sorts above the decimal numbers of 0.1.0. */
+const DELETED = `if(${sumOf("deleted")} > 0, 0xB000000000000000, 0xA000000000000000)`;
 
 /**
  * `_version`: 32 hexadecimal digits, which sort as text in every engine and survive JSON. Of two reads of a session the
  * higher one is current:
  *
- * 1. Deleted beats not deleted. PostHog's purge removes the marker alone, and the session would come back.
- * 2. A fuller read beats one that read less: retention, or a shard that is away, loses partial rows.
- * 3. The rest grows with every change, so that a late or repeated load can't put an old row back.
+ * 1. Deleted beats not deleted: one digit. PostHog's purge removes the marker alone, and the session would come back.
+ * 2. More corrections beat fewer: two digits. After one, the source is right also where it shows less.
+ * 3. A fuller read beats one that read less: retention, or a shard that is away, loses partial rows.
+ * 4. The rest grows with every change, so that a late or repeated load can't put an old row back.
  *
  * It doesn't depend on which columns are exported: two exports with other rules agree on it.
  */
-export const VERSION_SQL = `lower(concat(${hex(`if(${sumOf("deleted")} > 0, 0xB000000000000000, 0xA000000000000000) + toUInt64(${AMOUNT})`)}, ${hex(`greatest(0, ${sumOf("rest")})`)}))`;
+export const VERSION_SQL = `lower(concat(${hex(`${DELETED} + ${CORRECTIONS} + toUInt64(${AMOUNT})`)}, ${hex(`greatest(0, ${sumOf("rest")})`)}))`;

@@ -208,6 +208,10 @@ export const backfillBody = z
     start: time,
     end: time,
     force: z.boolean().default(false).describe("Also load intervals that have a receipt"),
+    sourceIsRight: z
+      .boolean()
+      .default(false)
+      .describe("Implies force, and lets what is read win where it is less than before, for whole days (UTC)"),
     size: z
       .enum(["auto", "schedule", "hour", "day", "week", "month"])
       .default("auto")

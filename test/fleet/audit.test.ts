@@ -92,7 +92,7 @@ suite("audits by the fleet", () => {
       lacking: [],
       unexamined: 0,
     };
-    await world.ledger.destination("replays").audit.save(JSON.stringify(text), world.clock.now, never);
+    await world.ledger.destination("replays").records.add("audits", JSON.stringify(text), world.clock.now, never);
     const { fleet, kinds } = await world.open([AUDITED]);
     const worker = await fleet.startWorker(1);
     await until(

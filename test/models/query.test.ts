@@ -19,6 +19,7 @@ const READ: Read = {
   pruneBefore: undefined,
   alsoChangedSince: undefined,
   reread: false,
+  corrections: [],
   part: { index: 0, of: 1 },
 };
 

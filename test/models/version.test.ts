@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import fc from "fast-check";
+import type { Correction } from "../../src/models/correction.ts";
 import type { Model } from "../../src/models/model.ts";
 import { sessionReplays } from "../../src/models/session_replays_query.ts";
 import { READS, type ReadColumn, type ReadName } from "../../src/models/session_replays_reads.ts";
@@ -13,6 +14,14 @@ import { type EmbeddedHarness, embedded, embeddedSkip } from "../support/embedde
 import { type PartialRow, type ReplaySource, openOptions, replaySource } from "../support/replay_source.ts";
 
 const START = Date.UTC(2026, 9, 1);
+const DAY_MS = 86_400_000;
+const days = (first: number, until: number): Correction => ({
+  from: new Date(START + first * DAY_MS),
+  until: new Date(START + until * DAY_MS),
+});
+const DAY_BEFORE = days(-1, 0);
+/** Of two days that overlap, and of one before all rows. */
+const CORRECTIONS = [days(-3, -1), days(-2, 1), days(-30, -29)];
 
 /** A row that says something new: a recording of at least one message, a new tag, a deletion, or a better score. */
 interface Change {
@@ -87,6 +96,7 @@ const NEWS = {
   ingested: { _timestamp: START / 1000 + 1 },
   distinct: { distinct_id: "somebody else", max_last_timestamp: "2026-10-01 00:00:01.000001" },
   block_starts: { block_first_timestamps: ["2026-10-01 00:00:00.000000"], message_count: 1 },
+  corrected: { min_first_timestamp: "2026-09-30 23:00:00.000000" },
   block_ends: { block_last_timestamps: ["2026-10-01 00:00:00.000000"], message_count: 1 },
   block_links: { block_urls: ["s3://bucket/block"], message_count: 1 },
   landing: { first_url: "https://example.com/" },
@@ -135,13 +145,14 @@ suite("_version", { skip: embeddedSkip }, () => {
   const ask = async <T>({ sql, parameters }: { sql: string; parameters: object }): Promise<T[]> =>
     await (await engine.client.query({ query: sql, query_params: { ...parameters }, format: "JSONEachRow" })).json<T>();
   /** The version of each session. */
-  const versions = async (): Promise<Map<string, string>> => {
+  const versions = async (corrections: readonly Correction[] = []): Promise<Map<string, string>> => {
     const read = {
       interval: { start: new Date(START - 86_400_000 * 30), end: new Date(START + 86_400_000 * 30) },
       exportedAt: new Date(),
       pruneBefore: undefined,
       alsoChangedSince: undefined,
       reread: false,
+      corrections,
       part: { index: 0, of: 1 },
     };
     const rows = await ask<{ session_id: string; _version: string }>(model.rows(read, "jsonl"));
@@ -160,7 +171,7 @@ suite("_version", { skip: embeddedSkip }, () => {
       { ...base, session: "unchanged" },
       { ...base, session: "unchanged" },
     ]);
-    const found = await versions();
+    const found = await versions([DAY_BEFORE]);
     const unchanged = found.get("unchanged") ?? assert.fail();
     for (const name of names) {
       const version = found.get(name) ?? assert.fail(name);
@@ -189,7 +200,7 @@ suite("_version", { skip: embeddedSkip }, () => {
           news.slice(0, length + 1).map((change, index) => rowOf(change, index, `after ${String(length + 10)}`)),
         );
         await replays.insert(rows);
-        const grown = [...(await versions()).values()];
+        const grown = [...(await versions(CORRECTIONS)).values()];
         assert.equal(grown.length, news.length);
         for (const [index, version] of grown.entries()) {
           const previous = grown[index - 1];
@@ -201,10 +212,50 @@ suite("_version", { skip: embeddedSkip }, () => {
           }
         }
         await replays.merge();
-        assert.deepEqual([...(await versions()).values()], grown);
+        assert.deepEqual([...(await versions(CORRECTIONS)).values()], grown);
       }),
       { numRuns: 30 },
     );
+  });
+
+  test("a correction beats any amount of the sessions that have a row of its days, and nothing that was deleted", async () => {
+    await replays.truncate();
+    const row = (session: string, day: number, more: object = {}) => {
+      const micros = Math.floor((START + day * DAY_MS) * 1000);
+      return {
+        team: 1,
+        session,
+        firstMicros: micros,
+        lastMicros: micros,
+        ingested: START / 1000,
+        messages: 1,
+        ...more,
+      };
+    };
+    const large = { messages: 1_000_000_000 };
+    await replays.insert([
+      row("first of the days", -3),
+      row("last of the days", -2 + 1 - 1e-9),
+      row("the day before", -4, large),
+      row("the day after", -1, large),
+      row("a row of the days", -1),
+      row("a row of the days", -2),
+      row("deleted", 2),
+      row("deleted", 2, { messages: 0, columns: { is_deleted: 1 } }),
+    ]);
+    const none = await versions();
+    const once = await versions([days(-3, -1)]);
+    const twice = await versions([days(-3, -1), days(-3, -1)]);
+    const version = (of: Map<string, string>, session: string): string => of.get(session) ?? assert.fail(session);
+    for (const session of ["the day before", "the day after", "deleted"]) {
+      assert.equal(version(once, session), version(none, session), session);
+    }
+    for (const session of ["first of the days", "last of the days", "a row of the days"]) {
+      assert.ok(version(once, session) > version(none, "the day after"), session);
+      assert.ok(version(twice, session) > version(once, session), session);
+      assert.ok(version(twice, session) < version(none, "deleted"), session);
+      assert.equal(version(once, session).slice(3), version(none, session).slice(3), session);
+    }
   });
 
   test("a deleted read beats any other, then the fuller one, whatever purge, retention and replays have left", async () => {

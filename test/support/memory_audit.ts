@@ -8,16 +8,7 @@ export type AuditFlaw =
   | "sums what it does not have"
   | "counts rows of before the range"
   | "counts other teams"
-  | "finds a version that no row has"
-  | "has an audit before the first"
-  | "forgets its audits"
-  | "gives the audit that was saved last";
-
-export interface SavedAudit {
-  readonly export: string;
-  readonly readAt: Date;
-  readonly result: string;
-}
+  | "finds a version that no row has";
 
 interface AuditedRow {
   readonly session: string;
@@ -30,12 +21,7 @@ const firstBits = (text: string): number => createHash("md5").update(text).diges
 /** Of every row. */
 const TEAM = 1;
 
-export function memoryAudit(
-  exportName: string,
-  audits: SavedAudit[],
-  rows: () => readonly AuditedRow[],
-  flaw: string | undefined,
-): DestinationAudit {
+export function memoryAudit(rows: () => readonly AuditedRow[], flaw: string | undefined): DestinationAudit {
   return {
     dropsDeleted: false,
     async groups({ from, teams }, signal) {
@@ -65,18 +51,6 @@ export function memoryAudit(
         return flaw === "finds a version that no row has" ? [[keyText(key), "0"]] : [];
       });
       return new Map(found);
-    },
-    async save(result, readAt, signal) {
-      await Promise.resolve();
-      signal.throwIfAborted();
-      if (flaw !== "forgets its audits") audits.push({ export: exportName, readAt, result });
-    },
-    async last(signal) {
-      await Promise.resolve();
-      signal.throwIfAborted();
-      const own = audits.filter((one) => one.export === exportName);
-      if (flaw !== "gives the audit that was saved last") own.sort((one, other) => +one.readAt - +other.readAt);
-      return own.at(-1)?.result ?? (flaw === "has an audit before the first" ? "{}" : undefined);
     },
   };
 }

@@ -12,13 +12,15 @@ import { isReadLater } from "../../destinations/races.ts";
 import { ReplayportError } from "../../src/errors.ts";
 import { contains, type Interval, overlaps, parseIntervalName, sameInterval } from "../../src/intervals/interval.ts";
 import { compareReadings, type Reading } from "../../src/models/reading_order.ts";
-import { type AuditFlaw, memoryAudit, type SavedAudit } from "./memory_audit.ts";
+import { type AuditFlaw, memoryAudit } from "./memory_audit.ts";
+import { memoryRecords, type RecordsFlaw, type StoredRecord } from "./memory_records.ts";
 
 export const SECRET = "hunter2-in-memory";
 
 /** What a destination may get wrong. Each is a fault that somebody's exporter has had, or nearly had. */
 export type Flaw =
   | AuditFlaw
+  | RecordsFlaw
   | "doubles rows on a second load"
   | "shows each file as it comes"
   | "shows rows of a load that failed"
@@ -117,7 +119,7 @@ export function memoryWarehouse(options: MemoryOptions = {}): MemoryWarehouse {
   const loaded: Loaded[] = [];
   const staged = new Map<string, { readonly batch: string; rows: StoredRow[] }>();
   const junk: string[] = [];
-  const audits: SavedAudit[] = [];
+  const records: StoredRecord[] = [];
   let rows: StoredRow[] = [];
   let asked = 0;
 
@@ -320,7 +322,8 @@ export function memoryWarehouse(options: MemoryOptions = {}): MemoryWarehouse {
         }
       },
 
-      audit: memoryAudit(exportName, audits, () => rows, flaw),
+      audit: memoryAudit(() => rows, flaw),
+      records: memoryRecords(exportName, records, flaw),
 
       [Symbol.asyncDispose]: () => Promise.resolve(),
     };

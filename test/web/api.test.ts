@@ -123,6 +123,7 @@ suite("backfills", () => {
     assert.deepEqual(JSON.parse(client.fleet.calls[0]?.replace("backfill ", "") ?? ""), {
       export: "replays",
       force: false,
+      sourceIsRight: false,
       size: "auto",
       createdBy: "api",
       range: { start: "2026-10-01T00:00:00.000Z", end: "2026-10-02T00:00:00.000Z" },
@@ -134,7 +135,7 @@ suite("backfills", () => {
 
   test("starting a backfill passes on every option", async () => {
     using client = await openApp();
-    const options = { force: true, size: "day", inFlight: 8, createdBy: "jane" };
+    const options = { force: true, sourceIsRight: true, size: "day", inFlight: 8, createdBy: "jane" };
     await client.ask("POST", "/api/backfills", { body: { export: "replays", ...RANGE, ...options } });
     const asked = JSON.parse(client.fleet.calls[0]?.replace("backfill ", "") ?? "") as JsonObject;
     for (const [key, value] of Object.entries(options)) assert.equal(asked[key], value);

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import type { ExportDefinition } from "../../export/definition.ts";
+import type { BackfillRequest } from "../../fleet/fleet.ts";
 import { expectedRows } from "../../intervals/backfill.ts";
 import { type Interval, interval } from "../../intervals/interval.ts";
 import { JOIN_UNITS, type JoinUnit } from "../../intervals/schedule.ts";
@@ -15,6 +16,7 @@ interface BackfillOptions extends GlobalOptions {
   readonly from: string;
   readonly to: string;
   readonly force?: boolean;
+  readonly sourceIsRight?: boolean;
   readonly concurrency?: number;
   readonly interval: "auto" | "schedule" | JoinUnit;
   readonly plan?: boolean;
@@ -32,6 +34,12 @@ export function addBackfill(program: Command, cli: CliEnvironment): void {
     .requiredOption("--from <time>", "start of the range, a date or a time")
     .requiredOption("--to <time>", "end of the range, not included")
     .option("--force", "load intervals again that are loaded, for example after changing column rules")
+    .addOption(
+      new Option(
+        "--source-is-right",
+        "after the source had too much, such as rows twice: load the range's whole days (UTC) again, and let what is read win where it's less",
+      ).implies({ force: true }),
+    )
     .option("--concurrency <n>", "intervals at the same time (default: 1; with --enqueue, the config's)", wholeNumber)
     .addOption(
       new Option("--interval <size>", "how many intervals of the schedule to join into one batch")
@@ -65,12 +73,13 @@ async function backfill(cli: CliEnvironment, name: string, options: BackfillOpti
     parseTimeOption(options.from, timezone, "--from"),
     parseTimeOption(options.to, timezone, "--to"),
   );
-  const { plan: planOnly = false, force = false, quiet = false, json = false } = options;
+  const { plan: planOnly = false, force = false, sourceIsRight = false, quiet = false, json = false } = options;
+  const request = { range, force, sourceIsRight, size: options.interval, createdBy: operator() };
   if (options.enqueue === true && !planOnly) {
-    await enqueue(cli, name, range, options);
+    await enqueue(cli, { ...request, export: name }, options);
     return;
   }
-  const plan = await planFor(context, definition, { range, force, size: options.interval }, cli.signal, planOnly);
+  const plan = await planFor(context, definition, request, cli.signal, planOnly);
   if (planOnly) {
     await printPlan(context, definition, plan, json);
     return;
@@ -79,21 +88,12 @@ async function backfill(cli: CliEnvironment, name: string, options: BackfillOpti
   printSummary(context, [await loadIntervals(context, definition, load)], NOTHING_OPEN, json);
 }
 
-async function enqueue(cli: CliEnvironment, name: string, range: Interval, options: BackfillOptions): Promise<void> {
+async function enqueue(cli: CliEnvironment, request: BackfillRequest, options: BackfillOptions): Promise<void> {
   await using host = await openFleetHost(cli, options);
-  const started = await host.fleet.startBackfill(
-    {
-      export: name,
-      range,
-      force: options.force === true,
-      size: options.interval,
-      ...(options.concurrency === undefined ? {} : { inFlight: options.concurrency }),
-      createdBy: operator(),
-    },
-    cli.signal,
-  );
+  const inFlight = options.concurrency === undefined ? {} : { inFlight: options.concurrency };
+  const started = await host.fleet.startBackfill({ ...request, ...inFlight }, cli.signal);
   if (options.json === true) printJson(cli.stdout, started);
-  else if (started.total === 0) printLine(cli.stdout, `${name}: ${NOTHING_OPEN}`);
+  else if (started.total === 0) printLine(cli.stdout, `${request.export}: ${NOTHING_OPEN}`);
   else {
     printLine(cli.stdout, backfillLine(started, cli.now()));
     printLine(cli.stdout, `To follow it: replayport backfills ${started.id}`);

@@ -68,7 +68,7 @@ export async function startBackfill(
     id: newId(),
     export: definition.name,
     range: hull(intervals) ?? request.range,
-    force: request.force === true,
+    force: request.force === true || request.sourceIsRight === true,
     createdBy: request.createdBy,
     createdAt: now(),
     inFlight: request.inFlight ?? dependencies.inFlight,

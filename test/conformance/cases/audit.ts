@@ -26,11 +26,10 @@ const sorted = (groups: readonly AuditGroup[]): AuditGroup[] =>
 
 export const AUDIT_CASES: readonly Case[] = [
   inContext({
-    name: "an empty place has no groups, no versions and no audit",
+    name: "an empty place has no groups and no versions",
     async run({ destination: { audit }, signal }) {
       assert.deepEqual(await audit.groups(SCOPE, signal), []);
       assert.equal((await audit.versions(SCOPE, [{ team: "1", session: "a" }], signal)).size, 0);
-      assert.equal(await audit.last(signal), undefined);
     },
   }),
   inContext({
@@ -101,17 +100,6 @@ export const AUDIT_CASES: readonly Case[] = [
       const keys = HOSTILE.map((session) => ({ team: "1", session }));
       const versions = await destination.audit.versions(SCOPE, keys, signal);
       assert.deepEqual([...versions.keys()].sort(), HOSTILE.map((session) => `1|${session}`).sort());
-    },
-  }),
-  inContext({
-    name: "the audit with the latest read is the last one, whichever was saved last",
-    async run({ destination, target, signal }) {
-      const result = (name: string): string => JSON.stringify({ name, text: HOSTILE.join(" ") });
-      await destination.audit.save(result("first"), new Date(FIRST), signal);
-      await destination.audit.save(result("latest"), new Date(FIRST + 2000), signal);
-      await destination.audit.save(result("late"), new Date(FIRST + 1000), signal);
-      await using other = await target.open();
-      assert.equal(await other.audit.last(signal), result("latest"));
     },
   }),
 ];

@@ -272,12 +272,12 @@ suite("golden: Snowflake", () => {
           await assert.rejects(loading()(destination));
         },
       ),
-      "an audit, with on_delete: delete": await told(there, { onDelete: "delete" }, async ({ audit }) => {
+      "an audit, with on_delete: delete": await told(there, { onDelete: "delete" }, async ({ audit, records }) => {
         const scope = { teams: [1, 2], from: range.start };
         await audit.groups(scope, SIGNAL);
         await audit.versions(scope, [{ team: "1", session: "it's a" }], SIGNAL);
-        await audit.save("{}", range.end, SIGNAL);
-        await audit.last(SIGNAL);
+        await records.add("audits", "{}", range.end, SIGNAL);
+        await records.last("audits", SIGNAL);
       }),
       check: await told({ ...there, rows: 1 }, {}, (destination) => destination.check(SIGNAL)),
       "what is covered": await told(there, {}, (destination) => Array.fromAsync(destination.covered(range, SIGNAL))),

@@ -1216,19 +1216,19 @@ FROM "ANALYTICS"."POSTHOG"."SESSION_REPLAYS" WHERE "START_TIME" >= TO_TIMESTAMP_
 -- auditing; needs SELECT ON TABLE "ANALYTICS"."POSTHOG"."SESSION_REPLAYS"
 SELECT CONCAT(CAST("TEAM_ID" AS VARCHAR), '|', "SESSION_ID") AS "ROW_KEY", CAST("_VERSION" AS VARCHAR) AS "ROW_VERSION"
 FROM "ANALYTICS"."POSTHOG"."_REPLAYPORT_GONE_SESSION_REPLAYS" WHERE "SESSION_ID" IN ('it''s a');
--- a session for: {"export":"replays","doing":"audit"}
+-- a session for: {"export":"replays","doing":"ledger"}
 -- creating the table "ANALYTICS"."POSTHOG"."_REPLAYPORT_AUDITS"; needs CREATE TABLE ON SCHEMA "ANALYTICS"."POSTHOG"
 CREATE TABLE IF NOT EXISTS "ANALYTICS"."POSTHOG"."_REPLAYPORT_AUDITS" (
   "EXPORT" VARCHAR NOT NULL COMMENT 'Name of the export.',
-  "TARGET_TABLE" VARCHAR NOT NULL COMMENT 'The table that was compared with the source.',
-  "READ_AT" TIMESTAMP_NTZ(6) NOT NULL COMMENT 'When the source was read. UTC.',
-  "RESULT" VARCHAR NOT NULL COMMENT 'The result, as JSON.'
+  "TARGET_TABLE" VARCHAR NOT NULL COMMENT 'The table that it is about.',
+  "READ_AT" TIMESTAMP_NTZ(6) NOT NULL COMMENT 'When it was made. UTC.',
+  "RESULT" VARCHAR NOT NULL COMMENT 'What it says, as JSON.'
 ) COMMENT = 'Results of audits by Replayport: what differs from the source.';
--- auditing; needs INSERT ON TABLE "ANALYTICS"."POSTHOG"."_REPLAYPORT_AUDITS"
+-- writing the audits; needs INSERT ON TABLE "ANALYTICS"."POSTHOG"."_REPLAYPORT_AUDITS"
 INSERT INTO "ANALYTICS"."POSTHOG"."_REPLAYPORT_AUDITS" ("EXPORT", "TARGET_TABLE", "READ_AT", "RESULT")
 SELECT 'replays', 'SESSION_REPLAYS', TO_TIMESTAMP_NTZ(1793491200000000, 6), '{}';
--- a session for: {"export":"replays","doing":"audit"}
--- auditing; needs SELECT ON TABLE "ANALYTICS"."POSTHOG"."_REPLAYPORT_AUDITS"
+-- a session for: {"export":"replays","doing":"ledger"}
+-- reading the audits; needs SELECT ON TABLE "ANALYTICS"."POSTHOG"."_REPLAYPORT_AUDITS"
 SELECT "RESULT" FROM "ANALYTICS"."POSTHOG"."_REPLAYPORT_AUDITS"
 WHERE "EXPORT" = 'replays' AND "TARGET_TABLE" = 'SESSION_REPLAYS'
 ORDER BY "READ_AT" DESC LIMIT 1;
