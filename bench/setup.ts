@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { engineSql } from "../src/demo/engine_sql.ts";
 import { insertSessions } from "../src/demo/generate.ts";
 import { createReplayTables } from "../src/demo/replay_table.ts";
+import { NO_PASSWORD } from "../src/clickhouse_server/credentials.ts";
 import { type Embedded, startEmbedded } from "../src/clickhouse_server/start.ts";
 
 const DATABASE = "posthog";
@@ -33,8 +34,8 @@ export async function setUp(
 ): Promise<Bench> {
   const root = await mkdtemp(join(tmpdir(), "replayport-bench-"));
   try {
-    const engine = await startEmbedded({ path: join(root, "engine"), signal });
-    const sql = engineSql(engine.url);
+    const engine = await startEmbedded({ path: join(root, "engine"), credentials: NO_PASSWORD, outside: true, signal });
+    const sql = engineSql(engine.url, engine.credentials);
     const table = `${DATABASE}.session_replay_events`;
     // Else the figures would depend on how far merges have come.
     const statements = [...createReplayTables(DATABASE), `SYSTEM STOP MERGES ${table}`];

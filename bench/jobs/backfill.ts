@@ -1,7 +1,7 @@
 /** The backfill of a year by the command itself, which plans it and joins the turns of the schedule. */
 import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
-import { Redactor } from "../../src/cli/log.ts";
+import { Redactor } from "../../src/cli/redactor.ts";
 import { createProgram } from "../../src/cli/program.ts";
 import { type Job, type Outcome, neverAborted } from "./job.ts";
 

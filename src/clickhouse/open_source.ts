@@ -16,8 +16,7 @@ export async function openSource(options: SourceOptions, signal: AbortSignal): P
   const engine = await startEmbedded({ path: options.path, signal });
   const engineSource = await openClickHouse({
     url: engine.url,
-    username: "default",
-    password: "",
+    ...engine.credentials,
     database: options.database,
     table: options.table,
     requestTimeoutMs: EMBEDDED_TIMEOUT_MS,

@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { ServerException } from "./exception.ts";
 
@@ -7,17 +7,25 @@ export interface Credentials {
   readonly password: string;
 }
 
+const USER = "default";
+
+/** For an engine that somebody starts for themselves: other users of the machine can reach its port. */
+export function randomCredentials(): Credentials {
+  return { username: USER, password: randomBytes(24).toString("base64url") };
+}
+
+/** As with ClickHouse's `no_password`: any password is right. */
+export const NO_PASSWORD: Credentials = { username: USER, password: "" };
+
 /**
- * Checks the credentials of a request (headers `X-ClickHouse-User` and `-Key`, Basic, or the URL). If none are configured,
- * the user `default` can use any password, as with ClickHouse's `no_password`.
+ * Checks the credentials of a request (headers `X-ClickHouse-User` and `-Key`, Basic, or the URL).
  *
  * @throws ServerException 516
  */
-export function authenticate(expected: Credentials | undefined, url: URL, headers: IncomingMessage["headers"]): void {
+export function authenticate(expected: Credentials, url: URL, headers: IncomingMessage["headers"]): void {
   const given = credentialsOf(url, headers);
-  const username = expected?.username ?? "default";
-  const right = given.username === username && (!expected || equal(given.password, expected.password));
-  if (right) return;
+  const right = expected.password === "" || equal(given.password, expected.password);
+  if (given.username === expected.username && right) return;
   throw new ServerException(
     516,
     "AUTHENTICATION_FAILED",

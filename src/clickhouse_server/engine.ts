@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import pLimit from "p-limit";
-import type { ChdbModule, ChdbResult, ChdbSession } from "./chdb.ts";
+import { type ChdbModule, type ChdbResult, type ChdbSession, insertRaw } from "./chdb.ts";
 import { fromEngine } from "./exception.ts";
 
 export interface EngineOptions {
@@ -11,12 +11,16 @@ export interface EngineOptions {
   readonly memoryLimitBytes?: number | undefined;
   /** `max_threads` of queries that don't set it. */
   readonly threads?: number | undefined;
+  /** Further arguments, as of `clickhouse local`. */
+  readonly arguments: readonly string[];
 }
 
 export interface EngineQuery {
   readonly sql: string;
   /** The format of the result, if the statement doesn't write it to a file. */
   readonly format: string;
+  /** The rows that follow an INSERT. */
+  readonly data?: Uint8Array;
   readonly settings: ReadonlyMap<string, string>;
   readonly params: ReadonlyMap<string, string>;
   readonly database: string | undefined;
@@ -51,7 +55,8 @@ export class Engine implements Disposable {
     this.#chdb = chdb;
     this.#options = options;
     const memory = options.memoryLimitBytes;
-    const connectionArgs = memory === undefined ? [] : [`--max_server_memory_usage=${memory}`];
+    const limit = memory === undefined ? [] : [`--max_server_memory_usage=${memory}`];
+    const connectionArgs = [...options.arguments, ...limit];
     this.#control = new chdb.Session(options.path, { connectionArgs });
   }
 
@@ -85,7 +90,10 @@ export class Engine implements Disposable {
     try {
       for (const sql of this.#preparation(query, mark)) await session.queryAsync(sql, { format: "TabSeparated" });
       signal.throwIfAborted();
-      const running = session.queryAsync(query.sql, { format: query.format });
+      const running =
+        query.data === undefined
+          ? session.queryAsync(query.sql, { format: query.format })
+          : insertRaw(session, query.sql, query.data);
       const killed = this.#killWhenAborted(mark, running, signal);
       try {
         return await running;

@@ -40,6 +40,10 @@ export function fromEngine(thrown: unknown): ServerException {
     name = found[3] ?? name;
     text = (found[2] ?? "").trim();
   }
+  // What `file()` runs into in a confined engine (confinement.ts).
+  if (text.includes("call to getcwd failed")) {
+    return new ServerException(497, "ACCESS_DENIED", "Files are outside of the data directory, and not allowed here.");
+  }
   return new ServerException(code, name, text);
 }
 

@@ -2,11 +2,14 @@ import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Outcome } from "./answer.ts";
+import type { ChdbResult } from "./chdb.ts";
 import { type Incoming, spool } from "./body.ts";
 import { type Encoding, compressionClause } from "./compression.ts";
 import { type Engine, type EngineQuery, literal } from "./engine.ts";
 import { ServerException } from "./exception.ts";
-import { DEFAULT_FORMAT, formatName } from "./formats.ts";
+import { DEFAULT_FORMAT, formatName, isBinary } from "./formats.ts";
+import { refuseOutside } from "./refusals.ts";
+import { tokens } from "./tokens.ts";
 
 export interface Execution {
   readonly query: Omit<EngineQuery, "sql" | "format">;
@@ -15,6 +18,8 @@ export interface Execution {
   readonly compressionLevel: number | undefined;
   /** A directory of this process, for results and data to insert. */
   readonly directory: string;
+  /** Whether the statement may reach what is outside of the data directory. */
+  readonly outside: boolean;
 }
 
 /**
@@ -30,6 +35,10 @@ export async function execute(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { statement } = incoming;
+  if (!execution.outside) {
+    const text = statement.kind === "plain" ? statement.sql : `${statement.before} ${statement.after}`;
+    refuseOutside([...tokens(text)]);
+  }
   switch (statement.kind) {
     case "rows":
       return await select(engine, statement, execution, signal);
@@ -72,10 +81,19 @@ async function insert(
   engine: Engine,
   statement: Of<"insert">,
   data: AsyncIterable<Buffer>,
-  { query, defaultFormat, directory }: Execution,
+  { query, defaultFormat, directory, outside }: Execution,
   signal: AbortSignal,
 ): Promise<Outcome> {
   const format = formatName(statement.format ?? defaultFormat ?? "Values");
+  const answer = (result: ChdbResult): Outcome => {
+    return { result, wrote: true, format, encoding: undefined, body: { bytes: new Uint8Array() } };
+  };
+  if (!outside) {
+    const rows = await inMemory(data, format);
+    const sql = `${utf8(statement.before)} ${utf8(statement.after)} FORMAT ${rows.length === 0 ? "JSONEachRow" : format}`;
+    // A blank is no row; no byte at all is an error of the engine's.
+    return answer(await engine.run({ ...query, sql, format: "Null", data: rows.length === 0 ? BLANK : rows }, signal));
+  }
   const file = join(directory, `data-${randomUUID()}`);
   try {
     const size = await spool(data, file, signal);
@@ -83,11 +101,29 @@ async function insert(
     const readAs = size === 0 ? "TabSeparated" : format;
     const clause = `FROM INFILE ${literal(file)} COMPRESSION 'none'`;
     const sql = `${utf8(statement.before)} ${clause} ${utf8(statement.after)} FORMAT ${readAs}`;
-    const result = await engine.run({ ...query, sql, format: "Null" }, signal);
-    return { result, wrote: true, format, encoding: undefined, body: { bytes: new Uint8Array() } };
+    return answer(await engine.run({ ...query, sql, format: "Null" }, signal));
   } finally {
     await rm(file, { force: true });
   }
+}
+
+const BLANK = Buffer.from("\n");
+const LONGEST_DATA = 1024 ** 3;
+
+/** A confined engine opens no file: a file to read from would need a working directory (confinement.ts). */
+async function inMemory(data: AsyncIterable<Buffer>, format: string): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of data) {
+    chunks.push(chunk);
+    size += chunk.length;
+    if (size > LONGEST_DATA) throw new ServerException(229, "QUERY_IS_TOO_LARGE", "Insert 1 GiB at a time, or less.");
+  }
+  if (size > 0 && isBinary(format)) {
+    const message = `INSERT in the format ${format} is not supported: send JSONEachRow, CSV or TabSeparated.`;
+    throw new ServerException(48, "NOT_IMPLEMENTED", message);
+  }
+  return Buffer.concat(chunks);
 }
 
 /** The clause is ours, so a message that quotes it would confuse. */

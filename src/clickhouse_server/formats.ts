@@ -9,6 +9,10 @@ export function formatName(text: string): string {
   throw new ServerException(73, "UNKNOWN_FORMAT", `Unknown format ${text}.`);
 }
 
+export function isBinary(format: string): boolean {
+  return /^(parquet|arrow|orc|avro|native|rowbinary|msgpack|npy|protobuf|capnproto|bson|raw|buffers)/i.test(format);
+}
+
 /** ClickHouse's Content-Type for a format. */
 export function contentTypeOf(format: string): string {
   const name = format.toLowerCase();
@@ -17,6 +21,6 @@ export function contentTypeOf(format: string): string {
   if (name.startsWith("csv"))
     return `text/csv; charset=UTF-8; header=${name.includes("withnames") ? "present" : "absent"}`;
   if (/^(tsv|tabseparated)/.test(name)) return `text/tab-separated-values; charset=UTF-8`;
-  if (/^(parquet|arrow|orc|avro|native|rowbinary|msgpack|npy|protobuf)/.test(name)) return "application/octet-stream";
+  if (isBinary(name)) return "application/octet-stream";
   return "text/plain; charset=UTF-8";
 }

@@ -12,7 +12,9 @@ import { type QueryRequest, readForm, readRequest } from "./request.ts";
 export interface HandlerOptions {
   readonly engine: Engine;
   readonly version: string;
-  readonly credentials: Credentials | undefined;
+  readonly credentials: Credentials;
+  /** Whether statements may reach what is outside of the data directory. */
+  readonly outside: boolean;
   /** For results and data to insert, while they are being sent or received. */
   readonly directory: string;
 }
@@ -76,16 +78,19 @@ async function answerQuery(
       encoding: asked.compress ? chooseEncoding(request.headers["accept-encoding"]?.toString()) : undefined,
       compressionLevel: asked.compressionLevel,
       directory: options.directory,
+      outside: options.outside,
     },
     signal,
   );
   await sendOutcome(response, outcome, signal);
 }
 
-/** As in ClickHouse, GET can't change anything. `readonly = 2` still lets a query choose its settings. */
+/** As in ClickHouse, GET can't change anything. `readonly = 2` lets a query choose its settings, but not this one. */
 function settingsOf(asked: QueryRequest, request: IncomingMessage): ReadonlyMap<string, string> {
-  if (request.method !== "GET" || asked.settings.has("readonly")) return asked.settings;
-  return new Map([...asked.settings, ["readonly", "2"]]);
+  if (request.method !== "GET") return asked.settings;
+  const given = asked.settings.get("readonly") ?? "2";
+  if (given === "1" || given === "2") return new Map([...asked.settings, ["readonly", given]]);
+  throw new ServerException(164, "READONLY", "Cannot modify 'readonly' setting in readonly mode: use POST.");
 }
 
 /**
@@ -101,15 +106,21 @@ function beat(response: ServerResponse): void {
   if (!response.headersSent && !response.destroyed && response.req.httpVersion !== "1.0") response.writeProcessing();
 }
 
-/** The engine can read files of this machine, so web pages must not reach it through their visitor's browser. */
+/** Web pages must not reach the engine through their visitor's browser: what any program on this machine may ask, a page may not. */
 function refuseBrowsersOfOtherSites({ headers }: IncomingMessage): void {
+  const { host = "localhost", origin } = headers;
   const site = headers["sec-fetch-site"];
-  const foreign = site !== undefined && site !== "same-origin" && site !== "none";
-  const host = new URL(`http://${headers.host ?? "localhost"}`).hostname;
-  const loopback = host === "localhost" || host === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(host);
-  if (foreign || !loopback) {
+  const foreign = (site !== undefined && site !== "same-origin" && site !== "none") || !isOwn(origin, host);
+  if (foreign || !LOOPBACK.test(host)) {
     throw new ServerException(497, "ACCESS_DENIED", "Requests from web pages of other sites are not answered.");
   }
+}
+
+const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i;
+
+/** Only a browser sends an Origin: `null` for a page without one. */
+function isOwn(origin: string | undefined, host: string): boolean {
+  return origin === undefined || origin.toLowerCase() === `http://${host.toLowerCase()}`;
 }
 
 function sendText(response: ServerResponse, status: number, text: string): void {

@@ -8,7 +8,8 @@ export interface StartMessage {
   readonly memoryLimitBytes: number | undefined;
   readonly threads: number | undefined;
   readonly tempPath: string | undefined;
-  readonly credentials: Credentials | undefined;
+  readonly credentials: Credentials;
+  readonly outside: boolean;
 }
 
 /** From the engine's process, once. */

@@ -3,7 +3,8 @@ import { type Server, createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { once } from "node:events";
 import { messageOf } from "../errors.ts";
-import { loadChdb } from "./chdb.ts";
+import { type ChdbModule, loadChdb } from "./chdb.ts";
+import { confine, confinedArguments } from "./confinement.ts";
 import { Engine } from "./engine.ts";
 import { createHandler } from "./handler.ts";
 import type { AnswerMessage, FailureReason, StartMessage } from "./messages.ts";
@@ -12,6 +13,9 @@ import { makeTempDirectory, removeTempDirectory } from "./temp_directory.ts";
 const SHUTDOWN_MS = 5000;
 // ClickHouse's http_max_uri_size: an INSERT has its statement in the URL.
 const LONGEST_URL = 1024 * 1024;
+
+// What the engine writes is this user's alone.
+process.umask(0o077);
 
 let end = (): void => process.exit(0);
 process.on("disconnect", () => end());
@@ -22,14 +26,20 @@ process.once("message", (message) => void start(message as StartMessage));
 
 async function start(message: StartMessage): Promise<void> {
   const chdb = await loadChdb().catch((error: unknown) => fail("missing", error));
-  const engine = chdb && openEngine();
-  if (!chdb || !engine) return;
-  const version = await engine.version();
+  if (!chdb) return;
   const directory = await makeTempDirectory(message.tempPath ?? message.path);
-  const { credentials } = message;
+  const { credentials, outside } = message;
+  const confined = outside ? [] : await confinedArguments(directory);
+  const engine = openEngine(chdb, confined);
+  if (!engine) {
+    await removeTempDirectory(directory);
+    return;
+  }
+  const version = await engine.version();
+  if (!outside) await confine(directory);
   const server = createServer(
     { maxHeaderSize: LONGEST_URL },
-    createHandler({ engine, version, credentials, directory }),
+    createHandler({ engine, version, credentials, outside, directory }),
   );
   // A long INSERT may take any time. Idle connections are kept as long as ClickHouse keeps them.
   server.requestTimeout = 0;
@@ -45,9 +55,9 @@ async function start(message: StartMessage): Promise<void> {
   }
   send({ kind: "ready", port: (server.address() as AddressInfo).port, tempDirectory: directory });
 
-  function openEngine(): Engine | undefined {
+  function openEngine(library: ChdbModule, connectionArguments: readonly string[]): Engine | undefined {
     try {
-      return new Engine(chdb!, message);
+      return new Engine(library, { ...message, arguments: connectionArguments });
     } catch (error) {
       fail("engine", error);
       return undefined;

@@ -1,11 +1,11 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readFile } from "node:fs/promises";
+import { chmod, mkdir, readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { ReplayportError, giveUp, retry } from "../errors.ts";
-import type { Credentials } from "./credentials.ts";
+import { ReplayportError, giveUp, messageOf, retry } from "../errors.ts";
+import { type Credentials, randomCredentials } from "./credentials.ts";
 import { THREAD_POOL } from "./engine.ts";
 import type { AnswerMessage, FailureReason, StartMessage } from "./messages.ts";
 import { removeTempDirectory } from "./temp_directory.ts";
@@ -22,8 +22,13 @@ export interface EmbeddedOptions {
   readonly threads?: number | undefined;
   /** For results and data to insert, uncompressed, while they are sent or received. Default: the data directory. */
   readonly tempPath?: string | undefined;
-  /** Without them, the user `default` needs no password. */
+  /** Default: the user `default` and a random password. `NO_PASSWORD`: every user of this machine can do everything. */
   readonly credentials?: Credentials | undefined;
+  /**
+   * Whether statements may reach what is outside of the data directory: `file()`, `url()`, `s3()` and the like. For an engine whose
+   * statements are all our own. Default: false.
+   */
+  readonly outside?: boolean | undefined;
   /** Cancels the start. To stop an engine that has started, dispose of it. */
   readonly signal: AbortSignal;
 }
@@ -31,6 +36,7 @@ export interface EmbeddedOptions {
 export interface Embedded extends AsyncDisposable {
   /** For `@clickhouse/client`, curl, BI tools: `http://127.0.0.1:PORT`, without credentials. */
   readonly url: string;
+  readonly credentials: Credentials;
   readonly pid: number;
   /** Resolves when the engine's process has ended, for any reason. Never rejects. */
   readonly exited: Promise<Exit>;
@@ -55,7 +61,7 @@ const DISPOSE_MS = 10_000;
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   options.signal.throwIfAborted();
   const path = resolve(options.path);
-  await mkdir(path, { recursive: true });
+  await claimDirectory(path);
   const child = forkEngine();
   const ended = watch(child);
   const message: StartMessage = {
@@ -65,7 +71,8 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     memoryLimitBytes: options.memoryLimitBytes,
     threads: options.threads,
     tempPath: options.tempPath === undefined ? undefined : resolve(options.tempPath),
-    credentials: options.credentials,
+    credentials: options.credentials ?? randomCredentials(),
+    outside: options.outside ?? false,
   };
   child.send(message);
   const answer = await firstAnswer(child, ended, options.signal);
@@ -80,6 +87,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   });
   return {
     url: `http://${message.host}:${answer.port}`,
+    credentials: message.credentials,
     pid: child.pid!,
     exited,
     async [Symbol.asyncDispose]() {
@@ -108,13 +116,32 @@ export async function serveEmbedded(options: EmbeddedOptions, onReady: (engine: 
   );
 }
 
+/** The data are this user's alone, also where an earlier version has made the directory. */
+async function claimDirectory(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  try {
+    await chmod(path, 0o700);
+  } catch (cause) {
+    throw new ReplayportError(`the data directory ${path} isn't this user's: ${messageOf(cause)}`, {
+      ...giveUp("engine.directory", "Name a new directory, or one that this user owns."),
+      cause,
+    });
+  }
+}
+
+/** What Node.js and the engine's library need. Its queries can read the environment, and ours has secrets. */
+const ENVIRONMENT = ["PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "NODE_OPTIONS"];
+
 function forkEngine(): ChildProcess {
   const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
   const entry = fileURLToPath(new URL(`./process${extension}`, import.meta.url));
   return fork(entry, [], {
     // The parent's flags (--test, --watch, --inspect) aren't for the engine.
     execArgv: [],
-    env: { ...process.env, UV_THREADPOOL_SIZE: String(THREAD_POOL) },
+    env: {
+      ...Object.fromEntries(ENVIRONMENT.map((name) => [name, process.env[name]])),
+      UV_THREADPOOL_SIZE: String(THREAD_POOL),
+    },
     stdio: ["ignore", "ignore", "pipe", "ipc"],
   });
 }

@@ -1,4 +1,5 @@
 import { ServerException, syntaxError } from "./exception.ts";
+import { refuseFiles } from "./refusals.ts";
 import { type Token, tokens } from "./tokens.ts";
 
 /** What it takes to run a statement. Texts are latin1: one character per byte of the UTF-8 text. */
@@ -34,7 +35,7 @@ export function parseStatement(sql: string): Statement {
   }
   const last = list[list.length - 1]!;
   const outer = outermost(list);
-  refuseOutfile(outer);
+  refuseFiles(outer);
   const text = sql.slice(0, last.end);
   const format = formatClause(outer);
   if (!returnsRows(list, outer)) return { kind: "plain", format: format?.name, sql: text };
@@ -53,13 +54,6 @@ function returnsRows(list: readonly Token[], outer: readonly Token[]): boolean {
   return !(
     first.word === "WITH" && outer.some((token, at) => token.word === "INSERT" && outer[at + 1]?.word === "INTO")
   );
-}
-
-function refuseOutfile(outer: readonly Token[]): void {
-  const found = outer.some(
-    (token, at) => token.word === "INTO" && outer[at + 1]?.word === "OUTFILE" && outer[at + 2]?.kind === "string",
-  );
-  if (found) throw new ServerException(358, "INTO_OUTFILE_NOT_ALLOWED", "INTO OUTFILE is not allowed.");
 }
 
 /** After these a word is part of an expression, so `ORDER BY format DESC` and `SELECT 1 AS format` have no FORMAT clause. */

@@ -10,6 +10,7 @@ import { suite, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { ClickHouseLogLevel, createClient } from "@clickhouse/client";
 import { ReplayportError } from "../../src/errors.ts";
+import { NO_PASSWORD } from "../../src/clickhouse_server/credentials.ts";
 import { serveEmbedded, startEmbedded } from "../../src/clickhouse_server/start.ts";
 import { makeTempDirectory } from "../../src/clickhouse_server/temp_directory.ts";
 import { embedded, embeddedSkip } from "../support/embedded.ts";
@@ -123,11 +124,14 @@ suite("embedded: queries at once", { skip: embeddedSkip }, () => {
 suite("embedded: the process", { skip: embeddedSkip }, () => {
   test("a second engine on a data directory fails and names the first", async () => {
     await using harness = await embedded();
-    await assert.rejects(startEmbedded({ path: harness.path, signal: patience() }), (error) => {
-      assert.ok(hasCode("engine.in_use")(error));
-      assert.match((error as Error).message, new RegExp(`in use by process ${harness.engine.pid}$`));
-      return true;
-    });
+    await assert.rejects(
+      startEmbedded({ path: harness.path, credentials: NO_PASSWORD, signal: patience() }),
+      (error) => {
+        assert.ok(hasCode("engine.in_use")(error));
+        assert.match((error as Error).message, new RegExp(`in use by process ${harness.engine.pid}$`));
+        return true;
+      },
+    );
     assert.equal((await harness.client.ping({ select: true })).success, true);
   });
 
@@ -137,7 +141,7 @@ suite("embedded: the process", { skip: embeddedSkip }, () => {
     await once(server, "listening");
     const { port } = server.address() as AddressInfo;
     try {
-      const starting = startEmbedded({ path: directory.path, port, signal: patience() });
+      const starting = startEmbedded({ path: directory.path, port, credentials: NO_PASSWORD, signal: patience() });
       await assert.rejects(starting, hasCode("engine.port_taken"));
     } finally {
       server.close();
@@ -155,11 +159,14 @@ suite("embedded: the process", { skip: embeddedSkip }, () => {
     const before = process.env["NODE_OPTIONS"];
     process.env["NODE_OPTIONS"] = `--import ${hook}`;
     try {
-      await assert.rejects(startEmbedded({ path: join(directory.path, "data"), signal: patience() }), (error) => {
-        assert.ok(hasCode("engine.missing")(error));
-        assert.match((error as ReplayportError).hint ?? "", /npm install chdb/);
-        return true;
-      });
+      await assert.rejects(
+        startEmbedded({ path: join(directory.path, "data"), credentials: NO_PASSWORD, signal: patience() }),
+        (error) => {
+          assert.ok(hasCode("engine.missing")(error));
+          assert.match((error as ReplayportError).hint ?? "", /npm install chdb/);
+          return true;
+        },
+      );
     } finally {
       if (before === undefined) delete process.env["NODE_OPTIONS"];
       else process.env["NODE_OPTIONS"] = before;
@@ -171,23 +178,23 @@ suite("embedded: the process", { skip: embeddedSkip }, () => {
     const path = join(directory.path, "data");
     await writeFile(join(directory.path, "status"), "");
     await writeFile(path, "not a directory");
-    await assert.rejects(startEmbedded({ path, signal: patience() }));
+    await assert.rejects(startEmbedded({ path, credentials: NO_PASSWORD, signal: patience() }));
   });
 
   test("an abort while the engine starts rejects with its reason", async () => {
     await using directory = await temporaryDirectory();
     const stop = new AbortController();
-    const starting = startEmbedded({ path: directory.path, signal: stop.signal });
+    const starting = startEmbedded({ path: directory.path, credentials: NO_PASSWORD, signal: stop.signal });
     stop.abort(new Error("changed my mind"));
     await assert.rejects(starting, /changed my mind/);
-    await using engine = await startEmbedded({ path: directory.path, signal: patience() });
+    await using engine = await startEmbedded({ path: directory.path, credentials: NO_PASSWORD, signal: patience() });
     assert.ok(isAlive(engine.pid), "the directory is free again");
   });
 
   test("kill -9 of the engine fails its clients, keeps what was written, and leaves no files", async () => {
     await using directory = await temporaryDirectory();
     const path = join(directory.path, "data");
-    const first = await startEmbedded({ path, signal: patience() });
+    const first = await startEmbedded({ path, credentials: NO_PASSWORD, signal: patience() });
     const client = createClient({ url: first.url, log: { level: ClickHouseLogLevel.OFF } });
     await client.command({ query: "CREATE TABLE t (a Int64) ENGINE = MergeTree ORDER BY a" });
     await client.command({ query: "INSERT INTO t SELECT number FROM numbers(100000)" });
@@ -200,14 +207,14 @@ suite("embedded: the process", { skip: embeddedSkip }, () => {
     await client.close();
     await first[Symbol.asyncDispose]();
 
-    await using second = await startEmbedded({ path, signal: patience() });
+    await using second = await startEmbedded({ path, credentials: NO_PASSWORD, signal: patience() });
     const answer = await fetch(`${second.url}/?query=SELECT+count(),sum(a)+FROM+t`);
     assert.equal(await answer.text(), "100000\t4999950000\n");
   });
 
   test("disposing of the engine ends its queries and process, and frees the directory", async () => {
     await using directory = await temporaryDirectory();
-    const engine = await startEmbedded({ path: directory.path, signal: patience() });
+    const engine = await startEmbedded({ path: directory.path, credentials: NO_PASSWORD, signal: patience() });
     const cut = assert.rejects(fetch(engine.url, { method: "POST", body: ENDLESS }));
     await until("the query runs", async () => (await temporaryFiles(directory.path)).length > 0);
     await engine[Symbol.asyncDispose]();
@@ -222,7 +229,7 @@ suite("embedded: the process", { skip: embeddedSkip }, () => {
     const start = new URL("../../src/clickhouse_server/start.ts", import.meta.url);
     const script = `
       const { startEmbedded } = await import(${JSON.stringify(start.href)});
-      const engine = await startEmbedded({ path: ${JSON.stringify(directory.path)}, signal: new AbortController().signal });
+      const engine = await startEmbedded({ path: ${JSON.stringify(directory.path)}, credentials: ${JSON.stringify(NO_PASSWORD)}, signal: new AbortController().signal });
       console.log(JSON.stringify({ url: engine.url, pid: engine.pid }));`;
     const parent = spawn(process.execPath, ["--input-type=module", "-e", script], {
       stdio: ["ignore", "pipe", "inherit"],
@@ -248,7 +255,7 @@ suite("embedded: the process", { skip: embeddedSkip }, () => {
     await using directory = await temporaryDirectory();
     const stop = new AbortController();
     let pid = 0;
-    await serveEmbedded({ path: directory.path, signal: stop.signal }, (engine) => {
+    await serveEmbedded({ path: directory.path, credentials: NO_PASSWORD, signal: stop.signal }, (engine) => {
       pid = engine.pid;
       stop.abort();
     });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
-import { Redactor } from "../../src/cli/log.ts";
+import { Redactor } from "../../src/cli/redactor.ts";
 import { createProgram } from "../../src/cli/program.ts";
 import { type EngineSql, engineSql } from "../../src/demo/engine_sql.ts";
 import { type Proof, holds, prove } from "../../src/demo/proof.ts";
@@ -140,8 +140,8 @@ describe("the demo", { skip: embeddedSkip }, () => {
       return join(folder, largest.name);
     };
     before(async () => {
-      engine = await startEmbedded({ path: join(dir, "clickhouse"), signal });
-      sql = engineSql(engine.url);
+      engine = await startEmbedded({ path: join(dir, "clickhouse"), outside: true, signal });
+      sql = engineSql(engine.url, engine.credentials);
     });
     after(() => engine[Symbol.asyncDispose]());
 

@@ -30,7 +30,7 @@ describe("the feed", { skip: embeddedSkip }, () => {
 
   before(async () => {
     harness = await embedded();
-    sql = engineSql(harness.url);
+    sql = engineSql(harness.url, harness.engine.credentials);
   });
   after(() => harness[Symbol.asyncDispose]());
 

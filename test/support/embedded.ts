@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ClickHouseLogLevel, createClient } from "@clickhouse/client";
 import type { ClickHouseClient } from "@clickhouse/client";
+import { NO_PASSWORD } from "../../src/clickhouse_server/credentials.ts";
 import { startEmbedded } from "../../src/clickhouse_server/start.ts";
 import type { Embedded, EmbeddedOptions } from "../../src/clickhouse_server/start.ts";
 
@@ -32,7 +33,15 @@ export async function embedded({ dies, ...options }: HarnessOptions = {}): Promi
   const directory = await mkdtemp(join(tmpdir(), "replayport-test-"));
   stack.defer(() => rm(directory, { recursive: true, force: true }));
   const path = join(directory, "data");
-  const engine = stack.use(await startEmbedded({ path, signal: AbortSignal.timeout(60_000), ...options }));
+  const engine = stack.use(
+    await startEmbedded({
+      path,
+      credentials: NO_PASSWORD,
+      outside: true,
+      signal: AbortSignal.timeout(60_000),
+      ...options,
+    }),
+  );
   stack.defer(async () => {
     // An engine that dies leaves nothing but broken lines; this says why they broke.
     const alive = await fetch(`${engine.url}/ping`).then(

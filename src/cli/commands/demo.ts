@@ -76,9 +76,9 @@ async function demo(cli: CliEnvironment, options: DemoOptions): Promise<void> {
   );
 
   const made = report.step("The source: PostHog's table of replays in an embedded ClickHouse");
-  await using engine = await startEmbedded({ path: folder.engine, signal });
+  await using engine = await startEmbedded({ path: folder.engine, outside: true, signal });
   await clearFolder(folder);
-  const sql = engineSql(engine.url);
+  const sql = engineSql(engine.url, engine.credentials);
   const arrivals = new Arrivals(sql, DEMO_DATABASE);
   const facts = await arrivals.create(plan, signal);
   made(`${plural(facts.rows, "partial row")} of ${plural(facts.sessions, "session")} will arrive:`);
@@ -93,8 +93,7 @@ async function demo(cli: CliEnvironment, options: DemoOptions): Promise<void> {
   const definition = await writeConfig(folder, from, cli);
   const engineSource = await openClickHouse({
     url: engine.url,
-    username: "default",
-    password: "",
+    ...engine.credentials,
     database: DEMO_DATABASE,
     table: REPLAY_TABLE,
     requestTimeoutMs: REQUEST_TIMEOUT_MS,
