@@ -35,8 +35,9 @@ COPY --from=packages /app/node_modules node_modules
 COPY --from=build /app/dist dist
 RUN ln -s /app/dist/src/cli/main.js /usr/local/bin/replayport \
     && chmod +x dist/src/cli/main.js \
-    && install -d -o 1000 -g 1000 /var/lib/replayport /var/lib/replayport/stage /etc/replayport
-# The config is looked for here: mount schedules.yaml into it.
+    && install -d /etc/replayport \
+    && install -d -o 1000 -g 1000 -m 700 /var/lib/replayport /var/lib/replayport/stage
+# The config is looked for here: mount schedules.yaml into it. Nothing writes to it.
 WORKDIR /etc/replayport
 # The image's user `node`, by its number, so that Kubernetes can see that it is not root.
 USER 1000:1000

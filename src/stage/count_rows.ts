@@ -135,6 +135,6 @@ function jsonName(name: string): string {
 
 /** Says what ClickHouse wrote, where it wrote an error. */
 function noRow(chunk: Buffer): NotWhole {
-  const [error] = /Code: \d+\. DB::Exception: [^\n]{0,300}/.exec(chunk.toString("utf8")) ?? [];
+  const [error] = /Code: \d+\. DB::Exception: [^\n]*/.exec(chunk.toString("utf8")) ?? [];
   return new NotWhole(error === undefined ? "something in it is no row" : `an error among the rows: ${error}`);
 }

@@ -3,8 +3,9 @@
  * removed however the run ends. If the process is killed, the next run that stages under the same root removes its folder.
  */
 import { createHash } from "node:crypto";
-import { mkdir, open, readdir, rm, stat, statfs } from "node:fs/promises";
-import { join } from "node:path";
+import { constants } from "node:fs";
+import { lstat, mkdir, open, readdir, rm, stat, statfs } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import type { Readable } from "node:stream";
 import prettyBytes from "pretty-bytes";
 import type { FileFormat, StagedFile } from "../../destinations/destination.ts";
@@ -46,18 +47,39 @@ async function isLeftOver(root: string, name: string): Promise<boolean> {
   return birthtimeMs < Date.now() - process.uptime() * 1000;
 }
 
-/** @param root created if missing; not shared between machines */
-export async function openStage(root: string, attempt: string): Promise<Stage> {
+/**
+ * Creates the root. One that exists has to be this user's alone: in a folder of somebody else, who may have made it first under
+ * its well-known name in /tmp, rows can be read, and a planted link would have a file of ours written over.
+ */
+async function claimRoot(root: string): Promise<void> {
+  await mkdir(root, { recursive: true, mode: 0o700 });
+  const found = await lstat(root);
+  if (!found.isDirectory()) throw new Error("it is a link");
+  const user = process.getuid?.();
+  // Windows has neither.
+  if (user === undefined) return;
+  const mode = found.mode & 0o777;
+  if (found.uid !== user) throw new Error(`it belongs to user ${found.uid}, and this is user ${user}`);
+  if ((mode & 0o077) !== 0) throw new Error(`its mode is ${mode.toString(8)}, so other users may enter it`);
+}
+
+/** @param path created if missing; not shared between machines */
+export async function openStage(path: string, attempt: string): Promise<Stage> {
+  // Without a slash at the end, which lstat would follow a link for.
+  const root = resolve(path);
   const folder = join(root, `run-${process.pid}-${attempt}`);
   try {
-    await mkdir(root, { recursive: true });
+    await claimRoot(root);
     for (const name of await readdir(root)) {
       if (await isLeftOver(root, name).catch(() => false)) await rm(join(root, name), { recursive: true, force: true });
     }
-    await mkdir(folder);
+    await mkdir(folder, { mode: 0o700 });
   } catch (cause) {
     throw new ReplayportError(`cannot stage files in ${root}: ${messageOf(cause)}`, {
-      ...giveUp("stage.folder", "Set --stage-dir (or REPLAYPORT_STAGE_DIR) to a folder that this user can write to."),
+      ...giveUp(
+        "stage.folder",
+        "Set --stage-dir (or REPLAYPORT_STAGE_DIR) to a new folder, or to one that only this user may enter (chmod 700).",
+      ),
       cause,
     });
   }
@@ -91,6 +113,9 @@ async function addFile(root: string, folder: string, incoming: Incoming, signal:
   }
 }
 
+/** Never through a link, and never over a file that exists. */
+const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+
 const FULL = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 
 /** Writes a stream to a file. On a full disk it keeps counting, so the error can say how much space was missing. */
@@ -108,7 +133,8 @@ async function receive(
   stream.on("error", () => undefined);
   const abort = (): unknown => stream.destroy(new Error("aborted"));
   signal.addEventListener("abort", abort, { once: true });
-  await using file = await open(path, "w");
+  await rm(path, { force: true });
+  await using file = await open(path, NEW_FILE, 0o600);
   try {
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       bytes += chunk.length;

@@ -3,10 +3,11 @@ import { createHash } from "node:crypto";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, chown, link, lstat, mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
+import { text as textOf } from "node:stream/consumers";
 import { after, before, suite, test } from "node:test";
 import { brotliCompressSync, gzipSync, zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
@@ -155,19 +156,24 @@ suite("staging", () => {
     );
   });
 
-  test(
-    "a full disk says how much was missing",
-    { skip: existsSync("/dev/full") ? false : "this system has no /dev/full" },
-    async () => {
-      await using stage = await openStage(root, "full");
-      await symlink("/dev/full", join(stage.folder, "0.jsonl"));
+  test("a full disk says how much was missing", { skip: process.platform === "win32" && "needs sh" }, async () => {
+    const stage = new URL("../../src/stage/stage.ts", import.meta.url).href;
+    const script = `
+      import { Readable } from "node:stream";
+import { text as textOf } from "node:stream/consumers";
+      const { openStage } = await import(${JSON.stringify(stage)});
+      await using stage = await openStage(${JSON.stringify(root)}, "full");
       const stream = Readable.from([Buffer.alloc(1_000_000), Buffer.alloc(2_000_000)]);
-      await assert.rejects(
-        stage.add(incoming("", { stream }), signal),
-        fails("stage.disk_full", /a file of 3 MB needs 3 MB more/),
-      );
-    },
-  );
+      const incoming = { stream, format: "jsonl", columns: ["a"], extension: ".jsonl", index: 0 };
+      const { code, remedy, message } = await stage.add(incoming, AbortSignal.timeout(60_000)).catch((error) => error);
+      console.log(JSON.stringify({ code, remedy, message }));`;
+    // Files of this process end at 1,000 blocks of 512 bytes, as they do on a disk without space.
+    const limited = 'trap \'\' XFSZ; ulimit -f 1000; exec "$0" --input-type=module -e "$1"';
+    const child = spawn("sh", ["-c", limited, process.execPath, script], { stdio: ["ignore", "pipe", "inherit"] });
+    const error = JSON.parse(await textOf(child.stdout)) as { code: string; remedy: string; message: string };
+    assert.deepEqual([error.code, error.remedy], ["stage.disk_full", "retry"]);
+    assert.match(error.message, /a file of 3 MB needs 2\.49 MB more/);
+  });
 
   test("a stream that breaks leaves no file in the stage", async () => {
     await using stage = await openStage(root, "broken");
@@ -218,5 +224,79 @@ suite("staging", () => {
       (error) =>
         error instanceof ReplayportError && error.code === "stage.folder" && /--stage-dir/.test(error.hint ?? ""),
     );
+  });
+});
+
+suite("the staging folder", () => {
+  let parent: string;
+  let root: string;
+  before(async () => {
+    parent = await mkdtemp(join(tmpdir(), "replayport-test-"));
+    root = join(parent, "stage");
+  });
+  after(async () => await rm(parent, { recursive: true, force: true }));
+  const mode = async (path: string): Promise<number> => (await lstat(path)).mode & 0o777;
+  const refuses = async (path: string, message: RegExp): Promise<void> => {
+    await assert.rejects(openStage(path, "a1"), (error) => {
+      assert.ok(error instanceof ReplayportError && error.code === "stage.folder" && error.remedy === "give-up");
+      assert.match(error.message, message);
+      assert.match(error.hint ?? "", /--stage-dir/);
+      return true;
+    });
+  };
+
+  test("no other user can read staged rows, whatever the process' umask", async () => {
+    const umask = process.umask(0);
+    try {
+      await using stage = await openStage(join(root, "below", "others"), "a1");
+      const { path } = await stage.add(incoming(LINES), signal);
+      assert.equal(await mode(path), 0o600);
+      for (const folder of [stage.folder, join(root, "below", "others"), join(root, "below")]) {
+        assert.equal(await mode(folder), 0o700, folder);
+      }
+    } finally {
+      process.umask(umask);
+      await rm(root, { recursive: true });
+    }
+  });
+
+  for (const bits of [0o755, 0o750, 0o701, 0o777]) {
+    test(`a folder that others may enter (${bits.toString(8)}) is refused, and nothing is written to it`, async () => {
+      await mkdir(root);
+      await chmod(root, bits);
+      await refuses(root, /its mode is 7\d\d, so other users may enter it/);
+      assert.deepEqual(await readdir(root), []);
+      await rm(root, { recursive: true });
+    });
+  }
+
+  test("a link in place of the folder is refused, also with a slash after it", async () => {
+    const elsewhere = join(parent, "elsewhere");
+    await mkdir(elsewhere, { mode: 0o700 });
+    await symlink(elsewhere, root);
+    for (const path of [root, `${root}/`, `${root}/.`]) await refuses(path, /it is a link/);
+    assert.deepEqual(await readdir(elsewhere), []);
+    await rm(root);
+  });
+
+  test("a folder of another user is refused", { skip: process.getuid?.() !== 0 && "needs root" }, async () => {
+    await mkdir(root, { mode: 0o700 });
+    await chown(root, 12_345, 12_345);
+    await refuses(root, /it belongs to user 12345/);
+    await rm(root, { recursive: true });
+  });
+
+  test("a planted link, soft or hard, isn't written through", async () => {
+    const target = join(parent, "target");
+    await writeFile(target, "precious");
+    await using stage = await openStage(root, "a1");
+    await symlink(target, join(stage.folder, "0.jsonl"));
+    const { path } = await stage.add(incoming(LINES), signal);
+    assert.equal(await readFile(target, "utf8"), "precious");
+    assert.ok((await lstat(path)).isFile());
+    assert.equal(await mode(path), 0o600);
+    await link(target, join(stage.folder, "1.jsonl"));
+    await stage.add(incoming(LINES, { index: 1 }), signal);
+    assert.equal(await readFile(target, "utf8"), "precious");
   });
 });
