@@ -3,6 +3,7 @@ import { hostname, userInfo } from "node:os";
 import { InvalidArgumentError } from "commander";
 import { parseTime } from "../config/values/times.ts";
 import { giveUp, ReplayportError } from "../errors.ts";
+import { printable } from "../text.ts";
 
 export function wholeNumber(text: string): number {
   const value = Number(text);
@@ -27,7 +28,7 @@ export function parseTimeOption(text: string, timezone: string, option: string):
 }
 
 /** Who runs the command, for the fleet's record of pauses and backfills. */
-export const operator = (): string => `${userInfo().username}@${hostname()}`;
+export const operator = (): string => printable(`${userInfo().username}@${hostname()}`);
 
 export function usageError(message: string, hint: string): ReplayportError {
   return new ReplayportError(message, giveUp("cli.options", hint));

@@ -6,7 +6,7 @@ import { COMPARED_COLUMNS, type Proof, holds } from "../demo/proof.ts";
 import type { SampleResults, Day, Page, ReplayToWatch } from "../demo/sample_queries.ts";
 import type { Exported } from "../demo/story.ts";
 import type { CliEnvironment } from "./environment.ts";
-import { bytes, count, plural, printLine } from "./output.ts";
+import { bytes, count, plural } from "./output.ts";
 
 const WIDTH = 80;
 
@@ -41,7 +41,7 @@ export class DemoReport {
   }
 
   line(text = ""): void {
-    printLine(this.#out, text);
+    this.#out.write(`${text}\n`);
   }
 
   /** A progress bar on standard error, where that is a terminal. */

@@ -37,8 +37,9 @@ function listening(given: string | true, stopping: AbortSignal): FleetPart {
     const web = await startWeb(fleet, options, {
       now: cli.now,
       stopping,
-      redact: (text) => cli.redactor.apply(text),
+      redact: (text) => cli.redactor.message(text),
       onUnexpected: (error) => log.error(errorFields(error), "a request failed unexpectedly"),
+      onWrongTokens: (wrong) => log.warn(wrong, "somebody gives wrong tokens over HTTP"),
     });
     log.info(`listening at ${web.url}`);
     if (options.token === undefined && !options.publicReads) {
@@ -54,7 +55,7 @@ async function alerting({ context, fleet }: FleetHost): Promise<AsyncDisposable>
   const { startAlerts } = await import("../alerts/start_alerts.ts");
   return startAlerts(fleet, config.alerts, {
     now: cli.now,
-    redact: (text) => cli.redactor.apply(text),
+    redact: (text) => cli.redactor.message(text),
     onSent: (alerts) => log.debug({ alerts }, "alerts sent"),
     onFailure: (error) => log.warn(errorFields(error), "alerts could not be sent; will try again"),
   });

@@ -1,15 +1,16 @@
 /** How results are shown: JSON for scripts, tables and sentences for people. */
 import Table from "cli-table3";
-import { count } from "../text.ts";
+import { count, printable } from "../text.ts";
 
 export { bytes, count, minute as time, plural } from "../text.ts";
 
 export function printJson(out: NodeJS.WritableStream, value: unknown): void {
-  out.write(`${JSON.stringify(value, null, 2)}\n`);
+  printLine(out, JSON.stringify(value, null, 2));
 }
 
+/** Names and messages may come from elsewhere, so nothing in them drives the terminal. */
 export function printLine(out: NodeJS.WritableStream, text = ""): void {
-  out.write(`${text}\n`);
+  out.write(`${printable(text)}\n`);
 }
 
 /** A table without lines. Columns of numbers are aligned to the right. */
@@ -28,7 +29,7 @@ export function printTable(
     colAligns: head.map((_, column) => (rows.every((row) => typeof row[column] === "number") ? "right" : "left")),
   });
   for (const row of rows) table.push(row.map((cell) => (typeof cell === "number" ? count(cell) : cell)));
-  out.write(`${table.toString()}\n`);
+  printLine(out, table.toString());
 }
 
 /** `3 d 4 h`, `12 min`, `4.2 s` */

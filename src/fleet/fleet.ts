@@ -352,6 +352,8 @@ export interface Fleet extends AsyncDisposable {
    * depend on it, since a flushed Redis forgets it.
    */
   claim(what: string, ms: number, signal: AbortSignal): Promise<boolean>;
+  /** Whether it is claimed. */
+  claimed(what: string, signal: AbortSignal): Promise<boolean>;
   /** @returns whether it was claimed */
   unclaim(what: string, signal: AbortSignal): Promise<boolean>;
 

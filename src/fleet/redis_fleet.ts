@@ -159,6 +159,10 @@ class RedisFleet implements FleetHandle {
     return await this.#call(({ state }) => state.claim(what, ms), signal);
   }
 
+  async claimed(what: string, signal: AbortSignal): Promise<boolean> {
+    return await this.#call(({ state }) => state.claimed(what), signal);
+  }
+
   async unclaim(what: string, signal: AbortSignal): Promise<boolean> {
     return await this.#call(({ state }) => state.unclaim(what), signal);
   }

@@ -1,13 +1,17 @@
 /** The HTTP side as one Hono app: middleware, routes, error handler. */
+import type { HttpBindings } from "@hono/node-server";
 import { OpenAPIHono } from "@hono/zod-openapi";
+import type { Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
 import { matchedRoutes } from "hono/route";
 import { secureHeaders } from "hono/secure-headers";
 import type { Fleet } from "../fleet/fleet.ts";
+import type { Wait } from "../retry.ts";
 import { Auth, type AuthOptions } from "./auth.ts";
 import { addDashboard, askForToken } from "./dashboard.ts";
 import { answerError, errorBody, invalidRequest } from "./errors.ts";
+import { Guesses, type WrongTokens } from "./guesses.ts";
 import { addHealth } from "./health.ts";
 import type { Metrics } from "./metrics.ts";
 import { addOpenApi } from "./openapi.ts";
@@ -29,6 +33,10 @@ export interface AppDependencies {
   readonly redact: (text: string) => string;
   /** Gets errors that aren't ours; the client gets a 500 without details. */
   readonly onUnexpected: (error: unknown) => void;
+  /** Gets wrong tokens, once a minute at most. */
+  readonly onWrongTokens: (wrong: WrongTokens) => void;
+  /** Waits before a wrong token is answered. */
+  readonly wait: Wait;
   /** Aborted when the server begins to close and accepts no new work. */
   readonly closing: AbortSignal;
   /** Aborted when it stops waiting for running requests. */
@@ -36,8 +44,13 @@ export interface AppDependencies {
 }
 
 export function createApp(options: AuthOptions, dependencies: AppDependencies): OpenAPIHono {
-  const { fleet, metrics, closing, ending, now, redact, onUnexpected } = dependencies;
-  const auth = new Auth(options, now);
+  const { fleet, metrics, closing, ending, now, redact, onUnexpected, onWrongTokens, wait } = dependencies;
+  const guesses = new Guesses(onWrongTokens, now, wait);
+  const onWrong = async (at: WrongTokens["at"], c: Context): Promise<void> => {
+    metrics.onWrongToken(at);
+    await guesses.wrong(at, addressOf(c), AbortSignal.any([c.req.raw.signal, ending]));
+  };
+  const auth = new Auth(options, { fleet, now, onWrong });
   const app = new OpenAPIHono({
     defaultHook: (result) => {
       if (!result.success) throw invalidRequest(result.target, result.error);
@@ -88,7 +101,7 @@ export function createApp(options: AuthOptions, dependencies: AppDependencies): 
   addRuns(routes);
   addBackfills(routes);
   addOpenApi(app);
-  addDashboard(app, { fleet, auth, ending, now, redact });
+  addDashboard(app, { fleet, auth, ending, now, redact, onWrong });
 
   app.notFound((c) => {
     const methods = methodsOf(app, c.req.path);
@@ -102,6 +115,11 @@ export function createApp(options: AuthOptions, dependencies: AppDependencies): 
   });
   app.onError((error, c) => answerError(error, c, redact, onUnexpected));
   return app;
+}
+
+/** Undefined without a socket, as in tests. */
+function addressOf(c: Context): string | undefined {
+  return (c.env as Partial<HttpBindings> | undefined)?.incoming?.socket.remoteAddress;
 }
 
 /** The methods that a path supports. Middleware is registered for ALL. */

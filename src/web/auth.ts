@@ -5,18 +5,32 @@
  * cookie. The cookie is HttpOnly, so no script can read it, and it only allows reads, so no other site can change anything
  * through it. sessionStorage was rejected: it needs a script, and then the page's policy would have to allow scripts.
  */
-import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHmac, randomBytes, randomInt, timingSafeEqual } from "node:crypto";
 import type { Context, MiddlewareHandler } from "hono";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
+import type { Fleet } from "../fleet/fleet.ts";
 import { RequestError } from "./errors.ts";
+import type { GuessedAt } from "./guesses.ts";
 
 export interface AuthOptions {
   readonly token: string | undefined;
   readonly publicReads: boolean;
 }
 
+export interface AuthDependencies {
+  /** Remembers, for all of its processes, which sessions were ended. */
+  readonly fleet: Pick<Fleet, "claim" | "claimed">;
+  readonly now: () => Date;
+  /** Called with each wrong token; resolves when it may be answered. */
+  readonly onWrong: (at: GuessedAt, c: Context) => Promise<void>;
+}
+
 const COOKIE = "replayport_session";
 const SESSION_SECONDS = 12 * 3600;
+/** A session's number is the second of its end, and six random digits that tell it from others of that second. */
+const IN_A_SECOND = 1_000_000;
+/** Without an answer of Redis by then, a session counts: reads must work without Redis. */
+const ENDED_MS = 1_000;
 const OPEN: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/login", "/logout"]);
 
 /** Random per process. Digests are compared, never the tokens themselves, so both sides have the same length. */
@@ -30,11 +44,13 @@ export function sameSecret(one: string, other: string): boolean {
 
 export class Auth {
   readonly #options: AuthOptions;
-  readonly #now: () => Date;
+  readonly #dependencies: AuthDependencies;
+  /** Sessions that ended here, and the second at which they would have. Also works without Redis. */
+  readonly #ended = new Map<string, number>();
 
-  constructor(options: AuthOptions, now: () => Date) {
+  constructor(options: AuthOptions, dependencies: AuthDependencies) {
     this.#options = options;
-    this.#now = now;
+    this.#dependencies = dependencies;
   }
 
   isToken(given: string): boolean {
@@ -42,30 +58,32 @@ export class Auth {
     return token !== undefined && sameSecret(given, token);
   }
 
-  mayRead(c: Context): boolean {
-    return this.#options.publicReads || this.#hasBearer(c) || this.#hasSession(c);
-  }
-
   /** `none`: there is no token to log in with. */
-  loginState(c: Context): "none" | "out" | "in" {
-    if (this.#hasSession(c)) return "in";
+  async loginState(c: Context): Promise<"none" | "out" | "in"> {
+    if (await this.#hasSession(c)) return "in";
     return this.#options.token === undefined ? "none" : "out";
   }
 
   login(c: Context): void {
-    const until = Math.floor(this.#now().getTime() / 1000) + SESSION_SECONDS;
-    setCookie(c, COOKIE, `${until}.${this.#sign(until)}`, {
+    const session = String((this.#seconds() + SESSION_SECONDS) * IN_A_SECOND + randomInt(IN_A_SECOND));
+    setCookie(c, COOKIE, `${session}.${this.#sign(session)}`, {
       httpOnly: true,
       sameSite: "Lax",
       path: "/",
       maxAge: SESSION_SECONDS,
-      // A proxy terminates TLS and sets this header. A forged one only decides whether the browser sends its own cookie unencrypted.
-      secure: c.req.header("x-forwarded-proto") === "https",
+      secure: isOverTls(c),
     });
   }
 
-  logout(c: Context): void {
+  /** Ends the session, so that a copy of the cookie is of no use either. */
+  async logout(c: Context, signal: AbortSignal): Promise<void> {
+    const session = this.#session(c);
+    if (session === undefined) return;
+    for (const [one, until] of this.#ended) if (until <= this.#seconds()) this.#ended.delete(one);
+    this.#ended.set(session.number, session.until);
     deleteCookie(c, COOKIE, { path: "/" });
+    const left = (session.until - this.#seconds()) * 1000;
+    await this.#dependencies.fleet.claim(endedName(session.number), left, signal).catch(() => undefined);
   }
 
   /** @param deny answers a read without permission; if it returns nothing, a RequestError is thrown */
@@ -73,16 +91,18 @@ export class Auth {
     return async (c, next) => {
       if (OPEN.has(c.req.path)) return await next();
       const reads = c.req.method === "GET" || c.req.method === "HEAD";
-      if (reads ? this.mayRead(c) : this.#hasBearer(c)) return await next();
+      if (reads && this.#options.publicReads) return await next();
+      if (this.#hasBearer(c) || (reads && (await this.#hasSession(c)))) return await next();
       if (this.#options.token === undefined) {
         const hint = "Set http.token in the config to allow changes, and http.public_reads to allow reads without it.";
         throw new RequestError("http.read_only", "no token is configured, so nobody has access", hint);
       }
+      const isGuess = c.req.header("authorization") !== undefined;
+      if (isGuess) await this.#dependencies.onWrong("api", c);
       const page = reads ? await deny(c) : undefined;
       if (page) return page;
       const hint = "Send the config's http.token as: Authorization: Bearer <token>.";
-      const what = c.req.header("authorization") === undefined ? "the token is missing" : "the token is wrong";
-      throw new RequestError("http.unauthorized", what, hint);
+      throw new RequestError("http.unauthorized", isGuess ? "the token is wrong" : "the token is missing", hint);
     };
   }
 
@@ -91,14 +111,42 @@ export class Auth {
     return given !== undefined && this.isToken(given);
   }
 
-  #hasSession(c: Context): boolean {
-    const [, until = "", mark = ""] = /^(\d{1,12})\.([\w-]{43})$/.exec(getCookie(c, COOKIE) ?? "") ?? [];
-    return mark !== "" && sameSecret(mark, this.#sign(Number(until))) && Number(until) * 1000 > this.#now().getTime();
+  async #hasSession(c: Context): Promise<boolean> {
+    const session = this.#session(c);
+    if (session === undefined || this.#ended.has(session.number)) return false;
+    const { fleet } = this.#dependencies;
+    const limit = AbortSignal.any([c.req.raw.signal, AbortSignal.timeout(ENDED_MS)]);
+    return !(await fleet.claimed(endedName(session.number), limit).catch(() => false));
+  }
+
+  /** The cookie's session, if we signed it and it isn't over. It may have been ended since. */
+  #session(c: Context): { readonly number: string; readonly until: number } | undefined {
+    const [, number = "", mark = ""] = /^(\d{7,16})\.([\w-]{43})$/.exec(getCookie(c, COOKIE) ?? "") ?? [];
+    const until = Math.floor(Number(number) / IN_A_SECOND);
+    if (mark === "" || !sameSecret(mark, this.#sign(number)) || until <= this.#seconds()) return undefined;
+    return { number, until };
   }
 
   /** Signed with the token: every process with the same token accepts it, and a new token ends all sessions. */
-  #sign(until: number): string {
+  #sign(session: string): string {
     const key = this.#options.token ?? randomBytes(32);
-    return createHmac("sha256", key).update(`replayport dashboard ${until}`).digest("base64url");
+    return createHmac("sha256", key).update(`replayport dashboard ${session}`).digest("base64url");
   }
+
+  #seconds(): number {
+    return Math.floor(this.#dependencies.now().getTime() / 1000);
+  }
+}
+
+function endedName(session: string): string {
+  return `ended session ${session}`;
+}
+
+/**
+ * Whether the browser speaks HTTPS, to a proxy that is: the first of several proxies says so, and where a later one replaces its
+ * header, the Origin of the form does. A forged header only decides whether the browser sends its own cookie unencrypted.
+ */
+function isOverTls(c: Context): boolean {
+  const [first = ""] = (c.req.header("x-forwarded-proto") ?? "").split(",");
+  return first.trim().toLowerCase() === "https" || /^https:/i.test(c.req.header("origin") ?? "");
 }

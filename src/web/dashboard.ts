@@ -13,6 +13,7 @@ export interface DashboardDependencies {
   readonly ending: AbortSignal;
   readonly now: () => Date;
   readonly redact: (text: string) => string;
+  readonly onWrong: (at: "login", c: Context) => Promise<void>;
 }
 
 /** People wait for this page: what Redis hasn't answered by then is left out. */
@@ -25,26 +26,28 @@ export async function askForToken(c: Context, status: 200 | 401, problem?: strin
   return await c.html(loginPage(problem), status);
 }
 
-export function addDashboard(app: OpenAPIHono, { fleet, auth, ending, now, redact }: DashboardDependencies): void {
+export function addDashboard(app: OpenAPIHono, dependencies: DashboardDependencies): void {
+  const { fleet, auth, ending, now, redact, onWrong } = dependencies;
   app.get("/", async (c) => {
     const signal = AbortSignal.any([c.req.raw.signal, ending, AbortSignal.timeout(PAGE_MS)]);
     const snapshot = await look(fleet, now(), redact, signal);
     const refreshes = c.req.query("refresh") !== "off";
-    return await c.html(dashboardPage(snapshot, { login: auth.loginState(c), refreshes }));
+    return await c.html(dashboardPage(snapshot, { login: await auth.loginState(c), refreshes }));
   });
-  app.get("/login", async (c) => (auth.loginState(c) === "in" ? c.redirect("./") : await askForToken(c, 200)));
+  app.get("/login", async (c) => ((await auth.loginState(c)) === "in" ? c.redirect("./") : await askForToken(c, 200)));
   app.post("/login", async (c) => {
     // Read as our form sends it, whatever its content type: anybody can send a body on which a parser would throw.
     const token = new URLSearchParams(await c.req.text()).get("token");
     if (token === null || !auth.isToken(token.trim())) {
+      await onWrong("login", c);
       return await askForToken(c, 401, "The token is wrong.");
     }
     auth.login(c);
     return c.redirect("./", 303);
   });
-  app.post("/logout", (c) => {
+  app.post("/logout", async (c) => {
     // A form on another site sends no cookie (SameSite), so it can't end a session.
-    if (auth.loginState(c) === "in") auth.logout(c);
+    await auth.logout(c, AbortSignal.any([ending, AbortSignal.timeout(PAGE_MS)]));
     return c.redirect("./login", 303);
   });
 }

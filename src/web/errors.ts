@@ -70,6 +70,8 @@ export function answerError(
     c.header("Retry-After", "5");
     return c.json(errorBody("http.too_slow", "the answer took too long", "Try again, and check /readyz."), 503);
   }
+  // Nobody gets this answer. What a body throws that breaks off is no error of ours, and anybody could fill the log with it.
+  if (c.req.raw.signal.aborted) return c.json(errorBody("http.gone", "the client has gone"), 400);
   onUnexpected(error);
   return c.json(errorBody("unexpected", "an unexpected error occurred", "See the log of this process."), 500);
 }

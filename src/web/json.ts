@@ -1,4 +1,5 @@
 /** Values as JSON: a date becomes text and undefined becomes null, so every field is always there. */
+import { printable } from "../text.ts";
 
 export type Json<T> = T extends undefined
   ? null
@@ -18,6 +19,7 @@ function convert(value: unknown): unknown {
   if (value === undefined) return null;
   if (value instanceof Date) return value.toISOString();
   if (Array.isArray(value)) return value.map(convert);
+  if (typeof value === "string") return printable(value);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, convert(item)]));
 }

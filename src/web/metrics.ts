@@ -16,6 +16,7 @@ export interface Metrics extends Disposable {
   /** Never rejects: if Redis is down, `replayport_redis_up` is 0 and the fleet's gauges are left out. */
   text(signal: AbortSignal): Promise<string>;
   onRequest(method: string, route: string, status: number, seconds: number): void;
+  onWrongToken(at: "login" | "api"): void;
 }
 
 /** Shorter constructors for metrics of one registry. */
@@ -46,6 +47,7 @@ export function createMetrics(fleet: Fleet): Metrics {
     REQUEST_BUCKETS,
     ...(["method", "route", "status"] as const),
   );
+  const wrong = make.counter("replayport_http_wrong_tokens_total", "Wrong tokens, by where they were given", "at");
   const listening = fleet.onEvent(onEvent);
   let reading: Promise<void> | undefined;
   return {
@@ -59,6 +61,7 @@ export function createMetrics(fleet: Fleet): Metrics {
       return await registry.metrics();
     },
     onRequest: (method, route, status, seconds) => requests.observe({ method, route, status }, seconds),
+    onWrongToken: (at) => wrong.inc({ at }),
     [Symbol.dispose]() {
       listening[Symbol.dispose]();
       registry.clear();

@@ -3,6 +3,7 @@
  * interface in ../fleet/fleet.ts, with times as text and null instead of undefined.
  */
 import { z } from "@hono/zod-openapi";
+import { hasControls } from "../text.ts";
 
 const timestamp = z.iso.datetime().describe("UTC").openapi({ example: "2026-10-01T13:00:00.000Z" });
 const seconds = z.number().min(0);
@@ -188,7 +189,15 @@ export const backfillId = z.object({
     .openapi({ param: { name: "id", in: "path" }, example: "k3v9x0qa" }),
 });
 
-const by = z.string().trim().min(1).max(100);
+/** A text that is shown in terminals and on the page. */
+const line = (longest: number) =>
+  z
+    .string()
+    .trim()
+    .min(1)
+    .max(longest)
+    .refine((text) => !hasControls(text), "has control characters");
+const by = line(100);
 const time = z.iso
   .datetime({ offset: true, error: "not a time with a zone, such as 2026-10-01T00:00:00Z" })
   .transform((text) => new Date(text))
@@ -196,7 +205,7 @@ const time = z.iso
   .openapi({ type: "string", format: "date-time", example: "2026-10-01T00:00:00Z" });
 
 export const pauseBody = z.strictObject({
-  reason: z.string().trim().min(1).max(500).describe("A sentence for people"),
+  reason: line(500).describe("A sentence for people"),
   by: by.default("api").describe("Who paused it"),
 });
 

@@ -5,6 +5,7 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { ReplayportError, giveUp, messageOf } from "../errors.ts";
 import type { Fleet } from "../fleet/fleet.ts";
+import { wait } from "../retry.ts";
 import { type AppDependencies, createApp } from "./app.ts";
 import type { AuthOptions } from "./auth.ts";
 import { createMetrics } from "./metrics.ts";
@@ -15,7 +16,7 @@ export interface WebOptions extends AuthOptions {
   readonly port: number;
 }
 
-export interface WebDependencies extends Pick<AppDependencies, "now" | "redact" | "onUnexpected"> {
+export interface WebDependencies extends Pick<AppDependencies, "now" | "redact" | "onUnexpected" | "onWrongTokens"> {
   /** Aborted when the process shuts down: `/readyz` is 503 from then on, but the dashboard still answers. */
   readonly stopping: AbortSignal;
 }
@@ -56,12 +57,17 @@ export async function startWeb(fleet: Fleet, options: WebOptions, dependencies: 
   const metrics = createMetrics(fleet);
   const app = createApp(options, {
     ...dependencies,
+    wait,
     fleet,
     metrics,
     closing: AbortSignal.any([closing.signal, dependencies.stopping]),
     ending: ending.signal,
   });
-  const adapted = createAdaptorServer({ fetch: app.fetch, serverOptions: SERVER, overrideGlobalObjects: false });
+  const adapted = createAdaptorServer({
+    fetch: (request, env) => app.fetch(withBody(request), env),
+    serverOptions: SERVER,
+    overrideGlobalObjects: false,
+  });
   const server = adapted as Server;
   try {
     await listen(server, options);
@@ -78,6 +84,16 @@ export async function startWeb(fleet: Fleet, options: WebOptions, dependencies: 
       metrics[Symbol.dispose]();
     },
   };
+}
+
+/**
+ * The adapter's own Request is only accepted by `new Request` where the adapter may replace the global one, in the whole process.
+ * Middleware that reads a body, such as the limit of its size, makes a new Request of it.
+ */
+function withBody(request: Request): Request {
+  const { method, headers, body, signal } = request;
+  if (body === null) return request;
+  return new Request(request.url, { method, headers, body, signal, duplex: "half" });
 }
 
 async function listen(server: Server, { host, port }: WebOptions): Promise<void> {

@@ -243,6 +243,7 @@ export function fakeFleet(given: Partial<FakeState> = {}): FakeFleet {
         state.claims.set(what, now + ms);
         return true;
       }),
+    claimed: async (what) => await answer(() => (state.claims.get(what) ?? 0) > state.now().getTime()),
     unclaim: async (what) => await answer(() => state.claims.delete(what)),
     health: async () => await Promise.resolve(state.health),
     onEvent: (listener) => {

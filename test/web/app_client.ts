@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import * as z from "zod";
 import { createApp } from "../../src/web/app.ts";
+import type { WrongTokens } from "../../src/web/guesses.ts";
 import { createMetrics } from "../../src/web/metrics.ts";
 import { type FakeFleet, type FakeState, fakeFleet, NOW } from "../support/fake_fleet.ts";
 
@@ -44,6 +45,9 @@ export interface AppClient extends Disposable {
   readonly app: OpenAPIHono;
   readonly fleet: FakeFleet;
   readonly unexpected: readonly unknown[];
+  readonly wrongTokens: readonly WrongTokens[];
+  /** Milliseconds that answers waited. */
+  readonly waits: readonly number[];
   readonly document: OpenApiDocument;
   /** With the token, unless `token` says otherwise (null: none). Every answer of the API is checked. */
   ask(method: string, path: string, options?: AskOptions): Promise<Answer>;
@@ -66,6 +70,8 @@ export async function openApp(options: AppOptions = {}): Promise<AppClient> {
   const fleet = fakeFleet(options.state);
   const metrics = createMetrics(fleet);
   const unexpected: unknown[] = [];
+  const wrongTokens: WrongTokens[] = [];
+  const waits: number[] = [];
   const app = createApp(
     { token: "token" in options ? options.token : TOKEN, publicReads: options.publicReads ?? false },
     {
@@ -74,6 +80,11 @@ export async function openApp(options: AppOptions = {}): Promise<AppClient> {
       now: options.now ?? (() => NOW),
       redact: (text) => text.replaceAll("hunter2", "[redacted]"),
       onUnexpected: (error) => void unexpected.push(error),
+      onWrongTokens: (wrong) => void wrongTokens.push(wrong),
+      wait: async (ms) => {
+        waits.push(ms);
+        await Promise.resolve();
+      },
       closing: new AbortController().signal,
       ending: new AbortController().signal,
     },
@@ -84,6 +95,8 @@ export async function openApp(options: AppOptions = {}): Promise<AppClient> {
     app,
     fleet,
     unexpected,
+    wrongTokens,
+    waits,
     document: described,
     async ask(method, path, { token = TOKEN, body, headers = {} } = {}) {
       const response = await app.request(path, {

@@ -15,6 +15,7 @@ const DEPENDENCIES: WebDependencies = {
   stopping: new AbortController().signal,
   redact: (text) => text,
   onUnexpected: () => {},
+  onWrongTokens: () => {},
 };
 const open = async (options: Partial<WebOptions> = {}, fleet: FakeFleet = fakeFleet()): Promise<Web> =>
   await startWeb(fleet, { ...OPTIONS, ...options }, DEPENDENCIES);

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import { operator } from "../arguments.ts";
+import { hasControls } from "../../text.ts";
+import { operator, usageError } from "../arguments.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
 import { openFleetHost } from "../fleet_host.ts";
 import { printLine } from "../output.ts";
@@ -13,6 +14,7 @@ export function addPause(program: Command, cli: CliEnvironment): void {
     .addHelpText("after", '\nExample:\n  replayport pause replays --reason "the warehouse moves tonight"')
     .action(async (name: string, _options, command: Command) => {
       const options: GlobalOptions & { reason: string } = command.optsWithGlobals();
+      if (hasControls(options.reason)) throw usageError("--reason has control characters", "Write one line of text.");
       await using host = await openFleetHost(cli, options);
       const { paused } = await host.fleet.pause(name, options.reason, operator(), cli.signal);
       printLine(cli.stdout, `${name} paused since ${paused?.since.toISOString() ?? "now"}: ${paused?.reason ?? ""}`);

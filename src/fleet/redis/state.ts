@@ -181,6 +181,10 @@ export class FleetState {
     return (await this.client.set(this.keys.claim(what), "", "PX", ms, "NX")) === "OK";
   }
 
+  async claimed(what: string): Promise<boolean> {
+    return (await this.client.exists(this.keys.claim(what))) === 1;
+  }
+
   /** @returns whether it was claimed */
   async unclaim(what: string): Promise<boolean> {
     return (await this.client.del(this.keys.claim(what))) === 1;
