@@ -67,7 +67,7 @@ function made(fault: Fault, request: BigQueryRequest, retryAfterMs?: number): Re
   const classified = classify(fault, request);
   const asked = retryAfterMs ?? classified.retryAfterMs;
   const detail = [fault.reason, fault.status].filter((part) => part !== "" && part !== undefined).join(", ");
-  const message = fault.message.trim().slice(0, 2000);
+  const message = fault.message.trim();
   return new ReplayportError(
     `${request.action} on ${request.resource} failed: ${message}${detail === "" ? "" : ` (${detail})`}`,
     { ...classified, ...(asked === undefined ? {} : { retryAfterMs: asked }) },

@@ -59,7 +59,7 @@ export function snowflakeError(error: unknown, statement: Statement, context: Er
 function shown(message: string, { secrets }: ErrorContext): string {
   let line = message.replaceAll(/\s+/g, " ").replaceAll(/\b(value|Value|string|String) '[^']*'/g, "$1 '…'");
   for (const secret of secrets) if (secret !== "") line = line.replaceAll(secret, "…");
-  return line.length > 500 ? `${line.slice(0, 500)}…` : line;
+  return line;
 }
 
 function classify(error: DriverError, code: string, statement: Statement, context: ErrorContext): Classification {

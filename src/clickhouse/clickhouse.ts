@@ -20,7 +20,7 @@ import type { Model, Query } from "../models/model.ts";
 import { sqlModel } from "../models/sql_model.ts";
 import { sessionReplays } from "../models/session_replays_query.ts";
 import { describeSelect, describeTable } from "./describe.ts";
-import { Refusal, sourceError } from "./errors.ts";
+import { Refusal, isPage, sourceError } from "./errors.ts";
 import {
   EFFECTIVE_SETTINGS,
   FORMAT_NAMES,
@@ -33,7 +33,7 @@ import {
   wireEncoding,
   wireSettings,
 } from "./settings.ts";
-import { decoded, isEmpty } from "./wire.ts";
+import { asForm, beginningOf, decoded, isEmpty } from "./wire.ts";
 
 export interface ClickHouseOptions {
   readonly url: string;
@@ -71,14 +71,17 @@ function newQueryId(): string {
 
 /** The URL without credentials. */
 function publicAddress(url: string): string {
-  const address = new URL(url);
-  return `${address.protocol}//${address.host}`;
+  const { origin, pathname } = new URL(url);
+  return pathname === "/" ? origin : origin + pathname;
 }
 
 export async function openClickHouse(options: ClickHouseOptions): Promise<Source> {
   const name = `ClickHouse at ${publicAddress(options.url)}`;
+  const { origin, pathname } = new URL(options.url);
   const client = createClient({
-    url: options.url,
+    // Of one address, the client takes the path for the name of a database.
+    url: origin,
+    ...(pathname === "/" ? {} : { pathname }),
     username: options.username,
     password: options.password,
     database: options.database,
@@ -229,6 +232,7 @@ class ClickHouseSource implements Source {
     const body = await textOf(decoded(stream, headers["content-encoding"]));
     const { data, exception } = parse<{ data?: T[]; exception?: string }>(body);
     if (exception !== undefined) throw new Refusal(200, headers, exception);
+    if (data === undefined && isPage(headers, body)) throw new Refusal(200, headers, body);
     if (data === undefined) {
       throw new ReplayportError(
         `the answer of ${this.#name} isn't whole`,
@@ -239,24 +243,19 @@ class ClickHouseSource implements Source {
   }
 
   /** Resolves once ClickHouse answers with success. An abort ends the query and the stream. */
-  async #send(
-    { sql, parameters }: Query,
-    encoding: string,
-    settings: ClickHouseSettings,
-    signal: AbortSignal,
-  ): Promise<Answer> {
+  async #send(query: Query, encoding: string, settings: ClickHouseSettings, signal: AbortSignal): Promise<Answer> {
     // The client notices an abort only during the request.
     signal.throwIfAborted();
     const queryId = newQueryId();
     try {
+      const { body, contentType } = asForm(query);
       const { stream, summary, response_headers, http_status_code } = await this.#client.exec({
-        query: sql,
-        query_params: parameters,
+        query: body,
         query_id: queryId,
         abort_signal: signal,
         decompress_response_stream: false,
         ignore_error_response: true,
-        http_headers: { "Accept-Encoding": encoding },
+        http_headers: { "Accept-Encoding": encoding, "Content-Type": contentType },
         clickhouse_settings: settings,
       });
       const headers = response_headers as IncomingHttpHeaders;
@@ -270,7 +269,7 @@ class ClickHouseSource implements Source {
       if (signal.aborted) abort();
       const status = http_status_code ?? 200;
       if (status < 200 || status > 299 || headers["x-clickhouse-exception-code"] !== undefined) {
-        throw new Refusal(status, headers, await textOf(decoded(stream, headers["content-encoding"])).catch(() => ""));
+        throw new Refusal(status, headers, await beginningOf(decoded(stream, headers["content-encoding"])));
       }
       return { stream, headers, summary };
     } catch (error) {
@@ -305,10 +304,10 @@ class ClickHouseSource implements Source {
 
   /** Closing the connection doesn't end a query that hasn't begun to answer, nor its parts on other shards. */
   async #kill(queryId: string): Promise<void> {
+    // The id is ours, and needs no escaping.
     await this.#client
       .command({
-        query: "KILL QUERY WHERE query_id = {query_id:String} ASYNC",
-        query_params: { query_id: queryId },
+        query: `KILL QUERY WHERE query_id = '${queryId}' ASYNC`,
         abort_signal: AbortSignal.timeout(KILL_TIMEOUT_MS),
       })
       // Without the right to kill, cancel_http_readonly_queries_on_client_close still ends it.

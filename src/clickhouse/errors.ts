@@ -21,7 +21,7 @@ export class Refusal extends Error {
 }
 
 /** Statuses of a proxy or load balancer that pass by themselves: too busy, or nothing behind it just now. */
-const PASSING_STATUS = new Set([408, 425, 429, 499, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529, 530]);
+const PASSING_STATUS = new Set([408, 421, 425, 429, 499, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529, 530]);
 
 /** @param status of an answer without ClickHouse's code */
 export function classifyStatus(status: number): Classification {
@@ -41,7 +41,7 @@ export function classifyStatus(status: number): Classification {
     case 431:
       return giveUp(
         "source.request_too_large",
-        "A proxy limits the size of requests. Allow URLs of 64 KiB: parameters of a query travel in them.",
+        "A proxy limits the size of requests. Allow URLs and headers of 8 KiB, and bodies of 1 MiB.",
       );
     default:
       return giveUp(
@@ -49,6 +49,11 @@ export function classifyStatus(status: number): Classification {
         "This is no answer of ClickHouse. Check scheme, host, port and path of source.clickhouse.url.",
       );
   }
+}
+
+/** Whether an answer with HTTP 200 is a page for people, such as a proxy's form to log in. */
+export function isPage(headers: IncomingHttpHeaders, body: string): boolean {
+  return /\bhtml\b/i.test(headers["content-type"] ?? "") || /^\s*<(?:!doctype|html|\?xml)/i.test(body);
 }
 
 /** Milliseconds from a Retry-After header, in seconds or as a date. */
@@ -85,9 +90,10 @@ function refused(doing: string, where: string, refusal: Refusal): ReplayportErro
   const { status, code, message, headers } = refusal;
   const is = code === undefined ? classifyStatus(status) : classifyCode(code);
   const afterMs = is.code === "source.quota" ? quotaEnds(refusal) : retryAfter(headers);
-  const answered = code === undefined ? `HTTP ${status}` : `code ${code}`;
-  const text = message === "" ? "" : `: ${message.slice(0, code === undefined ? 200 : 1000)}`;
-  return new ReplayportError(`${doing}: ${where} answered ${answered}${text}`, {
+  const answered = code === undefined ? `HTTP ${status}` : `HTTP ${status}, code ${code}`;
+  const to = headers.location === undefined ? "" : ` and redirects to ${headers.location}`;
+  const text = message === "" ? "" : `: ${message}`;
+  return new ReplayportError(`${doing}: ${where} answered ${answered}${to}${text}`, {
     ...is,
     ...(afterMs === undefined || is.remedy === "give-up" ? {} : { retryAfterMs: afterMs }),
     cause: refusal,
@@ -108,6 +114,15 @@ export function sourceError(doing: string, where: string, cause: unknown): Repla
       ...giveUp(
         "source.tls",
         "Check the scheme of source.clickhouse.url, and set ca_file to the authority's certificate.",
+      ),
+      cause,
+    });
+  }
+  if (code.startsWith("HPE_")) {
+    return new ReplayportError(`${doing}: ${where} doesn't speak HTTP: ${message}`, {
+      ...giveUp(
+        "source.not_clickhouse",
+        "Check scheme, host and port of source.clickhouse.url. 9000 isn't its HTTP port.",
       ),
       cause,
     });

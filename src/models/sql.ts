@@ -67,9 +67,18 @@ export function ifMatching(
     : `if(_matches, ${value}, defaultValueOfArgumentType(${value}))`;
 }
 
-/** CSV has no arrays: they become JSON text. */
+/**
+ * A column's value as a file has it. ClickHouse's strings are bytes, and one that isn't UTF-8, such as an address cut within a
+ * character, makes a column of Parquet unreadable for every row. CSV has no arrays: they become JSON text.
+ */
 export function shaped(value: string, type: ColumnType, shape: TextShape): string {
-  return shape === "csv" && type.endsWith("[]") ? `toJSONString(${value})` : value;
+  const valid =
+    type === "string"
+      ? `toValidUTF8(${value})`
+      : type === "string[]"
+        ? `arrayMap(x -> toValidUTF8(x), ${value})`
+        : value;
+  return shape === "csv" && type.endsWith("[]") ? `toJSONString(${valid})` : valid;
 }
 
 /** Conditions over `prefix`.column, with their parameters. */

@@ -23,7 +23,7 @@ import { type Fault, type FaultProxy, type ProxiedRequest, openFaultProxy } from
 import { memoryWarehouse } from "../support/memory_destination.ts";
 
 /** The query that extracts rows: only its rows carry the time of the export. */
-const extracting = ({ path }: ProxiedRequest): boolean => path.includes("param_exported_at");
+const extracting = ({ form }: ProxiedRequest): boolean => form.includes("param_exported_at");
 
 /** The query that extracts rows as text, and not the one that counts them once more. */
 const extractingText = (request: ProxiedRequest): boolean =>

@@ -264,8 +264,8 @@ hash_salt: "\${SALT}"
     const reached = new Promise<void>((resolve) => {
       asked = resolve;
     });
-    proxy.decide(({ path }) => {
-      if (!path.includes("param_exported_at")) return undefined;
+    proxy.decide(({ form }) => {
+      if (!form.includes("param_exported_at")) return undefined;
       asked();
       return { kind: "hold-answer", until: new Promise(() => undefined) };
     });

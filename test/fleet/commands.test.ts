@@ -9,7 +9,7 @@ import { type Site, openSite } from "./fleet_processes.ts";
 import { until } from "../support/fleet_fixture.ts";
 
 const HOURS = 6;
-const extracting = ({ path }: ProxiedRequest): boolean => path.includes("param_exported_at");
+const extracting = ({ form }: ProxiedRequest): boolean => form.includes("param_exported_at");
 const never = new Promise<never>(() => undefined);
 
 interface Said {

@@ -184,7 +184,7 @@ export async function openSite(t: TestContext, options: SiteOptions): Promise<Si
 }
 
 /** Only the query that extracts rows carries the time of the export. */
-export const extracting = ({ path }: ProxiedRequest): boolean => path.includes("param_exported_at");
+export const extracting = ({ form }: ProxiedRequest): boolean => form.includes("param_exported_at");
 
 /** Resolves when a worker waits in its commit (pause_at_commit.ts). */
 export async function paused(site: Site, worker: Running): Promise<void> {

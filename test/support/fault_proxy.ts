@@ -19,6 +19,8 @@ export interface ProxiedRequest {
   /** With the query. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** The body of a form, such as a query with its parameters; empty for any other request. */
+  readonly form: string;
   /** 1 for the first request that the proxy saw. */
   readonly count: number;
 }
@@ -93,16 +95,22 @@ export async function openFaultProxy(target: string): Promise<FaultProxy> {
   const to = new URL(target);
   const requests: ProxiedRequest[] = [];
   let decide: Decide = () => undefined;
-  const server = createServer((incoming, answer) => {
+  const pass = async (incoming: IncomingMessage, answer: ServerResponse): Promise<void> => {
+    const isForm = incoming.headers["content-type"]?.startsWith("multipart/form-data") === true;
+    const form = isForm ? await buffer(incoming) : undefined;
     const seen: ProxiedRequest = {
       method: incoming.method ?? "GET",
       path: incoming.url ?? "/",
       headers: incoming.headers,
+      form: form?.toString("utf8") ?? "",
       count: requests.length + 1,
     };
     requests.push(seen);
+    await handle(to, { incoming, body: form }, answer, decide(seen));
+  };
+  const server = createServer((incoming, answer) => {
     // Whatever breaks on the way breaks the client's connection, which is what the client is tested for.
-    handle(to, incoming, answer, decide(seen)).catch(() => incoming.socket.destroy());
+    pass(incoming, answer).catch(() => incoming.socket.destroy());
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -125,12 +133,21 @@ export async function openFaultProxy(target: string): Promise<FaultProxy> {
   };
 }
 
-async function handle(to: URL, incoming: IncomingMessage, answer: ServerResponse, fault?: Fault): Promise<void> {
+interface Incoming {
+  readonly incoming: IncomingMessage;
+  /** Undefined where it hasn't been read. */
+  readonly body: Buffer | undefined;
+}
+
+async function handle(to: URL, from: Incoming, answer: ServerResponse, fault?: Fault): Promise<void> {
+  const { incoming } = from;
   switch (fault?.kind) {
     case "answer":
       // Read to its end, or the client sees a broken connection in place of the answer.
-      incoming.resume();
-      await once(incoming, "end");
+      if (from.body === undefined) {
+        incoming.resume();
+        await once(incoming, "end");
+      }
       answer.writeHead(fault.status, { connection: "close", ...fault.headers }).end(fault.body ?? "");
       return;
     case "cut-request":
@@ -140,7 +157,7 @@ async function handle(to: URL, incoming: IncomingMessage, answer: ServerResponse
       await fault.until;
       break;
     case "change": {
-      const response = await forward(to, incoming, answer, fault);
+      const response = await forward(to, from, answer, fault);
       const body = await buffer(response);
       const { "content-length": _, "transfer-encoding": __, ...headers } = response.headers;
       answer.writeHead(response.statusCode ?? 502, fault.headers?.(headers) ?? headers).end(fault.body?.(body) ?? body);
@@ -156,7 +173,7 @@ async function handle(to: URL, incoming: IncomingMessage, answer: ServerResponse
     default:
       fault satisfies never;
   }
-  const response = await forward(to, incoming, answer);
+  const response = await forward(to, from, answer);
   if (fault?.kind === "cut-answer") {
     // The answer has begun, so the server has done its work.
     response.resume();
@@ -193,13 +210,14 @@ async function handle(to: URL, incoming: IncomingMessage, answer: ServerResponse
 
 async function forward(
   to: URL,
-  incoming: IncomingMessage,
+  { incoming, body }: Incoming,
   answer: ServerResponse,
   change?: Fault & { kind: "change" },
 ): Promise<IncomingMessage> {
   const url = new URL(incoming.url ?? "/", to);
   if (change) change.parameters?.(url.searchParams);
-  const sql = change?.query?.((await buffer(incoming)).toString("utf8"));
+  const changed = change?.query?.((body ?? (await buffer(incoming))).toString("utf8"));
+  const sql = changed ?? body;
   return await new Promise((resolve, reject) => {
     // `Expect: 100-continue` was answered by our own server already.
     const { expect: _, ...headers } = incoming.headers;
