@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Destination } from "../../destinations/destination.ts";
 import { type OpenDestination, loadDestinations } from "../../destinations/registry.ts";
 import { type Config, loadConfig } from "../config/load.ts";
+import { environmentSecrets } from "../config/secrets.ts";
 import { giveUp, ReplayportError } from "../errors.ts";
 import { newAttempt } from "../export/attempt.ts";
 import { agreedNow, askClock, type SourceClock } from "../export/clock.ts";
@@ -14,6 +15,7 @@ import { openSource } from "../clickhouse/open_source.ts";
 import { VERSION } from "../version.ts";
 import type { CliEnvironment, GlobalOptions } from "./environment.ts";
 import { type Logger, createLogger } from "./log.ts";
+import { secretsInFiles } from "./secret_files.ts";
 
 /** How long the source's answer about its clock is good for, and how long to wait for one. */
 const CLOCK_MS = 60_000;
@@ -45,8 +47,10 @@ export class Context implements AsyncDisposable {
   }
 
   static async open(cli: CliEnvironment, options: GlobalOptions): Promise<Context> {
+    cli.redactor.add(environmentSecrets(cli.env));
     const config = await loadConfig(options.config, cli.env);
     cli.redactor.add(config.secrets);
+    cli.redactor.add(await secretsInFiles(config, cli.env));
     const stageRoot =
       options.stageDir ??
       cli.env["REPLAYPORT_STAGE_DIR"] ??

@@ -1,5 +1,5 @@
 /** What a command gets from the process. Tests pass their own. */
-import type { Redactor } from "./log.ts";
+import type { Redactor } from "./redactor.ts";
 
 export interface CliEnvironment {
   readonly env: Readonly<Record<string, string | undefined>>;

@@ -48,7 +48,7 @@ export async function openFleetHost(cli: CliEnvironment, options: GlobalOptions)
         version: VERSION,
         now: cli.now,
         random: Math.random,
-        redact: (text) => cli.redactor.apply(text),
+        redact: (text) => cli.redactor.message(text),
         log: {
           info: (message) => log.info(message),
           warn: (message) => log.warn(message),

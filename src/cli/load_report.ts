@@ -10,7 +10,7 @@ import type { Interval } from "../intervals/interval.ts";
 import { BATCH_RETRY } from "../retry.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit_codes.ts";
-import { errorFields } from "./log.ts";
+import { errorFields, redactedFields } from "./log.ts";
 import { bytes, count, plural, printJson, printLine, formatDuration } from "./output.ts";
 
 export const SILENT =
@@ -132,7 +132,10 @@ export function printSummary(context: Context, results: readonly ExportResult[],
         export: result.export,
         seconds: round(result.seconds),
         loaded: result.receipts.map(summaryOf),
-        failed: result.failures.map(({ interval, error }) => ({ ...edges(interval), ...redacted(context, error) })),
+        failed: result.failures.map(({ interval, error }) => ({
+          ...edges(interval),
+          ...redactedFields(errorFields(error), cli.redactor),
+        })),
       })),
     );
     return;
@@ -148,9 +151,4 @@ export function printSummary(context: Context, results: readonly ExportResult[],
     const what = `${plural(receipts.length, "interval")} loaded, ${plural(rows, "row")}, ${bytes(size)}`;
     printLine(cli.stdout, `${name}: ${what} in ${formatDuration(seconds)}${failed}`);
   }
-}
-
-function redacted(context: Context, error: unknown): Record<string, unknown> {
-  const text = context.cli.redactor.apply(JSON.stringify(errorFields(error)));
-  return JSON.parse(text) as Record<string, unknown>;
 }

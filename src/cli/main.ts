@@ -4,7 +4,7 @@ import { CommanderError } from "commander";
 import { ReplayportError } from "../errors.ts";
 import { EXIT } from "./exit_codes.ts";
 import { Interrupted, listenForInterrupt } from "./interrupt.ts";
-import { Redactor } from "./log.ts";
+import { Redactor } from "./redactor.ts";
 import { createProgram } from "./program.ts";
 
 const redactor = new Redactor();
@@ -52,9 +52,11 @@ function printError(error: unknown): number {
     return error.exitCode;
   }
   if (error instanceof ReplayportError) {
-    print(`error: ${error.message}`);
+    const usage = isUsage(error.code);
+    // A config's message lists all of its problems.
+    print(`error: ${usage ? error.message : redactor.message(error.message)}`);
     if (error.hint !== undefined) print(`  what to do: ${error.hint}`);
-    return isUsage(error.code) ? EXIT.usage : EXIT.failed;
+    return usage ? EXIT.usage : EXIT.failed;
   }
   print(error instanceof Error ? (error.stack ?? error.message) : String(error));
   return EXIT.failed;

@@ -59,10 +59,24 @@ export function checkCollisions(
     const root = config && lakeRoot(config);
     return root === undefined ? [] : [{ name: definition.name, pattern: folderPattern(definition, root) }];
   });
-  for (const [index, { name, pattern }] of folders.entries()) {
-    const earlier = folders.slice(0, index).find((other) => canCollide(other.pattern, pattern));
-    if (!earlier) continue;
+  // Of two folders whose times are at the same places, only equal ones collide: no need to compare each with each.
+  const seen = new Map<string, Map<string, string>>();
+  for (const { name, pattern } of folders) {
+    const own = placesOfTimes(pattern);
+    const earlier = [...seen].flatMap(([places, names]) =>
+      places === own
+        ? (names.get(pattern) ?? [])
+        : [...names].flatMap(([other, earlierName]) => (canCollide(other, pattern) ? [earlierName] : [])),
+    );
+    const names = seen.get(own) ?? new Map<string, string>();
+    seen.set(own, names);
+    if (!names.has(pattern)) names.set(pattern, name);
+    if (earlier[0] === undefined) continue;
     const fix = `Give one of them another path, such as ${name}/{export}, or another destination.`;
-    report.add(["exports", name], `writes to the same folder as the export ${earlier.name}`, fix, "key");
+    report.add(["exports", name], `writes to the same folder as the export ${earlier[0]}`, fix, "key");
   }
+}
+
+function placesOfTimes(pattern: string): string {
+  return [...pattern.matchAll(/#/g)].map(({ index }) => index).join(" ");
 }

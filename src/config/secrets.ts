@@ -1,7 +1,7 @@
 /** Which values no message and no log may show. */
 import { isRecord, type Path } from "./problems/path.ts";
 import type { SchemaNode } from "./problems/schema_node.ts";
-import type { SubstitutedTree } from "./values/env.ts";
+import type { Environment, SubstitutedTree } from "./values/env.ts";
 
 /**
  * The second line of defence: hides a password whose key is misspelt, stands in the wrong section or belongs to a type of
@@ -57,4 +57,36 @@ export function collectSecrets(
   }
   found.delete("");
   return [...found].sort((a, b) => b.length - a.length);
+}
+
+/** Headers of a collector: `name=value,name=value`, encoded as in a URL. */
+const OTLP_HEADERS = /^OTEL_EXPORTER_OTLP_(?:\w+_)?HEADERS$/;
+/** Says where a secret is. */
+const PLACE = /_(?:FILE|PATH|DIR|ARN|SOCK|URI)$|^GOOGLE_APPLICATION_CREDENTIALS$/;
+/** A shorter value with such a name is more often a flag than a secret. */
+const SHORTEST_VALUE = 8;
+
+/** What isn't in the config, but read by libraries: the keys of AWS's default chain, a collector's headers, others' tokens. */
+export function environmentSecrets(env: Environment): string[] {
+  return Object.entries(env).flatMap(([name, value = ""]) => {
+    if (OTLP_HEADERS.test(name)) return headerValues(value);
+    return SECRET_NAME.test(name) && !PLACE.test(name) && value.length >= SHORTEST_VALUE ? [value] : [];
+  });
+}
+
+function headerValues(headers: string): string[] {
+  return headers.split(",").flatMap((header) => {
+    const value = header.slice(header.indexOf("=") + 1).trim();
+    const plain = decoded(value);
+    // `Bearer <key>`: the key alone is the secret.
+    return [value, plain, ...plain.split(/\s+/)].filter((one) => one.length >= SHORTEST_VALUE);
+  });
+}
+
+function decoded(value: string): string {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value;
+  }
 }

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import { promisify } from "node:util";
-import { Redactor } from "../../src/cli/log.ts";
+import { Redactor } from "../../src/cli/redactor.ts";
 import { graceMs } from "../../src/cli/fleet_process.ts";
 import { createProgram } from "../../src/cli/program.ts";
 import { loadConfig } from "../../src/config/load.ts";

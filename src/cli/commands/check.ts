@@ -28,7 +28,8 @@ export function addCheck(program: Command, cli: CliEnvironment): void {
 async function check(cli: CliEnvironment, options: GlobalOptions): Promise<void> {
   await using context = await Context.open(cli, options);
   const findings: Finding[] = [];
-  const found = (finding: Finding): void => {
+  const found = ({ what, ok, detail, hint }: Finding): void => {
+    const finding = { what, ok, detail: cli.redactor.message(detail), hint: hint && cli.redactor.message(hint) };
     findings.push(finding);
     if (options.json !== true) printFinding(cli, finding);
   };
@@ -81,6 +82,6 @@ async function check(cli: CliEnvironment, options: GlobalOptions): Promise<void>
 }
 
 function printFinding(cli: CliEnvironment, { what, ok, detail, hint }: Finding): void {
-  printLine(cli.stdout, cli.redactor.apply(`${ok ? "ok    " : "FAILED"}  ${what}: ${detail}`));
-  if (hint !== undefined) printLine(cli.stdout, cli.redactor.apply(`        what to do: ${hint}`));
+  printLine(cli.stdout, `${ok ? "ok    " : "FAILED"}  ${what}: ${detail}`);
+  if (hint !== undefined) printLine(cli.stdout, `        what to do: ${hint}`);
 }

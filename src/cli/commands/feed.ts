@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import { loadConfig } from "../../config/load.ts";
+import { environmentSecrets } from "../../config/secrets.ts";
 import { engineSql } from "../../demo/engine_sql.ts";
 import { openFeed } from "../../demo/feed.ts";
 import { wholeNumber, usageError } from "../arguments.ts";
@@ -31,7 +32,7 @@ export function addFeed(program: Command, cli: CliEnvironment): void {
 
 async function feed(cli: CliEnvironment, options: FeedOptions): Promise<void> {
   const { source, secrets } = await loadConfig(options.config, cli.env);
-  cli.redactor.add(secrets);
+  cli.redactor.add([...environmentSecrets(cli.env), ...secrets]);
   if (source.kind !== "clickhouse") {
     throw usageError(
       "the config's source is no server",

@@ -126,7 +126,7 @@ async function lakeStatement(
       { export: definition.name, error },
       "can't read the receipts; the statement covers today's path and format only",
     );
-    unknown = `-- NOT CHECKED: files under an older path or format (${messageOf(error).replaceAll(/\s+/g, " ")})\n`;
+    unknown = `-- NOT CHECKED: files under an older path or format (${context.cli.redactor.message(messageOf(error)).replaceAll(/\s+/g, " ")})\n`;
   }
   return unknown + lakeSql(definition, options, form, reader, follow, receipts).trimEnd();
 }

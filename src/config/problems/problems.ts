@@ -43,7 +43,8 @@ const SHOWN = 80;
  * goes that stands before an @ or in a query.
  */
 export function maskUrl(text: string): string {
-  return text.replace(/\/\/.*[@?].*$/s, "//[redacted]");
+  const at = text.indexOf("//");
+  return at >= 0 && /[@?]/.test(text.slice(at)) ? `${text.slice(0, at)}//[redacted]` : text;
 }
 
 function shown({ raw, isSecret }: Written, path: Path): string | undefined {

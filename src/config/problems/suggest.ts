@@ -7,17 +7,22 @@ function stepsBetween(one: string, other: string): number {
   return one !== other && letters(one) === letters(other) ? 1 : distance(one, other);
 }
 
+/** Nobody mistypes a name this long, and comparing texts takes the product of their lengths. */
+const LONGEST = 200;
+
 /** The known name that is closest; undefined if none is close. */
 export function nearest(given: string, known: readonly string[]): string | undefined {
+  if (given.length > LONGEST) return undefined;
   const wanted = given.toLowerCase();
   let best: { readonly name: string; readonly steps: number } | undefined;
   for (const name of known) {
+    // A third of the longer name: enough for two typos in a word, too little to suggest an unrelated one.
+    const allowed = Math.max(1, Math.floor(Math.max(given.length, name.length) / 3));
+    if (Math.abs(given.length - name.length) > allowed) continue;
     const steps = stepsBetween(wanted, name.toLowerCase());
-    if (best === undefined || steps < best.steps) best = { name, steps };
+    if (steps <= allowed && (best === undefined || steps < best.steps)) best = { name, steps };
   }
-  // A third of the longer name: enough for two typos in a word, too little to suggest an unrelated one.
-  const allowed = best === undefined ? 0 : Math.max(1, Math.floor(Math.max(given.length, best.name.length) / 3));
-  return best !== undefined && best.steps <= allowed ? best.name : undefined;
+  return best?.name;
 }
 
 /** `Did you mean "x"?`, or the list of known names. */
