@@ -36,7 +36,7 @@ export function writePlace(
     target[to] = KINDS[kind];
     if (kind === "text") {
       whole &&= value.end - value.start <= words * 4;
-      for (let word = 0; word < words; word += 1) target[to + 1 + word] = textWord(word * 4);
+      writeText(target, to + 1, words);
     } else {
       // The sign's bit is inverted: negative numbers sort below the others.
       target[to + 1] = kind === "none" ? 0 : value.high ^ 0x8000_0000;
@@ -51,8 +51,9 @@ export function writePlace(
 /** Whether the place at `now` is as high as the one at `old`, or higher. */
 export function reaches(now: Int32Array, nowAt: number, old: Int32Array, oldAt: number): boolean {
   for (let word = 0; word < PLACE_WORDS; word += 1) {
-    const [one, other] = [(now[nowAt + word] ?? 0) >>> 0, (old[oldAt + word] ?? 0) >>> 0];
-    if (one !== other) return one > other;
+    const one = now[nowAt + word] ?? 0;
+    const other = old[oldAt + word] ?? 0;
+    if (one !== other) return one >>> 0 > other >>> 0;
   }
   return true;
 }
@@ -87,7 +88,7 @@ export function hashKey(columns: readonly KeyValues[], row: number): void {
     reserve(to + 1 + words);
     scratch[to] = length;
     if (kind === "text") {
-      for (let word = 0; word < words; word += 1) scratch[to + 1 + word] = textWord(word * 4);
+      writeText(scratch, to + 1, words);
     } else if (kind === "number") {
       scratch[to + 1] = value.high;
       scratch[to + 2] = value.low;
@@ -138,16 +139,23 @@ function findAny(found: KeyValue): keyof typeof KINDS {
   return "number";
 }
 
-/** Four bytes of the text that was found, the first one highest; zeros after its end. */
-function textWord(offset: number): number {
+/** Writes so many words of the text that was found, its first byte highest; zeros after its end. */
+function writeText(target: Int32Array, to: number, words: number): void {
   const { bytes, start, end } = value;
-  const at = start + offset;
-  if (at + 4 <= end) {
-    return ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
+  const whole = Math.min(words, (end - start) >> 2);
+  let at = start;
+  for (let word = 0; word < whole; word += 1, at += 4) {
+    target[to + word] =
+      ((bytes[at] as number) << 24) |
+      ((bytes[at + 1] as number) << 16) |
+      ((bytes[at + 2] as number) << 8) |
+      (bytes[at + 3] as number);
   }
-  let word = 0;
-  for (let place = at; place < at + 4; place += 1) word = (word << 8) | (place < end ? (bytes[place] ?? 0) : 0);
-  return word;
+  for (let word = whole; word < words; word += 1) {
+    let part = 0;
+    for (let byte = 0; byte < 4; byte += 1, at += 1) part = (part << 8) | (at < end ? (bytes[at] as number) : 0);
+    target[to + word] = part;
+  }
 }
 
 const float = new DataView(new ArrayBuffer(8));
