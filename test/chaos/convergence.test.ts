@@ -5,6 +5,7 @@
 import { suite, test } from "node:test";
 import { embeddedSkip } from "../support/embedded.ts";
 import { converges } from "./converges.ts";
+import { LAKE_STORIES } from "./story.ts";
 import { lakeChaosTarget } from "../destinations/lake/chaos_target.ts";
 
 suite("convergence", { skip: embeddedSkip }, () => {
@@ -12,7 +13,7 @@ suite("convergence", { skip: embeddedSkip }, () => {
     "chaos: a lake ends equal to its source, and no session disappears on the way",
     { timeout: 900_000 },
     async () => {
-      await converges({ open: lakeChaosTarget, runs: 8, steps: 14, events: 45 });
+      await converges({ open: lakeChaosTarget, runs: 12, ...LAKE_STORIES });
     },
   );
 });

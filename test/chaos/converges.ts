@@ -1,6 +1,6 @@
 /**
  * Convergence (invariants 0 and 1): whatever the order, the repeats, the crashes, the lateness and what the source drops or
- * hides for a while, once everything that is due is loaded, and what an audit would find, the destination holds exactly one
+ * hides for a while, once everything that is due is loaded, and what an audit finds, the destination holds exactly one
  * current row per session. It's equal to the source's aggregate, or fuller where the source has lost rows. And on the way
  * no reader sees a session disappear, twice, or older than before.
  */
@@ -13,7 +13,7 @@ import { embedded } from "../support/embedded.ts";
 import { openOptions, replaySource } from "../support/replay_source.ts";
 import type { ChaosTarget } from "../support/chaos_target.ts";
 import { sourceRows } from "../support/replay_rows.ts";
-import { stories, type StoryEvent, type StoryShape } from "./story.ts";
+import { stories, type Story, type StoryShape } from "./story.ts";
 import { DEFINITION, StoryRun } from "./story_run.ts";
 
 export interface Chaos extends StoryShape {
@@ -22,7 +22,9 @@ export interface Chaos extends StoryShape {
 }
 
 export interface Convergence extends AsyncDisposable {
-  readonly property: fc.IAsyncPropertyWithHooks<[StoryEvent[]]>;
+  readonly property: fc.IAsyncPropertyWithHooks<[Story]>;
+  /** How often each thing has happened in the story that was played last. */
+  readonly counts: Map<string, number>;
 }
 
 export async function convergence({ open, ...shape }: Chaos): Promise<Convergence> {
@@ -30,25 +32,24 @@ export async function convergence({ open, ...shape }: Chaos): Promise<Convergenc
   const engine = stack.use(await embedded());
   const replays = stack.use(await replaySource(engine.client, openOptions(engine.url, "posthog")));
   const opened = stack.move();
-  const play = async (story: StoryEvent[]): Promise<void> => {
+  const counts = new Map<string, number>();
+  const count = (what: string): void => void counts.set(what, (counts.get(what) ?? 0) + 1);
+  const play = async ({ setup, events }: Story): Promise<void> => {
+    counts.clear();
     await replays.truncate();
     const stage = await mkdtemp(join(tmpdir(), "replayport-test-stage-"));
     try {
       await using target = await open(DEFINITION);
-      const run = new StoryRun(replays, target, stage);
-      for (const event of story) await run.play(event);
-      await run.loadAll(async (keys) => {
-        const rows = (await sourceRows(engine.client, replays.database)).filter(({ key }) => keys.has(key));
-        return rows.map((row) => new Date(Math.floor(Number(row["ingested_us"]) / 3_600_000_000) * 3_600_000));
-      });
-      const expected = await sourceRows(engine.client, replays.database);
-      await run.converged(expected.map((row) => target.shown(row)));
+      const run = new StoryRun(replays, target, setup, stage, count);
+      for (const event of events) await run.play(event);
+      await run.end(async () => await sourceRows(engine.client, replays.database));
     } finally {
       await rm(stage, { recursive: true, force: true });
     }
   };
   return {
     property: fc.asyncProperty(stories(shape), play),
+    counts,
     [Symbol.asyncDispose]: async () => await opened.disposeAsync(),
   };
 }

@@ -65,10 +65,7 @@ export async function formatSource(): Promise<FormatSource> {
       const stage = await mkdtemp(join(tmpdir(), "replayport-test-stage-"));
       try {
         await using target = await openTarget(definition);
-        await using destination = target.open(() => new Date("2026-10-01T02:00:00Z"), {
-          path: definition.path,
-          isWatched: false,
-        });
+        await using destination = target.open(() => new Date("2026-10-01T02:00:00Z"), { path: definition.path });
         await loadBatch(definition, HOUR_ONE, FIRST_LOAD, dependencies(replays.source, destination, stage), signal);
         assert.deepEqual(
           (await target.rows()).map(withoutVersion),

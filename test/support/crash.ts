@@ -1,3 +1,5 @@
+import { ReplayportError, retry } from "../../src/errors.ts";
+
 /**
  * Kills a worker at one step of its work. From then on nothing that it does comes through: no retry, no clean-up. What a
  * step is depends on the destination, whose adapter sends each call of a store, each statement or each request through here.
@@ -55,4 +57,25 @@ function crashAt(step: number, fate: "lost" | "refused"): Crash {
     signal: abort.signal,
   };
   return crash;
+}
+
+/**
+ * One step goes wrong, and the worker lives on.
+ * @param fate `lost`: it's carried out, but its answer is lost; `refused`: it isn't carried out
+ */
+export function faultAt(step: number, fate: "lost" | "refused"): Pick<Crash, "step" | "at"> {
+  let steps = 0;
+  let at: string | undefined;
+  return {
+    async step(name, work) {
+      steps += 1;
+      if (steps !== step) return await work();
+      at = name;
+      if (fate === "lost") await work();
+      throw new ReplayportError(`no answer to ${name}`, retry("store.unreachable", "Ask again."));
+    },
+    get at() {
+      return at;
+    },
+  };
 }

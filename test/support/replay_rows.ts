@@ -68,8 +68,8 @@ export async function sourceRows(client: ClickHouseClient, database: string): Pr
 /** One for all reads of a process: to open it takes longer than to read a small lake. */
 let duckdb: Promise<DuckDBInstance> | undefined;
 
-/** Without its place in the order of reads, which the source's rows don't have. */
-export function withoutVersion({ version: _, ...row }: Row): Row {
+/** Without what only a destination's rows have: their place in the order of reads, and whether they match. */
+export function withoutVersion({ version: _, exported: __, matches: ___, ...row }: Row): Row {
   return row;
 }
 

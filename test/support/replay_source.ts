@@ -37,8 +37,8 @@ export interface ReplaySource extends AsyncDisposable {
   merge(): Promise<void>;
   /** Drops the rows that the condition selects. @returns the keys of their sessions, as in `Row` */
   remove(where: string): Promise<string[]>;
-  /** As if a shard were away, or a replica behind: the rows are there again after `show`. */
-  hide(where: string): Promise<void>;
+  /** As if a shard were away, or a replica behind: the rows are there again after `show`. @returns whether there were any */
+  hide(where: string): Promise<boolean>;
   /** @returns the keys of the sessions whose rows are there again */
   show(): Promise<string[]>;
   truncate(): Promise<void>;
@@ -71,13 +71,15 @@ export async function replaySource(client: ClickHouseClient, options: ClickHouse
       return found;
     },
     async hide(where) {
-      if ((await keys(table, where)).length === 0) return;
+      if ((await keys(table, where)).length === 0) return false;
       await move(table, hidden, where);
       await drop(where);
+      return true;
     },
     async show() {
       const found = await keys(hidden, "true");
-      if (found.length > 0) await move(hidden, table, "true");
+      if (found.length === 0) return found;
+      await move(hidden, table, "true");
       await client.command({ query: `TRUNCATE TABLE ${hidden}` });
       return found;
     },
