@@ -20,6 +20,7 @@ import { keysOf } from "../../src/fleet/redis/keys.ts";
 import { connectFleet } from "../../src/fleet/redis_fleet.ts";
 import type { FleetRedisOptions } from "../../src/fleet/fleet.ts";
 import { connect, disconnect } from "../../src/fleet/redis/client.ts";
+import { ignoreOutages } from "../../src/fleet/redis/outage.ts";
 import { Scheduler } from "../../src/fleet/scheduler/scheduler.ts";
 import { FleetState } from "../../src/fleet/redis/state.ts";
 import { REPLAYS } from "../../test/support/definitions.ts";
@@ -58,6 +59,9 @@ export interface TickAnswer {
 const HOUR = 3_600_000;
 const NOON = Date.UTC(2026, 9, 1, 12);
 const never = new AbortController().signal;
+const IDENTITY = { place: "here", config: "same" };
+/** No backfill runs. */
+const NO_LEDGER = { covered: () => Promise.resolve([]), plan: () => Promise.resolve([]) };
 
 function redisOf(url: string): FleetRedisOptions {
   const parsed = parseRedisUrl(url);
@@ -76,7 +80,7 @@ function definitions(count: number, start: number): ExportDefinition[] {
 }
 
 async function forget(redis: FleetRedisOptions): Promise<void> {
-  const client = connect(redis, "bounded", () => undefined);
+  const client = connect(redis, "bounded", ignoreOutages());
   const keys = await client.keys(`${redis.prefix}:*`);
   for (let at = 0; at < keys.length; at += 1000) await client.unlink(...keys.slice(at, at + 1000));
   await disconnect(client);
@@ -135,6 +139,7 @@ async function jobs({ redisUrl, exports, hours, concurrency }: FleetJob): Promis
       redis,
       settings: resolveFleet(undefined),
       exports: chosen,
+      identity: () => IDENTITY,
       destination: ({ name }) => ledgers.get(name) ?? empty,
       loadDependencies: ({ name }, onProgress) =>
         Promise.resolve({ source, destination: ledgers.get(name) ?? empty, stageRoot, now, newAttempt, onProgress }),
@@ -193,18 +198,25 @@ function covered(now: number): Coverage[] {
 async function tick({ redisUrl, exports }: FleetJob): Promise<TickAnswer> {
   const redis = redisOf(redisUrl);
   const chosen = definitions(exports, NOON - 60 * 24 * HOUR);
-  const client = connect(redis, "forever", () => undefined);
-  const keys = keysOf(redis.prefix);
+  const client = connect(redis, "forever", ignoreOutages());
+  const keys = keysOf(redis.prefix, () => IDENTITY.place);
   const state = new FleetState(client, keys);
   const store = new BackfillStore(client, keys);
-  await using queue = new BatchQueue(client, redis.prefix, console.error);
+  await using queue = new BatchQueue(client, redis.prefix, () => IDENTITY.config, console.error);
   const destination: Pick<Destination, "covered"> = {
     covered: async function* within(range) {
       for (const one of covered(NOON)) if (overlaps(one.interval, range)) yield one;
     },
   };
   const settings = resolveFleet(undefined);
-  const backfills = { store, state, queue, now: () => new Date(NOON), inFlight: settings.backfillInFlight };
+  const backfills = {
+    store,
+    state,
+    queue,
+    now: () => new Date(NOON),
+    inFlight: settings.backfillInFlight,
+    ledger: NO_LEDGER,
+  };
   const memory = (): NodeJS.MemoryUsage => {
     globalThis.gc?.();
     return process.memoryUsage();
@@ -223,7 +235,7 @@ async function tick({ redisUrl, exports }: FleetJob): Promise<TickAnswer> {
   const timed = async (at: number): Promise<number> => {
     const began = performance.now();
     await scheduler.tick(new Date(at), never);
-    await scheduler.tickBackfills(new Date(at));
+    await scheduler.tickBackfills(new Date(at), never);
     return (performance.now() - began) / 1000;
   };
   const first = await timed(NOON);

@@ -1,5 +1,6 @@
 /** Opens the fleet for a command: the config's Redis, and the context's source and destinations. */
 import { readFile } from "node:fs/promises";
+import { identityOf } from "../config/identity.ts";
 import { giveUp, ReplayportError } from "../errors.ts";
 import type { Backfill, FleetEvent, FleetHandle, FleetRedisOptions } from "../fleet/fleet.ts";
 import type { Interval } from "../intervals/interval.ts";
@@ -41,6 +42,11 @@ export async function openFleetHost(cli: CliEnvironment, options: GlobalOptions)
         redis: await redisOf(context),
         settings: config.fleet,
         exports: config.exports,
+        identity: (definition) => {
+          const destination = config.destinations[definition.destination];
+          if (!destination) throw new Error(`the config accepted an unknown destination: ${definition.destination}`);
+          return identityOf(definition, destination, config.installation);
+        },
         destination: (definition) => context.destination(definition),
         loadDependencies: (definition, onProgress) => context.loading(definition, onProgress),
         agreedNow: (definition, signal) => context.agreedNow(definition, signal),

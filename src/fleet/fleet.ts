@@ -17,7 +17,7 @@ import type { ReplayportError } from "../errors.ts";
 import type { Receipt } from "../../destinations/destination.ts";
 import type { Interval } from "../intervals/interval.ts";
 
-export type { FleetRedisOptions, FleetSettings } from "./settings.ts";
+export type { ExportIdentity, FleetRedisOptions, FleetSettings } from "./settings.ts";
 
 /** An error as the fleet stores and shows it: redacted, without a stack. The code of an error that isn't ours is `unexpected`. */
 export interface FleetError extends Pick<ReplayportError, "code" | "message" | "hint" | "remedy"> {

@@ -2,16 +2,16 @@
  * The composition root of the fleet: `Fleet` over Redis.
  *
  * How a process is put together:
- * 1. `connectFleet` checks Redis once, so that a wrong URL or password fails at start with a hint.
+ * 1. `connectFleet` tries once what the fleet does with Redis, so that a wrong URL, password or permission fails at start with a hint.
  * 2. Commands and HTTP requests share one connection in mode `bounded`: while Redis is down, they fail within seconds.
  * 3. The scheduler and each worker get their own connection in mode `forever`: they wait for Redis to come back, as BullMQ
- *    requires, and a blocking command of theirs can't delay an HTTP request.
+ *    requires, or to accept what it refuses (redis/refusals.ts), and a blocking command of theirs can't delay an HTTP request.
  * 4. All of them raise events on the same `Events`, to which metrics, alerts, traces and the log listen.
  *
  * How it closes: stop the workers and dispose of the scheduler first, in any order, then the fleet. Each closes what it
  * opened: the work in progress, its heartbeat, its queue, its connection.
  */
-import { ReplayportError, giveUp, messageOf } from "../errors.ts";
+import { ReplayportError, giveUp } from "../errors.ts";
 import type { ExportDefinition } from "../export/definition.ts";
 import { cancelBackfill, enqueueNext, retryBackfill, startBackfill } from "./backfills/backfills.ts";
 import { type Events, createEvents } from "./events.ts";
@@ -26,8 +26,9 @@ import type {
   RunsQuery,
 } from "./fleet.ts";
 import { readHealth } from "./health.ts";
-import { checkRedis, isReply, redisError } from "./redis/client.ts";
-import { type Outage, isConnectionError, watchOutages } from "./redis/outage.ts";
+import { checkRedis } from "./redis/check.ts";
+import { isOfRedis, isReply, redisError } from "./redis/errors.ts";
+import { type Outages, watchOutages } from "./redis/outage.ts";
 import { type FleetOptions, type Resources, openResources } from "./resources.ts";
 import { startScheduler } from "./scheduler/start_scheduler.ts";
 import { listRuns, statuses } from "./status.ts";
@@ -47,25 +48,29 @@ export async function connectFleet(options: FleetOptions, signal: AbortSignal): 
 class RedisFleet implements FleetHandle {
   readonly #options: FleetOptions;
   readonly #events: Events;
-  /** Logs an outage once, however many of the process's connections it hits. */
-  readonly #loggedOutage: () => Outage;
+  /** Of the scheduler's and the workers' connections. */
+  readonly #outages: Outages;
+  /** Of the connection for commands and HTTP requests. Nothing is logged: a caller gets the error as its answer. */
+  readonly #asking: Outages;
   readonly #resources: Resources;
 
   constructor(options: FleetOptions) {
     this.#options = options;
     const { log, redis } = options;
     this.#events = createEvents((error) => log.error(error, "a listener of the fleet's events failed"));
-    const onOther = (error: unknown): void => log.error(redisError(error, redis), "Redis");
-    this.#loggedOutage = watchOutages(
-      {
-        away: (error) => log.warn(`Redis is down, waiting for it: ${messageOf(error)}`),
-        back: () => log.info("Redis is back"),
+    const outageLog = {
+      away: (error: ReplayportError) => {
+        const what = error.code === "redis.unreachable" ? "Redis is down" : "Redis refuses what the fleet does";
+        if (error.remedy === "give-up") log.error(error, `${what}, waiting until that is mended`);
+        else log.warn(`${what}, waiting for it: ${error.message}. ${error.hint ?? ""}`);
       },
-      onOther,
-    );
-    // A caller gets the error as its answer, so nothing is logged here.
-    const silentOutage = watchOutages({ away: () => undefined, back: () => undefined }, onOther);
-    this.#resources = openResources(options, "bounded", silentOutage());
+      back: () => log.info("Redis is back"),
+      other: (error: unknown) => log.error(redisError(error, redis), "Redis"),
+    };
+    this.#outages = watchOutages(outageLog, redis);
+    const nothing = (): void => undefined;
+    this.#asking = watchOutages({ away: nothing, back: nothing, other: nothing }, redis);
+    this.#resources = openResources(options, "bounded", this.#asking.watch());
   }
 
   async startScheduler(signal: AbortSignal): Promise<AsyncDisposable> {
@@ -113,7 +118,7 @@ class RedisFleet implements FleetHandle {
   }
 
   async retryBackfill(id: string, signal: AbortSignal) {
-    return await this.#call(({ backfills }) => retryBackfill(id, backfills), signal);
+    return await this.#call(({ backfills }) => retryBackfill(id, backfills, signal), signal);
   }
 
   async pause(name: string, reason: string, by: string, signal: AbortSignal): Promise<ExportStatus> {
@@ -140,7 +145,8 @@ class RedisFleet implements FleetHandle {
     await this.#call(async ({ state, queue, store, backfills }) => {
       const wasPaused = await state.resume(name);
       if (wasPaused) this.#events.emit({ kind: "export.resumed", export: name, at: now(), by: redact(by) });
-      for (const { id } of (await store.ranges([name])).get(name) ?? []) await enqueueNext(id, backfills, false);
+      for (const { id } of (await store.ranges([name])).get(name) ?? [])
+        await enqueueNext(id, backfills, false, signal);
       await queue.wake(name);
     }, signal);
     return await this.export(name, signal);
@@ -168,7 +174,8 @@ class RedisFleet implements FleetHandle {
   }
 
   async health(signal: AbortSignal): Promise<FleetHealth> {
-    return await readHealth(this.#resources, this.#options, signal);
+    const problems = { asking: this.#asking.problem, working: this.#outages.problem };
+    return await readHealth(this.#resources, this.#options, problems, signal);
   }
 
   onEvent(listener: FleetListener): Disposable {
@@ -180,7 +187,7 @@ class RedisFleet implements FleetHandle {
   }
 
   #openForever(): Resources {
-    return openResources(this.#options, "forever", this.#loggedOutage());
+    return openResources(this.#options, "forever", this.#outages.watch());
   }
 
   #definition(name: string): ExportDefinition {
@@ -201,7 +208,9 @@ class RedisFleet implements FleetHandle {
       return await work(this.#resources);
     } catch (error) {
       signal.throwIfAborted();
-      throw isConnectionError(error) || isReply(error) ? redisError(error, this.#options.redis) : error;
+      if (!isOfRedis(error) || error instanceof ReplayportError) throw error;
+      // Why the connection can't be made says more than that a command got no answer.
+      throw (isReply(error) ? undefined : this.#asking.problem()) ?? redisError(error, this.#options.redis);
     }
   }
 }

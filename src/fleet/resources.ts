@@ -3,8 +3,8 @@ import type { Destination } from "../../destinations/destination.ts";
 import type { ExportDefinition } from "../export/definition.ts";
 import type { LoadDependencies } from "../export/load_batch.ts";
 import { BackfillStore } from "./backfills/backfill_store.ts";
-import type { BackfillDependencies, Planner } from "./backfills/backfills.ts";
-import type { FleetRedisOptions, FleetSettings } from "./fleet.ts";
+import type { BackfillDependencies, BackfillLedger, Planner } from "./backfills/backfills.ts";
+import type { ExportIdentity, FleetRedisOptions, FleetSettings } from "./fleet.ts";
 import { BatchQueue } from "./redis/batch_queue.ts";
 import { type RedisClient, type RetryMode, connect, disconnect, isLive } from "./redis/client.ts";
 import { keysOf } from "./redis/keys.ts";
@@ -22,6 +22,7 @@ export interface FleetOptions {
   readonly redis: FleetRedisOptions;
   readonly settings: FleetSettings;
   readonly exports: readonly ExportDefinition[];
+  readonly identity: (definition: ExportDefinition) => ExportIdentity;
   readonly destination: (definition: ExportDefinition) => Destination;
   readonly loadDependencies: (
     definition: ExportDefinition,
@@ -47,29 +48,51 @@ export interface Resources extends AsyncDisposable {
   readonly store: BackfillStore;
   readonly queue: BatchQueue;
   readonly backfills: BackfillDependencies;
+  /** `ExportIdentity.config` of an export in our config. */
+  readonly configOf: (exportName: string) => string | undefined;
 }
 
 export function openResources(
-  { redis, settings, now }: Pick<FleetOptions, "redis" | "settings" | "now">,
+  options: Pick<FleetOptions, "redis" | "settings" | "exports" | "identity" | "destination" | "plan" | "now">,
   mode: RetryMode,
   outage: Outage,
 ): Resources {
-  const client = connect(redis, mode, outage.onError);
-  outage.follow(client);
-  const keys = keysOf(redis.prefix);
+  const { redis, settings, exports, identity, now } = options;
+  const client = connect(redis, mode, outage);
+  const identities = new Map(exports.map((one) => [one.name, identity(one)]));
+  const keys = keysOf(redis.prefix, (name) => identities.get(name)?.place ?? "");
   const state = new FleetState(client, keys);
   const store = new BackfillStore(client, keys);
-  const queue = new BatchQueue(client, redis.prefix, outage.onError);
+  const configOf = (name: string): string | undefined => identities.get(name)?.config;
+  const queue = new BatchQueue(client, redis.prefix, configOf, outage.onError);
   return {
     client,
     state,
     store,
     queue,
-    backfills: { store, state, queue, now, inFlight: settings.backfillInFlight },
+    backfills: { store, state, queue, now, inFlight: settings.backfillInFlight, ledger: ledgerOf(options) },
+    configOf,
     [Symbol.asyncDispose]: async () => {
-      // While Redis is down, BullMQ's close would wait for it.
+      // While Redis is away, BullMQ's close would wait for it.
       if (isLive(client)) await queue[Symbol.asyncDispose]().catch(outage.onError);
       await disconnect(client);
     },
+  };
+}
+
+function ledgerOf({
+  exports,
+  destination,
+  plan,
+}: Pick<FleetOptions, "exports" | "destination" | "plan">): BackfillLedger {
+  const definitionOf = (name: string): ExportDefinition => {
+    const found = exports.find((one) => one.name === name);
+    if (!found) throw new Error(`a backfill of an export that the config doesn't have: ${name}`);
+    return found;
+  };
+  return {
+    covered: async (name, range, signal) =>
+      await Array.fromAsync(destination(definitionOf(name)).covered(range, signal)),
+    plan: async (request, signal) => await plan(definitionOf(request.export), request, signal),
   };
 }

@@ -15,12 +15,23 @@ export interface FleetSettings {
   readonly takeoverMs: number;
 }
 
+/** What tells an export from one of the same name in another config. Short texts of [0-9a-z] without secrets. */
+export interface ExportIdentity {
+  /** The installation, and where its rows and receipts are. */
+  readonly place: string;
+  /** The place, which rows there are, and how they look. */
+  readonly config: string;
+}
+
 export interface FleetRedisOptions {
   readonly kind: "single" | "sentinel" | "cluster";
   readonly hosts: readonly { readonly host: string; readonly port: number }[];
   readonly tls: boolean;
   /** PEM: certificates to trust. */
   readonly ca?: string;
+  /** PEM: the client's certificate and its key; both or neither. */
+  readonly cert?: string;
+  readonly key?: string;
   readonly username?: string;
   readonly password?: string;
   readonly db: number;

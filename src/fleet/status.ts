@@ -3,7 +3,7 @@ import type { Job } from "bullmq";
 import type { ExportDefinition } from "../export/definition.ts";
 import type { BatchQueue, JobPlace } from "./redis/batch_queue.ts";
 import type { ExportStatus, Run, RunsQuery } from "./fleet.ts";
-import { type JobName, parseJobId } from "./redis/jobs.ts";
+import type { JobName } from "./redis/jobs.ts";
 import type { ExportState, FleetState } from "./redis/state.ts";
 import { progressOf } from "./worker/worker.ts";
 
@@ -57,8 +57,8 @@ export async function statuses(
 }
 
 /** A job that has not ended. */
-function runOfJob(job: Job, state: "queued" | "running" | "retrying"): Run | undefined {
-  const name = parseJobId(job.id ?? "");
+function runOfJob(queue: BatchQueue, job: Job, state: "queued" | "running" | "retrying"): Run | undefined {
+  const name = queue.nameOf(job.id ?? "");
   if (!name) return undefined;
   const progress = progressOf(job);
   const error = progress?.error;
@@ -89,9 +89,9 @@ export async function listRuns(query: RunsQuery, state: FleetState, queue: Batch
     (query.backfill === undefined || one.backfill === query.backfill);
   const [jobs, ended] = await Promise.all([queue.jobs(query.limit, isOf), state.runs()]);
   const live = [
-    ...jobs.active.map((job) => runOfJob(job, "running")),
-    ...jobs.delayed.map((job) => runOfJob(job, "retrying")),
-    ...jobs.waiting.map((job) => runOfJob(job, "queued")),
+    ...jobs.active.map((job) => runOfJob(queue, job, "running")),
+    ...jobs.delayed.map((job) => runOfJob(queue, job, "retrying")),
+    ...jobs.waiting.map((job) => runOfJob(queue, job, "queued")),
   ].filter((run) => run !== undefined);
   const wanted = (run: Run): boolean => isOf(run) && (query.states === undefined || query.states.includes(run.state));
   return [...live, ...ended].filter(wanted).slice(0, query.limit);

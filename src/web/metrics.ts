@@ -157,7 +157,7 @@ function fleetGauges({ gauge }: Make): (fleet: Fleet, signal: AbortSignal) => Pr
   const queue = gauge("replayport_queue_jobs", "Jobs of the fleet by state", "state");
   const backfills = gauge("replayport_backfills_running", "Backfills that are running");
   const processes = gauge("replayport_processes", "Processes seen within the last 30 seconds", "kind");
-  const up = gauge("replayport_redis_up", "1 if Redis answers");
+  const up = gauge("replayport_redis_up", "1 if Redis answers and takes writes");
   const trip = gauge("replayport_redis_round_trip_seconds", "One round trip to Redis");
 
   return async (fleet, signal) => {

@@ -378,7 +378,7 @@ suite("Redis forgets", () => {
     const { fleet } = await world.open([definition]);
     const { id } = await fleet.startBackfill(request(), never);
     const ticker = await world.ticker([definition]);
-    const jobs = (await ticker.queue.names()).map(({ name }) => name.id);
+    const jobs = (await ticker.queue.names()).map(({ name }) => name);
     await ticker.queue.remove(jobs.slice(0, 1));
     // Somebody may be about to add the job.
     await requeueLost(id, () => ticker.queue.names(), ticker.backfills);

@@ -14,7 +14,14 @@ import { memoryWarehouse } from "../support/memory_destination.ts";
 import { down } from "../support/fleet_fakes.ts";
 import { NOON, SETTINGS, never } from "../support/fleet_fixture.ts";
 
-const TASK = { id: "replays/x", export: "replays", interval: hour(0, 1), backfill: undefined, audit: false };
+const TASK = {
+  id: "replays/x",
+  export: "replays",
+  config: "same",
+  interval: hour(0, 1),
+  backfill: undefined,
+  audit: false,
+};
 
 /** @returns what came of a failure, and the events that it raised */
 async function fail(attempt: number, error: Error, probe = false) {

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { suite, test, type TestContext } from "node:test";
 import { ReplayportError } from "../../src/errors.ts";
-import { checkRedis, redisName, warningsFrom } from "../../src/fleet/redis/client.ts";
+import { checkRedis, warningsFrom } from "../../src/fleet/redis/check.ts";
+import { redisName } from "../../src/fleet/redis/errors.ts";
 import type { FleetRedisOptions } from "../../src/fleet/fleet.ts";
 import { ownRedisFor } from "../support/redis.ts";
 import { SETTINGS, drained, exportOf, never, openWorld, until } from "../support/fleet_fixture.ts";
@@ -67,7 +68,7 @@ suite("what is refused, and what is said", () => {
     await using server = await ownRedisFor(t, { settings: ["--databases", "2"] });
     if (!server) return;
     assert.deepEqual(await checkRedis(single(server.port, { db: 1 })), []);
-    await assert.rejects(checkRedis(single(server.port, { db: 9 })), refused("redis.db", /no database 9/));
+    await assert.rejects(checkRedis(single(server.port, { db: 9 })), refused("redis.db", /\/9 has no such database/));
   });
 
   test("Redis with missing TLS, sentinels or cluster nodes is refused within seconds", async (t) => {
@@ -121,7 +122,7 @@ suite("keys", () => {
     );
     assert.deepEqual(
       all.map((key) => key.slice(world.prefix.length + 1)),
-      ["batches:events", "batches:id", "batches:meta", "batches:stalled-check", "export:replays", "runs:other"],
+      ["batches:events", "batches:id", "batches:meta", "batches:stalled-check", "export:replays@here", "runs:other"],
     );
   });
 });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { ReplayportError } from "../../src/errors.ts";
 import { interval } from "../../src/intervals/interval.ts";
-import { checkRedis } from "../../src/fleet/redis/client.ts";
+import { checkRedis } from "../../src/fleet/redis/check.ts";
 import type { RedisServer } from "../support/redis.ts";
 import { clusterRedisFor, sentinelRedisFor, tlsRedisFor } from "../support/redis_kinds.ts";
 import { type World, drained, exportOf, never, openWorld, until } from "../support/fleet_fixture.ts";

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { ReplayportError } from "../../src/errors.ts";
-import { interval, parseIntervalName } from "../../src/intervals/interval.ts";
+import { interval, intervalName, parseIntervalName } from "../../src/intervals/interval.ts";
 import { parseSchedule } from "../../src/intervals/schedule.ts";
+import { parseJobId } from "../../src/fleet/redis/jobs.ts";
 import { startBackfill } from "../../src/fleet/backfills/backfills.ts";
 import { receipt } from "../support/fleet_fakes.ts";
 import {
@@ -25,13 +26,12 @@ async function loadAll(world: World, ticker: Ticker): Promise<string[]> {
   const { waiting } = await ticker.queue.jobs(500);
   const loaded: string[] = [];
   for (const job of waiting) {
-    const [exportName = "", text = ""] = String(job.id).split("/");
-    const range = parseIntervalName(text);
-    if (!range) continue;
+    const { export: exportName, interval: range } = parseJobId(String(job.id)) ?? {};
+    if (exportName === undefined || !range) continue;
     world.ledger.receipts.push(receipt(exportName, range, world.clock.now));
     ticker.scheduler.loaded(exportName, receipt(exportName, range, world.clock.now));
     await job.remove();
-    loaded.push(text);
+    loaded.push(intervalName(range));
   }
   return loaded;
 }

@@ -2,17 +2,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { down, wrong } from "../support/fleet_fakes.ts";
-import {
-  DAY,
-  ONE_HOUR,
-  SETTINGS,
-  drained,
-  exportOf,
-  hours,
-  never,
-  openWorld,
-  until,
-} from "../support/fleet_fixture.ts";
+import { DAY, SETTINGS, drained, exportOf, hours, never, openWorld, until } from "../support/fleet_fixture.ts";
 
 suite("an export that fails", () => {
   test("an export is paused after a number of failures in a row, says why, and continues after resume", async (t) => {
@@ -107,24 +97,5 @@ suite("an export that fails", () => {
       hours(DAY, 11).map((name) => `fine/${name}`),
     );
     await worker.stop(1_000);
-  });
-
-  test("a job of an export that this worker doesn't know is retried, since another worker may know it", async (t) => {
-    await using world = await openWorld(t);
-    if (!world) return;
-    const ticker = await world.ticker([exportOf("new", ONE_HOUR)]);
-    await ticker.tick();
-    const { fleet, kinds } = await world.open([exportOf("old")]);
-    const old = await fleet.startWorker(1);
-    await until(
-      "put off",
-      () => kinds("run.retrying").length,
-      (count) => count > 0,
-    );
-    await old.stop(1_000);
-    const other = await world.open([exportOf("new", ONE_HOUR)]);
-    const young = await other.fleet.startWorker(1);
-    await world.loaded(1);
-    await young.stop(1_000);
   });
 });

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { suite, test, type TestContext } from "node:test";
 import { Gate } from "../support/fleet_fakes.ts";
 import {
+  IDENTITY,
   ONE_HOUR,
   SETTINGS,
   drained,
@@ -46,7 +47,7 @@ async function openPaused(t: TestContext, { takeoverMs = SETTINGS.takeoverMs, he
     gate,
     worker,
     ticker,
-    job: `${world.prefix}:batches:replays/${hours("2026-10-01T10:00:00Z", 1)[0]}`,
+    job: `${world.prefix}:batches:replays@${IDENTITY.config}/${hours("2026-10-01T10:00:00Z", 1)[0]}`,
     begun: () => begun,
     another,
     [Symbol.asyncDispose]: async () => await kept.disposeAsync(),

@@ -2,6 +2,7 @@
  * A fleet for tests: a real Redis, a ledger in memory that counts who asks it, a source without ClickHouse, and a clock that
  * the test sets. What is loaded is empty batches, unless the test says otherwise.
  */
+import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,11 +17,13 @@ import { BackfillStore } from "../../src/fleet/backfills/backfill_store.ts";
 import type { BackfillDependencies } from "../../src/fleet/backfills/backfills.ts";
 import { BatchQueue } from "../../src/fleet/redis/batch_queue.ts";
 import { createEvents } from "../../src/fleet/events.ts";
-import type { FleetEvent, FleetHandle, FleetSettings } from "../../src/fleet/fleet.ts";
+import type { ExportIdentity, FleetEvent, FleetHandle, FleetSettings } from "../../src/fleet/fleet.ts";
+import { parseJobId } from "../../src/fleet/redis/jobs.ts";
 import { keysOf } from "../../src/fleet/redis/keys.ts";
 import { connectFleet } from "../../src/fleet/redis_fleet.ts";
 import type { FleetOptions } from "../../src/fleet/resources.ts";
 import { connect, disconnect } from "../../src/fleet/redis/client.ts";
+import { ignoreOutages } from "../../src/fleet/redis/outage.ts";
 import { Scheduler } from "../../src/fleet/scheduler/scheduler.ts";
 import { FleetState } from "../../src/fleet/redis/state.ts";
 import { REPLAYS } from "./definitions.ts";
@@ -40,6 +43,9 @@ export const SETTINGS: FleetSettings = {
   retryAfterMs: 600_000,
   takeoverMs: 5_000,
 };
+
+/** Of every export, unless a test says otherwise. */
+export const IDENTITY: ExportIdentity = { place: "here", config: "same" };
 
 export const DAY = "2026-10-01T00:00:00Z";
 /** An export for which one hour is due at noon. */
@@ -87,14 +93,17 @@ export interface WorldFleet {
   readonly kinds: (kind: FleetEvent["kind"]) => FleetEvent[];
 }
 
-/** Undefined where there is no Redis; then the test is skipped with the reason. */
-export async function openWorld(t: TestContext, own?: RedisServer): Promise<World | undefined> {
+/**
+ * Undefined where there is no Redis; then the test is skipped with the reason.
+ * @param shared the prefix of another world, with which this one shares Redis
+ */
+export async function openWorld(t: TestContext, own?: RedisServer, shared?: string): Promise<World | undefined> {
   const server = own ?? (await redisServer());
   if ("skip" in server) {
     t.skip(server.skip);
     return undefined;
   }
-  const prefix = server.prefix();
+  const prefix = shared ?? server.prefix();
   const clock: World["clock"] = { now: NOON };
   const agreed = async ({ settleMs }: ExportDefinition): Promise<Date> => {
     const aheadMs = (clock.source ?? clock.now).getTime() - clock.now.getTime();
@@ -104,6 +113,24 @@ export async function openWorld(t: TestContext, own?: RedisServer): Promise<Worl
   const ledger = memoryWarehouse({ now });
   const fake = fakeSource();
   const { source } = fake;
+  const plan: FleetOptions["plan"] = async (definition, { range, force = false }) =>
+    planBackfill({
+      range,
+      schedule: definition.schedule,
+      settleMs: definition.settleMs,
+      now: now(),
+      covered: ledger.of(definition.name).map((one) => one.interval),
+      force,
+      join: { kind: "fixed", schedule: definition.schedule },
+    });
+  const ledgerOf = (exports: readonly ExportDefinition[]): BackfillDependencies["ledger"] => ({
+    covered: async (name, range, signal) => await Array.fromAsync(ledger.destination(name).covered(range, signal)),
+    plan: async (request, signal) => {
+      const definition = exports.find(({ name }) => name === request.export);
+      assert.ok(definition);
+      return await plan(definition, request, signal);
+    },
+  });
   const stageRoot = await mkdtemp(join(tmpdir(), "replayport-fleet-"));
   const closing: (() => Promise<void>)[] = [];
   const redis = { ...server.address, prefix };
@@ -127,11 +154,16 @@ export async function openWorld(t: TestContext, own?: RedisServer): Promise<Worl
     keys: async () =>
       (await server.keys()).filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length + 1)),
     ticker: async (exports) => {
-      const client = connect(redis, "forever", () => undefined);
-      const keys = keysOf(prefix);
+      const client = connect(redis, "forever", ignoreOutages());
+      const keys = keysOf(prefix, () => IDENTITY.place);
       const state = new FleetState(client, keys);
       const store = new BackfillStore(client, keys);
-      const queue = new BatchQueue(client, prefix, () => undefined);
+      const queue = new BatchQueue(
+        client,
+        prefix,
+        () => IDENTITY.config,
+        () => undefined,
+      );
       closing.push(async () => {
         await queue[Symbol.asyncDispose]();
         await disconnect(client);
@@ -140,7 +172,8 @@ export async function openWorld(t: TestContext, own?: RedisServer): Promise<Worl
       const seen: FleetEvent[] = [];
       const failed: string[] = [];
       events.onEvent((event) => seen.push(event));
-      const backfills = { store, state, queue, now, inFlight: SETTINGS.backfillInFlight };
+      const inFlight = SETTINGS.backfillInFlight;
+      const backfills = { store, state, queue, now, inFlight, ledger: ledgerOf(exports) };
       const scheduler = new Scheduler({
         ...backfills,
         exports,
@@ -154,7 +187,7 @@ export async function openWorld(t: TestContext, own?: RedisServer): Promise<Worl
       const waiting = async (): Promise<string[]> => {
         const { waiting: jobs } = await queue.jobs(500);
         return jobs.map((job) =>
-          String(job.id)
+          (parseJobId(String(job.id))?.id ?? "")
             .split("/")
             .slice(exports.length > 1 ? 0 : 1)
             .join("/"),
@@ -163,7 +196,7 @@ export async function openWorld(t: TestContext, own?: RedisServer): Promise<Worl
       const tick = async (at?: Date): Promise<string[]> => {
         if (at) clock.now = at;
         await scheduler.tick(clock.now, never);
-        await scheduler.tickBackfills(clock.now);
+        await scheduler.tickBackfills(clock.now, never);
         return await waiting();
       };
       return { scheduler, queue, state, store, backfills, events: seen, failed, tick };
@@ -180,16 +213,8 @@ export async function openWorld(t: TestContext, own?: RedisServer): Promise<Worl
             return { source, destination, stageRoot, now, newAttempt, onProgress };
           },
           agreedNow: agreed,
-          plan: async (definition, { range, force = false }) =>
-            planBackfill({
-              range,
-              schedule: definition.schedule,
-              settleMs: definition.settleMs,
-              now: now(),
-              covered: ledger.of(definition.name).map((one) => one.interval),
-              force,
-              join: { kind: "fixed", schedule: definition.schedule },
-            }),
+          identity: () => IDENTITY,
+          plan,
           version: "0.0.0-test",
           now,
           random: () => 0,

@@ -4,7 +4,7 @@ import { defined } from "./defined.ts";
 import type { Parsed } from "./units.ts";
 
 /** What the address alone says. */
-export type RedisAddress = Omit<FleetRedisOptions, "prefix" | "ca">;
+export type RedisAddress = Omit<FleetRedisOptions, "prefix" | "ca" | "cert" | "key">;
 
 const FORM =
   /^(?<scheme>rediss?)(?:\+(?<kind>sentinel|cluster))?:\/\/(?:(?<user>[^@/?#]*)@)?(?<hosts>[^@/?#]+)(?<path>(?:\/[^/?#]*)*)$/;

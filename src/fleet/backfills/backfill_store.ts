@@ -8,7 +8,7 @@ import {
   overlaps,
   parseIntervalName,
 } from "../../intervals/interval.ts";
-import { CANCEL, CREATE, FINISH, RETRY, TAKE } from "./scripts.ts";
+import { CANCEL, CLOSE, CREATE, FINISH, REOPEN, RETRY, TAKE } from "./scripts.ts";
 import type { Backfill, BackfillState, FleetError } from "../fleet.ts";
 import type { Keys } from "../redis/keys.ts";
 import type { RedisClient } from "../redis/client.ts";
@@ -23,6 +23,9 @@ const recordSchema = z.object({
   createdBy: z.string(),
   createdAt: z.iso.datetime().transform((text) => new Date(text)),
   inFlight: z.number(),
+  size: z.enum(["auto", "schedule", "hour", "day", "week", "month"]).optional(),
+  /** Of its export (`ExportIdentity`). */
+  place: z.string(),
 });
 export type BackfillRecord = z.output<typeof recordSchema>;
 
@@ -37,6 +40,15 @@ export type Finish =
   | { readonly kind: "failed"; readonly error: FleetError }
   /** Put back, to be queued again later. */
   | { readonly kind: "open" };
+
+/** A running backfill of which nothing is open or running. */
+export interface IdleBackfill {
+  readonly failed: readonly Interval[];
+  /** Whether Redis has lost some of its intervals, so that nobody knows whether they were loaded. */
+  readonly lost: boolean;
+  /** How often intervals were opened again for lack of a receipt. */
+  readonly reopened: number;
+}
 
 /** While it runs, a backfill reserves its range: no other backfill may overlap it, and the scheduler enqueues nothing in it. */
 export interface Reservation {
@@ -54,7 +66,8 @@ export class BackfillStore {
   }
 
   /** @throws ReplayportError `backfill.overlap` */
-  async create(record: BackfillRecord, intervals: readonly Interval[]): Promise<void> {
+  async create(backfill: Omit<BackfillRecord, "place">, intervals: readonly Interval[]): Promise<void> {
+    const record: BackfillRecord = { ...backfill, place: this.#keys.placeOf(backfill.export) };
     const { id, range } = record;
     const keys = [
       this.#keys.backfill(id),
@@ -96,7 +109,7 @@ export class BackfillStore {
   /** @throws ReplayportError `backfill.unknown` */
   async record(id: string): Promise<BackfillRecord & { readonly state: BackfillState }> {
     const [text, state] = await this.#client.hmget(this.#keys.backfill(id), "record", "state");
-    const record = decode(recordSchema, text);
+    const record = this.#own(text);
     if (!record) throw unknown(id);
     return { ...record, state: stateOf(state) };
   }
@@ -113,10 +126,51 @@ export class BackfillStore {
   }
 
   /** Moves the oldest intervals from open to running, until `mayRun` are running. @returns those it moved */
-  async take(id: string, mayRun: number, now: Date): Promise<Interval[]> {
-    const keys = [this.#keys.backfill(id), this.#keys.open(id), this.#keys.running(id)];
-    const names = await this.#client.eval(TAKE, keys.length, ...keys, millis(now), String(mayRun));
-    return intervalsOf(names as string[]);
+  async take({ id, export: name, range, createdAt }: BackfillRecord, mayRun: number, now: Date): Promise<Interval[]> {
+    const { backfill, open, running, backfilling, backfills } = this.#keys;
+    const keys = [backfill(id), open(id), running(id), backfilling(name), backfills];
+    const reserved = `${seconds(range.start)}_${seconds(range.end)}`;
+    const values = [millis(now), String(mayRun), id, reserved, millis(createdAt)];
+    return intervalsOf((await this.#client.eval(TAKE, keys.length, ...keys, ...values)) as string[]);
+  }
+
+  /** Undefined if something of it is open or running. */
+  async idle(id: string): Promise<IdleBackfill | undefined> {
+    const [counters, open, running, failed] = (await results(
+      this.#client
+        .pipeline()
+        .hmget(this.#keys.backfill(id), "total", "done", "reopened")
+        .zcard(this.#keys.open(id))
+        .zcard(this.#keys.running(id))
+        .hkeys(this.#keys.failed(id)),
+    )) as [(string | null)[], number, number, string[]];
+    if (open + running > 0) return undefined;
+    const [total = 0, done = 0, reopened = 0] = counters.map(Number);
+    return { failed: intervalsOf(failed), lost: done + failed.length < total, reopened };
+  }
+
+  async close({ id, export: name }: BackfillRecord, now: Date): Promise<void> {
+    const keys = this.#five(id, name);
+    await this.#client.eval(CLOSE, keys.length, ...keys, id, millis(now));
+  }
+
+  /** Opens intervals that lack a receipt. */
+  async reopen({ id, export: name }: BackfillRecord, lacking: readonly Interval[]): Promise<void> {
+    const keys = this.#five(id, name);
+    const named = lacking.flatMap((one) => [intervalName(one), seconds(one.start)]);
+    await this.#client.eval(REOPEN, keys.length, ...keys, ...named);
+  }
+
+  /** Ends the reservation of a backfill whose record Redis has lost. */
+  async forget(id: string, exportName: string): Promise<void> {
+    const { open, running, failed, backfilling, backfills } = this.#keys;
+    await results(
+      this.#client
+        .pipeline()
+        .hdel(backfilling(exportName), id)
+        .zrem(backfills, id)
+        .del(open(id), running(id), failed(id)),
+    );
   }
 
   async finish(id: string, exportName: string, interval: Interval, how: Finish, now: Date): Promise<void> {
@@ -158,9 +212,9 @@ export class BackfillStore {
         .zcard(this.#keys.running(id))
         .hgetall(this.#keys.failed(id)),
     )) as [Record<string, string>, number, number, Record<string, string>];
-    const record = decode(recordSchema, fields["record"]);
+    const record = this.#own(fields["record"]);
     if (!record) throw unknown(id);
-    const { inFlight: _, ...shown } = record;
+    const { inFlight: _inFlight, size: _size, place: _place, ...shown } = record;
     const count = (name: string): number => Number(fields[name] ?? 0);
     const done = count("done");
     const state = stateOf(fields["state"]);
@@ -182,7 +236,7 @@ export class BackfillStore {
     };
   }
 
-  /** Newest first. Removes those whose records have expired. */
+  /** Newest first. Removes those whose records have expired, and leaves out those of another installation. */
   async list(now: Date): Promise<Backfill[]> {
     const ids = await this.#client.zrevrange(this.#keys.backfills, 0, LISTED - 1);
     const found = await Promise.all(
@@ -191,12 +245,20 @@ export class BackfillStore {
           return await this.get(id, now);
         } catch (error) {
           if (!(error instanceof ReplayportError && error.code === "backfill.unknown")) throw error;
-          await this.#client.zrem(this.#keys.backfills, id);
+          if ((await this.#client.exists(this.#keys.backfill(id))) === 0) {
+            await this.#client.zrem(this.#keys.backfills, id);
+          }
           return undefined;
         }
       }),
     );
     return found.filter((one) => one !== undefined);
+  }
+
+  /** Undefined for one of another place: its receipts aren't ours. */
+  #own(text: string | null | undefined): BackfillRecord | undefined {
+    const record = decode(recordSchema, text);
+    return record?.place === this.#keys.placeOf(record?.export ?? "") ? record : undefined;
   }
 
   #five(id: string, exportName: string): string[] {

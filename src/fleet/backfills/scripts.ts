@@ -9,7 +9,9 @@
  *   └──────────────retry────────────────┘
  * ```
  *
- * A script that finds no record (Redis was flushed, or the backfill has expired) does nothing.
+ * A backfill ends (CLOSE) once nothing is open or running and the receipts cover its range: Redis may have lost any of these keys.
+ * What they don't cover is opened again (REOPEN). A script that finds no record (Redis was flushed, or the backfill has expired) does
+ * nothing.
  */
 
 /** How long a backfill is kept after its end. */
@@ -44,9 +46,14 @@ redis.call("ZADD", KEYS[4], ARGV[4], ARGV[1])
 return ""
 `;
 
-/** KEYS record, open, running; ARGV now, how many may run. Returns the names of the intervals it took, the oldest that were open. */
+/**
+ * KEYS record, open, running, backfilling, backfills; ARGV now, how many may run, id, the range that it reserves, when it was
+ * created. Returns the names of the intervals it took, the oldest that were open. Lists the backfill again if Redis has lost that.
+ */
 export const TAKE = `
 if redis.call("HGET", KEYS[1], "state") ~= "running" then return {} end
+redis.call("HSET", KEYS[4], ARGV[3], ARGV[4])
+redis.call("ZADD", KEYS[5], ARGV[5], ARGV[3])
 local room = tonumber(ARGV[2]) - redis.call("ZCARD", KEYS[3])
 if room < 1 then return {} end
 local names = redis.call("ZRANGE", KEYS[2], 0, room - 1)
@@ -75,20 +82,40 @@ elseif ARGV[3] == "failed" then
 else
   redis.call("ZADD", KEYS[2], ARGV[8], ARGV[2])
 end
-if redis.call("ZCARD", KEYS[2]) == 0 and redis.call("ZCARD", KEYS[3]) == 0
-    and redis.call("HGET", KEYS[1], "state") == "running" then
-  local failed = redis.call("HLEN", KEYS[4]) > 0
-  redis.call("HSET", KEYS[1], "state", failed and "failed" or "done", "finishedAt", ARGV[4])
-  redis.call("HDEL", KEYS[5], ARGV[1])
-  for i = 1, 4 do redis.call("EXPIRE", KEYS[i], ${KEPT_SECONDS}) end
-end
+return 1
+`;
+
+/** Returns 0 if something is open or running, or the backfill has ended. */
+const ONLY_IDLE = `
+if redis.call("HGET", KEYS[1], "state") ~= "running" then return 0 end
+if redis.call("ZCARD", KEYS[2]) > 0 or redis.call("ZCARD", KEYS[3]) > 0 then return 0 end
+local total, failed = tonumber(redis.call("HGET", KEYS[1], "total")), redis.call("HLEN", KEYS[4])`;
+
+/** KEYS record, open, running, failed, backfilling; ARGV id, now. Ends the backfill. Returns 1 if it was idle. */
+export const CLOSE = `${ONLY_IDLE}
+redis.call("HSET", KEYS[1], "state", failed > 0 and "failed" or "done", "done", total - failed, "finishedAt", ARGV[2])
+redis.call("HDEL", KEYS[5], ARGV[1])
+for i = 1, 4 do redis.call("EXPIRE", KEYS[i], ${KEPT_SECONDS}) end
+return 1
+`;
+
+/**
+ * KEYS record, open, running, failed, backfilling; ARGV name and score of each interval that lacks a receipt. Opens them, and
+ * counts how often that has happened. Returns 1 if the backfill was idle.
+ */
+export const REOPEN = `${ONLY_IDLE}
+local lacking = #ARGV / 2
+total = math.max(total, failed + lacking)
+redis.call("HSET", KEYS[1], "total", total, "done", total - failed - lacking)
+redis.call("HINCRBY", KEYS[1], "reopened", 1)
+for i = 1, #ARGV, 2 do redis.call("ZADD", KEYS[2], ARGV[i + 1], ARGV[i]) end
 return 1
 `;
 
 /** KEYS record, open, running, failed, backfilling; ARGV id, now. Returns 1 if it was running. */
 export const CANCEL = `
 if redis.call("HGET", KEYS[1], "state") ~= "running" then return 0 end
-local left = redis.call("ZCARD", KEYS[2]) + redis.call("ZCARD", KEYS[3])
+local left = redis.call("HGET", KEYS[1], "total") - redis.call("HGET", KEYS[1], "done") - redis.call("HLEN", KEYS[4])
 redis.call("HSET", KEYS[1], "state", "cancelled", "cancelled", left, "finishedAt", ARGV[2])
 redis.call("DEL", KEYS[2], KEYS[3])
 redis.call("HDEL", KEYS[5], ARGV[1])
@@ -99,14 +126,15 @@ return 1
 
 /**
  * KEYS record, open, running, failed, backfilling; ARGV id, start, end, then name and score of each failed interval.
- * Returns the id of a running backfill that overlaps, or an empty string.
+ * Returns the id of a running backfill that overlaps, or an empty string. A failed backfill runs again even if Redis has lost its
+ * failed intervals: the receipts say what is lacking.
  */
 export const RETRY = `
 local start, finish = tonumber(ARGV[2]), tonumber(ARGV[3])${refuseOverlap(5)}
 for i = 4, #ARGV, 2 do
   if redis.call("HDEL", KEYS[4], ARGV[i]) == 1 then redis.call("ZADD", KEYS[2], ARGV[i + 1], ARGV[i]) end
 end
-if redis.call("ZCARD", KEYS[2]) > 0 then
+if redis.call("ZCARD", KEYS[2]) > 0 or redis.call("HGET", KEYS[1], "state") == "failed" then
   redis.call("HSET", KEYS[1], "state", "running")
   redis.call("HDEL", KEYS[1], "finishedAt")
   redis.call("HSET", KEYS[5], ARGV[1], ARGV[2] .. "_" .. ARGV[3])

@@ -1,10 +1,11 @@
-/** Connections to Redis: one server, sentinels or a cluster; and what its errors mean. */
+/** Connections to Redis: one server, sentinels or a cluster. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Cluster, Redis } from "ioredis";
-import { type Classification, giveUp, messageOf, ReplayportError, retry } from "../../errors.ts";
 import type { FleetRedisOptions } from "../fleet.ts";
+import type { Outage } from "./outage.ts";
+import { isRefusing, type RedisClient, watchReplies } from "./refusals.ts";
 
-export type RedisClient = Redis | Cluster;
+export type { RedisClient } from "./refusals.ts";
 
 /**
  * - `failFast`: fails at the first refusal; for the check at start
@@ -27,6 +28,7 @@ const STAY_PAUSE_MS = 2_000;
 const SILENCE_MS = 15_000;
 const FINISH_MS = 5_000;
 const FINISH_DOWN_MS = 500;
+const FINISH_LOOK_MS = 100;
 
 interface ConnectionOptions {
   readonly maxRetriesPerRequest: number | null;
@@ -50,26 +52,24 @@ function connectionOptions(mode: RetryMode): ConnectionOptions {
   }
 }
 
-/** For messages; without the password. */
-export function redisName({ hosts, tls, kind, db, master }: FleetRedisOptions): string {
-  const scheme = `redis${tls ? "s" : ""}${kind === "single" ? "" : `+${kind}`}`;
-  const where = hosts.map(({ host, port }) => `${host}:${port}`).join(",");
-  return `${scheme}://${where}${master === undefined ? "" : `/${master}`}${kind === "cluster" ? "" : `/${db}`}`;
-}
-
-/** Connects on first use. Errors outside of commands go to `onError`; they never crash the process. */
-export function connect(options: FleetRedisOptions, mode: RetryMode, onError: (error: Error) => void): RedisClient {
-  const { hosts, db, username, password, master } = options;
-  const tls = options.tls ? { tls: options.ca === undefined ? {} : { ca: options.ca } } : {};
+/**
+ * Connects on first use in mode `failFast`, else at once: BullMQ takes the failure of a first connection that it makes itself for
+ * final. Errors outside of commands go to `outage`; they never crash the process.
+ */
+export function connect(options: FleetRedisOptions, mode: RetryMode, outage: Outage): RedisClient {
+  const { hosts, db, username, password, master, ca, cert, key } = options;
+  const pem = { ...(ca === undefined ? {} : { ca }), ...(cert === undefined ? {} : { cert, key }) };
+  const tls = options.tls ? { tls: pem } : {};
   const { retryStrategy, ...limits } = connectionOptions(mode);
+  const lazyConnect = mode === "failFast";
   const common = {
     ...limits,
     connectTimeout: CONNECT_MS,
-    lazyConnect: true,
+    lazyConnect,
     connectionName: "replayport",
     disconnectTimeout: DISCONNECT_MS,
-    // The master has become a replica: reconnect to the new one and send the command again.
-    reconnectOnError: (error: Error) => (error.message.startsWith("READONLY") ? (2 as const) : false),
+    // The master has become a replica: reconnect, perhaps to the new one. Whoever sent the command decides whether to send it again.
+    reconnectOnError: (error: Error) => error.message.startsWith("READONLY"),
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
     ...tls,
@@ -77,7 +77,7 @@ export function connect(options: FleetRedisOptions, mode: RetryMode, onError: (e
   let client: RedisClient;
   if (options.kind === "cluster") {
     client = new Cluster([...hosts], {
-      lazyConnect: true,
+      lazyConnect,
       clusterRetryStrategy: retryStrategy,
       slotsRefreshTimeout: CONNECT_MS,
       redisOptions: common,
@@ -85,7 +85,7 @@ export function connect(options: FleetRedisOptions, mode: RetryMode, onError: (e
       ...(options.tls ? { dnsLookup: (address, callback) => callback(null, address) } : {}),
     });
   } else if (options.kind === "sentinel") {
-    const sentinelTls = options.tls ? { enableTLSForSentinelMode: true, sentinelTLS: tls.tls ?? {} } : {};
+    const sentinelTls = options.tls ? { enableTLSForSentinelMode: true, sentinelTLS: pem } : {};
     const sentinelRetryStrategy = mode === "failFast" ? { sentinelRetryStrategy: () => null } : {};
     const sentinels = { sentinels: [...hosts], name: master ?? "", ...sentinelTls, ...sentinelRetryStrategy };
     client = new Redis({ ...common, ...sentinels, retryStrategy, db });
@@ -93,130 +93,46 @@ export function connect(options: FleetRedisOptions, mode: RetryMode, onError: (e
     const [first] = hosts;
     client = new Redis({ ...common, retryStrategy, host: first?.host ?? "127.0.0.1", port: first?.port ?? 6379, db });
   }
-  client.on("error", onError);
+  watch(client, mode, outage);
   return client;
 }
 
-/** The same error, with a hint that an operator can act on. */
-export function redisError(cause: unknown, options: FleetRedisOptions): ReplayportError {
-  if (cause instanceof ReplayportError) return cause;
-  const text = messageOf(cause);
-  const { db, prefix } = options;
-  const known: readonly (readonly [RegExp, problem: string, Classification])[] = [
-    [
-      /WRONGPASS|invalid password|invalid username-password/i,
-      "refused the password",
-      giveUp("redis.password", "Fix the user or password in the config's redis.url."),
-    ],
-    [
-      /NOAUTH|Authentication required/i,
-      "requires a password",
-      giveUp("redis.password", "Add it to redis.url: redis://:${REDIS_PASSWORD}@host."),
-    ],
-    [
-      /DB index|invalid DB|SELECT is not allowed/i,
-      `has no database ${db}`,
-      giveUp("redis.db", "Fix the number at the end of redis.url, or leave it out."),
-    ],
-    [
-      /NOPERM/,
-      `denied permission: ${text}`,
-      giveUp(
-        "redis.permission",
-        `Allow this user all commands on keys ${prefix}:* (ACL SETUSER … ~${prefix}:* +@all).`,
-      ),
-    ],
-    [/^OOM|used memory > 'maxmemory'/, "is out of memory", retry("redis.memory", "Give it more memory (maxmemory).")],
-    [
-      /READONLY|LOADING|MASTERDOWN|CLUSTERDOWN/,
-      `isn't ready: ${text}`,
-      retry("redis.unready", "It is starting or failing over; try again."),
-    ],
-    [
-      /certificate|altnames|CERT_/i,
-      `has a certificate that isn't trusted: ${text}`,
-      giveUp(
-        "redis.certificate",
-        "Set redis.ca_file to the PEM file of its authority, and check that the certificate is for redis.url's host.",
-      ),
-    ],
-  ];
-  const hint =
-    "Check that Redis is running, and that redis.url is its address (redis:// without TLS, rediss:// with TLS).";
-  const [, problem, classification] = known.find(([pattern]) => pattern.test(text)) ?? [
-    undefined,
-    `can't be reached: ${text}`,
-    retry("redis.unreachable", hint),
-  ];
-  return new ReplayportError(`Redis at ${redisName(options)} ${problem}`, { ...classification, cause });
-}
-
-/**
- * Resolves if Redis answers and accepts us.
- * @returns warnings for the operator, in sentences
- * @throws ReplayportError `redis.…`
- */
-export async function checkRedis(options: FleetRedisOptions): Promise<string[]> {
-  let first: Error | undefined;
-  const client = connect(options, "failFast", (error) => {
-    first ??= error;
-  });
-  try {
-    await client.connect();
-    // The client ignores a number that doesn't exist, and works in database 0.
-    if (client instanceof Redis && options.db !== 0) await client.select(options.db);
-    await client.ping();
-    return warningsFrom(await policyOf(client));
-  } catch (error) {
-    // The first error says why the connection was closed; the last one only that it was.
-    throw redisError(first ?? error, options);
-  } finally {
-    client.disconnect();
-  }
-}
-
-async function policyOf(client: RedisClient): Promise<string | undefined> {
-  try {
-    const [node] = client instanceof Cluster ? client.nodes("master") : [client];
-    return /maxmemory_policy:(\S+)/.exec((await node?.info("memory")) ?? "")?.[1];
-  } catch {
-    // This user may not ask.
-    return undefined;
-  }
-}
-
-export function warningsFrom(policy: string | undefined): string[] {
-  if (policy === undefined || policy === "noeviction") return [];
-  return [
-    `Redis' maxmemory-policy is ${policy}: it may drop jobs when memory runs short. ` +
-      "Set it to noeviction (CONFIG SET maxmemory-policy noeviction).",
-  ];
-}
-
-/** Milliseconds of one round trip, and the warnings. @throws ReplayportError `redis.…` */
-export async function pingRedis(
+/** Also watches the copies of the connection, which BullMQ makes to wait for jobs. */
+function watch(
   client: RedisClient,
-  options: FleetRedisOptions,
-): Promise<{ readonly ms: number; readonly warnings: string[] }> {
-  try {
-    const began = performance.now();
-    await client.ping();
-    return { ms: performance.now() - began, warnings: warningsFrom(await policyOf(client)) };
-  } catch (error) {
-    throw redisError(error, options);
-  }
+  mode: RetryMode,
+  outage: Outage,
+  refusals: Outage = outage,
+  original?: RedisClient,
+): void {
+  client.on("error", outage.onError);
+  client.on("ready", outage.onReady);
+  watchReplies(client, mode === "forever", refusals, original);
+  const duplicate = client.duplicate.bind(client) as (...given: unknown[]) => RedisClient;
+  Object.assign(client, {
+    duplicate: (...given: unknown[]): RedisClient => {
+      const copy = duplicate(...given);
+      watch(copy, mode, outage.another(), refusals, client);
+      return copy;
+    },
+  });
 }
 
-/** Whether commands reach Redis now. */
-export function isLive({ status }: RedisClient): boolean {
+/** Whether Redis answers and accepts commands now. */
+export function isLive(client: RedisClient): boolean {
   // A Cluster is in "connect" for a while, and accepts commands then.
-  return status === "ready" || status === "connect";
+  return (client.status === "ready" || client.status === "connect") && !isRefusing(client);
 }
 
-/** Waits up to five seconds for the last commands to Redis; half a second if Redis is down. */
+/** Waits up to five seconds for the last commands to Redis; half a second once Redis is away, which they may find out. */
 export async function finishWithin(client: RedisClient, work: Promise<unknown>): Promise<void> {
   const finished = new AbortController();
-  const late = sleep(isLive(client) ? FINISH_MS : FINISH_DOWN_MS, undefined, { signal: finished.signal });
+  const began = performance.now();
+  const late = (async () => {
+    for (let waited = 0; waited < (isLive(client) ? FINISH_MS : FINISH_DOWN_MS); waited = performance.now() - began) {
+      await sleep(FINISH_LOOK_MS, undefined, { signal: finished.signal });
+    }
+  })();
   await Promise.race([work, late].map((one) => one.catch(() => undefined)));
   finished.abort();
 }
@@ -225,9 +141,4 @@ export async function finishWithin(client: RedisClient, work: Promise<unknown>):
 export async function disconnect(client: RedisClient): Promise<void> {
   if (isLive(client)) await finishWithin(client, client.quit());
   client.disconnect();
-}
-
-/** Whether it's Redis that refused, rather than the connection that broke. */
-export function isReply(error: unknown): boolean {
-  return error instanceof Error && error.name === "ReplyError";
 }

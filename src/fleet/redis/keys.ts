@@ -4,13 +4,18 @@ export const QUEUE = "batches";
 
 export type Keys = ReturnType<typeof keysOf>;
 
-export function keysOf(prefix: string) {
+/** @param placeOf the place of an export in our config: what is known about it elsewhere is another installation's */
+export function keysOf(prefix: string, placeOf: (exportName: string) => string = () => "") {
   const of = (kind: string) => (name: string) => `${prefix}:${kind}:${name}`;
+  const ofExport = (kind: string) => (name: string) => `${prefix}:${kind}:${name}@${placeOf(name)}`;
   return {
+    placeOf,
     /** Hash of an export: failures, paused, receipt, error, ledger, ledgerError. */
-    export: of("export"),
+    export: ofExport("export"),
     /** Hash of an export: interval → FailedInterval, as JSON. */
-    failedIntervals: of("failed_intervals"),
+    failedIntervals: ofExport("failed_intervals"),
+    /** Whatever a process writes to see whether Redis takes writes. Gone at once. */
+    probe: of("probe"),
     /** An empty string, which exists while somebody claims it. */
     claim: of("claim"),
     /** Lists of finished runs, newest first, as JSON. `failed` has its own, or the `other` runs would push failures out. */
@@ -20,7 +25,7 @@ export function keysOf(prefix: string) {
     /** Sorted set of backfill ids by creation time. */
     backfills: `${prefix}:backfills`,
     /** Hash of an export: id → `<start>_<end>` of its running backfills. */
-    backfilling: of("backfilling"),
+    backfilling: ofExport("backfilling"),
     /** Hash of a backfill: its record and counters. */
     backfill: of("backfill"),
     /** Sorted set of a backfill: interval names by start, not enqueued yet. */

@@ -1,47 +1,111 @@
-/** Reports an outage of Redis once, and its end once, however often clients try to connect. */
-import type { RedisClient } from "./client.ts";
+/**
+ * Reports once that Redis is away and once that it is back, however many connections and commands find out. Away is a Redis that
+ * doesn't answer, and one that answers and refuses.
+ */
+import type { ReplayportError } from "../../errors.ts";
+import type { FleetRedisOptions } from "../fleet.ts";
+import { isOfRedis, redisError } from "./errors.ts";
 
 export interface OutageLog {
-  readonly away: (error: unknown) => void;
+  /** Called once per outage for each code of an error. */
+  readonly away: (error: ReplayportError) => void;
   readonly back: () => void;
-}
-
-const CONNECTION =
-  /ECONN|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EPIPE|Connection is closed|Stream isn't writeable|Command timed out|Socket timeout|max retries per request|LOADING|MASTERDOWN|CLUSTERDOWN|All sentinels|slots cache|READONLY/i;
-
-export function isConnectionError(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const code = "code" in error ? String(error.code) : "";
-  return CONNECTION.test(`${code} ${error.name} ${error.message}`) || error.name === "AggregateError";
+  /** An error that isn't about Redis' state; called once for each text. */
+  readonly other: (error: unknown) => void;
 }
 
 /** One connection of the process. */
 export interface Outage {
   /** For the client's `error`. */
   readonly onError: (error: unknown) => void;
-  /** Watches for the end of the outage. */
-  readonly follow: (client: RedisClient) => void;
+  /** For the client's `ready`. */
+  readonly onReady: () => void;
+  /** Redis has refused a command, and will be asked again. */
+  readonly onRefused: (error: unknown) => void;
+  /** No command is refused any more. */
+  readonly onAccepted: () => void;
+  /** A reply that is about the command itself. */
+  readonly onOther: (error: unknown) => void;
+  /** For another connection, which this one was copied to. */
+  readonly another: () => Outage;
 }
 
-/** The outage begins with the first connection that is lost, and ends when the last one is back. */
-export function watchOutages(log: OutageLog, onOther: (error: unknown) => void): () => Outage {
-  const away = new Set<Outage>();
-  return () => {
+export interface Outages {
+  readonly watch: () => Outage;
+  /** Why Redis is away; undefined if it isn't. */
+  readonly problem: () => ReplayportError | undefined;
+}
+
+/** Texts of other errors that are remembered. */
+const OTHERS = 100;
+
+/** The outage begins with the first connection that is lost or refused, and ends when the last one is neither. */
+export function watchOutages(log: OutageLog, options: FleetRedisOptions): Outages {
+  const away = new Map<Outage, ReplayportError>();
+  const said = new Set<string>();
+  const others = new Set<string>();
+  const onOther = (error: unknown): void => {
+    const text = String(error);
+    if (others.has(text)) return;
+    if (others.size >= OTHERS) others.clear();
+    others.add(text);
+    log.other(error);
+  };
+  const watch = (): Outage => {
+    let lost = false;
+    let refused = false;
+    const begin = (cause: unknown): void => {
+      const error = redisError(cause, options);
+      away.set(outage, error);
+      if (said.has(error.code)) return;
+      said.add(error.code);
+      log.away(error);
+    };
+    const end = (): void => {
+      if (lost || refused || !away.delete(outage) || away.size > 0) return;
+      said.clear();
+      log.back();
+    };
     const outage: Outage = {
       onError: (error) => {
-        if (!isConnectionError(error)) {
+        if (!isOfRedis(error)) {
           onOther(error);
           return;
         }
-        if (away.size === 0) log.away(error);
-        away.add(outage);
+        lost = true;
+        begin(error);
       },
-      follow: (client) => {
-        client.on("ready", () => {
-          if (away.delete(outage) && away.size === 0) log.back();
-        });
+      onReady: () => {
+        lost = false;
+        end();
       },
+      onRefused: (error) => {
+        refused = true;
+        begin(error);
+      },
+      onAccepted: () => {
+        refused = false;
+        end();
+      },
+      onOther,
+      another: watch,
     };
     return outage;
   };
+  return { watch, problem: () => away.values().next().value };
+}
+
+const nothing = (): void => undefined;
+
+/** For connections whose errors are the answers of their commands. */
+export function ignoreOutages(onError: Outage["onError"] = nothing): Outage {
+  const outage: Outage = {
+    onError,
+    onReady: nothing,
+    onRefused: nothing,
+    onAccepted: nothing,
+    onOther: nothing,
+    another: () => outage,
+  };
+  return outage;
 }

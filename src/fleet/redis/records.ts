@@ -80,6 +80,8 @@ export const runSchema = withAllKeys({
   files: z.number(),
   error: optional(errorSchema),
   worker: optional(z.string()),
+  /** Of its export: another installation may keep its runs in the same lists. */
+  place: z.string(),
 });
 
 /** What a running job reports, as BullMQ's progress. */

@@ -159,7 +159,7 @@ export class FleetState {
     await results(
       this.client
         .pipeline()
-        .lpush(runs, encode(run))
+        .lpush(runs, encode({ ...run, place: this.keys.placeOf(run.export) }))
         .ltrim(runs, 0, RUNS_KEPT - 1),
     );
   }
@@ -173,7 +173,11 @@ export class FleetState {
         .lrange(this.keys.runs("other"), 0, RUNS_KEPT - 1),
     )) as [string[], string[]];
     const ended = (run: Run): number => run.finishedAt?.getTime() ?? 0;
-    return [...failed, ...other].flatMap((text) => decode(runSchema, text) ?? []).sort((a, b) => ended(b) - ended(a));
+    return [...failed, ...other]
+      .flatMap((text) => decode(runSchema, text) ?? [])
+      .filter(({ export: name, place }) => place === this.keys.placeOf(name))
+      .map(({ place: _, ...run }) => run)
+      .sort((a, b) => ended(b) - ended(a));
   }
 
   /** @returns false if it is already claimed */

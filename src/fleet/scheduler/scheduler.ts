@@ -25,28 +25,23 @@ import { summaryOf } from "../../audit/summary.ts";
 import type { ExportDefinition } from "../../export/definition.ts";
 import { dueIntervals, loadedState } from "../../export/ledger.ts";
 import { type Interval, overlaps, sameInterval } from "../../intervals/interval.ts";
-import { type BackfillDependencies, enqueueNext, reopenFailed, requeueLost } from "../backfills/backfills.ts";
+import { tickBackfills, type TickBackfillsDependencies } from "../backfills/tick_backfills.ts";
 import { hull, overlapsAny } from "../backfills/backfill_store.ts";
 import { Ledgers } from "./ledger_cache.ts";
 import type { Events } from "../events.ts";
-import { auditJobId, jobId, type JobName, parseJobId } from "../redis/jobs.ts";
+import { auditRunId, type JobName, parseJobId, runId } from "../redis/jobs.ts";
 import { LedgerReads } from "./ledger_reads.ts";
 import type { ExportState } from "../redis/state.ts";
-import type { FleetSettings, LastAudit } from "../fleet.ts";
+import type { LastAudit } from "../fleet.ts";
 import type { FleetOptions } from "../resources.ts";
 import { encode } from "../redis/records.ts";
 import { ScheduleCache } from "./schedule_cache.ts";
 
 export interface SchedulerDependencies
-  extends
-    BackfillDependencies,
-    Pick<FleetOptions, "exports" | "destination" | "agreedNow">,
-    Pick<FleetSettings, "retryAfterMs"> {
+  extends TickBackfillsDependencies, Pick<FleetOptions, "exports" | "destination" | "agreedNow"> {
   readonly events: Events;
   /** Live intervals of one export in the queue at once. */
   readonly liveInFlight: number;
-  /** Gets the error of one export; the others continue. */
-  readonly onError: (exportName: string, error: unknown) => void;
 }
 
 /** An export that is further behind shows this many as due. */
@@ -151,21 +146,8 @@ export class Scheduler {
   }
 
   /** Enqueues the next intervals of running backfills, those whose jobs were lost, and those whose failure may have passed. */
-  async tickBackfills(now: Date, names?: ReadonlySet<string>): Promise<void> {
-    const { store, state, queue, exports, retryAfterMs } = this.#dependencies;
-    const chosen = exports.map(({ name }) => name).filter((name) => names === undefined || names.has(name));
-    if (names === undefined) await reopenFailed(new Set(chosen), retryAfterMs, this.#dependencies);
-    const ranges = await store.ranges(chosen);
-    const busy = chosen.filter((name) => (ranges.get(name)?.length ?? 0) > 0);
-    const states = await state.read(busy);
-    for (const name of busy) {
-      const paused = states.get(name)?.paused;
-      const probe = paused?.probeAt !== undefined && paused.probeAt <= now;
-      for (const { id } of ranges.get(name) ?? []) {
-        if (names === undefined) await requeueLost(id, () => queue.names(), this.#dependencies);
-        if (!paused || probe) await enqueueNext(id, this.#dependencies, probe);
-      }
-    }
+  async tickBackfills(now: Date, signal: AbortSignal, names?: ReadonlySet<string>): Promise<void> {
+    await tickBackfills(this.#dependencies, now, signal, names);
   }
 
   /** Undefined before the ledger was read. */
@@ -188,7 +170,7 @@ export class Scheduler {
     const interval = this.#dueAudit(definition, now);
     if (!interval || state?.paused || taken.audits.length > 0) return undefined;
     if (waitingToRetry(state, now).some((other) => sameInterval(interval, other))) return undefined;
-    return this.#recent.has(auditJobId(definition.name, interval)) ? undefined : interval;
+    return this.#recent.has(auditRunId(definition.name, interval)) ? undefined : interval;
   }
 
   async #known(definitions: readonly ExportDefinition[]): Promise<(name: string) => Known> {
@@ -274,7 +256,7 @@ export class Scheduler {
     ];
     await queue.add(requests);
     for (const { interval, audit: isAudit } of requests) {
-      const run = isAudit ? auditJobId(name, interval) : jobId(name, interval);
+      const run = isAudit ? auditRunId(name, interval) : runId(name, interval);
       this.#recent.delete(run);
       this.#recent.set(run, now.getTime());
       events.emit({ kind: "enqueued", export: name, interval, run, at: now });
@@ -294,7 +276,7 @@ export class Scheduler {
     const blocked = (one: Interval): boolean =>
       overlapsAny(one, taken.all) ||
       mustWait.some((other) => sameInterval(one, other)) ||
-      this.#recent.has(jobId(name, one));
+      this.#recent.has(runId(name, one));
     const free: Interval[] = [];
     for (const one of this.#due(definition, now, reserved) ?? []) {
       if (free.length === room) break;

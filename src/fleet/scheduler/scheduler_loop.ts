@@ -2,7 +2,8 @@
 import { QueueEvents } from "bullmq";
 import cron from "node-cron";
 import { interval } from "../../intervals/interval.ts";
-import { outcomeSchema, parseJobId } from "../redis/jobs.ts";
+import type { BatchQueue } from "../redis/batch_queue.ts";
+import { outcomeSchema } from "../redis/jobs.ts";
 import { QUEUE } from "../redis/keys.ts";
 import { type RedisClient, finishWithin } from "../redis/client.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -10,6 +11,7 @@ import type { Scheduler } from "./scheduler.ts";
 export interface LoopDependencies {
   readonly client: RedisClient;
   readonly prefix: string;
+  readonly queue: Pick<BatchQueue, "nameOf">;
   readonly scheduler: Scheduler;
   readonly now: () => Date;
   readonly onError: (error: unknown) => void;
@@ -39,7 +41,7 @@ interface Arrived {
  * after the tick that is running.
  */
 export function keepTicking(dependencies: LoopDependencies, signal: AbortSignal): AsyncDisposable {
-  const { client, prefix, scheduler, now, onError } = dependencies;
+  const { client, prefix, queue, scheduler, now, onError } = dependencies;
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
   let wanted: Wanted = new Set();
@@ -53,7 +55,7 @@ export function keepTicking(dependencies: LoopDependencies, signal: AbortSignal)
       wanted = new Set();
       try {
         await scheduler.tick(now(), either, names);
-        await scheduler.tickBackfills(now(), names);
+        await scheduler.tickBackfills(now(), either, names);
       } catch (error) {
         // The next minute tries again.
         if (!either.aborted) onError(error);
@@ -76,8 +78,9 @@ export function keepTicking(dependencies: LoopDependencies, signal: AbortSignal)
   const on = (name: string, listener: (arrived: Arrived) => void): void => {
     events.on(name as "completed", listener);
   };
+  // Only of our config: what another one has loaded is in another place.
   on("completed", ({ jobId, returnvalue }) => {
-    const name = parseJobId(String(jobId));
+    const name = queue.nameOf(String(jobId));
     const outcome = outcomeSchema.safeParse(returnvalue);
     if (!name || !outcome.success) return;
     if (outcome.data.kind === "loaded") {
@@ -93,7 +96,7 @@ export function keepTicking(dependencies: LoopDependencies, signal: AbortSignal)
     want(name.export);
   });
   on("failed", ({ jobId }) => {
-    const name = parseJobId(String(jobId));
+    const name = queue.nameOf(String(jobId));
     if (!name) return;
     if (name.audit) scheduler.audited(name.export);
     want(name.export);

@@ -2,7 +2,7 @@
 import type { Events } from "../events.ts";
 import { fleetError } from "../fleet_error.ts";
 import { processName, startHeartbeat } from "../heartbeat.ts";
-import { isConnectionError } from "../redis/outage.ts";
+import { isOfRedis } from "../redis/errors.ts";
 import type { FleetOptions, Resources } from "../resources.ts";
 import { Scheduler } from "./scheduler.ts";
 import { keepTicking } from "./scheduler_loop.ts";
@@ -15,9 +15,9 @@ export function startScheduler(
   signal: AbortSignal,
 ): AsyncDisposable {
   const { exports, destination, agreedNow, settings, now, log, redis, version, redact } = options;
-  const { client, state, backfills } = resources;
+  const { client, state, queue, backfills } = resources;
   const onError = (error: unknown): void => {
-    if (!isConnectionError(error)) log.error(error, "scheduler");
+    if (!isOfRedis(error)) log.error(error, "scheduler");
   };
   const scheduler = new Scheduler({
     ...backfills,
@@ -33,7 +33,7 @@ export function startScheduler(
       state.writeLedgerError(name, fleetError(error, now(), redact)).catch(onError);
     },
   });
-  const loop = keepTicking({ client, prefix: redis.prefix, scheduler, now, onError }, signal);
+  const loop = keepTicking({ client, prefix: redis.prefix, queue, scheduler, now, onError }, signal);
   const heartbeat = startHeartbeat({ kind: "scheduler", name: processName(), version }, state, now);
   return {
     [Symbol.asyncDispose]: async () => {

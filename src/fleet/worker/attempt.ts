@@ -7,7 +7,6 @@
  * 4. Record the receipt: state of the export, progress of the backfill, the run.
  */
 import type { Coverage, Destination, Receipt } from "../../../destinations/destination.ts";
-import { ReplayportError, retry } from "../../errors.ts";
 import type { ExportDefinition } from "../../export/definition.ts";
 import { readCoverage } from "../../export/ledger.ts";
 import { type Progress, loadBatch } from "../../export/load_batch.ts";
@@ -64,12 +63,8 @@ export async function runAttempt(
   const waitedSeconds = Math.max(0, (context.startedAt.getTime() - context.queuedAt.getTime()) / 1000);
   events.emit({ ...event, kind: "run.started", at: now(), waitedSeconds });
   const definition = dependencies.exports.find(({ name }) => name === task.export);
-  if (!definition) {
-    // During a rollout, some workers still have the old config: so another attempt may succeed.
-    const hint = "Give all schedulers and workers the same config and restart them.";
-    const message = `this worker's config has no export "${task.export}"`;
-    throw new ReplayportError(message, retry("fleet.unknown_export", hint));
-  }
+  // The worker leaves such a job to others.
+  if (!definition) throw new Error(`a job of another config: ${task.id}`);
   return await withinTime(
     { what: task.id, ms: definition.attemptMs },
     async (stop) => await (task.audit ? runAudit : load)(task, context, definition, dependencies, seconds, stop),

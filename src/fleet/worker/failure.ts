@@ -31,7 +31,9 @@ export async function handleFailure(
   const error = fleetError(thrown, now(), redact);
   const event = { ...aboutRun(task, context), seconds };
   const allowed = task.probe ? 1 : dependencies.attempts;
-  if (error.remedy === "retry" && context.attempt < allowed) {
+  // What Redis refuses is nobody's failure: the batch may be loaded already, and the failure couldn't be recorded either.
+  const isOfRedis = error.code.startsWith("redis.");
+  if (isOfRedis || (error.remedy === "retry" && context.attempt < allowed)) {
     const delayMs = delayAfter(context.attempt, thrown, BATCH_RETRY, random);
     events.emit({ ...event, kind: "run.retrying", at: now(), error, delayMs });
     return { kind: "retry", delayMs, error };

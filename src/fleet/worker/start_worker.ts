@@ -2,8 +2,7 @@
 import type { Events } from "../events.ts";
 import type { RunningWorker } from "../fleet.ts";
 import { processName, startHeartbeat } from "../heartbeat.ts";
-import { isReply, redisError } from "../redis/client.ts";
-import { isConnectionError } from "../redis/outage.ts";
+import { isFromCommand, isOfRedis, redisError } from "../redis/errors.ts";
 import type { FleetOptions, Resources } from "../resources.ts";
 import { BatchWorker } from "./worker.ts";
 
@@ -15,7 +14,7 @@ export async function startWorker(
   concurrency: number,
 ): Promise<RunningWorker> {
   const { exports, loadDependencies, settings, now, random, redact, log, redis, version } = options;
-  const { state, store, client, backfills } = resources;
+  const { state, store, client, backfills, configOf } = resources;
   const name = processName();
   const worker = new BatchWorker({
     ...settings,
@@ -31,18 +30,23 @@ export async function startWorker(
     name,
     concurrency,
     onError: (error) => {
-      if (!isConnectionError(error)) log.error(error, "queue");
+      if (!isOfRedis(error)) log.error(error, "queue");
     },
     onLost: (id) =>
       log.warn(
         `${id}: this worker lost the job, because another one took it over or Redis lost its data. ` +
           "It finishes the load anyway; the batch still counts once.",
       ),
-    explain: (error) => (isReply(error) ? redisError(error, redis) : error),
+    explain: (error) => (isFromCommand(error) ? redisError(error, redis) : error),
     prefix: redis.prefix,
+    configOf,
     events,
   });
-  await worker.ready();
+  try {
+    await worker.start();
+  } catch (error) {
+    throw isOfRedis(error) ? redisError(error, redis) : error;
+  }
   const heartbeat = startHeartbeat({ kind: "worker", name, version }, state, now);
   return {
     name,

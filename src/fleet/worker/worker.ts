@@ -2,7 +2,8 @@
  * A worker: takes batches from the queue and runs the core for each. What happens to one job:
  *
  * ```
- * queued ──take──► active ──► its export is paused, its backfill cancelled ──────► dropped (requeued, cancelled)
+ * queued ──take──► active ──► this worker's config differs ────────────────────────► left to others, not counted as an attempt
+ *   ▲  ▲             ├──────► its export is paused, its backfill cancelled ──────► dropped (requeued, cancelled)
  *   ▲  ▲             ├──────► the ledger has it ─────────────────────────────────► covered
  *   │  │             ├──────► loadBatch resolves ────────────────────────────────► loaded
  *   │  └─(back-off)──┼─ retrying ◄── 'retry' error, attempts left
@@ -15,15 +16,16 @@
  * or loads the batch once more; neither does harm.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Job, UnrecoverableError, WaitingError, Worker } from "bullmq";
+import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker } from "bullmq";
 import { ReplayportError, retry } from "../../errors.ts";
 import { type AttemptContext, aboutRun } from "./about_run.ts";
 import { Cancelled, Released, cancelled, runAttempt } from "./attempt.ts";
 import { enqueueNext } from "../backfills/backfills.ts";
+import { ForeignJobs } from "./foreign_jobs.ts";
 import { fleetError } from "../fleet_error.ts";
 import type { FleetSettings } from "../fleet.ts";
 import { type FailureDependencies, handleFailure } from "./failure.ts";
-import { type Outcome, type Task, taskOf } from "../redis/jobs.ts";
+import { type Outcome, parseJobId, type Task, taskOf } from "../redis/jobs.ts";
 import { QUEUE } from "../redis/keys.ts";
 import { finishWithin, isLive } from "../redis/client.ts";
 import { type JobProgress, progressSchema, encode } from "../redis/records.ts";
@@ -32,6 +34,8 @@ import type { Resources } from "../resources.ts";
 export interface WorkerDependencies
   extends FailureDependencies, Pick<FleetSettings, "takeoverMs">, Pick<Resources, "client" | "backfills"> {
   readonly prefix: string;
+  /** `ExportIdentity.config` of an export in our config. */
+  readonly configOf: (exportName: string) => string | undefined;
   readonly name: string;
   /** Batches at the same time. */
   readonly concurrency: number;
@@ -50,10 +54,11 @@ const CANCEL_MS = 2_000;
 /** After the abort, for loads to clean up. */
 const CLEAN_UP_MS = 8_000;
 
-/** How long BullMQ waits before it asks for a job again after Redis refused. */
+/** How long BullMQ waits before it asks for a job again after it lost its connection. */
 const RETRY_MS = 1_000;
 /** BullMQ's messages about a job that this worker no longer owns. */
-const LOST = /(?:Missing key|Missing lock|Lock mismatch|could not renew lock) for job (\S+?)\.?(?:\s|$)/;
+const LOST =
+  /(?:Missing key|Missing lock|Lock mismatch|could not renew lock) for job (\S+?)\.?(?:\s|$)|^Job (\S+) is not in the active state/;
 
 /** Tells BullMQ when to try again. Its message goes to Redis: the error's code, nothing else. */
 class TryAgain extends Error {
@@ -78,17 +83,21 @@ export class BatchWorker {
   readonly #worker: Worker;
   readonly #attempts = new Map<string, Attempt>();
   readonly #lost = new Set<string>();
+  readonly #foreign: ForeignJobs;
   readonly #cancelTimer: NodeJS.Timeout;
+  #lookingForCancelled = false;
   #stopping = false;
 
   constructor(dependencies: WorkerDependencies) {
     const { client, prefix, name, concurrency, takeoverMs } = dependencies;
     this.#dependencies = dependencies;
+    this.#foreign = new ForeignJobs(dependencies.configOf, dependencies.onError, dependencies.random);
     this.#worker = new Worker(QUEUE, (job: Job, token?: string) => this.#process(job, token ?? ""), {
       connection: client,
       prefix,
       name,
       concurrency,
+      autorun: false,
       lockDuration: takeoverMs,
       stalledInterval: Math.max(500, takeoverMs / 2),
       maxStalledCount: DEATHS,
@@ -97,13 +106,16 @@ export class BatchWorker {
     });
     this.#worker.on("error", (error) => this.#onQueueError(error));
     this.#worker.on("failed", (job, error) => {
-      if (job && !(error instanceof Ended) && !(error instanceof TryAgain)) void this.#recordStalled(job, error);
+      // BullMQ's own word. A job also fails with what Redis answered when its end was to be stored; then it runs again.
+      if (job && error instanceof UnrecoverableError && !(error instanceof Ended)) void this.#recordStalled(job, error);
     });
     this.#cancelTimer = setInterval(() => void this.#lookForCancelled(), CANCEL_MS);
   }
 
-  async ready(): Promise<void> {
+  /** Resolves when it takes jobs. BullMQ would ask for jobs without a pause if it began on a connection that it can't use. */
+  async start(): Promise<void> {
     await this.#worker.waitUntilReady();
+    this.#worker.run().catch(this.#dependencies.onError);
   }
 
   /**
@@ -113,7 +125,7 @@ export class BatchWorker {
   async stop(graceMs: number): Promise<void> {
     clearInterval(this.#cancelTimer);
     const { client, onError } = this.#dependencies;
-    // By force if Redis is down: otherwise BullMQ would wait for it.
+    // By force if Redis is away: otherwise BullMQ would wait for it.
     const closing = this.#worker.close(!isLive(client)).catch(onError);
     const abort = setTimeout(() => {
       this.#stopping = true;
@@ -145,6 +157,7 @@ export class BatchWorker {
       this.#dependencies.onError(error);
       throw new Ended(error instanceof ReplayportError ? error.code : "unexpected");
     }
+    if (this.#foreign.isForeign(task)) return await this.#leave(job, token, task);
     const context: AttemptContext = {
       attempt: job.attemptsMade + 1,
       queuedAt: new Date(job.timestamp),
@@ -159,7 +172,7 @@ export class BatchWorker {
     try {
       controller.signal.throwIfAborted();
       const outcome = await runAttempt(task, context, this.#dependencies, controller.signal);
-      if (outcome.kind !== "requeued") await this.#next(task);
+      if (outcome.kind !== "requeued") await this.#next(task, controller.signal);
       return outcome;
     } catch (error) {
       const seconds = (performance.now() - began) / 1000;
@@ -173,7 +186,7 @@ export class BatchWorker {
         await showProgress(job, { stage: "ledger", rows: 0, bytes: 0, files: 0, error: outcome.error });
         throw new TryAgain(outcome.error.code, outcome.delayMs);
       }
-      await this.#next(task);
+      await this.#next(task, controller.signal);
       throw new Ended(outcome.error.code);
     } finally {
       this.#attempts.delete(id);
@@ -182,13 +195,22 @@ export class BatchWorker {
   }
 
   /** Enqueues the backfill's next interval. The scheduler would do so too, within a minute. */
-  async #next({ backfill }: Task): Promise<void> {
+  async #next({ backfill }: Task, signal: AbortSignal): Promise<void> {
     if (backfill === undefined) return;
     try {
-      await enqueueNext(backfill, this.#dependencies.backfills, false);
+      await enqueueNext(backfill, this.#dependencies.backfills, false, signal);
     } catch (error) {
-      if (!(error instanceof ReplayportError && error.code === "backfill.unknown")) this.#dependencies.onError(error);
+      const isGone = error instanceof ReplayportError && error.code === "backfill.unknown";
+      if (!isGone && !signal.aborted) this.#dependencies.onError(error);
     }
+  }
+
+  /** Another worker has the job's config, or will have it. The scheduler of that config enqueues again what nobody takes. */
+  async #leave(job: Job, token: string, task: Task): Promise<never> {
+    const delayMs = this.#foreign.leave(task, job.timestamp);
+    if (delayMs === undefined) throw new Ended("fleet.config_differs");
+    await job.moveToDelayed(Date.now() + delayMs, token);
+    throw new DelayedError();
   }
 
   async #release(job: Job, token: string, task: Task, context: AttemptContext, seconds: number): Promise<never> {
@@ -199,7 +221,7 @@ export class BatchWorker {
   }
 
   #onQueueError(error: Error): void {
-    const id = LOST.exec(error.message)?.[1];
+    const [, renewed, id = renewed] = LOST.exec(error.message) ?? [];
     if (id === undefined) {
       this.#dependencies.onError(error);
       return;
@@ -207,7 +229,7 @@ export class BatchWorker {
     // Each renewal of the lock fails again, and so does the end of the job.
     if (this.#lost.has(id)) return;
     this.#lost.add(id);
-    this.#dependencies.onLost(id);
+    this.#dependencies.onLost(parseJobId(id)?.id ?? id);
   }
 
   /** BullMQ itself gave up the job: too many workers died over it. */
@@ -221,13 +243,16 @@ export class BatchWorker {
       const times = { queuedAt: new Date(job.timestamp), startedAt: now() };
       const context = { attempt: job.attemptsMade, ...times, worker, report: () => undefined };
       await handleFailure(task, context, died, { ...this.#dependencies, attempts: 0 }, 0);
-      await this.#next(task);
+      await this.#next(task, new AbortController().signal);
     } catch (thrown) {
       this.#dependencies.onError(fleetError(thrown, now(), redact));
     }
   }
 
   async #lookForCancelled(): Promise<void> {
+    // While Redis is away, the last look still waits.
+    if (this.#lookingForCancelled) return;
+    this.#lookingForCancelled = true;
     const ids = new Set([...this.#attempts.values()].flatMap(({ task }) => task.backfill ?? []));
     try {
       for (const id of ids) {
@@ -238,6 +263,8 @@ export class BatchWorker {
       }
     } catch {
       // Redis is down; the next check asks again.
+    } finally {
+      this.#lookingForCancelled = false;
     }
   }
 }

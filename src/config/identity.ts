@@ -1,0 +1,43 @@
+/**
+ * What tells an export from one of the same name in another config: that of another installation on the same Redis, or an older
+ * version of this one during a deploy. Hashes without secrets, so that a job may carry them.
+ */
+import { createHash } from "node:crypto";
+import type { DestinationOptions } from "../../destinations/options.ts";
+import { type ExportDefinition, fingerprint } from "../export/definition.ts";
+import type { ExportIdentity } from "../fleet/fleet.ts";
+
+export function identityOf(
+  definition: ExportDefinition,
+  destination: DestinationOptions,
+  installation: string,
+): ExportIdentity {
+  const { format, compression, path } = definition;
+  const place = hash([installation, destination.type, ...locationOf(destination)]);
+  return { place, config: hash([place, fingerprint(definition, []), format, compression, path, formOf(destination)]) };
+}
+
+/** Where the rows and the receipts are. How one signs in there doesn't matter. */
+function locationOf(options: DestinationOptions): readonly unknown[] {
+  switch (options.type) {
+    case "file":
+      return [options.path];
+    case "s3":
+      return [options.endpoint, options.bucket, options.prefix];
+    case "bigquery":
+      return [options.apiEndpoint, options.project, options.dataset, options.table];
+    case "snowflake":
+      return [options.host, options.account, options.database, options.schema, options.table];
+    default:
+      return options satisfies never;
+  }
+}
+
+/** How the destination stores the rows, where its options decide. */
+function formOf(options: DestinationOptions): readonly unknown[] {
+  return [options.onDelete, options.type === "bigquery" ? options.jsonColumns : undefined];
+}
+
+function hash(parts: readonly unknown[]): string {
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 8);
+}
