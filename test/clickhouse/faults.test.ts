@@ -104,6 +104,50 @@ suite("faults between the worker and ClickHouse", { skip: clickhouseSkip }, () =
     assert.deepEqual(await readdir(stageRoot), []);
   });
 
+  test("no parameter of a query is in a URL, whatever it is and however many there are", async () => {
+    proxy.decide(() => undefined);
+    await using source = await openClickHouse({ ...server.options, url: proxy.url });
+    const before = proxy.requests.length;
+    const salt = "a salt that nobody knows, it's \\ \t\r\n\0é";
+    const rules = { ...REPLAYS.selection.rules, hash: ["distinct_id"] };
+    const teams = Array.from({ length: 3_000 }, (_, index) => 1_000_000 + index);
+    const selection = { ...REPLAYS.selection, rules, salt, teams: [1, ...teams] };
+    const load = dependencies(source, memoryWarehouse().destination("replays"), stageRoot);
+    const receipt = await loadBatch({ ...REPLAYS, selection }, HOUR_ONE, FIRST_LOAD, load, AbortSignal.timeout(60_000));
+    assert.equal(receipt.rows, 500);
+    const urls = proxy.requests.slice(before).map(({ path }) => path);
+    assert.ok(urls.length >= 3);
+    for (const url of urls) {
+      assert.ok(!/param_|salt|1000001/.test(decodeURIComponent(url)) && url.length < 1_000, url);
+    }
+    const purpose = { export: "replays", interval: HOUR_ONE, limits: REPLAYS.limits };
+    const parameters = { salt, list: [salt, "b"], flag: true, count: 2, none: [] as string[] };
+    const sql =
+      "SELECT concat(hex({salt:String}), hex({list:Array(String)}[1]), toString({flag:Bool}), toString({count:UInt8}), toString({none:Array(String)})) AS x";
+    const hex = Buffer.from(salt).toString("hex").toUpperCase();
+    const [answer] = await source.texts({ sql, parameters }, purpose, AbortSignal.timeout(60_000));
+    assert.equal(answer, `${hex}${hex}true2[]`);
+  });
+
+  test("a path in the URL is a path, and not the name of a database", async () => {
+    proxy.decide(({ path }) => (path.startsWith("/clickhouse/x/?") ? undefined : { kind: "answer", status: 404 }));
+    await using source = await openClickHouse({ ...server.options, url: `${proxy.url}/clickhouse/x` });
+    // The embedded engine has nothing there, so it's enough that the request arrives.
+    const error = await source.info(AbortSignal.timeout(10_000)).catch((reason: unknown) => reason);
+    const { path = "" } = proxy.requests.at(-1) ?? {};
+    assert.match(path, /^\/clickhouse\/x\/?\?/);
+    assert.match(path, new RegExp(`database=${server.options.database}`));
+    if (error instanceof ReplayportError) assert.match(error.message, /\/clickhouse\/x answered HTTP 404/);
+  });
+
+  test("a page in place of ClickHouse's answer isn't asked for again, and its status is told", async () => {
+    const headers = { "content-type": "text/html" };
+    proxy.decide(() => ({ kind: "answer", status: 200, headers, body: "<!doctype html><title>Log in</title>" }));
+    expectError(await failedLoad({}), "source.not_clickhouse", "give-up", /HTTP 200/);
+    proxy.decide(() => ({ kind: "answer", status: 302, headers: { location: "https://login.example/" } }));
+    expectError(await failedLoad({}), "source.not_clickhouse", "give-up", /HTTP 302 and redirects to https:/);
+  });
+
   test("a wrong password of ClickHouse is not retried", async (t) => {
     const wrong = createClient({
       url: server.options.url,

@@ -294,18 +294,4 @@ hash_salt: "\${SALT}"
     assert.match(err, /will try again/);
     assert.match(err, /ECONNREFUSED/);
   });
-
-  test("the clickhouse command serves a folder until it is stopped", async () => {
-    const child = begin(["clickhouse", "--path", "data", "--port", "0"]);
-    const ended = end(child);
-    let said = "";
-    child.stdout?.on("data", (chunk: Buffer) => {
-      said += chunk.toString();
-    });
-    for (const deadline = Date.now() + 30_000; !/http:\S+/.test(said) && Date.now() < deadline;) await sleep(20);
-    const url = /http:\S+/.exec(said)?.[0] ?? assert.fail("it did not say where it answers");
-    assert.equal(await (await fetch(`${url}/?query=SELECT+6*7`)).text(), "42\n");
-    child.kill("SIGINT");
-    assert.equal((await ended).code, 0);
-  });
 });
