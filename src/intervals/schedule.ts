@@ -44,6 +44,18 @@ function invalid(text: string, cause?: unknown): ReplayportError {
  * @throws ReplayportError if the text is not a schedule, never ticks, or the time zone is unknown
  */
 export function parseSchedule(text: string, timezone = "UTC"): Schedule {
+  const key = JSON.stringify([text, timezone]);
+  const known = SCHEDULES.get(key);
+  if (known) return known;
+  const schedule = parse(text, timezone);
+  SCHEDULES.set(key, schedule);
+  return schedule;
+}
+
+/** Immutable. A calendar takes milliseconds to make, and a thousand exports share a few schedules. */
+const SCHEDULES = new Map<string, Schedule>();
+
+function parse(text: string, timezone: string): Schedule {
   const trimmed = text.trim();
   const every = EVERY.exec(trimmed);
   if (every) {

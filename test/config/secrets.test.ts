@@ -6,6 +6,7 @@ import { stringify } from "yaml";
 import { configJsonSchema } from "../../src/config/problems/json_schema.ts";
 import { formatProblems, maskUrl } from "../../src/config/problems/problems.ts";
 import type { SchemaNode } from "../../src/config/problems/schema_node.ts";
+import { nearest } from "../../src/config/problems/suggest.ts";
 import { markedKeys, SECRET_NAME, secretPaths } from "../../src/config/secrets.ts";
 import { BASE, configOf, EXPORT, type Fields, problemsOf, S3, withExport, withS3 } from "./parse.ts";
 
@@ -215,6 +216,16 @@ suite("the secrets that logs hide", () => {
     assert.equal(isSecretPath(["destinations", "secret-lake", "bucket"]), false);
     assert.equal(isSecretPath(["destinations", "lake", "secret_access_key"]), true);
     assert.equal(isSecretPath(["source", "clickhouse", "password", 0]), true);
+  });
+
+  test("long texts are masked and compared in no time", () => {
+    const began = performance.now();
+    for (const text of ["//".repeat(500_000), `http://${"a".repeat(1_000_000)}`, `${"//x".repeat(300_000)}@`])
+      maskUrl(text);
+    for (const one of ["a", "schedule"])
+      assert.equal(nearest(one.repeat(500_000), ["schedule", "b".repeat(150)]), undefined);
+    assert.ok(performance.now() - began < 1_000);
+    assert.equal(nearest("shcedule", ["start", "schedule"]), "schedule");
   });
 
   test("an address is shown without its password and query", () => {

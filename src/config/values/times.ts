@@ -14,8 +14,18 @@ export interface Timestamp {
   readonly micros: number;
 }
 
+/** Intl takes milliseconds for each zone, and a thousand exports share a few zones and dates. */
+function remembered<Args extends readonly string[], T>(work: (...args: Args) => T): (...args: Args) => T {
+  const known = new Map<string, T>();
+  return (...args) => {
+    const key = JSON.stringify(args);
+    if (!known.has(key)) known.set(key, work(...args));
+    return known.get(key) as T;
+  };
+}
+
 /** Whether Intl knows the IANA name. Offsets such as +02:00 are refused: they have no daylight saving time. */
-export function isTimezone(name: string): boolean {
+export const isTimezone = remembered((name: string): boolean => {
   if (!/^[A-Za-z]/.test(name)) return false;
   try {
     // oxlint-disable-next-line no-new -- Intl has no other way to ask for one name, old aliases included.
@@ -24,7 +34,7 @@ export function isTimezone(name: string): boolean {
   } catch {
     return false;
   }
-}
+});
 
 const isCalendarDate = (date: string): boolean => {
   const time = new Date(`${date}T00:00:00Z`);
@@ -35,7 +45,7 @@ const isCalendarDate = (date: string): boolean => {
  * When a date begins in a zone. It is the tick of @daily, so an export that starts on a date starts with a whole interval,
  * even where the clock skips midnight or repeats it.
  */
-export function startOfDate(date: string, timezone: string): Date {
+export const startOfDate = remembered((date: string, timezone: string): Date => {
   const local = new Intl.DateTimeFormat("sv-SE", { timeZone: timezone, dateStyle: "short" });
   const daily = parseSchedule("@daily", timezone);
   // Zones are within 14 hours of UTC, so the tick before this one is at most 38 hours early.
@@ -43,7 +53,7 @@ export function startOfDate(date: string, timezone: string): Date {
   do tick = daily.next(tick);
   while (tick !== undefined && local.format(tick) < date);
   return tick ?? new Date(Number.NaN);
-}
+});
 
 export function parseTime(text: string, timezone: string): Parsed<Timestamp> {
   const trimmed = text.trim();
