@@ -107,7 +107,7 @@ suite("faults between the worker and ClickHouse", { skip: clickhouseSkip }, () =
   test("no parameter of a query is in a URL, whatever it is and however many there are", async () => {
     proxy.decide(() => undefined);
     await using source = await openClickHouse({ ...server.options, url: proxy.url });
-    const before = proxy.requests.length;
+    const seen = proxy.requests.length;
     const salt = "a salt that nobody knows, it's \\ \t\r\n\0é";
     const rules = { ...REPLAYS.selection.rules, hash: ["distinct_id"] };
     const teams = Array.from({ length: 3_000 }, (_, index) => 1_000_000 + index);
@@ -115,7 +115,7 @@ suite("faults between the worker and ClickHouse", { skip: clickhouseSkip }, () =
     const load = dependencies(source, memoryWarehouse().destination("replays"), stageRoot);
     const receipt = await loadBatch({ ...REPLAYS, selection }, HOUR_ONE, FIRST_LOAD, load, AbortSignal.timeout(60_000));
     assert.equal(receipt.rows, 500);
-    const urls = proxy.requests.slice(before).map(({ path }) => path);
+    const urls = proxy.requests.slice(seen).map(({ path }) => path);
     assert.ok(urls.length >= 3);
     for (const url of urls) {
       assert.ok(!/param_|salt|1000001/.test(decodeURIComponent(url)) && url.length < 1_000, url);
