@@ -54,6 +54,8 @@ export interface DestinationDeps {
   readonly version: string;
   /** What tells this installation from others that may write to the same place. Undefined if there are none. */
   readonly installation?: string;
+  /** Where `check` may write a file of its own, made if missing. Default: the machine's temporary folder. */
+  readonly folder?: string;
   /** Reports a problem that didn't fail the load, such as a cleanup that the next load will repeat. Holds no secret. */
   readonly onWarning: (message: string, detail: object) => void;
 }

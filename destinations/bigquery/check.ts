@@ -24,7 +24,7 @@ const NEEDED = [
 
 export async function check(context: BigQueryContext, signal: AbortSignal): Promise<void> {
   const { client, options, place } = context;
-  await using opened = await openProbe(context.export, context.now());
+  await using opened = await openProbe(context.export, context.now(), context.folder);
   const { batch } = opened;
   const probe = `_replayport_check_${batch.attempt}`;
   const probing: BigQueryContext = {

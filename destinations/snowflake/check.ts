@@ -76,7 +76,7 @@ function idle(privilege: Privilege, table: string, column: string): Statement {
 }
 
 async function tinyLoad(context: SnowflakeContext, session: Session, signal: AbortSignal): Promise<void> {
-  await using opened = await openProbe(context.export, context.now());
+  await using opened = await openProbe(context.export, context.now(), context.folder);
   const table = `_REPLAYPORT_CHECK_${opened.batch.attempt.toUpperCase()}`;
   const names = ownNames({ ...context.names, table }, `${table}_RECEIPTS`);
   const probe: SnowflakeContext = {

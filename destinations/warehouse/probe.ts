@@ -3,7 +3,7 @@
  * an account reads such files: times to the microsecond, lists, NULLs, empty texts, 64-bit numbers.
  */
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
@@ -68,9 +68,13 @@ export interface Probe extends AsyncDisposable {
   readonly batch: Batch;
 }
 
-/** A batch of that one row. Disposing it removes its file. */
-export async function openProbe(exportName: string, readAt: Date): Promise<Probe> {
-  const folder = await mkdtemp(join(tmpdir(), "replayport-check-"));
+/**
+ * A batch of that one row. Disposing it removes its file.
+ * @param parent a folder that may be written, since nothing else may be
+ */
+export async function openProbe(exportName: string, readAt: Date, parent = tmpdir()): Promise<Probe> {
+  await mkdir(parent, { recursive: true, mode: 0o700 });
+  const folder = await mkdtemp(join(parent, "replayport-check-"));
   const path = join(folder, "0.parquet");
   await writeFile(path, PROBE_FILE);
   const file = await stagedFile(path, { rows: 1 });

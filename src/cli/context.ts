@@ -30,7 +30,7 @@ export class Context implements AsyncDisposable {
   readonly cli: CliEnvironment;
   readonly config: Config;
   readonly log: Logger;
-  readonly #stageRoot: string;
+  readonly stageRoot: string;
   readonly #openDestination: OpenDestination;
   readonly #open: AsyncDisposable[] = [];
   readonly #destinations = new Map<string, Destination>();
@@ -42,7 +42,7 @@ export class Context implements AsyncDisposable {
     this.cli = cli;
     this.config = config;
     this.log = log;
-    this.#stageRoot = stageRoot;
+    this.stageRoot = stageRoot;
     this.#openDestination = openDestination;
   }
 
@@ -117,6 +117,7 @@ export class Context implements AsyncDisposable {
         now: this.cli.now,
         version: VERSION,
         installation: this.config.installation,
+        folder: this.stageRoot,
         onWarning: (message, detail) => this.log.warn({ export: definition.name, ...detail }, message),
       },
     );
@@ -132,7 +133,7 @@ export class Context implements AsyncDisposable {
     return {
       source: await this.source(),
       destination: this.destination(definition),
-      stageRoot: this.#stageRoot,
+      stageRoot: this.stageRoot,
       now: this.cli.now,
       newAttempt,
       onProgress: (step) => {

@@ -1,7 +1,8 @@
 /** Opens the fleet for a command: the config's Redis, and the context's source and destinations. */
 import { readFile } from "node:fs/promises";
 import { identityOf } from "../config/identity.ts";
-import { giveUp, ReplayportError } from "../errors.ts";
+import { defined } from "../config/values/defined.ts";
+import { giveUp, messageOf, ReplayportError } from "../errors.ts";
 import type { Backfill, FleetEvent, FleetHandle, FleetRedisOptions } from "../fleet/fleet.ts";
 import type { Interval } from "../intervals/interval.ts";
 import { VERSION } from "../version.ts";
@@ -20,14 +21,26 @@ export interface FleetHost extends AsyncDisposable {
 /** Something else that runs in the process of a scheduler or worker, such as the HTTP server. Closed last. */
 export type FleetPart = (host: FleetHost) => Promise<AsyncDisposable>;
 
-async function redisOf(context: Context): Promise<FleetRedisOptions> {
+/** @throws ReplayportError `config.no_redis`, or `config.redis_file` if a certificate can't be read */
+export async function redisOf(context: Context): Promise<FleetRedisOptions> {
   const { redis, file } = context.config;
   if (!redis) {
     const hint = 'Add redis: { url: "${REDIS_URL}" }. Without Redis, use: replayport run --due';
     throw new ReplayportError(`${file} has no redis`, giveUp("config.no_redis", hint));
   }
-  const { caFile, ...address } = redis;
-  return { ...address, ...(caFile === undefined ? {} : { ca: await readFile(caFile, "utf8") }) };
+  const { files, ...address } = redis;
+  const pem = async (key: keyof typeof files): Promise<string | undefined> => {
+    const path = files[key];
+    if (path === undefined) return undefined;
+    try {
+      return await readFile(path, "utf8");
+    } catch (error) {
+      const hint = `Write the path of a PEM file that this user may read in redis.${key}.`;
+      throw new ReplayportError(`redis.${key}: ${messageOf(error)}`, giveUp("config.redis_file", hint));
+    }
+  };
+  const [ca, cert, key] = await Promise.all([pem("ca_file"), pem("cert_file"), pem("key_file")]);
+  return { ...address, ...defined<Pick<FleetRedisOptions, "ca" | "cert" | "key">>({ ca, cert, key }) };
 }
 
 /** A clean stop must not cut off running batches, so source and destinations don't get `cli.signal`. */

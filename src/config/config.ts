@@ -9,7 +9,7 @@ import { type Environment, substituteTree, type SubstitutedTree } from "./values
 import { resolveExport, type Shared } from "./exports.ts";
 import { NAME } from "./values/fields.ts";
 import type { FleetSettings } from "../fleet/fleet.ts";
-import { resolveFleet, resolveRedis } from "./fleet.ts";
+import { checkRedisKeys, resolveFleet, resolveRedis } from "./fleet.ts";
 import { resolveHttp } from "./http.ts";
 import { coerce, reportIssues } from "./problems/zod_issues.ts";
 import { configJsonSchema } from "./problems/json_schema.ts";
@@ -113,6 +113,7 @@ async function resolveConfig(
   }
 
   if (!source) return undefined;
+  if (settings.redis) checkRedisKeys(settings.redis, report);
   const redis = settings.redis && resolveRedis(settings.redis, folder);
   return {
     file: resolve(file),

@@ -110,10 +110,15 @@ suite("a Redis that is not as it should be", { skip: clickhouseSkip }, () => {
       [
         "backfills",
         `redis://127.0.0.1:${port}`,
-        /^error: Redis at redis:\/\/127\.0\.0\.1:\d+\/0 requires a password$/m,
+        /^error: Redis at redis:\/\/127\.0\.0\.1:\d+\/0 requires a password: NOAUTH .*$/m,
         1,
       ],
-      ["worker", `redis://:hunter2hunter2@127.0.0.1:${port}`, /^error: Redis at .* refused the password$/m, 1],
+      [
+        "worker",
+        `redis://:hunter2hunter2@127.0.0.1:${port}`,
+        /^error: Redis at .* refused the password: WRONGPASS .*$/m,
+        1,
+      ],
       ["scheduler", "redis://127.0.0.1:1", /^error: Redis at .* can't be reached: .*ECONNREFUSED/m, 1],
       ["serve", "", /^error: \S+schedules\.yaml has no redis$/m, 2],
     ] as const) {
@@ -127,6 +132,26 @@ suite("a Redis that is not as it should be", { skip: clickhouseSkip }, () => {
     const right = encodeURIComponent("open sesame");
     await url(`redis://:${right}@127.0.0.1:${port}`);
     assert.match(await ok(site, "backfills"), /^no backfills$/m);
+  });
+
+  test("check tries Redis with what the fleet does, and the stage folder where nothing else may be written", async (t) => {
+    await using site = await openSite(t, { hours: 0 });
+    if (!site) return;
+    const file = join(site.folder, "schedules.yaml");
+    const config = await readFile(file, "utf8");
+    const elsewhere = { TMPDIR: join(site.folder, "there is no such folder") };
+    const { code, out } = await site.run(["check"], undefined, elsewhere).ended();
+    assert.equal(code, 0, out);
+    assert.match(out, /^ok {4} {2}stage: /m);
+    assert.match(out, /^ok {4} {2}redis: redis:\/\/127\.0\.0\.1:\d+\/0: takes the fleet's scripts/m);
+    await site.redis.client.replicaof("127.0.0.1", 1);
+    const refused = await site.run(["check"], undefined, elsewhere).ended();
+    assert.equal(refused.code, 1);
+    assert.match(refused.out, /^FAILED {2}redis: Redis at .* is a read-only replica: READONLY .*\n {8}what to do: /m);
+    await writeFile(file, config.replace(/^redis: .*$/m, 'redis: { url: "rediss://127.0.0.1:1", ca_file: no.pem }'));
+    const missing = await site.run(["check"]).ended();
+    assert.match(missing.out, /^FAILED {2}redis: redis\.ca_file: ENOENT.*\n {8}what to do: /m);
+    assert.doesNotMatch(`${refused.out}${missing.out}`, /^ +at /m);
   });
 
   test("a Redis that may drop jobs is a warning", async (t) => {

@@ -65,7 +65,7 @@ export interface Site extends AsyncDisposable {
   /** The first hour of the data. */
   readonly start: Date;
   readonly end: Date;
-  run(args: readonly string[], standStill?: "before" | "after"): Running;
+  run(args: readonly string[], standStill?: "before" | "after", more?: NodeJS.ProcessEnv): Running;
   /** The pids of the processes that stand still. */
   standing(): Promise<number[]>;
   go(): Promise<void>;
@@ -130,11 +130,11 @@ export async function openSite(t: TestContext, options: SiteOptions): Promise<Si
     start,
     end,
     manifests,
-    run: (args, standStill) => {
+    run: (args, standStill, more = {}) => {
       const before = standStill === undefined ? [] : ["--import", STAND_STILL];
       const child = spawn(process.execPath, [...before, MAIN, ...args], {
         cwd: folder,
-        env: { ...env, ...(standStill === undefined ? {} : { STAND_STILL: standStill }) },
+        env: { ...env, ...more, ...(standStill === undefined ? {} : { STAND_STILL: standStill }) },
         stdio: ["ignore", "pipe", "pipe"],
       });
       const running = follow(child);

@@ -1,5 +1,6 @@
 /** A fleet over Redis as it is really run: behind TLS, with sentinels that change the master, as a Cluster. */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { suite, test } from "node:test";
 import { ReplayportError } from "../../src/errors.ts";
 import { interval } from "../../src/intervals/interval.ts";
@@ -55,6 +56,24 @@ suite("Redis behind TLS", () => {
       checkRedis({ ...server.address, tls: false, prefix: world.prefix }),
       (error: unknown) => error instanceof ReplayportError && /rediss:\/\//.test(error.hint ?? ""),
     );
+  });
+});
+
+suite("Redis that asks its clients for a certificate", () => {
+  test("Redis that asks for a client certificate accepts ours, and without it the error names the keys", async (t) => {
+    await using server = await tlsRedisFor(t);
+    if (!server) return;
+    await server.client.config("SET", "tls-auth-clients", "yes");
+    const options = { ...server.address, prefix: server.prefix() };
+    await assert.rejects(checkRedis(options), (error: unknown) => {
+      assert.ok(error instanceof ReplayportError);
+      // Redis closes the connection at once, so its alert may be lost.
+      assert.match(error.code, /^redis\.(?:certificate|closed)$/, error.message);
+      assert.match(error.hint ?? "", /redis\.cert_file and redis\.key_file/);
+      return true;
+    });
+    const [cert, key] = [await readFile(server.caFile, "utf8"), await readFile(server.keyFile, "utf8")];
+    assert.deepEqual(await checkRedis({ ...options, cert, key }), []);
   });
 });
 

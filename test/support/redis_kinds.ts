@@ -14,6 +14,8 @@ const READY_MS = 30_000;
 export interface TlsRedis extends OwnRedis {
   /** A PEM file, for the config's `ca_file`. */
   readonly caFile: string;
+  /** The key of that certificate. */
+  readonly keyFile: string;
 }
 
 /** Undefined where it cannot be had; then the test is skipped with the reason. */
@@ -44,6 +46,7 @@ export async function tlsRedisFor(t: TestContext): Promise<TlsRedis | undefined>
     ...server,
     address: { ...server.address, ca },
     caFile: cert,
+    keyFile: key,
     [Symbol.asyncDispose]: async () => await kept.disposeAsync(),
   };
 }

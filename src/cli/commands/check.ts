@@ -1,9 +1,13 @@
 import type { Command } from "commander";
 import { ReplayportError } from "../../errors.ts";
 import { agreedNow, askClock } from "../../export/clock.ts";
+import { newAttempt } from "../../export/attempt.ts";
+import { redisName } from "../../fleet/redis/errors.ts";
+import { openStage } from "../../stage/stage.ts";
 import { Context } from "../context.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
 import { EXIT } from "../exit_codes.ts";
+import { redisOf } from "../fleet_host.ts";
 import { errorFields } from "../log.ts";
 import { printJson, printLine } from "../output.ts";
 
@@ -64,6 +68,10 @@ async function check(cli: CliEnvironment, options: GlobalOptions): Promise<void>
       return `${model.name}, ${model.columns.length} columns`;
     });
   }
+  await attempt("stage", async () => {
+    await using stage = await openStage(context.stageRoot, newAttempt());
+    return `${stage.folder}: made and removed`;
+  });
   const checked = new Set<string>();
   for (const definition of exports) {
     if (checked.has(definition.destination)) continue;
@@ -72,6 +80,15 @@ async function check(cli: CliEnvironment, options: GlobalOptions): Promise<void>
       const destination = context.destination(definition);
       await destination.check(cli.signal);
       return `${destination.name}: written, read and deleted`;
+    });
+  }
+  if (context.config.redis) {
+    await attempt("redis", async () => {
+      const redis = await redisOf(context);
+      // Loaded here, so that other commands don't wait for the queue's packages.
+      const { checkRedis } = await import("../../fleet/redis/check.ts");
+      const warnings = await checkRedis(redis);
+      return [`${redisName(redis)}: takes the fleet's scripts, writes and blocking commands`, ...warnings].join(". ");
     });
   }
   const failed = findings.filter(({ ok }) => !ok).length;

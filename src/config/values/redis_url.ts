@@ -12,7 +12,7 @@ const HOST = /^(?<host>\[[0-9a-fA-F:]+\]|[^:\s[\]]+)(?::(?<port>\d{1,5}))?$/;
 const PORTS = { single: 6379, sentinel: 26_379, cluster: 6379 } as const;
 const FIX =
   "Write redis://host:6379/0 (rediss:// for TLS), redis+sentinel://host,host/master or redis+cluster://host,host; " +
-  "@ : / ? # in a password as %40 %3A %2F %3F %23.";
+  "a password as it is goes into redis.password; in the URL @ : / ? # % are %40 %3A %2F %3F %23 %25.";
 
 export const REDIS_URL_PATTERN = String.raw`^rediss?(\+(sentinel|cluster))?://`;
 

@@ -30,6 +30,8 @@ return redis.call("DEL", KEYS[1])
 `;
 /** Of a blocking pop, in seconds. */
 const BLOCK_S = 0.01;
+/** For all of it. */
+const CHECK_MS = 15_000;
 
 /** A key of nobody else. */
 function probeKey({ prefix }: FleetRedisOptions): string {
@@ -48,6 +50,10 @@ export async function checkRedis(options: FleetRedisOptions): Promise<string[]> 
     first ??= error;
   };
   const client = connect(options, "failFast", ignoreOutages(note));
+  const late = setTimeout(() => {
+    note(new Error(`no answer within ${CHECK_MS / 1000} seconds`));
+    client.disconnect();
+  }, CHECK_MS);
   try {
     await client.connect();
     // The client ignores a number that doesn't exist, and works in database 0.
@@ -63,6 +69,7 @@ export async function checkRedis(options: FleetRedisOptions): Promise<string[]> 
     // The first error says why the connection was closed; the last one only that it was.
     throw redisError(first ?? error, options);
   } finally {
+    clearTimeout(late);
     client.disconnect();
   }
 }

@@ -124,7 +124,7 @@ const CONNECTIONS: readonly Rule[] = [
     "closes the connection",
     retry(
       "redis.closed",
-      "Its log says why. It may have too many connections (maxclients), be in protected mode, expect TLS (rediss://) or no TLS (redis://).",
+      "Its log says why. It may have too many connections (maxclients), be in protected mode, expect TLS (rediss://), no TLS (redis://) or a client certificate (redis.cert_file and redis.key_file).",
     ),
   ],
 ];
