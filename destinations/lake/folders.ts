@@ -1,8 +1,7 @@
 /** Which folders and kinds of files the manifests name: what a reader has to read. Pure. */
 import type { DataFolder, Receipt } from "../destination.ts";
-import { dataFileInterval } from "./layout.ts";
 import type { Manifest } from "./manifest.ts";
-import { DEFAULT_PATH, renderPath } from "./path_template.ts";
+import { DEFAULT_PATH, isInFolder } from "./path_template.ts";
 
 /** @param today the path of the export; 0.1.0 didn't write it down */
 export function foldersOf(manifest: Manifest, today: string): DataFolder[] {
@@ -11,7 +10,7 @@ export function foldersOf(manifest: Manifest, today: string): DataFolder[] {
   const found = named.map((file) => {
     const templates = [file.path, path, today, DEFAULT_PATH].filter((one) => one !== undefined);
     return {
-      path: templates.find((template) => isIn(template, exportName, file.key)) ?? folderOf(file.key),
+      path: templates.find((template) => isInFolder(template, exportName, file.key)) ?? folderOf(file.key),
       extension: extensionOf(file.key),
       columns: [file.columns.map(({ name, type }) => ({ name, type }))],
     };
@@ -35,16 +34,6 @@ export function loadedFolders(
 ): [DataFolder, ...DataFolder[]] {
   const [first = today, ...others] = joinFolders([...receipts].flatMap(({ folders = [] }) => folders));
   return [first, ...others];
-}
-
-function isIn(template: string, exportName: string, key: string): boolean {
-  const interval = dataFileInterval(exportName, key);
-  try {
-    return interval !== undefined && renderPath(template, exportName, interval) === folderOf(key);
-  } catch {
-    // Manifests aren't believed.
-    return false;
-  }
 }
 
 function folderOf(key: string): string {

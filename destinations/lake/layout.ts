@@ -92,12 +92,16 @@ export function parseManifestKey(exportName: string, key: string): ManifestName 
   };
 }
 
+/** What breaks listings, or is a separator or a dot to some disk, proxy or gateway. */
+const ODD = /[\\\p{Cc}]|%(?:2e|2f|5c)/iu;
+
 /** The interval of a data file; undefined where the key isn't one of this export's own folders. Manifests are not believed. */
 export function dataFileInterval(exportName: string, key: string): Interval | undefined {
   const folders = key.split("/");
   const name = folders.pop() ?? "";
-  const own = folders.some((part) => part.includes(exportName)) && folders[0] !== LEDGER;
-  if (!own || folders.some((part) => part === "" || part.startsWith(".")) || key.includes("\\")) return undefined;
+  // Some disks know no capital letters.
+  const own = folders.some((part) => part.includes(exportName)) && folders[0]?.toLowerCase() !== LEDGER;
+  if (!own || folders.some((part) => part === "" || part.startsWith(".")) || ODD.test(key)) return undefined;
   return parseIntervalName(DATA_NAME.exec(name)?.groups?.["interval"] ?? "");
 }
 

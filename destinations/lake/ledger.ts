@@ -1,11 +1,11 @@
 /** The manifests of one export, read from the lake. */
 import pLimit from "p-limit";
-import { overlaps, type Interval } from "../../src/intervals/interval.ts";
+import { overlaps, sameInterval, type Interval } from "../../src/intervals/interval.ts";
 import type { Receipt } from "../destination.ts";
 import type { Store } from "../store/store.ts";
 import { generationsPrefix, manifestPrefix, parseManifestKey } from "./layout.ts";
 import { foldersOf } from "./folders.ts";
-import { decodeManifest, type Manifest } from "./manifest.ts";
+import { brokenManifest, decodeManifest, type Manifest } from "./manifest.ts";
 import { receiptOf } from "../receipts.ts";
 import type { LakeContext } from "./context.ts";
 import { ownerKey, refuseForeign } from "./owner.ts";
@@ -50,7 +50,14 @@ export async function readLedger(lake: LakeContext, range: Interval, signal: Abo
 /** Undefined where the manifest is gone: another load has replaced it. */
 export async function readManifest(store: Store, key: string, signal: AbortSignal): Promise<Manifest | undefined> {
   const text = await store.read(key, signal);
-  return text === undefined ? undefined : decodeManifest(text, store.locate(key));
+  if (text === undefined) return undefined;
+  const manifest = decodeManifest(text, store.locate(key));
+  // Its files were held to be those of the export and the interval that it names.
+  const named = parseManifestKey(manifest.export, key);
+  if (!named || !sameInterval(named.interval, manifest.interval)) {
+    throw brokenManifest(store.locate(key), "it names another export or interval than its key does");
+  }
+  return manifest;
 }
 
 /** Several manifests, a few at a time, in the order of `entries`, without those that are gone. */

@@ -12,6 +12,7 @@ import { contains } from "../../src/intervals/interval.ts";
 import { type Batch, FILE_FORMATS, type Totals } from "../destination.ts";
 import { receiptOf } from "../receipts.ts";
 import { dataFileInterval } from "./layout.ts";
+import { isInFolder } from "./path_template.ts";
 
 /** Grows when a reader of manifests would have to change. Layout 1 is that of 0.1.0: no kept files, `removes` or `path`. */
 export const LAYOUT = 2;
@@ -109,23 +110,50 @@ export function encodeManifest(manifest: Manifest): string {
 /** @throws ReplayportError `lake.broken_manifest`; `where` names the object in its message. */
 export function decodeManifest(text: string, where: string): Manifest {
   try {
-    const manifest = manifestSchema.parse(JSON.parse(text));
-    for (const key of [...keysOf(manifest), ...manifest.removes]) {
-      const of = dataFileInterval(manifest.export, key);
-      if (!of || !contains(manifest.interval, of)) throw new Error(`${key} is no data file of this batch`);
-    }
-    return manifest;
+    return onlyOwnFiles(manifestSchema.parse(JSON.parse(text)));
   } catch (error) {
-    const detail = error instanceof z.ZodError ? z.prettifyError(error) : messageOf(error);
-    throw new ReplayportError(
-      `can't read the manifest ${where}: ${detail}`,
-      giveUp(
-        "lake.broken_manifest",
-        "If a newer Replayport wrote it, use that version. Otherwise move the file out of the folder: " +
-          "its interval is then due again, and loading it repairs the lake.",
-      ),
-    );
+    throw brokenManifest(where, error instanceof z.ZodError ? z.prettifyError(error) : messageOf(error));
   }
+}
+
+export function brokenManifest(where: string, detail: string): ReplayportError {
+  return new ReplayportError(
+    `can't read the manifest ${where}: ${detail}`,
+    giveUp(
+      "lake.broken_manifest",
+      "If a newer Replayport wrote it, use that version. Otherwise move the file out of the folder: " +
+        "its interval is then due again, and loading it repairs the lake.",
+    ),
+  );
+}
+
+/**
+ * Whoever can write a manifest must not be able to have other files read or removed through it: each has to be a data file of this
+ * export and batch. `my-replays/` could be a folder of `replays` or of `my-replays`: the file's template decides. That of a file to
+ * remove isn't noted, so a doubtful one stays.
+ */
+function onlyOwnFiles(manifest: Manifest): Manifest {
+  const { export: exportName, layout, path, files, kept, removes } = manifest;
+  const isIn = (template: string | undefined, key: string): boolean =>
+    template === undefined ? layout === 1 : isInFolder(template, exportName, key);
+  const foreign = [
+    ...files.flatMap(({ key }) => (isIn(path, key) ? [] : [key])),
+    ...kept.flatMap((file) => (file.path === undefined || isIn(file.path, file.key) ? [] : [file.key])),
+    ...[...keysOf(manifest), ...removes].filter((key) => {
+      const of = dataFileInterval(exportName, key);
+      return !of || !contains(manifest.interval, of);
+    }),
+  ];
+  if (foreign[0] !== undefined) throw new Error(`${foreign[0]} is no data file of this batch`);
+  const templates = [path, ...kept.map((file) => file.path)];
+  const isOwn = (key: string): boolean =>
+    standsAlone(exportName, key) || templates.some((one) => one !== undefined && isIn(one, key));
+  return { ...manifest, removes: removes.filter(isOwn) };
+}
+
+/** Whether a folder of the key has the name with nothing beside it that could be a part of another name. */
+function standsAlone(exportName: string, key: string): boolean {
+  return key.split("/").some((part) => part.split(/[=.:+ ]/).includes(exportName));
 }
 
 /** The keys of all files that count. */

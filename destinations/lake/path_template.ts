@@ -6,7 +6,7 @@
  */
 import { giveUp, ReplayportError } from "../../src/errors.ts";
 import type { Interval } from "../../src/intervals/interval.ts";
-import { LEDGER } from "./layout.ts";
+import { dataFileInterval, LEDGER } from "./layout.ts";
 
 export const DEFAULT_PATH = "{export}/dt={year}-{month}-{day}";
 
@@ -21,6 +21,17 @@ export function renderPath(template: string, exportName: string, interval: Inter
   const [date = "", time = ""] = interval.start.toISOString().split("T");
   const [year = "", month = "", day = ""] = date.split("-");
   return fillPath(template, { export: exportName, year, month, day, hour: time.slice(0, 2) });
+}
+
+/** Whether a data file is in the folder that the template gives to its interval. False for a template that isn't one. */
+export function isInFolder(template: string, exportName: string, key: string): boolean {
+  const interval = dataFileInterval(exportName, key);
+  try {
+    return interval !== undefined && renderPath(template, exportName, interval) === key.slice(0, key.lastIndexOf("/"));
+  } catch {
+    // Manifests aren't believed.
+    return false;
+  }
 }
 
 /** The same folder for every interval, with `*` in place of what changes: what a reader's glob begins with. */

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { link, lstat, mkdir, open, readdir, readFile, rename, rm, rmdir, unlink } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { link, lstat, mkdir, open, readdir, readFile, realpath, rename, rm, rmdir, unlink } from "node:fs/promises";
+import { basename, dirname, join, resolve, sep } from "node:path";
+import { giveUp, ReplayportError } from "../../src/errors.ts";
 import { diskError } from "./disk_errors.ts";
 import { type LocalFile, readStaged } from "../files/read_staged.ts";
 import type { Prepared, Store, StoredObject, Unfinished } from "./store.ts";
@@ -40,12 +41,17 @@ export class DiskStore implements Store {
 
   async read(key: string, signal: AbortSignal): Promise<string | undefined> {
     signal.throwIfAborted();
-    return await this.#try("reading", key, () => readFile(this.locate(key), "utf8"), MISSING);
+    const read = async (): Promise<string> => {
+      await this.#stayInside(key);
+      return await readFile(this.locate(key), "utf8");
+    };
+    return await this.#try("reading", key, read, MISSING);
   }
 
   async readRange(key: string, start: number, end: number, signal: AbortSignal): Promise<Uint8Array | undefined> {
     signal.throwIfAborted();
     const read = async (): Promise<Uint8Array> => {
+      await this.#stayInside(key);
       await using handle = await open(this.locate(key), "r");
       const bytes = Buffer.alloc(end - start);
       for (let filled = 0; filled < bytes.length;) {
@@ -112,7 +118,11 @@ export class DiskStore implements Store {
     const folders = new Set<string>();
     for (const key of keys) {
       signal.throwIfAborted();
-      await this.#try("removing", key, () => rm(this.locate(key), { force: true }), { ENOTDIR: undefined });
+      const remove = async (): Promise<void> => {
+        await this.#stayInside(key);
+        await rm(this.locate(key), { force: true });
+      };
+      await this.#try("removing", key, remove, MISSING);
       folders.add(dirname(key));
     }
     for (const folder of folders) await this.#removeEmpty(folder);
@@ -168,7 +178,7 @@ export class DiskStore implements Store {
     const path = this.locate(key);
     const temporary = temporaryName(path);
     try {
-      await using handle = await this.#create(temporary);
+      await using handle = await this.#create(key, temporary);
       for await (const chunk of content) await handle.writeFile(chunk);
       if (modified) await handle.utimes(modified, modified);
       await handle.sync();
@@ -183,11 +193,22 @@ export class DiskStore implements Store {
     }
   }
 
-  async #create(temporary: string): ReturnType<typeof open> {
+  /** A manifest names files, and a link among the folders could have any file of this machine read, written or removed. */
+  async #stayInside(key: string): Promise<void> {
+    const [root, folder] = await Promise.all([realpath(this.#root), realpath(dirname(this.locate(key)))]);
+    if (folder === root || folder.startsWith(root === sep ? sep : root + sep)) return;
+    throw new ReplayportError(
+      `${dirname(this.locate(key))} leads out of ${this.#root}, to ${folder}`,
+      giveUp("store.link", "Replace the link by a folder; a bind mount works too."),
+    );
+  }
+
+  async #create(key: string, temporary: string): ReturnType<typeof open> {
     const folder = dirname(temporary);
     for (let left = FOLDER_TRIES; ; left -= 1) {
       const first = await mkdir(folder, { recursive: true });
       try {
+        await this.#stayInside(key);
         const handle = await open(temporary, "wx");
         if (first !== undefined) await syncNewFolders(folder, first);
         return handle;
