@@ -138,16 +138,16 @@ function onlyOwnFiles(manifest: Manifest): Manifest {
     template === undefined ? layout === 1 : isInFolder(template, exportName, key);
   const foreign = [
     ...files.flatMap(({ key }) => (isIn(path, key) ? [] : [key])),
-    ...kept.flatMap((file) => (file.path === undefined || isIn(file.path, file.key) ? [] : [file.key])),
+    ...kept.flatMap((one) => (one.path === undefined || isIn(one.path, one.key) ? [] : [one.key])),
     ...[...keysOf(manifest), ...removes].filter((key) => {
       const of = dataFileInterval(exportName, key);
       return !of || !contains(manifest.interval, of);
     }),
   ];
   if (foreign[0] !== undefined) throw new Error(`${foreign[0]} is no data file of this batch`);
-  const templates = [path, ...kept.map((file) => file.path)];
+  const templates = [path, ...kept.map((one) => one.path)];
   const isOwn = (key: string): boolean =>
-    standsAlone(exportName, key) || templates.some((one) => one !== undefined && isIn(one, key));
+    standsAlone(exportName, key) || templates.some((template) => template !== undefined && isIn(template, key));
   return { ...manifest, removes: removes.filter(isOwn) };
 }
 
