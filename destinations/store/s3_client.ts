@@ -10,20 +10,20 @@ const IDLE_MS = 60_000;
 const REQUEST_MS = 300_000;
 const MAX_ATTEMPTS = 5;
 
-export function openS3Client(options: S3Bucket): S3Client {
-  const checksums = options.checksums === false ? "WHEN_REQUIRED" : "WHEN_SUPPORTED";
+/** @param region in place of that of the options */
+export function openS3Client(options: S3Bucket, region = options.region): S3Client {
   const credentials = credentialsOf(options);
-  // Servers that only speak the protocol have no regions, but a signature needs one.
-  const region = options.region ?? (options.endpoint === undefined ? undefined : "us-east-1");
   return new S3Client({
     ...(region === undefined ? {} : { region }),
+    // Servers that only speak the protocol have no regions, but a signature needs one.
+    ...(region === undefined && options.endpoint !== undefined ? { region: "us-east-1" } : {}),
     ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
     ...(credentials === undefined ? {} : { credentials }),
     forcePathStyle: options.forcePathStyle ?? false,
     maxAttempts: options.maxAttempts ?? MAX_ATTEMPTS,
     retryMode: "standard",
-    requestChecksumCalculation: checksums,
-    responseChecksumValidation: checksums,
+    // If the options don't say, AWS_REQUEST_CHECKSUM_CALCULATION and the profile do.
+    ...(options.checksums === undefined ? {} : checksums(options.checksums)),
     requestHandler: {
       connectionTimeout: CONNECT_MS,
       socketTimeout: IDLE_MS,
@@ -31,6 +31,11 @@ export function openS3Client(options: S3Bucket): S3Client {
       throwOnRequestTimeout: true,
     },
   });
+}
+
+function checksums(wanted: boolean): Pick<S3ClientConfig, "requestChecksumCalculation" | "responseChecksumValidation"> {
+  const when = wanted ? "WHEN_SUPPORTED" : "WHEN_REQUIRED";
+  return { requestChecksumCalculation: when, responseChecksumValidation: when };
 }
 
 function credentialsOf(options: S3Bucket): S3ClientConfig["credentials"] {

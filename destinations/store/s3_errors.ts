@@ -20,6 +20,9 @@ interface SdkError {
   readonly code?: string;
   readonly message?: string;
   readonly Region?: string;
+  /** The header that the server refuses. */
+  readonly Header?: string;
+  readonly ArgumentName?: string;
   readonly $metadata?: { readonly httpStatusCode?: number; readonly requestId?: string };
   readonly $response?: { readonly headers?: Record<string, string> };
 }
@@ -49,6 +52,30 @@ export function s3Status(error: unknown): number | undefined {
   return (error as SdkError).$metadata?.httpStatusCode;
 }
 
+/** The region of the bucket, where the server says it. */
+export function s3Region(error: unknown): string | undefined {
+  return (error as SdkError).$response?.headers?.["x-amz-bucket-region"] ?? (error as SdkError).Region;
+}
+
+/** The header that a server refused, in lower case: by its own field, or else as the message names it. */
+function refusedHeader({ Header, ArgumentName, message = "" }: SdkError): string | undefined {
+  const named = [Header, ArgumentName].find((one) => one !== undefined && HEADER.test(one));
+  return (named ?? HEADER.exec(message)?.[0])?.toLowerCase();
+}
+
+/** What to change in the config, by the header that a server refuses. */
+function withoutHeader(header: string, at: string): string {
+  const refused = `${at} refuses the header ${header}`;
+  if (/checksum|trailer|content-sha256|content-encoding/.test(header)) return `${refused}. Set \`checksums: false\`.`;
+  if (header.startsWith("x-amz-server-side-encryption")) {
+    return `${refused}. Remove \`encryption\`, and let the bucket encrypt by itself.`;
+  }
+  if (header.startsWith("if-")) {
+    return `${refused}, without which two attempts of one batch could both win. Use S3, or a server with conditional writes.`;
+  }
+  return `${refused}. Ask its operator what it needs.`;
+}
+
 /** Returns the error to throw: `signal.reason` after an abort, ReplayportError otherwise. */
 export function s3Error(error: unknown, request: S3Request, signal?: AbortSignal): unknown {
   if (signal?.aborted === true) return signal.reason;
@@ -66,6 +93,8 @@ export function s3Error(error: unknown, request: S3Request, signal?: AbortSignal
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   });
 }
+
+const HEADER = /\b(?:x-amz-[a-z0-9-]+|if-(?:none-)?match|content-(?:md5|encoding|sha256)|transfer-encoding)\b/i;
 
 function classify(error: SdkError, name: string, status: number | undefined, request: S3Request): Classification {
   const at = request.endpoint ?? "AWS";
@@ -102,7 +131,7 @@ function classify(error: SdkError, name: string, status: number | undefined, req
     case "PermanentRedirect":
     case "AuthorizationHeaderMalformed":
     case "IllegalLocationConstraintException": {
-      const region = error.$response?.headers?.["x-amz-bucket-region"] ?? error.Region;
+      const region = s3Region(error);
       return giveUp(
         "store.wrong_region",
         `The bucket ${request.bucket} is in ${region === undefined ? "another region" : `the region ${region}`}. ` +
@@ -114,24 +143,31 @@ function classify(error: SdkError, name: string, status: number | undefined, req
         "store.unknown_host",
         `No such host. Check \`endpoint\` (${at}), \`region\` and the bucket's name.`,
       );
-    case "NotImplemented":
+    case "NotImplemented": {
+      const header = refusedHeader(error);
       return giveUp(
         "store.not_supported",
-        `The server at ${at} lacks something that a lake needs (${request.action} with If-None-Match). Use S3 or a server that has it.`,
+        header === undefined
+          ? `The server at ${at} lacks something that a lake needs (${request.action} with If-None-Match). Use S3 or a server that has it.`
+          : withoutHeader(header, at),
       );
+    }
     case "ConditionalRequestConflict":
       return retry("store.conflict", "Nothing is wrong: another attempt wrote the same name at the same time.");
     default:
   }
   if (error.message === "Region is missing") return giveUp("store.wrong_region", "Set `region`, or AWS_REGION.");
   if (status === 403) return classify(error, "AccessDenied", undefined, request);
-  if (status === 301) return classify(error, "PermanentRedirect", undefined, request);
+  if (status === 301 || (status === 307 && s3Region(error) !== undefined))
+    return classify(error, "PermanentRedirect", undefined, request);
   if (status === 501) return classify(error, "NotImplemented", undefined, request);
   if (NETWORK.has(name)) return retry("store.unreachable", `Check that this machine can reach ${at}.`);
   if (status === 404 && request.action === "s3:ListBucket") return classify(error, "NoSuchBucket", undefined, request);
   if (
     status === undefined ||
     status >= 500 ||
+    // The name of a new bucket isn't known everywhere yet.
+    status === 307 ||
     status === 429 ||
     status === 408 ||
     status === 409 ||
@@ -143,9 +179,12 @@ function classify(error: SdkError, name: string, status: number | undefined, req
     return retry("store.unavailable", "The request was damaged on its way. The batch will be retried.");
   }
   if (status === 404) return retry("store.vanished", "Something else removed it. The batch will be retried.");
+  const header = refusedHeader(error);
   return giveUp(
     "store.refused",
-    `${at} refused the request. Check \`encryption\`, \`endpoint\` and \`force_path_style\`.`,
+    header === undefined
+      ? `${at} refused the request. Check \`encryption\`, \`endpoint\`, \`checksums\` and \`force_path_style\`.`
+      : withoutHeader(header, at),
   );
 }
 

@@ -5,15 +5,15 @@ import {
   CreateMultipartUploadCommand,
   UploadPartCommand,
   type CompletedPart,
-  type CreateMultipartUploadCommandInput,
 } from "@aws-sdk/client-s3";
+import { type EncryptionHeaders, expectEncrypted } from "./s3_encryption.ts";
 import type { S3Session } from "./s3_session.ts";
 
 /** Parts of one file that are in memory and uploading at once. */
 const PARALLEL_PARTS = 4;
 const ABORT_MS = 30_000;
 
-type Target = Pick<CreateMultipartUploadCommandInput, "ServerSideEncryption" | "SSEKMSKeyId"> & {
+type Target = EncryptionHeaders & {
   readonly Bucket: string;
   readonly Key: string;
 };
@@ -48,8 +48,8 @@ export async function completeUpload(
 ): Promise<void> {
   const MultipartUpload = { Parts: [...parts] };
   await s3.send(
-    (abortSignal) =>
-      s3.client.send(new CompleteMultipartUploadCommand({ Bucket, Key, UploadId: id, MultipartUpload }), {
+    (client, abortSignal) =>
+      client.send(new CompleteMultipartUploadCommand({ Bucket, Key, UploadId: id, MultipartUpload }), {
         abortSignal,
       }),
     { action: "s3:PutObject", key: Key },
@@ -65,12 +65,18 @@ export async function prepareParts(
   signal: AbortSignal,
 ): Promise<Uploaded> {
   const { Bucket, Key } = target;
-  const checksum = s3.checksums ? ({ ChecksumAlgorithm: "CRC32" } as const) : {};
-  const { UploadId } = await s3.send(
-    (abortSignal) => s3.client.send(new CreateMultipartUploadCommand({ ...target, ...checksum }), { abortSignal }),
+  const checksum = (await s3.checksums()) ? ({ ChecksumAlgorithm: "CRC32" } as const) : {};
+  const { UploadId, ...answer } = await s3.send(
+    (client, abortSignal) => client.send(new CreateMultipartUploadCommand({ ...target, ...checksum }), { abortSignal }),
     { action: "s3:PutObject", key: Key },
     signal,
   );
+  try {
+    expectEncrypted(s3.locate(Key), target, answer);
+  } catch (error) {
+    await abortUpload(s3, Bucket, Key, UploadId, AbortSignal.timeout(ABORT_MS)).catch(() => undefined);
+    throw error;
+  }
   const upload = { Bucket, Key, UploadId };
   const failed = new AbortController();
   const any = AbortSignal.any([signal, failed.signal]);
@@ -79,8 +85,8 @@ export async function prepareParts(
 
   async function uploadPart(PartNumber: number, Body: Buffer): Promise<void> {
     const { ETag, ChecksumCRC32 } = await s3.send(
-      (abortSignal) =>
-        s3.client.send(new UploadPartCommand({ ...upload, ...checksum, PartNumber, Body }), { abortSignal }),
+      (client, abortSignal) =>
+        client.send(new UploadPartCommand({ ...upload, ...checksum, PartNumber, Body }), { abortSignal }),
       { action: "s3:PutObject", key: Key },
       any,
     );
@@ -118,7 +124,7 @@ export async function abortUpload(
   signal: AbortSignal,
 ): Promise<void> {
   await s3.send(
-    (abortSignal) => s3.client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }), { abortSignal }),
+    (client, abortSignal) => client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }), { abortSignal }),
     { action: "s3:AbortMultipartUpload", key: Key },
     signal,
   );

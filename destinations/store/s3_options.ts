@@ -28,6 +28,6 @@ export interface S3Bucket {
   readonly credentials?: S3Credentials;
   /** How often one request is sent before its error counts. Default 5, with the SDK's back-off between. */
   readonly maxAttempts?: number;
-  /** `false` for servers that choke on CRC32 trailers. Default `true`. */
+  /** `false` for servers without CRC32. Default: as AWS_REQUEST_CHECKSUM_CALCULATION or the profile says, else `true`. */
   readonly checksums?: boolean;
 }

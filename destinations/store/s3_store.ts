@@ -1,4 +1,6 @@
+import pLimit from "p-limit";
 import {
+  DeleteObjectCommand,
   DeleteObjectsCommand,
   GetObjectCommand,
   type GetObjectCommandOutput,
@@ -6,7 +8,9 @@ import {
   type ListMultipartUploadsCommandOutput,
   ListObjectsV2Command,
   PutObjectCommand,
+  type S3Client,
 } from "@aws-sdk/client-s3";
+import { encryptionHeaders, type EncryptionHeaders } from "./s3_encryption.ts";
 import { s3Error, s3ErrorName, s3Status } from "./s3_errors.ts";
 import type { S3Bucket } from "./s3_options.ts";
 import { abortUpload, completeUpload, prepareParts, uploadParts } from "./s3_multipart.ts";
@@ -17,6 +21,19 @@ import type { Prepared, Store, StoredObject, Unfinished } from "./store.ts";
 
 /** S3's limit for one DeleteObjects request. */
 const DELETE_BATCH = 1000;
+/** DeleteObjects is refused with these where it's missing, or where it needs another header than the SDK's. */
+const DELETES_ONE: ReadonlySet<number> = new Set([400, 404, 405, 411, 501]);
+/** Not for these: the bucket, the credentials or the line is wrong. */
+const DELETES_NONE: ReadonlySet<string> = new Set([
+  "NoSuchBucket",
+  "ExpiredToken",
+  "ExpiredTokenException",
+  "InvalidToken",
+  "AuthorizationHeaderMalformed",
+  "RequestTimeout",
+  "RequestTimeTooSkewed",
+]);
+const PARALLEL_DELETES = 16;
 const NOTHING = new Uint8Array(0);
 
 /** A bucket, or a folder of it. `partBytes` is the smallest size of a part; S3 itself needs 5 MiB or more. */
@@ -25,14 +42,16 @@ export class S3Store implements Store {
   readonly #s3: S3Session;
   readonly #root: string;
   readonly #partBytes: number;
-  readonly #encryption: { ServerSideEncryption?: "AES256" | "aws:kms"; SSEKMSKeyId?: string };
+  readonly #encryption: EncryptionHeaders;
+  /** The server can't delete several objects by one request, as it turned out. */
+  #deletesOne = false;
 
   constructor(options: S3Bucket, partBytes: number = DEFAULT_PART_BYTES) {
     const prefix = (options.prefix ?? "").replaceAll(/^\/+|\/+$/g, "");
     this.#s3 = openS3Session(options);
     this.#root = prefix === "" ? "" : `${prefix}/`;
     this.#partBytes = partBytes;
-    this.#encryption = encryptionOf(options);
+    this.#encryption = encryptionHeaders(options);
     this.name = this.#s3.locate(prefix);
   }
 
@@ -41,7 +60,7 @@ export class S3Store implements Store {
   }
 
   async *list(prefix: string, signal: AbortSignal): AsyncIterable<StoredObject> {
-    const { client, bucket } = this.#s3;
+    const { bucket } = this.#s3;
     let token: string | undefined;
     do {
       const command = new ListObjectsV2Command({
@@ -49,7 +68,7 @@ export class S3Store implements Store {
         Prefix: this.#root + prefix,
         ...(token === undefined ? {} : { ContinuationToken: token }),
       });
-      const page = await this.#send("s3:ListBucket", "", signal, (abortSignal) =>
+      const page = await this.#send("s3:ListBucket", "", signal, (client, abortSignal) =>
         client.send(command, { abortSignal }),
       );
       for (const object of page.Contents ?? []) {
@@ -78,8 +97,8 @@ export class S3Store implements Store {
       return;
     }
     const Body = Buffer.concat(await Array.fromAsync(parts));
-    await this.#send("s3:PutObject", key, signal, (abortSignal) =>
-      this.#s3.client.send(new PutObjectCommand({ ...target, Body }), { abortSignal }),
+    await this.#send("s3:PutObject", key, signal, (client, abortSignal) =>
+      client.send(new PutObjectCommand({ ...target, Body }), { abortSignal }),
     );
   }
 
@@ -103,17 +122,17 @@ export class S3Store implements Store {
 
   async put(key: string, text: string, _: Date, signal: AbortSignal): Promise<void> {
     const target = { Bucket: this.#s3.bucket, Key: this.#root + key, ...this.#encryption };
-    await this.#send("s3:PutObject", key, signal, (abortSignal) =>
-      this.#s3.client.send(new PutObjectCommand({ ...target, Body: text, ContentType: "application/json" }), {
+    await this.#send("s3:PutObject", key, signal, (client, abortSignal) =>
+      client.send(new PutObjectCommand({ ...target, Body: text, ContentType: "application/json" }), {
         abortSignal,
       }),
     );
   }
 
   async createExclusive(key: string, text: string, _: Date, signal: AbortSignal): Promise<"created" | "exists"> {
-    const { client, bucket } = this.#s3;
+    const { bucket } = this.#s3;
     const target = { Bucket: bucket, Key: this.#root + key, ...this.#encryption };
-    return await this.#send("s3:PutObject", key, signal, async (abortSignal) => {
+    return await this.#send("s3:PutObject", key, signal, async (client, abortSignal) => {
       try {
         const command = new PutObjectCommand({
           ...target,
@@ -131,27 +150,54 @@ export class S3Store implements Store {
   }
 
   async delete(keys: readonly string[], signal: AbortSignal): Promise<void> {
-    const { client, bucket } = this.#s3;
     for (let at = 0; at < keys.length; at += DELETE_BATCH) {
       const batch = keys.slice(at, at + DELETE_BATCH);
-      const Delete = { Objects: batch.map((key) => ({ Key: this.#root + key })), Quiet: true };
-      const command = new DeleteObjectsCommand({ Bucket: bucket, Delete });
-      const { Errors } = await this.#send("s3:DeleteObject", batch[0] ?? "", signal, (abortSignal) =>
-        client.send(command, { abortSignal }),
-      );
-      const first = Errors?.find((error) => error.Code !== "NoSuchKey");
-      if (!first) continue;
-      const more = (Errors?.length ?? 1) - 1;
-      const error = Object.assign(new Error(`${first.Message ?? ""}${more > 0 ? `, and ${more} more` : ""}`), {
-        name: first.Code ?? "Error",
-      });
-      const resource = this.#s3.locate(first.Key ?? "");
-      throw s3Error(error, { action: "s3:DeleteObject", resource, bucket, endpoint: undefined });
+      this.#deletesOne ||= !(await this.#deleteMany(batch, signal));
+      if (!this.#deletesOne) continue;
+      const limit = pLimit(PARALLEL_DELETES);
+      await Promise.all(batch.map((key) => limit(async () => await this.#deleteOne(key, signal))));
     }
   }
 
+  /** @returns false if the server has no such request, or wants it in a form that the SDK doesn't send (Content-MD5) */
+  async #deleteMany(keys: readonly string[], signal: AbortSignal): Promise<boolean> {
+    const { bucket } = this.#s3;
+    const Delete = { Objects: keys.map((key) => ({ Key: this.#root + key })), Quiet: true };
+    const command = new DeleteObjectsCommand({ Bucket: bucket, Delete });
+    const answer = await this.#send("s3:DeleteObject", keys[0] ?? "", signal, async (client, abortSignal) => {
+      try {
+        return await client.send(command, { abortSignal });
+      } catch (error) {
+        if (DELETES_ONE.has(s3Status(error) ?? 0) && !DELETES_NONE.has(s3ErrorName(error))) return undefined;
+        throw error;
+      }
+    });
+    const errors = answer?.Errors?.filter(({ Code }) => Code !== "NoSuchKey") ?? [];
+    const [first] = errors;
+    if (!first) return answer !== undefined;
+    const more = errors.length > 1 ? `, and ${errors.length - 1} more` : "";
+    const error = Object.assign(new Error(`${first.Message ?? ""}${more}`), { name: first.Code ?? "Error" });
+    throw s3Error(error, {
+      action: "s3:DeleteObject",
+      resource: this.#s3.locate(first.Key ?? ""),
+      bucket,
+      endpoint: undefined,
+    });
+  }
+
+  async #deleteOne(key: string, signal: AbortSignal): Promise<void> {
+    const command = new DeleteObjectCommand({ Bucket: this.#s3.bucket, Key: this.#root + key });
+    await this.#send("s3:DeleteObject", key, signal, async (client, abortSignal) => {
+      try {
+        await client.send(command, { abortSignal });
+      } catch (error) {
+        if (s3ErrorName(error) !== "NoSuchKey") throw error;
+      }
+    });
+  }
+
   async unfinished(prefix: string, signal: AbortSignal): Promise<Unfinished[]> {
-    const { client, bucket } = this.#s3;
+    const { bucket } = this.#s3;
     const found: Unfinished[] = [];
     let marker: { KeyMarker?: string; UploadIdMarker?: string } | undefined = {};
     while (marker) {
@@ -165,7 +211,7 @@ export class S3Store implements Store {
         "s3:ListBucketMultipartUploads",
         "",
         signal,
-        (abortSignal) => client.send(command, { abortSignal }),
+        (client, abortSignal) => client.send(command, { abortSignal }),
       );
       for (const { Key, UploadId, Initiated = new Date() } of page.Uploads ?? []) {
         if (Key === undefined || UploadId === undefined || !Key.startsWith(Prefix)) continue;
@@ -200,7 +246,7 @@ export class S3Store implements Store {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    this.#s3.client.destroy();
+    this.#s3.close();
     return Promise.resolve();
   }
 
@@ -211,8 +257,8 @@ export class S3Store implements Store {
     read: (body: GetObjectCommandOutput["Body"]) => Promise<Answer>,
     signal: AbortSignal,
   ): Promise<Answer | undefined> {
-    const { client, bucket } = this.#s3;
-    return await this.#send("s3:GetObject", key, signal, async (abortSignal) => {
+    const { bucket } = this.#s3;
+    return await this.#send("s3:GetObject", key, signal, async (client, abortSignal) => {
       try {
         const command = new GetObjectCommand({ Bucket: bucket, Key: this.#root + key, ...range });
         return await read((await client.send(command, { abortSignal })).Body);
@@ -230,7 +276,7 @@ export class S3Store implements Store {
     action: string,
     key: string,
     signal: AbortSignal,
-    request: (signal: AbortSignal) => Promise<Answer>,
+    request: (client: S3Client, signal: AbortSignal) => Promise<Answer>,
   ): Promise<Answer> {
     return this.#s3.send(request, { action, key: key === "" ? "" : this.#root + key }, signal);
   }
@@ -238,13 +284,4 @@ export class S3Store implements Store {
 
 function isGone(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "store.vanished";
-}
-
-function encryptionOf({ encryption }: S3Bucket): {
-  ServerSideEncryption?: "AES256" | "aws:kms";
-  SSEKMSKeyId?: string;
-} {
-  if (!encryption) return {};
-  if (encryption.type === "AES256" || encryption.key === undefined) return { ServerSideEncryption: encryption.type };
-  return { ServerSideEncryption: encryption.type, SSEKMSKeyId: encryption.key };
 }

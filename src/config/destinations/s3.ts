@@ -47,6 +47,10 @@ export const s3Schema = z
       "How objects are encrypted at rest, if not by the bucket's own setting.",
       "AES256",
     ),
+    checksums: optional(
+      z.boolean(),
+      "false for servers without CRC32 checksums. By default AWS_REQUEST_CHECKSUM_CALCULATION or the profile says, else true.",
+    ),
     assume_role: z
       .strictObject({
         arn: field(matching(ROLE), "The role.", "arn:aws:iam::123456789012:role/replayport"),
@@ -98,13 +102,14 @@ export function resolveBucket(
     report.add([...path, "session_token"], "has no keys beside it", fix, "key");
   }
   const { assume_role: role } = input;
-  return defined<Omit<S3Bucket, "maxAttempts" | "checksums">>({
+  return defined<Omit<S3Bucket, "maxAttempts">>({
     bucket: input.bucket,
     prefix: input.prefix === "" ? undefined : input.prefix,
     region: input.region,
     endpoint: input.endpoint,
     forcePathStyle: input.force_path_style,
     encryption: encryptionOf(input, path, report),
+    checksums: input.checksums,
     assumeRole:
       role && defined<AssumeRole>({ arn: role.arn, externalId: role.external_id, sessionName: role.session_name }),
     credentials:
