@@ -3,6 +3,7 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { Fleet } from "../fleet/fleet.ts";
 import { messageOf } from "../errors.ts";
+import { printableTexts } from "./json.ts";
 import type { Auth } from "./auth.ts";
 import { dashboardPage, type Snapshot } from "./page/dashboard_page.ts";
 import { loginPage } from "./page/login_page.ts";
@@ -73,5 +74,5 @@ async function look(fleet: Fleet, at: Date, redact: (text: string) => string, si
     or(() => fleet.runs({ limit: FAILURES_READ, states: ["failed"] }, signal), []),
   ]);
   const shown = health.problem === undefined ? [...problems] : [health.problem];
-  return { at, health, exports, queue, backfills, running, failed, problems: shown };
+  return printableTexts({ at, health, exports, queue, backfills, running, failed, problems: shown });
 }

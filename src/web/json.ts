@@ -11,15 +11,22 @@ export type Json<T> = T extends undefined
         ? { -readonly [Key in keyof T]: Json<T[Key]> }
         : T;
 
+/** The value with all of its texts printable: they may come from another process, through Redis. */
+export function printableTexts<T>(value: T): T {
+  if (typeof value === "string") return printable(value) as T;
+  if (typeof value !== "object" || value === null || value instanceof Date) return value;
+  if (Array.isArray(value)) return value.map(printableTexts) as T;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, printableTexts(item)])) as T;
+}
+
 export function toJson<T>(value: T): Json<T> {
-  return convert(value) as Json<T>;
+  return convert(printableTexts(value)) as Json<T>;
 }
 
 function convert(value: unknown): unknown {
   if (value === undefined) return null;
   if (value instanceof Date) return value.toISOString();
   if (Array.isArray(value)) return value.map(convert);
-  if (typeof value === "string") return printable(value);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, convert(item)]));
 }

@@ -1,5 +1,8 @@
 /** Sessions that keep arriving: from a real engine, on a clock of the test's own. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { type EngineSql, engineSql } from "../../src/demo/engine_sql.ts";
 import { type Feed, openFeed } from "../../src/demo/feed.ts";
@@ -33,6 +36,25 @@ describe("the feed", { skip: embeddedSkip }, () => {
     sql = engineSql(harness.url, harness.engine.credentials);
   });
   after(() => harness[Symbol.asyncDispose]());
+
+  test("a redirect isn't followed with the password, and its status is told", async () => {
+    let followed = 0;
+    const server = createServer((request, response) => {
+      if (request.url?.startsWith("/elsewhere")) followed += 1;
+      const { port } = server.address() as AddressInfo;
+      response.writeHead(307, { location: `http://127.0.0.1:${port}/elsewhere` }).end();
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    try {
+      const { port } = server.address() as AddressInfo;
+      const redirected = engineSql(`http://127.0.0.1:${port}`, { username: "me", password: "hunter2" });
+      await assert.rejects(redirected.run("SELECT 1", never), /answered HTTP 307/);
+      assert.equal(followed, 0);
+    } finally {
+      server.close();
+    }
+  });
 
   test("feed begins with the days before, and ends now", async () => {
     const feed = await open();

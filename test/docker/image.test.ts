@@ -76,6 +76,16 @@ suite("the image", () => {
     );
   });
 
+  test("lets its user write to nothing but the data folder, which is the user's alone", () => {
+    const folders = of("RUN").flatMap((text) =>
+      [...text.matchAll(/install -d ([^&]*)/g)].map(([, args = ""]) => args.trim()),
+    );
+    assert.deepEqual(folders, [
+      "/etc/replayport",
+      "-o 1000 -g 1000 -m 700 /var/lib/replayport /var/lib/replayport/stage",
+    ]);
+  });
+
   test("starts Node.js itself, so that signals reach it", () => {
     assert.deepEqual(execForm(only("ENTRYPOINT")), ["node", `/app/${manifest.bin["replayport"]}`]);
     assert.deepEqual(execForm(only("CMD")), ["serve", "--http", "0.0.0.0:8080"]);

@@ -18,6 +18,57 @@ interface ErrorAnswer {
 const errorOf = (answer: { readonly json: unknown }): ErrorAnswer["error"] => (answer.json as ErrorAnswer).error;
 const RANGE = { start: "2026-10-01T00:00:00Z", end: "2026-10-02T02:00:00+02:00" };
 
+suite("control characters", () => {
+  const BAD = [
+    "\u001b[31mred",
+    "bell\u0007",
+    "line\nbreak",
+    "c1\u009b2J",
+    "\u202edeerga",
+    "sep\u2028arator",
+    "\u007f",
+    "a\u0000b",
+  ];
+
+  test("reasons and names with control characters are refused", async () => {
+    using client = await openApp();
+    for (const text of BAD) {
+      for (const body of [{ reason: text }, { reason: "fine", by: text }]) {
+        const answer = await client.ask("POST", "/api/exports/replays/pause", { body });
+        assert.equal(answer.status, 400, JSON.stringify(body));
+        assert.match(errorOf(answer).message, /control characters/);
+      }
+      assert.equal((await client.ask("POST", "/api/exports/replays/resume", { body: { by: text } })).status, 400);
+      const asked = { export: "replays", ...RANGE, createdBy: text };
+      assert.equal((await client.ask("POST", "/api/backfills", { body: asked })).status, 400);
+    }
+    assert.equal(client.fleet.calls.length, 0);
+    const good = { reason: 'Wärmepumpe 🦊 – it\'s "done"', by: "Zoë" };
+    assert.equal((await client.ask("POST", "/api/exports/replays/pause", { body: good })).status, 200);
+  });
+
+  test("what Redis has of them is removed from the API and the page", async () => {
+    const error = { ...ERROR, message: "a\u001b[31mb\u009bc", hint: "d\u202ee" };
+    using client = await openApp({
+      state: {
+        exports: [
+          exportStatus("a", {
+            paused: { ...PAUSE, reason: "x\u001b]0;title\u0007y" },
+            failedIntervals: [{ interval: hours(3), error, retryAt: undefined }],
+          }),
+        ],
+        runs: [],
+      },
+    });
+    for (const path of ["/api/exports", "/"]) {
+      const { text } = await client.ask("GET", path);
+      // oxlint-disable-next-line no-control-regex -- none may be there, nor a JSON escape of one.
+      assert.doesNotMatch(text, /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202e]|\\u00[01]/, path);
+    }
+    assert.match((await client.ask("GET", "/api/exports")).text, /x\]0;titley/);
+  });
+});
+
 suite("exports", () => {
   test("the API lists all exports, with times as text and null for what is unknown", async () => {
     using client = await openApp({

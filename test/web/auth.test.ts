@@ -184,6 +184,60 @@ suite("the dashboard's session", () => {
     assert.deepEqual(client.unexpected, []);
   });
 
+  test("the cookie is Secure where the browser speaks HTTPS, whatever proxies are between", async () => {
+    using client = await openApp();
+    const isSecure = async (headers: Record<string, string>): Promise<boolean> => {
+      const { headers: own, ...options } = form(TOKEN);
+      const answer = await client.ask("POST", "/login", { ...options, headers: { ...own, ...headers } });
+      assert.equal(answer.status, 303);
+      return /; Secure/.test(answer.headers.get("set-cookie") ?? "");
+    };
+    for (const proto of ["https", "HTTPS", "https, http", "https,https", " https , http"]) {
+      assert.equal(await isSecure({ "x-forwarded-proto": proto }), true, proto);
+    }
+    for (const proto of ["http", "http, https", ""]) {
+      assert.equal(await isSecure({ "x-forwarded-proto": proto }), false, proto);
+    }
+    // The second proxy has replaced the first one's header.
+    assert.equal(await isSecure({ "x-forwarded-proto": "http", origin: "https://replayport.example" }), true);
+  });
+
+  test("logging out ends the session in every process, and no other session", async () => {
+    using client = await openApp();
+    const [one, other] = [await login(client), await login(client)];
+    assert.notEqual(one, other, "two sessions of one second differ");
+    using second = await openApp({ state: client.fleet.state });
+    const status = async (cookie: string, by = client): Promise<number> =>
+      (await by.ask("GET", "/api/queue", { token: null, headers: { cookie } })).status;
+    assert.deepEqual([await status(one), await status(one, second), await status(other)], [200, 200, 200]);
+    await client.ask("POST", "/logout", { token: null, headers: { cookie: one } });
+    assert.deepEqual([await status(one), await status(one, second), await status(other)], [401, 401, 200]);
+  });
+
+  test("wrong tokens are answered late, counted, and reported once a minute", async () => {
+    let now = NOW;
+    using client = await openApp({ now: () => now });
+    const wrong = { token: null, headers: { authorization: "Bearer not-the-token-0123456789" } };
+    for (let time = 0; time < 5; time += 1) {
+      assert.equal((await client.ask("POST", "/login", form("guess"))).status, 401);
+      assert.equal((await client.ask("GET", "/api/queue", wrong)).status, 401);
+    }
+    assert.equal(client.waits.length, 10);
+    assert.ok(client.waits.every((ms) => ms >= 500));
+    assert.deepEqual(client.wrongTokens, [{ at: "login", from: undefined, times: 1 }]);
+    now = new Date(NOW.getTime() + 60_000);
+    await client.ask("GET", "/api/queue", wrong);
+    assert.deepEqual(client.wrongTokens.at(-1), { at: "api", from: undefined, times: 10 });
+    const { text } = await client.ask("GET", "/metrics");
+    assert.match(text, /replayport_http_wrong_tokens_total\{at="login"\} 5\n/);
+    assert.match(text, /replayport_http_wrong_tokens_total\{at="api"\} 6\n/);
+    // Right ones, and requests without any, don't wait.
+    await client.ask("GET", "/api/queue");
+    await client.ask("GET", "/api/queue", { token: null });
+    await client.ask("POST", "/login", form(TOKEN));
+    assert.equal(client.waits.length, 11);
+  });
+
   test("without a configured token nobody can log in", async () => {
     using client = await openApp({ token: undefined });
     for (const token of ["", "undefined", TOKEN]) {
