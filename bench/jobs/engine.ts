@@ -12,7 +12,11 @@ export async function engineAlone(job: Job): Promise<Outcome> {
   const { sql, parameters } = model.rows(readOf(interval, { index: 0, of: 1 }), "parquet");
   const file = join(job.folder, "engine.parquet");
   const began = performance.now();
-  const settings = { ...limitSettings(definition.limits), ...formatSettings("parquet", definition.compression) };
+  const { version } = await source.info(neverAborted);
+  const settings = {
+    ...limitSettings(definition.limits),
+    ...formatSettings("parquet", definition.compression, version),
+  };
   await statement(job.url, `INSERT INTO FUNCTION file('${file}', 'Parquet')\n${sql}`, parameters, settings);
   const seconds = (performance.now() - began) / 1000;
   const rows = Number(

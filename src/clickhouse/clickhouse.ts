@@ -128,6 +128,8 @@ class ClickHouseSource implements Source {
   readonly #client: ClickHouseClient;
   readonly #name: string;
   readonly #options: ClickHouseOptions;
+  /** As `info` found it. */
+  #version: string | undefined;
 
   constructor(client: ClickHouseClient, name: string, options: ClickHouseOptions) {
     this.#client = client;
@@ -147,6 +149,7 @@ class ClickHouseSource implements Source {
       const dropped = droppedSettings(row?.settings ?? []);
       if (dropped.length > 0) throw settingsDropped(this.#name, dropped);
       const name = `${this.#name}, database ${this.#options.database}`;
+      this.#version = row?.version;
       return { name, version: row?.version ?? "", now: new Date(Number(row?.now_ms)) };
     } catch (error) {
       throw this.#wrap("cannot reach the source", error, signal);
@@ -184,7 +187,8 @@ class ClickHouseSource implements Source {
     purpose: QueryPurpose,
     signal: AbortSignal,
   ): Promise<Extract> {
-    const sql = `${query.sql}\n${settingsClause({ ...this.#settings(purpose), ...formatSettings(format, compression) })}`;
+    const settings = { ...this.#settings(purpose), ...formatSettings(format, compression, this.#version) };
+    const sql = `${query.sql}\n${settingsClause(settings)}`;
     const encoding = wireEncoding(format, compression);
     try {
       const { stream, headers, summary } = await this.#send(

@@ -82,13 +82,21 @@ export function limitSettings(limits: QueryLimits): Settings {
   };
 }
 
-export function formatSettings(format: FileFormat, compression: Compression): Settings {
+/** @param version of the server; undefined if it isn't known. An older one would refuse a setting that it doesn't know */
+export function formatSettings(format: FileFormat, compression: Compression, version: string | undefined): Settings {
   if (format !== "parquet") return {};
   return {
     output_format_parquet_compression_method: compression,
     // Small enough for readers to skip by min and max, large enough to compress well.
     output_format_parquet_row_group_size: 122_880,
+    // They'd take a sixth of the file, and an eighth of ClickHouse's work. Readers skip by min and max.
+    ...(isAtLeast(version, 25, 6) ? { output_format_parquet_write_bloom_filter: 0 } : {}),
   };
+}
+
+function isAtLeast(version: string | undefined, major: number, minor: number): boolean {
+  const [first = 0, second = 0] = (version ?? "").split(".").map(Number);
+  return first > major || (first === major && second >= minor);
 }
 
 function literal(value: string | number): string {

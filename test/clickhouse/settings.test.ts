@@ -3,7 +3,13 @@ import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { ReplayportError } from "../../src/errors.ts";
 import { openClickHouse } from "../../src/clickhouse/clickhouse.ts";
-import { DECISIVE, droppedSettings, limitSettings, settingsClause } from "../../src/clickhouse/settings.ts";
+import {
+  DECISIVE,
+  droppedSettings,
+  formatSettings,
+  limitSettings,
+  settingsClause,
+} from "../../src/clickhouse/settings.ts";
 import { type ClickHouseHarness, clickhouse, clickhouseSkip } from "../support/clickhouse.ts";
 import { HOUR_ONE, REPLAYS } from "../support/definitions.ts";
 import { type FaultProxy, openFaultProxy } from "../support/fault_proxy.ts";
@@ -106,4 +112,12 @@ suite("the SETTINGS clause", () => {
   test("an answer without the values counts as every setting dropped", () => {
     assert.equal(droppedSettings([]).length, Object.values(DECISIVE).filter((value) => value !== "").length);
   });
+});
+
+test("bloom filters are left out of Parquet files where the server has a setting for that", () => {
+  const of = (version: string | undefined): unknown =>
+    formatSettings("parquet", "zstd", version)["output_format_parquet_write_bloom_filter"];
+  for (const version of ["25.6.1.1", "25.12.3.4", "26.1"]) assert.equal(of(version), 0, version);
+  for (const version of [undefined, "", "23.10.1.1", "25.5.9.9", "24.12"])
+    assert.equal(of(version), undefined, version);
 });
