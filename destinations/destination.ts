@@ -194,6 +194,11 @@ export interface Destination extends AsyncDisposable {
   readonly name: string;
   /** Rejects unless `load` could work now: it really writes, reads and deletes. Leaves nothing behind. */
   check(signal: AbortSignal): Promise<void>;
+  /**
+   * Rejects if no batch of these rows could be loaded into the table as it is, or if the table has a key twice. Changes
+   * nothing. Default: a destination has no tables of others.
+   */
+  checkRows?(rows: Pick<Batch, "columns" | "key">, signal: AbortSignal): Promise<void>;
   load(batch: Batch, signal: AbortSignal): Promise<Receipt>;
   /** The receipts whose interval overlaps the range, by start; without those that a longer batch has replaced. */
   receipts(range: Interval, signal: AbortSignal): AsyncIterable<Receipt>;

@@ -12,7 +12,7 @@ export function bigqueryAudit(context: BigQueryContext): DestinationAudit {
   const { place, options } = context;
   const audited = bigqueryTable(qualifiedName(context, place.table));
   const ask = async (table: string, sql: string, signal: AbortSignal) =>
-    await query(context, { action: "bigquery.tables.getData", resource: `${place.dataset}.${table}` }, sql, {}, signal);
+    await query(context, { action: "bigquery.tables.getData", table }, sql, {}, signal);
   return {
     dropsDeleted: options.onDelete === "delete",
     async groups(scope, signal) {

@@ -2,11 +2,12 @@
  * Where tokens come from. The client's own options for keys are deprecated and print a warning to stderr, so we use the
  * classes behind them, from the same library: the one that the client resolves.
  */
+import { createPrivateKey } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { giveUp, messageOf, ReplayportError } from "../../src/errors.ts";
 import { impersonated } from "./impersonation.ts";
-import type { Identity, OpenTokens, TokenClient } from "./tokens.ts";
+import { type Identity, type OpenTokens, reporting, type TokenClient, tokenError } from "./tokens.ts";
 import type { BigQueryCredentials, Impersonation } from "./options.ts";
 
 const SCOPE = "https://www.googleapis.com/auth/bigquery";
@@ -35,9 +36,13 @@ interface ServiceAccountKey {
 
 export function tokensOf(credentials: BigQueryCredentials, impersonate: Impersonation | undefined): OpenTokens {
   return async () => {
-    const source = await openSource(credentials, impersonate ? WIDE_SCOPE : SCOPE);
-    if (!impersonate) return source;
-    return { client: impersonated(source.client, impersonate, SCOPE), principal: impersonate.serviceAccount };
+    const scope = impersonate ? WIDE_SCOPE : SCOPE;
+    const { client, principal } = await openSource(credentials, scope).catch((error: unknown) => {
+      throw tokenError(error);
+    });
+    const source = reporting(client);
+    if (!impersonate) return { client: source, principal };
+    return { client: impersonated(source, impersonate, SCOPE), principal: impersonate.serviceAccount };
   };
 }
 
@@ -79,11 +84,23 @@ function ofKey(json: string, scope: string, where: string): Identity {
   } catch {
     throw badKey(`${where} is not JSON`);
   }
-  const { client_email: email, private_key: secret, private_key_id: keyId } = key;
+  const { client_email: email, private_key_id: keyId } = key;
+  // Environment variables and secret managers often escape line breaks a second time.
+  const secret = key.private_key?.replaceAll(String.raw`\n`, "\n");
   if (key.type !== "service_account") {
     throw badKey(`${where} is not a service account's key, but of type ${JSON.stringify(key.type ?? "none")}`);
   }
   if (email === undefined || secret === undefined) throw badKey(`${where} lacks client_email or private_key`);
+  try {
+    createPrivateKey(secret);
+  } catch (error) {
+    // The rest of OpenSSL's message can contain parts of the key.
+    const reason = /\w+ routines::[\w ]+/.exec(messageOf(error))?.[0] ?? "not a PEM key";
+    throw badKey(
+      `the private_key of ${where} can't be read (${reason})`,
+      "It is cut off, or something has changed its line breaks: give the JSON file as `gcloud iam service-accounts keys create` writes it.",
+    );
+  }
   return { client: new (library().JWT)({ email, key: secret, keyId, scopes: [scope] }), principal: email };
 }
 

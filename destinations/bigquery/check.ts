@@ -6,10 +6,11 @@ import { expectProbe, openProbe } from "../warehouse/probe.ts";
 import { RECEIPTS_TABLE } from "../warehouse/rows.ts";
 import { cleanupDeadline } from "../cleanup.ts";
 import { type BigQueryContext, qualifiedName } from "./context.ts";
-import { lackingPermissions } from "./errors.ts";
+import { lackingPermissions } from "./denied.ts";
 import { query } from "./jobs.ts";
 import { readCoverage, readReceipts } from "./ledger.ts";
 import { checkLocation, load } from "./load.ts";
+import { goneTable } from "./tables.ts";
 import { bigquery } from "../sql/bigquery.ts";
 
 const HOUR_MS = 3_600_000;
@@ -46,7 +47,7 @@ export async function check(context: BigQueryContext, signal: AbortSignal): Prom
     await step("reading the receipts", () => readCoverage(context, lastHour(context), signal));
     await step("loading one row", () => load(probing, batch, signal));
     await step("reading it back", async () => {
-      const what = { action: "bigquery.tables.getData", resource: `${place.dataset}.${probe}` };
+      const what = { action: "bigquery.tables.getData", table: probe };
       expectProbe(await query(probing, what, selectProbe(qualifiedName(probing, probe)), {}, signal));
     });
     const [receipt] = await step("reading its receipt back", () => readReceipts(probing, batch.interval, signal));
@@ -63,22 +64,47 @@ export async function check(context: BigQueryContext, signal: AbortSignal): Prom
   }
 }
 
-/** If the dataset's new tables expire, everything that was loaded goes with them, and is due again. */
-async function warnOfExpiration({ client, onWarning, place }: BigQueryContext, signal: AbortSignal): Promise<void> {
-  const expires = Number((await client.resource(signal)).defaultTableExpirationMs ?? 0);
-  if (expires === 0) return;
-  onWarning("the dataset's tables expire; once the table of receipts has, everything is due again", {
-    days: expires / (24 * HOUR_MS),
-    hint: `ALTER SCHEMA \`${place.project}\`.\`${place.dataset}\` SET OPTIONS (default_table_expiration_days = NULL); for tables that are there: ALTER TABLE … SET OPTIONS (expiration_timestamp = NULL);`,
-  });
+/** What was loaded must not vanish by itself: its receipts would stay, and nothing would load it again. */
+async function warnOfExpiration(context: BigQueryContext, signal: AbortSignal): Promise<void> {
+  const { client, ledger, onWarning, place } = context;
+  const schema = `\`${place.project}\`.\`${place.dataset}\``;
+  const dataset = await client.resource(signal);
+  const days = (ms: string | undefined): number => Number(ms ?? 0) / (24 * HOUR_MS);
+  if (days(dataset.defaultTableExpirationMs) > 0) {
+    onWarning("the dataset's tables expire; once the table of receipts has, everything is due again", {
+      days: days(dataset.defaultTableExpirationMs),
+      hint: `ALTER SCHEMA ${schema} SET OPTIONS (default_table_expiration_days = NULL); for tables that are there: ALTER TABLE … SET OPTIONS (expiration_timestamp = NULL);`,
+    });
+  }
+  if (days(dataset.defaultPartitionExpirationMs) > 0) {
+    onWarning("the dataset drops old partitions of its tables by default; a table that Replayport creates keeps them", {
+      days: days(dataset.defaultPartitionExpirationMs),
+      hint: `ALTER SCHEMA ${schema} SET OPTIONS (default_partition_expiration_days = NULL);`,
+    });
+  }
+  for (const name of [place.table, ledger, goneTable(context)]) {
+    const found = await client.table(name, signal);
+    const set = `ALTER TABLE ${bigquery.identifier(qualifiedName(context, name))} SET OPTIONS`;
+    if (found?.expirationTime !== undefined) {
+      const expires = new Date(Number(found.expirationTime)).toISOString();
+      const hint = `${set} (expiration_timestamp = NULL);`;
+      onWarning(`the table ${name} expires, and what was loaded goes with it`, { expires, hint });
+    }
+    if (days(found?.timePartitioning?.expirationMs) > 0) {
+      onWarning(`the table ${name} drops its old partitions: sessions vanish, and their receipts stay`, {
+        days: days(found?.timePartitioning?.expirationMs),
+        hint: `${set} (partition_expiration_days = NULL);`,
+      });
+    }
+  }
 }
 
 /** An existing table may have its own access list, which the check's tables don't show. */
-async function checkStanding({ client, place }: BigQueryContext, table: string, signal: AbortSignal): Promise<void> {
+async function checkStanding({ client }: BigQueryContext, table: string, signal: AbortSignal): Promise<void> {
   if (!(await client.table(table, signal))) return;
   const lacking = await client.lacking(table, NEEDED, signal);
   if (lacking.length === 0) return;
-  throw lackingPermissions(lacking, client.request("bigquery.tables.updateData", `${place.dataset}.${table}`));
+  throw lackingPermissions(lacking, client.request("bigquery.tables.updateData", table));
 }
 
 function lastHour({ now }: BigQueryContext): ReturnType<typeof interval> {

@@ -8,7 +8,8 @@ import { openUpload, type Upload } from "./upload.ts";
 import { tokensOf } from "./auth.ts";
 import type { DatasetResource, JobResource, TableResource } from "./resources.ts";
 import type { Identity, OpenTokens, TokenClient } from "./tokens.ts";
-import { type BigQueryRequest, bigqueryError, httpStatus } from "./errors.ts";
+import { bigqueryError, httpStatus } from "./errors.ts";
+import type { BigQueryRequest } from "./request.ts";
 import type { BigQueryOptions } from "./options.ts";
 
 const DEFAULT_ATTEMPTS = 4;
@@ -25,7 +26,10 @@ interface Sdk {
     getQueryResults(options: object): Promise<readonly [readonly Record<string, unknown>[], ...unknown[]]>;
     cancel(): Promise<unknown>;
   };
-  dataset(id: string): {
+  dataset(
+    id: string,
+    options: { projectId: string },
+  ): {
     getMetadata(): Promise<readonly [DatasetResource, ...unknown[]]>;
     createTable(id: string, options: object): Promise<unknown>;
     getTables(
@@ -50,6 +54,7 @@ interface Connection {
 
 export class Client {
   readonly endpoint: string | undefined;
+  /** Runs the jobs and pays for them. */
   readonly project: string;
   readonly dataset: string;
   readonly #options: BigQueryOptions;
@@ -62,14 +67,14 @@ export class Client {
     this.#options = options;
     this.#open = tokensOf(options.credentials ?? { type: "default" }, options.impersonate);
     this.endpoint = options.apiEndpoint ?? emulator();
-    this.project = options.project;
+    this.project = options.billingProject ?? options.project;
     this.dataset = options.dataset;
   }
 
   /** Read once, then cached. */
   async resource(signal: AbortSignal): Promise<DatasetResource> {
-    const found = (this.#found ??= this.#call("bigquery.datasets.get", this.dataset, signal, async ({ sdk }) => {
-      const [resource] = await sdk.dataset(this.dataset).getMetadata();
+    const found = (this.#found ??= this.#call("bigquery.datasets.get", undefined, signal, async ({ sdk }) => {
+      const [resource] = await this.#dataset(sdk).getMetadata();
       return resource;
     }));
     try {
@@ -88,38 +93,35 @@ export class Client {
 
   /** Undefined if there is no such table. */
   async table(table: string, signal: AbortSignal): Promise<TableResource | undefined> {
-    return await this.#call("bigquery.tables.get", `${this.dataset}.${table}`, signal, async ({ sdk }) => {
-      try {
-        const [found] = await sdk.dataset(this.dataset).table(table).getMetadata();
-        return found;
-      } catch (error) {
-        if (httpStatus(error) === 404 && !/dataset/i.test(String(error))) return undefined;
-        throw error;
-      }
+    const found = await this.#call("bigquery.tables.get", table, signal, async ({ sdk }) => {
+      const answer = await unless(404, this.#dataset(sdk).table(table).getMetadata());
+      return answer?.[0];
     });
+    if (found) return found;
+    // Without its dataset there is no table either, and that is an error.
+    this.#found = undefined;
+    await this.resource(signal);
+    return undefined;
   }
 
   /** The permissions that are missing on an existing table. */
   async lacking(table: string, permissions: readonly string[], signal: AbortSignal): Promise<string[]> {
-    return await this.#call("bigquery.tables.get", `${this.dataset}.${table}`, signal, async ({ sdk }) => {
-      const [{ permissions: granted = [] }] = await sdk
-        .dataset(this.dataset)
-        .table(table)
-        .testIamPermissions(permissions);
+    return await this.#call("bigquery.tables.get", table, signal, async ({ sdk }) => {
+      const [{ permissions: granted = [] }] = await this.#dataset(sdk).table(table).testIamPermissions(permissions);
       return permissions.filter((permission) => !granted.includes(permission));
     });
   }
 
   /** Does nothing if the table exists. */
   async createTable(table: string, resource: object, signal: AbortSignal): Promise<void> {
-    await this.#call("bigquery.tables.create", this.dataset, signal, async ({ sdk }) => {
-      await unless(409, sdk.dataset(this.dataset).createTable(table, resource));
+    await this.#call("bigquery.tables.create", undefined, signal, async ({ sdk }) => {
+      await unless(409, this.#dataset(sdk).createTable(table, resource));
     });
   }
 
   async dropTable(table: string, signal: AbortSignal): Promise<void> {
-    await this.#call("bigquery.tables.delete", `${this.dataset}.${table}`, signal, async ({ sdk }) => {
-      await unless(404, sdk.dataset(this.dataset).table(table).delete());
+    await this.#call("bigquery.tables.delete", table, signal, async ({ sdk }) => {
+      await unless(404, this.#dataset(sdk).table(table).delete());
     });
   }
 
@@ -129,8 +131,8 @@ export class Client {
     let pageToken: string | undefined;
     do {
       const options = { autoPaginate: false, maxResults: 1000, ...(pageToken === undefined ? {} : { pageToken }) };
-      const [tables, next] = await this.#call("bigquery.tables.list", this.dataset, signal, ({ sdk }) =>
-        sdk.dataset(this.dataset).getTables(options),
+      const [tables, next] = await this.#call("bigquery.tables.list", undefined, signal, ({ sdk }) =>
+        this.#dataset(sdk).getTables(options),
       );
       for (const { id = "" } of tables) if (id.startsWith(prefix)) found.push(id);
       pageToken = next?.pageToken;
@@ -141,7 +143,7 @@ export class Client {
   /** `exists`: the id was used before. Resolves with a job even if it failed at once. */
   async insertJob(jobId: string, configuration: object, signal: AbortSignal): Promise<JobResource | "exists"> {
     const location = await this.location(signal);
-    return await this.#call("bigquery.jobs.create", "", signal, async ({ sdk }) => {
+    return await this.#call("bigquery.jobs.create", undefined, signal, async ({ sdk }) => {
       try {
         const [job] = await sdk.createJob({ jobId, location, configuration });
         return job.metadata ?? {};
@@ -159,9 +161,9 @@ export class Client {
     const location = await this.location(signal);
     const { project } = this;
     const endpoint = this.endpoint ?? "https://bigquery.googleapis.com";
-    return await this.#call("bigquery.jobs.create", "", signal, ({ tokens }) =>
+    return await this.#call("bigquery.jobs.create", undefined, signal, ({ tokens }) =>
       openUpload(
-        { ...upload, project, endpoint, location, request: this.request("bigquery.jobs.create", "") },
+        { ...upload, project, endpoint, location, request: this.request("bigquery.jobs.create") },
         tokens,
         signal,
       ),
@@ -171,7 +173,7 @@ export class Client {
   /** Undefined if there is no such job. */
   async job(jobId: string, signal: AbortSignal): Promise<JobResource | undefined> {
     const location = await this.location(signal);
-    return await this.#call("bigquery.jobs.get", "", signal, async ({ sdk }) => {
+    return await this.#call("bigquery.jobs.get", undefined, signal, async ({ sdk }) => {
       const found = await unless(404, sdk.job(jobId, { location }).getMetadata());
       return found?.[0];
     });
@@ -180,7 +182,7 @@ export class Client {
   /** The rows that a finished job selected. Our queries select plain numbers and strings only. */
   async rows(jobId: string, signal: AbortSignal): Promise<readonly Record<string, unknown>[]> {
     const location = await this.location(signal);
-    return await this.#call("bigquery.tables.getData", this.dataset, signal, async ({ sdk }) => {
+    return await this.#call("bigquery.tables.getData", undefined, signal, async ({ sdk }) => {
       const [rows] = await sdk.job(jobId, { location }).getQueryResults({ autoPaginate: true });
       return rows;
     });
@@ -188,17 +190,24 @@ export class Client {
 
   async cancel(jobId: string, signal: AbortSignal): Promise<void> {
     const location = await this.location(signal);
-    await this.#call("bigquery.jobs.update", "", signal, ({ sdk }) => sdk.job(jobId, { location }).cancel());
+    await this.#call("bigquery.jobs.update", undefined, signal, ({ sdk }) => sdk.job(jobId, { location }).cancel());
   }
 
-  request(action: string, resource: string): BigQueryRequest {
+  /** @param table for a permission on one table */
+  request(action: string, table?: string): BigQueryRequest {
     const principal = this.#principal ?? this.#options.impersonate?.serviceAccount;
-    return { action, resource: [this.project, resource].filter(Boolean).join("."), endpoint: this.endpoint, principal };
+    const { project, dataset } = this.#options;
+    const resource = action.startsWith("bigquery.jobs.") ? { project: this.project } : { project, dataset, table };
+    return { action, resource, endpoint: this.endpoint, principal };
+  }
+
+  #dataset(sdk: Sdk): ReturnType<Sdk["dataset"]> {
+    return sdk.dataset(this.dataset, { projectId: this.#options.project });
   }
 
   async #call<Answer>(
     action: string,
-    resource: string,
+    table: string | undefined,
     signal: AbortSignal,
     work: (connection: Connection) => Promise<Answer>,
   ): Promise<Answer> {
@@ -213,7 +222,7 @@ export class Client {
         return await unlessAborted(this.#connected().then(work), signal);
       }
     } catch (error) {
-      throw bigqueryError(error, this.request(action, resource), signal);
+      throw bigqueryError(error, this.request(action, table), signal);
     }
   }
 
@@ -232,9 +241,9 @@ export class Client {
   }
 
   #sdk(tokens: TokenClient): Sdk {
-    const { project, maxAttempts = DEFAULT_ATTEMPTS } = this.#options;
+    const { maxAttempts = DEFAULT_ATTEMPTS } = this.#options;
     const options = {
-      projectId: project,
+      projectId: this.project,
       authClient: tokens,
       timeout: REQUEST_MS,
       userAgent: "replayport",

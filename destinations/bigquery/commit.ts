@@ -9,8 +9,12 @@
  * that saw the same head use the same id, and BigQuery gives it to one. The others follow that job to its end, and plan
  * again: on the new head, or, if the job failed, under the next generation of the id.
  *
- * **A plan is valid for one head.** What it was made from (the interval's receipt, how far back other loads went)
- * can't have changed while the head is the same, and the transaction raises if it isn't.
+ * **A plan is valid for one head.** Where the target has rows of the staged keys can't have changed while the head is the
+ * same, and the transaction raises if it isn't. A plan is billed, so it is made once the table is free: jobs.get, which is free
+ * of charge, says which ids were used, and whether the last of them still runs.
+ *
+ * **No commit leaves a key twice.** The transaction counts the rows of the staged keys, in the whole table, after its MERGE. So
+ * whatever made the plan wrong (something else wrote to the table) fails the load and changes nothing.
  *
  * **The ledger decides.** A job that failed may have been cancelled just after its COMMIT. A job with that id may have
  * succeeded, and its result may have been undone since (somebody emptied the ledger). So unless our own job simply
@@ -19,25 +23,24 @@
 import { giveUp, ReplayportError } from "../../src/errors.ts";
 import type { Batch, Receipt } from "../destination.ts";
 import { type Commit, type CommitOutcome, expectWon, type ReadBack, settle } from "../commit_outcome.ts";
-import { type CommitPlan, commitScript, inspect, type StagedRows } from "./merge.ts";
+import { type CommitPlan, commitScript, inspect } from "./merge.ts";
 import { type BigQueryContext, qualifiedName, ledgerPlace } from "./context.ts";
 import { goneTable, jsonColumns, type Target } from "./tables.ts";
-import { jobError } from "./errors.ts";
-import { failed, isOf, isUnknown, query, queryConfiguration, runJob } from "./jobs.ts";
-import { type Precondition, readReceipt } from "./ledger.ts";
+import { jobError, raised } from "./errors.ts";
+import { failed, follow, isOf, isUnknown, query, queryConfiguration, runJob } from "./jobs.ts";
+import { type LedgerState, readState } from "./ledger.ts";
+import { mendDoubled } from "./mend.ts";
 import { commitJobId } from "./names.ts";
+import type { JobResource } from "./resources.ts";
 import type { Staged } from "./staging.ts";
-import { SLACK_MICROS } from "../warehouse/rows.ts";
+import { duplicates, timeRange } from "../warehouse/held_rows.ts";
 import { expectRows } from "../warehouse/row_counts.ts";
 import { describeBatch } from "../races.ts";
 import { receiptOf } from "../receipts.ts";
 
-/** How far this machine's clock may be off from BigQuery's without duplicating a row. */
-const CLOCK_MS = 3_600_000;
-
 export interface Prepared {
   /** The interval's receipt before anything was staged. */
-  readonly before: Precondition;
+  readonly before: LedgerState;
   readonly staged: Staged;
   readonly target: Target;
 }
@@ -53,135 +56,165 @@ export async function commit(
 
 function sendCommit(context: BigQueryContext, batch: Batch, prepared: Prepared): Commit<Receipt> {
   const { client, place } = context;
-  const request = client.request("bigquery.tables.updateData", `${place.dataset}.${place.table}`);
-  let generation = 0;
+  const { before, staged, target } = prepared;
+  const request = client.request("bigquery.tables.updateData", place.table);
+  const won = (committedAt: Date) =>
+    ({ outcome: "won", committed: receiptOf(batch, staged.totals, committedAt) }) as const;
+  /** Mostly nobody has committed since, and the plan says whether the head is still the same. */
+  let known: LedgerState | undefined = before;
+  let plan: CommitPlan | undefined;
   let last: string | undefined;
+  /** Of the last head the ids below it can't be used, even if BigQuery doesn't know their jobs. */
+  let spent = 0;
   /** A job of ours may still be running. It keeps its id, so sending again finds it. */
   let inDoubt = false;
 
   const send = async (signal: AbortSignal): Promise<CommitOutcome<Receipt> | "open"> => {
     for (;;) {
-      const found = await inspectStaging(context, batch, prepared, signal);
-      if (found === "gone") return { outcome: "lost" };
-      if (String(found["attempts"]) !== prepared.before.attempts) return "open";
-      const plan = planCommit(context, batch, prepared, found);
-      if (plan.head !== last) generation = 0;
-      last = plan.head;
-      const jobId = commitJobId(place, plan.head, generation);
+      const { head, attempt } = known ?? (await readState(context, batch.interval, signal));
+      known = undefined;
+      if (attempt !== before.attempt) return "open";
+      if (head !== last) [plan, spent, last] = [undefined, 0, head];
+      const idOf = (generation: number): string => commitJobId(place, target.created, head, generation);
+      const free = await nextCommit(client, batch.attempt, idOf, spent, signal);
+      if (free === "moved") continue;
+      plan ??= await planCommit(context, batch, prepared, head, signal);
+      if (plan === undefined) return { outcome: "lost" };
+      if (plan.head !== head) {
+        plan = undefined;
+        continue;
+      }
+      const jobId = idOf(free);
       const configuration = queryConfiguration(context, commitScript(plan), batch);
       const submit = (own: AbortSignal) => client.insertJob(jobId, configuration, own);
-      const { job, existed } = await runJob(context, { jobId, submit, attempt: batch.attempt }, signal).catch(
-        (error: unknown) => {
-          inDoubt = isUnknown(error);
-          throw error;
-        },
-      );
+      const ended = await runJob(context, { jobId, submit, attempt: batch.attempt }, signal).catch((error: unknown) => {
+        inDoubt = isUnknown(error);
+        throw error;
+      });
       inDoubt = false;
-      // The head is the same after a job that failed or was undone, and a new one after any other.
-      generation += 1;
-      // Another load's commit: the next plan finds what it did.
-      if (existed && !isOf(job, batch.attempt)) continue;
+      const { job, existed } = ended;
+      if (job === undefined || failed(job)) spent = free + 1;
+      // Another load's commit, or an id that is used up.
+      if (job === undefined || (existed && !isOf(job, batch.attempt))) continue;
       if (failed(job)) {
         signal.throwIfAborted();
-        throw jobError(job.status?.errorResult ?? {}, request);
+        // Something that the plan rests on has changed.
+        plan = undefined;
+        const result = job.status?.errorResult ?? {};
+        throw raised(result.message) === "doubled" ? doubledKeys(context, batch, prepared) : jobError(result, request);
       }
       const [row] = existed ? [] : await client.rows(jobId, signal).catch(() => []);
       const committedAt = Number(row?.["committed_at"] ?? Number.NaN);
-      if (!Number.isFinite(committedAt)) return "open";
-      return { outcome: "won", committed: receiptOf(batch, prepared.staged.totals, new Date(committedAt)) };
+      return Number.isFinite(committedAt) ? won(new Date(committedAt)) : "open";
     }
   };
 
   const readBack = async (signal: AbortSignal): Promise<ReadBack<Receipt>> => {
-    const standing = await readReceipt(context, batch.interval, signal);
-    if (standing?.attempt === batch.attempt) return { outcome: "won", committed: standing };
-    if ((standing?.attempt ?? "") !== prepared.before.attempts) return { outcome: "lost" };
+    const { attempt, committed } = await readState(context, batch.interval, signal);
+    const committedAt = committed.get(batch.attempt);
+    if (committedAt) return won(committedAt);
+    if (attempt !== before.attempt) return { outcome: "lost" };
     return inDoubt ? "pending" : "absent";
   };
   return { send, readBack };
 }
 
-/** @throws ReplayportError if the staging table doesn't hold what was staged */
-function planCommit(context: BigQueryContext, batch: Batch, { staged }: Prepared, found: Found): CommitPlan {
+/**
+ * The generation of the next commit's id; `moved` after another load's commit has ended. The used ids have no gaps, so the last
+ * of them is found in a few requests, however many commits have failed before.
+ * @param spent the first that can be free
+ */
+async function nextCommit(
+  client: BigQueryContext["client"],
+  attempt: string,
+  idOf: (generation: number) => string,
+  spent: number,
+  signal: AbortSignal,
+): Promise<number | "moved"> {
+  let last: JobResource | undefined;
+  let [used, free] = [spent - 1, Number.POSITIVE_INFINITY];
+  for (let step = 1; free - used > 1; step *= 2) {
+    const generation = Number.isFinite(free) ? Math.floor((used + free) / 2) : used + step;
+    const job = await client.job(idOf(generation), signal);
+    if (job === undefined) free = generation;
+    else [used, last] = [generation, job];
+  }
+  if (last === undefined || last.status?.state === "DONE" || isOf(last, attempt)) {
+    // Sending our own job again finds it.
+    return last !== undefined && last.status?.state !== "DONE" ? used : free;
+  }
+  await follow(client, idOf(used), signal);
+  return "moved";
+}
+
+/**
+ * Compares the staging table with what was staged, and finds where the target has rows of its keys.
+ * @returns undefined if the staging table is gone
+ * @throws ReplayportError if the staging table doesn't hold what was staged, or the target has a key twice
+ */
+async function planCommit(
+  context: BigQueryContext,
+  batch: Batch,
+  prepared: Prepared,
+  head: string,
+  signal: AbortSignal,
+): Promise<CommitPlan | undefined> {
   const { options, place } = context;
-  const onDelete = options.onDelete ?? "tombstone";
-  const rows = staged.table === undefined ? undefined : stagedRows(context, batch, staged, staged.table, found);
-  return {
+  const { staged, target } = prepared;
+  const plan: CommitPlan = {
     ...ledgerPlace(context),
     table: qualifiedName(context, place.table),
     gone: qualifiedName(context, goneTable(context)),
     json: jsonColumns(context),
-    onDelete,
-    head: String(found["head"]),
+    onDelete: options.onDelete ?? "tombstone",
+    head,
     receipt: receiptOf(batch, staged.totals, context.now()),
     origin: { replayport: context.version, source: batch.sourceVersion },
-    ...(rows ? { staged: rows } : {}),
   };
-}
-
-type Found = Readonly<Record<string, unknown>>;
-
-async function inspectStaging(
-  context: BigQueryContext,
-  batch: Batch,
-  { staged, target: { byStart } }: Prepared,
-  signal: AbortSignal,
-): Promise<Found | "gone"> {
-  const staging = staged.table === undefined ? undefined : qualifiedName(context, staged.table);
-  const pruned = byStart ? qualifiedName(context, context.place.table) : undefined;
-  const since = new Date(batch.readAt.getTime() - CLOCK_MS);
-  const { columns, key, interval } = batch;
-  const question = inspect(ledgerPlace(context), { columns, key, interval, staging, since, pruned });
-  const table = staged.table ?? context.ledger;
-  const what = { action: "bigquery.tables.getData", resource: `${context.place.dataset}.${table}` };
+  if (staged.table === undefined) return plan;
+  const { partition } = target;
+  const table = qualifiedName(context, staged.table);
+  const what = { action: "bigquery.tables.getData", table: staged.table };
+  const question = inspect(plan, { target: plan.table, staging: table, key: batch.key, partition });
+  let found: Readonly<Record<string, unknown>> | undefined;
   try {
-    const [found] = await query(context, what, question, batch, signal);
-    return found ?? {};
+    [found = {}] = await query(context, what, question, batch, signal);
   } catch (error) {
-    const gone = error instanceof ReplayportError && error.code === "bigquery.vanished";
-    if (gone && staged.table !== undefined && error.message.includes(staged.table)) return "gone";
+    // Another attempt has won, and removed it.
+    const vanished = error instanceof ReplayportError && error.code === "bigquery.vanished";
+    if (vanished && !(await context.client.table(staged.table, signal))) return undefined;
     throw error;
   }
+  expectRows(batch, staged.totals.rows, "counted in the staging table", Number(found["rows"]));
+  if (Number(found["keyless"]) > 0) throw withoutKey(batch, Number(found["keyless"]));
+  if (Number(found["doubled"]) > 0) throw doubledKeys(context, batch, prepared, Number(found["doubled"]));
+  const range = timeRange((column) => bigintOf(found[column]));
+  const { columns, key, format } = batch;
+  return {
+    ...plan,
+    head: String(found["head"]),
+    staged: {
+      table,
+      columns,
+      key,
+      format,
+      ...(partition === undefined ? {} : { partition: { column: partition, range } }),
+    },
+  };
 }
 
-/**
- * Compares the staging table with what was staged, and finds the range of days that the MERGE has to read.
- *
- * A session's start only falls and its end only grows, so a row that is older than the staged one starts within
- * [staged start, staged end], or a little earlier if the source has dropped the session's first rows since. A newer row may
- * start before that; but the load that brought it committed after this batch's read began, and the receipts say how far back
- * those loads went (`earliest_start`, kept when a receipt is replaced).
- * The bounds are literals in the statement, since only constants are certain to prune partitions
- * (https://cloud.google.com/bigquery/docs/querying-partitioned-tables, and "Pruning partitions when using a MERGE
- * statement" in https://cloud.google.com/bigquery/docs/using-dml-with-partitioned-tables). Rows without a start were loaded
- * while the column was excluded; the range includes them if there are any.
- */
-function stagedRows(context: BigQueryContext, batch: Batch, staged: Staged, table: string, found: Found): StagedRows {
-  const counted = Number(found["rows"]);
-  expectRows(batch, staged.totals.rows, "counted in the staging table", counted);
-  if (Number(found["keyless"]) > 0) throw withoutKey(batch, Number(found["keyless"]));
-  const micros = (name: string): bigint | undefined => {
-    const value = found[name];
-    return typeof value === "string" ? BigInt(value) : undefined;
-  };
-  const [firstStart, lastEnd] = [micros("first_start"), micros("last_end")];
-  const earlier = micros("earlier_start");
-  const from = earlier !== undefined && firstStart !== undefined && earlier < firstStart ? earlier : firstStart;
-  // Not every load uses a range, but every one records how far back it went.
-  const startless = Number(found["startless"] ?? Number.NaN);
-  const range =
-    from !== undefined && lastEnd !== undefined && Number.isFinite(startless)
-      ? { from: from - SLACK_MICROS, to: lastEnd, orNone: startless > 0 }
-      : undefined;
-  return {
-    table: qualifiedName(context, table),
-    columns: batch.columns,
-    key: batch.key,
-    format: batch.format,
-    deleted: Number(found["deleted"]),
-    ...(firstStart === undefined ? {} : { firstStart }),
-    ...(range ? { range } : {}),
-  };
+function bigintOf(value: unknown): bigint | undefined {
+  return typeof value === "string" || typeof value === "number" ? BigInt(value) : undefined;
+}
+
+function doubledKeys(
+  context: BigQueryContext,
+  batch: Batch,
+  { target: { partition } }: Prepared,
+  count?: number,
+): ReplayportError {
+  const table = qualifiedName(context, context.place.table);
+  return duplicates(table, count, mendDoubled({ table, rows: batch, partition }));
 }
 
 function withoutKey(batch: Batch, count: number): ReplayportError {

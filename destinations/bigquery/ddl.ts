@@ -29,6 +29,8 @@ export function createTable(shape: TableShape): string {
   const options = [
     `description = ${string(shape.description)}`,
     ...(shape.expires ? [`expiration_timestamp = ${timestamp(shape.expires)}`] : []),
+    // Otherwise the dataset's default applies, and sessions vanish while their receipts stay.
+    ...(partition ? ["partition_expiration_days = NULL"] : []),
   ];
   return [
     `CREATE TABLE IF NOT EXISTS ${identifier(shape.table)} (\n  ${columns.join(",\n  ")}\n)`,

@@ -4,7 +4,8 @@
  *
  * The library's own class prints a warning to stderr, between our JSON lines, so it isn't used.
  */
-import { messageOf } from "../../src/errors.ts";
+import { giveUp, messageOf, ReplayportError, retry } from "../../src/errors.ts";
+import { denied } from "./denied.ts";
 import type { TokenClient } from "./tokens.ts";
 import type { Impersonation } from "./options.ts";
 
@@ -20,15 +21,21 @@ interface Answer {
   readonly error?: { readonly message?: string };
 }
 
-/** Has the form of the SDK's errors. */
-class ImpersonationError extends Error {
-  override readonly name = "ImpersonationError";
-  readonly code: number;
-
-  constructor(account: string, status: number, message: string) {
-    super(`unable to impersonate ${account}: ${message}`);
-    this.code = status;
+/** @param status undefined if nobody answered */
+function refused(account: string, status: number | undefined, message: string): ReplayportError {
+  const told = `unable to impersonate ${account}: ${message}`;
+  if (status === undefined || status === 408 || status === 429 || status >= 500) {
+    const code = status === undefined ? "bigquery.unreachable" : "bigquery.unavailable";
+    return new ReplayportError(told, retry(code, `Check that this machine can reach ${new URL(ENDPOINT).host}.`));
   }
+  if (status === 404) {
+    const hint = "Check the address under `impersonate`: there is no such service account.";
+    return new ReplayportError(told, giveUp("bigquery.bad_credentials", hint));
+  }
+  const project = /@([^.]+)\.iam\.gserviceaccount\.com$/.exec(account)?.[1] ?? "<its project>";
+  const action = "iam.serviceAccounts.getAccessToken";
+  const request = { action, resource: { project }, endpoint: undefined, principal: account };
+  return new ReplayportError(told, denied("accessDenied", message, request));
 }
 
 /** @param endpoint for tests, an origin */
@@ -52,11 +59,11 @@ export function impersonated(
     const response = await fetch(url, init).catch((error: unknown) => {
       // fetch hides what went wrong in the cause.
       const { cause } = error as Error;
-      throw new Error(`unable to impersonate ${serviceAccount} by ${endpoint}: ${messageOf(cause ?? error)}`);
+      throw refused(`${serviceAccount} by ${endpoint}`, undefined, messageOf(cause ?? error));
     });
     const answer = (await response.json().catch(() => ({}))) as Answer;
     if (!response.ok || answer.accessToken === undefined) {
-      throw new ImpersonationError(serviceAccount, response.status, answer.error?.message ?? `HTTP ${response.status}`);
+      throw refused(serviceAccount, response.status, answer.error?.message ?? `HTTP ${response.status}`);
     }
     return { token: answer.accessToken, until: Date.parse(answer.expireTime ?? "") || now() + LIFETIME_S * 1000 };
   };

@@ -15,6 +15,7 @@ import { readCoverage, readReceipts } from "./ledger.ts";
 import { load } from "./load.ts";
 import type { BigQueryOptions } from "./options.ts";
 import { bigqueryRecords } from "./records.ts";
+import { checkTarget } from "./tables.ts";
 
 export type { BigQueryCredentials, BigQueryOptions, Impersonation, Partitioning } from "./options.ts";
 
@@ -41,6 +42,7 @@ export function openBigQuery(
     audit: bigqueryAudit(context),
     records: bigqueryRecords(context),
     check: (signal) => check(context, signal),
+    checkRows: (rows, signal) => checkTarget(context, rows, signal),
     load: (batch, signal) => load(context, batch, signal),
     async *receipts(range, signal) {
       yield* await readReceipts(context, range, signal);

@@ -10,12 +10,13 @@ import { jobError } from "./errors.ts";
 import { ATTEMPT_LABEL, jobLabels } from "./names.ts";
 
 /** How often a running job is polled; a job that can't be found `blindTries` times in a row counts as unknown. */
-const POLLING = { firstPauseMs: 50, longestPauseMs: 3_000, growth: 1.6, blindTries: 5 } as const;
+const POLLING = { firstPauseMs: 50, longestPauseMs: 3_000, growth: 1.6, blindTries: 10 } as const;
 /** For finding out how a job of an aborted load ended. */
 const AFTER_ABORT_MS = 60_000;
 
 export interface Ended {
-  readonly job: JobResource;
+  /** Undefined: the id was used before, by a job that BigQuery no longer knows. */
+  readonly job: JobResource | undefined;
   /** The id was used before: by another attempt, or by a request of ours whose answer was lost. */
   readonly existed: boolean;
 }
@@ -52,9 +53,11 @@ export async function runJob(
   signal: AbortSignal,
 ): Promise<Ended> {
   let submitted: JobResource | "exists";
+  let answered = true;
   try {
     submitted = await submit(signal);
   } catch (error) {
+    answered = false;
     if (error instanceof ReplayportError && error.remedy === "give-up") throw error;
     // BigQuery may have received the request all the same.
     const found = await client
@@ -66,25 +69,33 @@ export async function runJob(
   const existed = submitted === "exists";
   if (submitted !== "exists" && submitted.status?.state === "DONE") return { job: submitted, existed };
   try {
-    return { job: await follow(client, jobId, signal), existed };
+    const job = await follow(client, jobId, signal);
+    if (job === undefined && !(existed && answered)) unknown(jobId, new Error("there is no such job"));
+    return { job, existed };
   } catch (error) {
     if (!signal.aborted) throw error;
     const deadline = cleanupDeadline(AFTER_ABORT_MS);
     const found = existed ? await client.job(jobId, deadline).catch((cause: unknown) => unknown(jobId, cause)) : {};
     if (existed && (!found || !isOf(found, attempt))) throw error;
     await client.cancel(jobId, deadline).catch(() => undefined);
-    return { job: await follow(client, jobId, deadline).catch((cause: unknown) => unknown(jobId, cause)), existed };
+    const job = await follow(client, jobId, deadline).catch((cause: unknown) => unknown(jobId, cause));
+    return { job: job ?? unknown(jobId, error), existed };
   }
 }
 
-async function follow(client: BigQueryContext["client"], jobId: string, signal: AbortSignal): Promise<JobResource> {
+/** Waits for a job's end. Undefined if there is no such job, for as long as a new one may take to be seen. */
+export async function follow(
+  client: BigQueryContext["client"],
+  jobId: string,
+  signal: AbortSignal,
+): Promise<JobResource | undefined> {
   let blind = 0;
   for (let pause: number = POLLING.firstPauseMs; ; pause = Math.min(pause * POLLING.growth, POLLING.longestPauseMs)) {
     try {
       const job = await client.job(jobId, signal);
       if (job?.status?.state === "DONE") return job;
       if (job) blind = 0;
-      else if (++blind === POLLING.blindTries) unknown(jobId, new Error("there is no such job"));
+      else if (++blind === POLLING.blindTries) return undefined;
     } catch (error) {
       signal.throwIfAborted();
       const passing = error instanceof ReplayportError && error.remedy === "retry";
@@ -124,7 +135,7 @@ export function queryConfiguration(context: BigQueryContext, sql: string, subjec
 /** Runs a statement that may run twice without harm. Returns its rows. */
 export async function query(
   context: BigQueryContext,
-  what: { readonly action: string; readonly resource: string },
+  what: { readonly action: string; readonly table: string },
   sql: string,
   subject: JobSubject,
   signal: AbortSignal,
@@ -135,6 +146,6 @@ export async function query(
   const submit = (own: AbortSignal) => client.insertJob(jobId, configuration, own);
   const { job } = await runJob(context, { jobId, submit }, signal);
   signal.throwIfAborted();
-  if (job.status?.errorResult) throw jobError(job.status.errorResult, client.request(what.action, what.resource));
+  if (job?.status?.errorResult) throw jobError(job.status.errorResult, client.request(what.action, what.table));
   return await client.rows(jobId, signal);
 }

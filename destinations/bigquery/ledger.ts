@@ -3,10 +3,11 @@ import type { Interval } from "../../src/intervals/interval.ts";
 import type { Column } from "../../src/models/column.ts";
 import type { Coverage, Receipt } from "../destination.ts";
 import { coverageOf, fromRecord, type StoredRecord } from "../receipts.ts";
+import { currentReceipts } from "../warehouse/current_receipts.ts";
 import { COVERAGE_READ, RECEIPT_READ } from "../warehouse/rows.ts";
 import { type BigQueryContext, ledgerPlace } from "./context.ts";
 import { query } from "./jobs.ts";
-import { precondition, receipts } from "./ledger_sql.ts";
+import { ledgerState, receipts } from "./ledger_sql.ts";
 import { ensureLedger } from "./tables.ts";
 
 type Row = Readonly<Record<string, unknown>>;
@@ -27,22 +28,12 @@ async function select(
   if (!(await client.table(context.ledger, signal)) || !(await client.table(place.table, signal))) return [];
   // An earlier version's ledger lacks columns.
   await ensureLedger(context, signal);
-  const what = { action: "bigquery.tables.getData", resource: `${place.dataset}.${context.ledger}` };
+  const what = { action: "bigquery.tables.getData", table: context.ledger };
   return await query(context, what, receipts(ledgerPlace(context), range, columns), {}, signal);
 }
 
 export async function readReceipts(context: BigQueryContext, range: Interval, signal: AbortSignal): Promise<Receipt[]> {
-  return (await select(context, range, RECEIPT_READ, signal)).map((row) => fromRecord(stored(row)));
-}
-
-/** The receipt of exactly this interval. */
-export async function readReceipt(
-  context: BigQueryContext,
-  { start, end }: Interval,
-  signal: AbortSignal,
-): Promise<Receipt | undefined> {
-  const found = await readReceipts(context, { start, end }, signal);
-  return found.find(({ interval }) => +interval.start === +start && +interval.end === +end);
+  return currentReceipts((await select(context, range, RECEIPT_READ, signal)).map((row) => fromRecord(stored(row))));
 }
 
 export async function readCoverage(
@@ -50,27 +41,36 @@ export async function readCoverage(
   range: Interval,
   signal: AbortSignal,
 ): Promise<Coverage[]> {
-  return (await select(context, range, COVERAGE_READ, signal)).map((row) => coverageOf(stored(row)));
+  return currentReceipts((await select(context, range, COVERAGE_READ, signal)).map((row) => coverageOf(stored(row))));
 }
 
-export interface Precondition {
-  /** The attempt whose receipt this interval has, or the empty string. */
-  readonly attempts: string;
+export interface LedgerState {
+  /** The attempt that committed last to the table, of any export; empty before the first. */
+  readonly head: string;
+  /** The interval's receipt, if it has one that counts. */
+  readonly attempt: string;
   readonly readAt: Date | undefined;
+  /** When an attempt committed, whether or not its receipt still counts. */
+  readonly committed: ReadonlyMap<string, Date>;
 }
 
-export async function readPrecondition(
+export async function readState(
   context: BigQueryContext,
   interval: Interval,
   signal: AbortSignal,
-): Promise<Precondition> {
-  const what = { action: "bigquery.tables.getData", resource: `${context.place.dataset}.${context.ledger}` };
-  const [row] = await query(context, what, precondition(ledgerPlace(context), interval), { interval }, signal);
-  const readAt = row?.["read_at"];
-  const attempts = row?.["attempts"];
+): Promise<LedgerState> {
+  const what = { action: "bigquery.tables.getData", table: context.ledger };
+  const rows = await query(context, what, ledgerState(ledgerPlace(context), interval), { interval }, signal);
+  const found = rows
+    .filter((row) => row["attempt"] !== null)
+    .map((row) => ({ ...coverageOf(stored(row)), attempt: String(row["attempt"]) }));
+  const { start, end } = interval;
+  const standing = currentReceipts(found).find((one) => +one.interval.start === +start && +one.interval.end === +end);
   return {
-    attempts: typeof attempts === "string" ? attempts : "",
-    readAt: readAt === null || readAt === undefined ? undefined : new Date(Number(readAt)),
+    head: typeof rows[0]?.["head"] === "string" ? rows[0]["head"] : "",
+    attempt: standing?.attempt ?? "",
+    readAt: standing?.readAt,
+    committed: new Map(found.map(({ attempt, committedAt }) => [attempt, committedAt])),
   };
 }
 

@@ -25,7 +25,7 @@ import { commit } from "./commit.ts";
 import { cleanupDeadline } from "../cleanup.ts";
 import type { BigQueryContext } from "./context.ts";
 import { ensureLedger, ensureTarget } from "./tables.ts";
-import { readPrecondition } from "./ledger.ts";
+import { readState } from "./ledger.ts";
 import { stagingPrefix, stagingTable } from "./names.ts";
 import { checkCompression, stageFiles } from "./staging.ts";
 
@@ -39,7 +39,7 @@ export async function load(context: BigQueryContext, batch: Batch, signal: Abort
     await checkLocation(context, signal);
     await ensureLedger(context, signal);
     const target = await ensureTarget(context, batch, signal);
-    const before = await readPrecondition(context, batch.interval, signal);
+    const before = await readState(context, batch.interval, signal);
     if (before.readAt && isReadLater(before.readAt, batch, context.now())) throw olderRead(batch, before.readAt);
     const staged = await stageFiles(context, batch, (table) => (staging = table), signal);
     const own = stagingTable(place, batch);

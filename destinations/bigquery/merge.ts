@@ -1,77 +1,72 @@
 /** The two statements that move a staged batch into the target: the query before the commit, and the commit. Pure. */
-import type { Interval } from "../../src/intervals/interval.ts";
 import type { Column } from "../../src/models/column.ts";
-import { DELETED_COLUMN, emptiedColumns, type OnDelete, tellsDeleted } from "../../src/models/deletion.ts";
+import { DELETED_COLUMN, emptiedColumns, type OnDelete } from "../../src/models/deletion.ts";
 import type { FileFormat, Receipt } from "../destination.ts";
 import { type Origin, toRecord } from "../receipts.ts";
-import { hasRange, PARTITION_COLUMN, RECEIPT_COLUMNS, type Rows, startRange } from "../warehouse/rows.ts";
-import {
-  attemptsOf,
-  DELETED_ROWS_COLUMN,
-  EARLIEST_START_COLUMN,
-  head,
-  type LedgerPlace,
-  ofExport,
-  ofTable,
-  RAISED,
-} from "./ledger_sql.ts";
+import { RECEIPT_COLUMNS, type Rows } from "../warehouse/rows.ts";
+import { head, type LedgerPlace, ofTable, RAISED } from "./ledger_sql.ts";
 import { gone } from "../sql/deletion.ts";
 import { newestFirst, replaces } from "../sql/reading_order.ts";
 import { goneColumns, type GoneRows, rememberGone, withoutOvertaken } from "../warehouse/gone_rows.ts";
+import { countDoubled, heldRange, type HeldRows, type TimeRange, within } from "../warehouse/held_rows.ts";
 import { bigquery } from "../sql/bigquery.ts";
 import { isList, literal } from "../sql/dialect.ts";
 
 const { identifier, string, timestamp } = bigquery;
 
-export interface Question extends Rows {
-  readonly interval: Interval;
-  /** Undefined for a batch without files. */
-  readonly staging: string | undefined;
-  /** Loads that committed after this time may have brought newer rows than this batch's. */
-  readonly since: Date;
-  /** The target, if it is partitioned by start_time. */
-  readonly pruned: string | undefined;
+/** The target and a staging table, in full. */
+export interface Staging {
+  readonly target: string;
+  readonly staging: string;
+  readonly key: readonly string[];
+  /** The target's column of times that it is partitioned by; undefined if it isn't, or by something else. */
+  readonly partition: string | undefined;
+}
+
+/** Earlier than any time that BigQuery has: for tables that refuse a query without a condition on their partitions. */
+const EARLIEST = -62_135_596_800_000_000n;
+
+/** Meets every row of a table. Undefined where no condition is needed. */
+export function anyPartition(partition: string | undefined): string | undefined {
+  if (partition === undefined) return undefined;
+  const column = `t.${identifier(partition)}`;
+  return `(${column} >= ${timestamp(EARLIEST)} OR ${column} IS NULL)`;
+}
+
+function held({ target, staging, key, partition }: Staging): HeldRows {
+  return {
+    target: identifier(target),
+    staging: identifier(staging),
+    key,
+    targetColumn: identifier,
+    stagedColumn: identifier,
+    sameKey: key.map((name) => `t.${identifier(name)} = s.${identifier(name)}`).join(" AND "),
+    always: anyPartition(partition),
+  };
 }
 
 /**
- * What a commit is planned from, in one snapshot: the table's last commit, the interval's receipt, how many rows were
- * staged, and the range of their sessions. Times are microseconds as strings, since they exceed 2^53.
+ * What a commit of staged rows is planned from, in one snapshot: the table's last commit, how many rows were staged, and where
+ * the target has rows of their keys. Times are microseconds as strings, since they exceed 2^53.
  */
-export function inspect(place: LedgerPlace, question: Question): string {
-  const { interval, key, pruned, since, staging } = question;
-  const micros = (value: string): string => `CAST(UNIX_MICROS(${value}) AS STRING)`;
-  const recent = `FROM ${identifier(place.ledger)} AS receipt WHERE ${ofTable(place)}`;
-  const items = [`${head(place)} AS \`head\``, `(${attemptsOf(place, interval)}) AS \`attempts\``];
-  if (staging === undefined) return `SELECT ${items.join(",\n  ")}`;
-  items.push(
-    "COUNT(*) AS `rows`",
-    `COUNTIF(${key.map((name) => `${identifier(name)} IS NULL`).join(" OR ")}) AS \`keyless\``,
-    `${tellsDeleted(question.columns) ? `COUNTIF(${identifier(DELETED_COLUMN)})` : "0"} AS \`deleted\``,
-  );
-  if (hasRange(question)) {
-    const { firstStart, lastEnd } = startRange(question, identifier, timestamp);
-    items.push(
-      `${micros(firstStart)} AS \`first_start\``,
-      `${micros(lastEnd)} AS \`last_end\``,
-      `(SELECT ${micros(`MIN(receipt.${identifier(EARLIEST_START_COLUMN)})`)} ${recent} AND receipt.\`committed_at\` >= ${timestamp(since)}) AS \`earlier_start\``,
-    );
-    if (pruned !== undefined) {
-      items.push(
-        `(SELECT COUNT(*) FROM ${identifier(pruned)} AS target WHERE target.${identifier(PARTITION_COLUMN)} IS NULL) AS \`startless\``,
-      );
-    }
-  }
-  return `SELECT ${items.join(",\n  ")}\nFROM ${identifier(staging)}`;
+export function inspect(place: LedgerPlace, staged: Staging): string {
+  const { key, partition, staging } = staged;
+  const keyless = key.map((name) => `${identifier(name)} IS NULL`).join(" OR ");
+  const micros = (time: string): string => `CAST(UNIX_MICROS(${time}) AS STRING)`;
+  return `SELECT ${head(place)} AS \`head\`, staged.*, target.*
+FROM (
+SELECT COUNT(*) AS \`rows\`, COUNTIF(${keyless}) AS \`keyless\` FROM ${identifier(staging)}
+) AS staged
+CROSS JOIN (
+${heldRange(held(staged), partition, micros, identifier)}
+) AS target`;
 }
 
 export interface StagedRows extends Rows {
   readonly table: string;
   readonly format: FileFormat;
-  readonly deleted: number;
-  /** The earliest start of the batch. */
-  readonly firstStart?: bigint;
-  /** The days of the target that may hold rows of these sessions, and whether rows without a start may be among them. */
-  readonly range?: { readonly from: bigint; readonly to: bigint; readonly orNone: boolean };
+  /** The target's column of times that it is partitioned by, and where in it the batch's keys are. */
+  readonly partition?: { readonly column: string; readonly range: TimeRange };
 }
 
 export interface CommitPlan extends LedgerPlace {
@@ -140,11 +135,12 @@ function source(commit: CommitPlan, staged: StagedRows): string {
 }
 
 function merge(commit: CommitPlan, staged: StagedRows, rows: string): string {
-  const { columns, key, range } = staged;
+  const { columns, key, partition } = staged;
   const names = columns.map(({ name }) => identifier(name));
   const of = (row: "S" | "T") => (name: string) => `${row}.${identifier(name)}`;
   const newer = replaces(staged, of("S"), of("T"));
-  const on = [...key.map((name) => `T.${identifier(name)} = S.${identifier(name)}`), ...(range ? prune(range) : [])];
+  const on = key.map((name) => `T.${identifier(name)} = S.${identifier(name)}`);
+  if (partition) on.push(within(partition.range, `T.${identifier(partition.column)}`, timestamp));
   const removed = gone({ columns, options: { onDelete: commit.onDelete } }, of("S"));
   return `MERGE ${identifier(commit.table)} AS T
 USING (
@@ -157,47 +153,36 @@ WHEN NOT MATCHED${removed === undefined ? "" : ` AND NOT ${removed}`} THEN INSER
   VALUES (${names.map((name) => `S.${name}`).join(", ")})`;
 }
 
-function prune({ from, to, orNone }: NonNullable<StagedRows["range"]>): string[] {
-  const start = `T.${identifier(PARTITION_COLUMN)}`;
-  const bounds = [`${start} >= ${timestamp(from)}`, `${start} <= ${timestamp(to)}`];
-  return orNone ? [`(${start} IS NULL OR (${bounds.join(" AND ")}))`] : bounds;
+/** Raises where a staged key has two rows in the target, so that no commit leaves them. It looks at the whole table. */
+function raiseIfDoubled(commit: CommitPlan, staged: StagedRows): string {
+  const { key, partition } = staged;
+  const rows = held({ target: commit.table, staging: staged.table, key, partition: partition?.column });
+  return `IF (${countDoubled(rows)}) > 0 THEN\n  RAISE USING MESSAGE = ${string(RAISED.doubled)};\nEND IF`;
 }
 
 /**
  * Rows and receipt in one transaction. COMMIT is the last statement that can fail, so a job that failed has changed nothing:
  * BigQuery rolls back a transaction that ends before its COMMIT. The SELECT after it reads no table; it is the job's result.
  * A table's commit times only grow, so the latest one is the last.
+ *
+ * The ledger is only appended to: BigQuery cancels one of two transactions that change rows of one table, and the ledger is
+ * shared by all tables of a dataset. Which receipts a later one replaces is found when they're read (current_receipts.ts).
  */
 export function commitScript(commit: CommitPlan): string {
-  const {
-    interval: { start, end },
-    readAt,
-  } = commit.receipt;
-  const contained = `${ofExport(commit)} AND receipt.\`interval_start\` >= ${timestamp(start)} AND receipt.\`interval_end\` <= ${timestamp(end)} AND (receipt.\`read_at\` <= ${timestamp(readAt)} OR receipt.\`read_at\` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE))`;
-  const firstStart =
-    commit.staged?.firstStart === undefined ? "CAST(NULL AS TIMESTAMP)" : timestamp(commit.staged.firstStart);
   const record = { ...toRecord(commit.receipt, commit.origin), target_table: commit.target };
   const receipt: Record<string, string> = {
     ...Object.fromEntries(RECEIPT_COLUMNS.map(({ name }) => [name, literal(bigquery, record[name])])),
     committed_at: "commit_time",
-    [EARLIEST_START_COLUMN]: "first_start",
-    [DELETED_ROWS_COLUMN]: String(commit.staged?.deleted ?? 0),
   };
   const names = Object.keys(receipt);
   const ledger = identifier(commit.ledger);
   const statements = [
     "DECLARE commit_time TIMESTAMP",
-    "DECLARE first_start TIMESTAMP",
     "BEGIN TRANSACTION",
     `IF ${head(commit)} <> ${string(commit.head)} THEN\n  RAISE USING MESSAGE = ${string(RAISED.tableMoved)};\nEND IF`,
-    ...(commit.staged ? mergeStatements(commit, commit.staged) : []),
-    `SET first_start = (SELECT MIN(seen.start) FROM (
-  SELECT ${firstStart} AS start
-  UNION ALL SELECT receipt.${identifier(EARLIEST_START_COLUMN)} AS start FROM ${ledger} AS receipt WHERE ${contained}
-) AS seen)`,
+    ...(commit.staged ? [...mergeStatements(commit, commit.staged), raiseIfDoubled(commit, commit.staged)] : []),
     `SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISECOND), IFNULL(TIMESTAMP_ADD(MAX(receipt.\`committed_at\`), INTERVAL 1 MILLISECOND), TIMESTAMP '1970-01-01 00:00:00+00'))
 FROM ${ledger} AS receipt WHERE ${ofTable(commit)})`,
-    `DELETE FROM ${ledger} AS receipt\nWHERE ${contained}`,
     `INSERT INTO ${ledger} (${names.map(identifier).join(", ")})\nVALUES (${Object.values(receipt).join(", ")})`,
     "COMMIT TRANSACTION",
     "SELECT UNIX_MILLIS(commit_time) AS `committed_at`",

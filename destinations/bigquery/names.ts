@@ -46,9 +46,17 @@ export function loadJobId(place: TablePlace, batch: Batch, file: StagedFile, gen
   return `replayport_load_${hash}_${batch.attempt}_${file.index}_${file.sha256.slice(0, 16)}_g${generation}`;
 }
 
-/** @param head the attempt that committed last to the table; empty before the first */
-export function commitJobId({ project, dataset, table }: TablePlace, head: string, generation: number): string {
-  const hash = digest([project, dataset, table]);
+/**
+ * @param created when BigQuery created the table: one that was dropped and made again has ids of its own
+ * @param head the attempt that committed last to the table; empty before the first
+ */
+export function commitJobId(
+  { project, dataset, table }: TablePlace,
+  created: string,
+  head: string,
+  generation: number,
+): string {
+  const hash = digest([project, dataset, table, created]);
   const after = head === "" ? "nothing" : head.replaceAll(/[^0-9A-Za-z_-]/g, "_").slice(0, 100);
   return `replayport_commit_${hash}_after_${after}_g${generation}`;
 }

@@ -28,8 +28,10 @@ export interface Partitioning {
 
 export interface BigQueryOptions {
   readonly type: "bigquery";
-  /** Has the dataset, runs the jobs and pays for them. */
+  /** Has the dataset. */
   readonly project: string;
+  /** Runs the jobs and pays for them. Default: `project`. */
+  readonly billingProject?: string;
   readonly dataset: string;
   /** Checked against the dataset's own, which is used by default. */
   readonly location?: string;

@@ -12,7 +12,7 @@ const { identifier, string, timestamp } = bigquery;
 export function bigqueryRecords(context: BigQueryContext): DestinationRecords {
   const { place, export: exportName } = context;
   const ask = async (kind: RecordKind, sql: string, signal: AbortSignal, action = "bigquery.tables.getData") =>
-    await query(context, { action, resource: `${place.dataset}.${RECORDS_TABLES[kind]}` }, sql, {}, signal);
+    await query(context, { action, table: RECORDS_TABLES[kind] }, sql, {}, signal);
   const find = async (kind: RecordKind, order: string, signal: AbortSignal): Promise<string[]> => {
     if (!(await exists(context, RECORDS_TABLES[kind], signal))) return [];
     const sql = `SELECT record.\`result\` FROM ${identifier(qualifiedName(context, RECORDS_TABLES[kind]))} AS record

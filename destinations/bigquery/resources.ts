@@ -17,11 +17,16 @@ export interface DatasetResource {
   readonly location?: string;
   /** Milliseconds that a new table lives, by default. */
   readonly defaultTableExpirationMs?: string;
+  /** Milliseconds that a partition of a new table lives. */
+  readonly defaultPartitionExpirationMs?: string;
 }
 
 export interface TableResource {
   /** TABLE, VIEW, EXTERNAL, … */
   readonly type?: string;
   readonly schema?: { readonly fields?: readonly SchemaField[] };
-  readonly timePartitioning?: { readonly field?: string };
+  /** Milliseconds since 1970, as text. */
+  readonly creationTime?: string;
+  readonly expirationTime?: string;
+  readonly timePartitioning?: { readonly field?: string; readonly expirationMs?: string };
 }

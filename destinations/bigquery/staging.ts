@@ -9,6 +9,7 @@ import type { BigQueryContext } from "./context.ts";
 import { jobError } from "./errors.ts";
 import { failed, runJob } from "./jobs.ts";
 import { jobLabels, loadJobId, stagingTable } from "./names.ts";
+import { type Pace, pacer } from "./pace.ts";
 import { stagingField } from "./types.ts";
 
 const DAY_MS = 86_400_000;
@@ -30,13 +31,15 @@ export async function stageFiles(
 ): Promise<Staged> {
   const table = stagingTable(context.place, batch);
   let created = false;
+  const pace = pacer();
   const put = async (file: StagedFile, inner: AbortSignal): Promise<void> => {
     if (!created) {
       onTable(table);
+      await pace(inner);
       await context.client.createTable(table, stagingResource(context, batch), inner);
       created = true;
     }
-    await loadFile(context, batch, table, file, inner);
+    await loadFile(context, batch, table, file, pace, inner);
   };
   const { totals } = await eachFile(batch.files, 1, put, signal);
   return { table: created ? table : undefined, totals };
@@ -57,27 +60,30 @@ async function loadFile(
   batch: Batch,
   table: string,
   file: StagedFile,
+  pace: Pace,
   signal: AbortSignal,
 ): Promise<void> {
   const { client, place } = context;
   const configuration = loadConfiguration(context, batch, table);
-  const request = client.request("bigquery.tables.updateData", `${place.dataset}.${table}`);
+  const request = client.request("bigquery.tables.updateData", table);
   let generation = 0;
   let failure: ReplayportError | undefined;
   const run = async (): Promise<void> => {
     for (;;) {
       const jobId = loadJobId(place, batch, file, generation);
       const submit = (own: AbortSignal) => client.upload({ jobId, configuration, file }, own);
+      await pace(signal);
       const { job, existed } = await runJob(context, { jobId, submit }, signal);
       signal.throwIfAborted();
-      if (!failed(job)) {
+      if (job !== undefined && !failed(job)) {
         const loaded = Number(job.statistics?.load?.outputRows ?? Number.NaN);
         return expectRows(batch, file.rows, `loaded of file ${file.index}`, loaded);
       }
+      generation += 1;
+      if (job === undefined) continue;
       const error = jobError(job.status?.errorResult ?? {}, request);
       // Another attempt has won, and removed what this one staged.
       if (error.code === "bigquery.vanished") throw lostRace(batch);
-      generation += 1;
       // The id may have been spent before; only a job that failed now counts as an attempt.
       if (existed) continue;
       failure = error;

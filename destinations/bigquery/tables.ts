@@ -1,17 +1,18 @@
 /** Creates missing tables and adds missing columns. Never drops or retypes anything. */
 import { giveUp, ReplayportError, retry } from "../../src/errors.ts";
 import type { Column } from "../../src/models/column.ts";
-import type { Batch } from "../destination.ts";
 import { isList } from "../sql/dialect.ts";
 import { bigquery } from "../sql/bigquery.ts";
 import { GONE_PREFIX, goneColumns } from "../warehouse/gone_rows.ts";
-import { PARTITION_COLUMN } from "../warehouse/rows.ts";
-import { planTable } from "../warehouse/table_plan.ts";
+import { PARTITION_COLUMN, RECEIPT_COLUMNS, type Rows } from "../warehouse/rows.ts";
+import { duplicates } from "../warehouse/held_rows.ts";
+import { notNull, planTable, stuckColumns, type TablePlan } from "../warehouse/table_plan.ts";
 import type { TableResource } from "./resources.ts";
 import { type BigQueryContext, ledgerPlace, qualifiedName } from "./context.ts";
 import { query } from "./jobs.ts";
 import { addColumns, createTable, type TableShape } from "./ddl.ts";
-import { countReceipts, forgetReceipts, LEDGER_COLUMNS } from "./ledger_sql.ts";
+import { countReceipts, forgetReceipts } from "./ledger_sql.ts";
+import { countDoubledKeys, mendDoubled } from "./mend.ts";
 import { existingColumn, fits, targetType } from "./types.ts";
 
 const DEFAULT_CLUSTER = ["team_id", "session_id"];
@@ -34,31 +35,35 @@ export async function ensureLedger(context: BigQueryContext, signal: AbortSignal
 export function ledgerShape(context: BigQueryContext): TableShape {
   return {
     table: qualifiedName(context, context.ledger),
-    columns: LEDGER_COLUMNS,
-    key: LEDGER_COLUMNS.filter(({ nullable }) => !nullable).map(({ name }) => name),
+    columns: RECEIPT_COLUMNS,
+    key: RECEIPT_COLUMNS.filter(({ nullable }) => !nullable).map(({ name }) => name),
     json: NO_JSON,
     cluster: ["target_table", "export", "interval_start"],
-    description: "One row for each batch that Replayport has loaded into a table of this dataset.",
+    description: "One row for each load by Replayport into a table of this dataset; of one interval the last counts.",
     ...(context.expires ? { expires: context.expires } : {}),
   };
 }
 
 export interface Target {
-  /** Whether it is partitioned by start_time, so that a condition on that column prunes. */
-  readonly byStart: boolean;
+  /** When BigQuery created it. */
+  readonly created: string;
+  /** The column of times that it is partitioned by, so that a condition on it prunes. */
+  readonly partition: string | undefined;
 }
 
-export async function ensureTarget(
-  context: BigQueryContext,
-  rows: Pick<Batch, "columns" | "key">,
-  signal: AbortSignal,
-): Promise<Target> {
+export async function ensureTarget(context: BigQueryContext, rows: Rows, signal: AbortSignal): Promise<Target> {
   const shape = targetShape(context, rows);
   const beforeCreation = () => forgetGoneTable(context, signal);
-  const { timePartitioning } = await ensureTable(context, context.place.table, shape, signal, beforeCreation);
+  const found = await ensureTable(context, context.place.table, shape, signal, beforeCreation);
   const gone = goneShape(context, rows);
   if (gone) await ensureTable(context, goneTable(context), gone, signal);
-  return { byStart: timePartitioning?.field === PARTITION_COLUMN };
+  return targetOf(found);
+}
+
+export function targetOf({ creationTime = "", timePartitioning, schema }: TableResource): Target {
+  const field = timePartitioning?.field?.toLowerCase();
+  const column = schema?.fields?.find(({ name = "" }) => name.toLowerCase() === field);
+  return { created: creationTime, partition: column?.type === "TIMESTAMP" ? column.name : undefined };
 }
 
 export function goneTable({ place }: BigQueryContext): string {
@@ -66,7 +71,7 @@ export function goneTable({ place }: BigQueryContext): string {
 }
 
 /** Undefined if no row of the export is ever deleted. */
-function goneShape(context: BigQueryContext, rows: Pick<Batch, "columns" | "key">): TableShape | undefined {
+function goneShape(context: BigQueryContext, rows: Rows): TableShape | undefined {
   const columns = goneColumns(rows, context.options.onDelete ?? "tombstone");
   return (
     columns && {
@@ -80,7 +85,7 @@ function goneShape(context: BigQueryContext, rows: Pick<Batch, "columns" | "key"
   );
 }
 
-export function targetShape(context: BigQueryContext, { columns, key }: Pick<Batch, "columns" | "key">): TableShape {
+export function targetShape(context: BigQueryContext, { columns, key }: Rows): TableShape {
   const { options } = context;
   const byName = new Map(columns.map((column) => [column.name, column]));
   const json = jsonColumns(context);
@@ -131,9 +136,9 @@ function partitionOf({ options }: BigQueryContext, byName: ReadonlyMap<string, C
 /** Before a missing target is created: receipts of an earlier table of that name must not count for the new one. */
 async function forgetGoneTable(context: BigQueryContext, signal: AbortSignal): Promise<void> {
   const { onWarning, place } = context;
-  const resource = `${place.dataset}.${context.ledger}`;
+  const table = context.ledger;
   const ledger = ledgerPlace(context);
-  const reading = { action: "bigquery.tables.getData", resource };
+  const reading = { action: "bigquery.tables.getData", table };
   const [row] = await query(context, reading, countReceipts(ledger), {}, signal);
   const forgotten = Number(row?.["receipts"] ?? 0);
   if (forgotten === 0) return;
@@ -141,7 +146,7 @@ async function forgetGoneTable(context: BigQueryContext, signal: AbortSignal): P
     table: `${place.project}.${place.dataset}.${place.table}`,
     receipts: forgotten,
   });
-  await query(context, { action: "bigquery.tables.updateData", resource }, forgetReceipts(ledger), {}, signal);
+  await query(context, { action: "bigquery.tables.updateData", table }, forgetReceipts(ledger), {}, signal);
 }
 
 async function ensureTable(
@@ -153,21 +158,12 @@ async function ensureTable(
 ): Promise<TableResource> {
   const signature = `${table} ${JSON.stringify(shape.columns)}`;
   const known = context.ready.get(signature);
-  if (known) return known;
-  const { client } = context;
-  const resource = `${context.place.dataset}.${table}`;
+  // The target is looked at each time: somebody may have dropped it and made it again.
+  if (known && table !== context.place.table) return known;
   // Another worker may create or extend the table between the look and the statement, so look again.
   for (let look = 0; ; look += 1) {
-    const found = await client.table(table, signal);
-    if (found) checkLoadable(shape, found);
-    const existing = found?.schema?.fields?.map(existingColumn);
-    const plan = planTable(
-      shape.table,
-      existing,
-      shape.columns,
-      (column) => targetType(column, shape.json),
-      (type, column) => fits(type, column, shape.json),
-    );
+    const found = await context.client.table(table, signal);
+    const plan = planOf(shape, found);
     if (found && plan.kind === "add" && plan.columns.length === 0) {
       context.ready.set(signature, found);
       return found;
@@ -183,33 +179,55 @@ async function ensureTable(
       plan.kind === "create"
         ? (["bigquery.tables.create", createTable(shape)] as const)
         : (["bigquery.tables.update", addColumns(shape.table, plan.columns, shape.json)] as const);
-    await query(context, { action, resource }, sql, {}, signal);
+    await query(context, { action, table }, sql, {}, signal);
   }
 }
 
-/** Rejects what adding columns can't fix: a view, or NOT NULL columns that a load would leave empty. */
-function checkLoadable({ table, columns, key }: TableShape, { type = "TABLE", schema }: TableResource): void {
-  if (type !== "TABLE") {
+/**
+ * What the table needs before the shape's rows fit into it.
+ * @throws ReplayportError for what adding columns can't fix: a view, other types, NOT NULL columns that a load would leave empty
+ */
+function planOf(shape: TableShape, found: TableResource | undefined): TablePlan {
+  if (found && (found.type ?? "TABLE") !== "TABLE") {
     throw new ReplayportError(
-      `${table} is of type ${type}, but rows can only be merged into a table`,
+      `${shape.table} is of type ${found.type}, but rows can only be merged into a table`,
       giveUp("bigquery.no_table", "Name another `table`; it is created if it doesn't exist."),
     );
   }
-  const byName = new Map(columns.map((column) => [column.name.toLowerCase(), column]));
-  const stuck = (schema?.fields ?? []).filter(({ name = "", mode, defaultValueExpression }) => {
-    const ours = byName.get(name.toLowerCase());
-    if (mode !== "REQUIRED" || (ours && key.includes(ours.name))) return false;
-    return ours ? ours.nullable || ours.privacy !== "none" : defaultValueExpression === undefined;
-  });
-  if (stuck.length === 0) return;
-  const statements = stuck.map(
-    ({ name = "" }) =>
-      `ALTER TABLE ${bigquery.identifier(table)} ALTER COLUMN ${bigquery.identifier(name)} DROP NOT NULL;`,
+  const existing = found?.schema?.fields?.map(existingColumn);
+  const plan = planTable(
+    shape.table,
+    existing,
+    shape.columns,
+    (column) => targetType(column, shape.json),
+    (type, column) => fits(type, column, shape.json),
   );
-  throw new ReplayportError(
-    `${table} has NOT NULL columns that a load may have to leave empty: ${stuck.map(({ name }) => name).join(", ")}`,
-    giveUp("bigquery.not_null", statements.join(" ")),
-  );
+  const stuck = stuckColumns(existing ?? [], shape);
+  if (stuck.length > 0)
+    throw notNull("bigquery.not_null", bigquery.identifier(shape.table), stuck, bigquery.identifier);
+  return plan;
+}
+
+/**
+ * Plans a load of these rows into the target as it is, and changes nothing.
+ * @throws ReplayportError if no batch of them could be loaded, or if the target has a key twice
+ */
+export async function checkTarget(context: BigQueryContext, rows: Rows, signal: AbortSignal): Promise<void> {
+  const { client, place } = context;
+  const shape = targetShape(context, rows);
+  const found = await client.table(place.table, signal);
+  planOf(shape, found);
+  const gone = goneShape(context, rows);
+  if (gone) planOf(gone, await client.table(goneTable(context), signal));
+  const names = new Set(found?.schema?.fields?.map(({ name = "" }) => name.toLowerCase()));
+  if (!found || !rows.key.every((name) => names.has(name.toLowerCase()))) return;
+  // The order of reads may come with the first load.
+  const there = rows.columns.filter(({ name }) => names.has(name.toLowerCase()));
+  const keyed = { table: shape.table, rows: { ...rows, columns: there }, partition: targetOf(found).partition };
+  const what = { action: "bigquery.tables.getData", table: place.table };
+  const [row] = await query(context, what, countDoubledKeys(keyed), {}, signal);
+  const doubled = Number(row?.["doubled"] ?? 0);
+  if (doubled > 0) throw duplicates(shape.table, doubled, mendDoubled(keyed));
 }
 
 function wrongOption(option: string, detail: string): ReplayportError {

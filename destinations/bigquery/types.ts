@@ -34,9 +34,14 @@ export function fits(existing: string, column: Column, json: ReadonlySet<string>
   return !json.has(column.name) && (WIDER[column.type]?.includes(existing) ?? false);
 }
 
-export function existingColumn({ name = "", type = "", mode }: SchemaField): ExistingColumn {
+export function existingColumn({ name = "", type = "", mode, defaultValueExpression }: SchemaField): ExistingColumn {
   const modern = MODERN[type] ?? type;
-  return { name, type: mode === "REPEATED" ? `ARRAY<${modern}>` : modern };
+  return {
+    name,
+    type: mode === "REPEATED" ? `ARRAY<${modern}>` : modern,
+    required: mode === "REQUIRED",
+    hasDefault: defaultValueExpression !== undefined,
+  };
 }
 
 /**

@@ -12,7 +12,8 @@ import type { FileHandle } from "node:fs/promises";
 import { type RetryPolicy, withRetries } from "../../src/retry.ts";
 import type { StagedFile } from "../destination.ts";
 import { checkWhole, openStaged, readPart } from "../files/read_staged.ts";
-import { type BigQueryRequest, bigqueryError, httpStatus } from "./errors.ts";
+import { bigqueryError, httpStatus } from "./errors.ts";
+import type { BigQueryRequest } from "./request.ts";
 import type { TokenClient } from "./tokens.ts";
 import type { JobResource } from "./resources.ts";
 

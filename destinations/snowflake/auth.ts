@@ -34,7 +34,7 @@ function keyPair(text: string, passphrase: string | undefined, where: string): D
     return { authenticator: "SNOWFLAKE_JWT", privateKey: parsed.export({ type: "pkcs8", format: "pem" }).toString() };
   } catch {
     // OpenSSL's message can contain parts of the key.
-    const encrypted = /ENCRYPTED/.test(key);
+    const encrypted = /^(?:-----BEGIN ENCRYPTED |Proc-Type: 4,ENCRYPTED)/m.test(key);
     throw new ReplayportError(
       `the private key of ${where} cannot be read`,
       giveUp(

@@ -49,7 +49,7 @@ async function whoAmI({ warehouse }: SnowflakeContext, session: Session, signal:
 async function checkExisting(names: Names, session: Session, signal: AbortSignal): Promise<void> {
   const needed = [
     [names.table, ["SELECT", "INSERT", "UPDATE", "DELETE"]],
-    [names.receipts, ["SELECT", "INSERT", "DELETE"]],
+    [names.receipts, ["SELECT", "INSERT"]],
     [names.lock, ["SELECT", "INSERT", "UPDATE"]],
     [names.gone, ["SELECT", "INSERT", "UPDATE", "DELETE"]],
   ] as const;

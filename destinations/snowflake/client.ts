@@ -18,8 +18,15 @@ const LOGIN_ATTEMPTS = 3;
 const LOGIN: Statement = { sql: "", doing: "logging in to Snowflake", grants: [] };
 
 export function addressOf({ account, host, protocol, port }: SnowflakeOptions): string {
-  const name = host ?? `${account}.snowflakecomputing.com`;
+  const name = host ?? hostOf(account);
   return `${protocol ?? "https"}://${name}${port === undefined ? "" : `:${port}`}`;
+}
+
+/** As the driver has it: the first region's accounts go without its name, and those in China have a domain of their own. */
+function hostOf(account: string): string {
+  const [locator = account, ...region] = account.split(".");
+  if (region.join(".") === "us-west-2") return `${locator}.snowflakecomputing.com`;
+  return `${account}.snowflakecomputing.${/^cn-/i.test(region.join(".")) ? "cn" : "com"}`;
 }
 
 export function errorContext(options: SnowflakeOptions): ErrorContext {

@@ -31,7 +31,8 @@ export function describeTable(names: Names, table: string): Statement {
 
 /**
  * NOT NULL is only for columns that every load has: a tombstone empties personal columns, and other column rules may exclude
- * any other column of an existing table.
+ * any other column of an existing table. Texts are compared as they are: a default of the account, database or schema could make
+ * two sessions equal whose ids differ in case only.
  */
 export function createTable(
   names: Names,
@@ -42,7 +43,7 @@ export function createTable(
 ): Statement {
   const lines = columns.map((column) => `  ${definition(column, required.includes(column.name))}`);
   return {
-    sql: `CREATE TABLE IF NOT EXISTS ${objectPath(names, table)} (\n${lines.join(",\n")}\n) COMMENT = ${snowflake.string(about)}`,
+    sql: `CREATE TABLE IF NOT EXISTS ${objectPath(names, table)} (\n${lines.join(",\n")}\n) DEFAULT_DDL_COLLATION = '' COMMENT = ${snowflake.string(about)}`,
     doing: `creating the table ${objectPath(names, table)}`,
     grants: [...reaching(names, schemaPath(names)), `CREATE TABLE ON SCHEMA ${schemaPath(names)}`],
   };
@@ -97,7 +98,7 @@ export function createStaging(
     return `  ${snowflake.identifier(columnName(column.name))} ${type}`;
   });
   return {
-    sql: `CREATE OR REPLACE TEMPORARY TABLE ${staging} (\n${lines.join(",\n")}\n)`,
+    sql: `CREATE OR REPLACE TEMPORARY TABLE ${staging} (\n${lines.join(",\n")}\n) DEFAULT_DDL_COLLATION = ''`,
     doing: `creating the staging table ${staging}`,
     grants: reaching(names, schemaPath(names)),
   };

@@ -112,16 +112,15 @@ function classify(error: DriverError, code: string, statement: Statement, contex
         "snowflake.network_policy",
         "A network policy blocks this machine's address: add it to the policy's ALLOWED_IP_LIST.",
       );
-    case "000606":
     case "002043":
+      // The same code for objects and warehouses; only the end of the text tells, which no name can look like.
+      if (!/ \(warehouse [^)]*\)\.?$/.test(error.message ?? "")) return missing(granting);
+      return noWarehouse(context, role);
+    case "000606":
     case "090109":
-      if (code === "002043" && !/warehouse/i.test(error.message ?? "")) return missing(granting);
-      return giveUp(
-        "snowflake.warehouse",
-        context.warehouse === undefined
-          ? "The user has no default warehouse: set `warehouse`."
-          : `There is no such warehouse, or the role may not use it: GRANT USAGE ON WAREHOUSE ${context.warehouse} TO ROLE ${role};`,
-      );
+      return noWarehouse(context, role);
+    case "000666":
+      return suspended();
     case "000607":
     case "000608":
     case "000609":
@@ -136,10 +135,7 @@ function classify(error: DriverError, code: string, statement: Statement, contex
         "A resource monitor has stopped the warehouse: raise its quota, wait for its next period, or set another `warehouse`.",
       );
     case "003001":
-      return giveUp(
-        "snowflake.access_denied",
-        granting === "" ? `Ask an owner to grant the privilege in this message to the role ${role}.` : granting,
-      );
+      return denied(granting, role);
     case "002003":
       return missing(granting);
     case "000604":
@@ -182,6 +178,7 @@ function classify(error: DriverError, code: string, statement: Statement, contex
       );
     default:
   }
+  if (SUSPENDED.test(error.message ?? "")) return suspended();
   if (code.startsWith("404")) return giveUp("snowflake.options", "Check the options of the destination.");
   if (code.startsWith("412") || code.startsWith("413")) {
     return retry(
@@ -190,11 +187,31 @@ function classify(error: DriverError, code: string, statement: Statement, contex
     );
   }
   if (code.startsWith("39")) return giveUp("snowflake.login", loginHint(context));
-  return byState(error.sqlState, granting);
+  return byState(error.sqlState, granting, role);
+}
+
+/** With whatever code: after a login that succeeds, or instead of it. */
+const SUSPENDED =
+  /^(?:SQL (?:compilation|execution) error:\s*)?Your (?:free trial has ended|account (?:is|has been) suspended)/;
+
+function suspended(): Classification {
+  return giveUp(
+    "snowflake.suspended",
+    "Snowflake has suspended the account: its trial has ended, or its payment has failed. Add a payment method under Admin > Billing, or ask Snowflake's support.",
+  );
+}
+
+function noWarehouse({ warehouse }: ErrorContext, role: string): Classification {
+  return giveUp(
+    "snowflake.warehouse",
+    warehouse === undefined
+      ? "The user has no default warehouse: set `warehouse`."
+      : `There is no such warehouse, or the role may not use it: GRANT USAGE ON WAREHOUSE ${warehouse} TO ROLE ${role};`,
+  );
 }
 
 /** https://docs.snowflake.com/en/developer-guide/snowflake-scripting/exceptions lists no codes: SQL states are the standard's. */
-function byState(state: string | undefined, granting: string): Classification {
+function byState(state: string | undefined, granting: string, role: string): Classification {
   switch (state?.slice(0, 2)) {
     case "22":
       return giveUp("snowflake.data", "A value doesn't fit its column: compare the table's columns with the export's.");
@@ -202,12 +219,17 @@ function byState(state: string | undefined, granting: string): Classification {
     case "42":
     case "02":
       return state === "42501"
-        ? giveUp("snowflake.access_denied", granting)
+        ? denied(granting, role)
         : giveUp("snowflake.refused", `Snowflake refused the statement. ${granting}`);
     case undefined:
     default:
       return retry("snowflake.failed", "The batch is tried again later.");
   }
+}
+
+function denied(granting: string, role: string): Classification {
+  const hint = granting === "" ? `Ask an owner to grant the privilege in this message to the role ${role}.` : granting;
+  return giveUp("snowflake.access_denied", hint);
 }
 
 function missing(granting: string): Classification {

@@ -13,6 +13,7 @@ import { DEFAULT_FILE_BYTES, type SnowflakeOptions } from "./options.ts";
 import { internalStage } from "./stage.ts";
 import { snowflakeRecords } from "./records.ts";
 import type { OpenSession } from "./statement.ts";
+import { checkTarget } from "./tables.ts";
 
 export type { ExternalStage, SnowflakeAuth, SnowflakeOptions } from "./options.ts";
 
@@ -57,6 +58,7 @@ export function openSnowflakeOn(
     audit: snowflakeAudit(context),
     records: snowflakeRecords(context),
     check: (signal) => check(context, signal),
+    checkRows: (rows, signal) => checkTarget(context, rows, signal),
     load: (batch, signal) => load(context, batch, signal),
     async *receipts(range, signal) {
       yield* await readReceipts(context, range, signal);

@@ -5,6 +5,7 @@ import type { Column } from "../../src/models/column.ts";
 import type { Coverage, Receipt } from "../destination.ts";
 import { coverageOf, fromRecord, type StoredRecord } from "../receipts.ts";
 import { columnName } from "../sql/snowflake.ts";
+import { currentReceipts } from "../warehouse/current_receipts.ts";
 import { COVERAGE_READ, RECEIPT_READ } from "../warehouse/rows.ts";
 import type { SnowflakeContext } from "./context.ts";
 import { type LedgerKey, selectPrecondition, selectReceipts } from "./ledger_sql.ts";
@@ -20,6 +21,8 @@ export interface LedgerEntry {
   /** The attempt of its receipt; undefined if there is none. */
   readonly attempt: string | undefined;
   readonly readAt: Date | undefined;
+  /** When the target was committed to last, by any export. */
+  readonly lastCommit: Date | undefined;
   readonly hasLock: boolean;
   /** How many loads of the target have taken its lock. */
   readonly commitCount: number;
@@ -38,6 +41,7 @@ export async function readEntry(
   return {
     attempt: found ? String(row?.["ATTEMPT"]) : undefined,
     readAt: found ? dateOf(row, "READ_US") : undefined,
+    lastCommit: (row?.["LAST_US"] ?? null) === null ? undefined : dateOf(row, "LAST_US"),
     hasLock: Number(row?.["LOCKS"]) > 0,
     commitCount: Number(row?.["COMMIT_COUNT"] ?? 0),
     transaction: typeof row?.["TRANSACTION"] === "string" ? row["TRANSACTION"] : undefined,
@@ -64,7 +68,7 @@ export async function readReceipts(
   range: Interval,
   signal: AbortSignal,
 ): Promise<Receipt[]> {
-  return (await select(context, range, RECEIPT_READ, signal)).map((row) => fromRecord(stored(row)));
+  return currentReceipts((await select(context, range, RECEIPT_READ, signal)).map((row) => fromRecord(stored(row))));
 }
 
 export async function readCoverage(
@@ -72,7 +76,7 @@ export async function readCoverage(
   range: Interval,
   signal: AbortSignal,
 ): Promise<Coverage[]> {
-  return (await select(context, range, COVERAGE_READ, signal)).map((row) => coverageOf(stored(row)));
+  return currentReceipts((await select(context, range, COVERAGE_READ, signal)).map((row) => coverageOf(stored(row))));
 }
 
 function stored(row: Row): StoredRecord {

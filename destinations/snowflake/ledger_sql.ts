@@ -41,16 +41,18 @@ export function inTransaction(transaction: string): string {
   return `TO_VARCHAR(CURRENT_TRANSACTION()) = ${snowflake.string(transaction)}`;
 }
 
-/** This interval's receipt, and whether the target's lock has its row. One statement, one row. */
+/** This interval's last receipt, the target's last commit, and whether the target's lock has its row. One statement, one row. */
 export function selectPrecondition(key: LedgerKey, interval: Interval): Statement {
   const lock = objectPath(key.names, key.names.lock);
+  const receipts = objectPath(key.names, key.names.receipts);
   return {
-    sql: `SELECT COUNT(*) AS "RECEIPTS", MAX("ATTEMPT") AS "ATTEMPT",
-  DATE_PART(EPOCH_MICROSECOND, MAX("READ_AT")) AS "READ_US",
+    sql: `SELECT COUNT(*) AS "RECEIPTS", MAX_BY("ATTEMPT", "COMMITTED_AT") AS "ATTEMPT",
+  DATE_PART(EPOCH_MICROSECOND, MAX_BY("READ_AT", "COMMITTED_AT")) AS "READ_US",
+  (SELECT DATE_PART(EPOCH_MICROSECOND, MAX("COMMITTED_AT")) FROM ${receipts} WHERE "TARGET_TABLE" = ${snowflake.string(key.names.table)}) AS "LAST_US",
   (SELECT COUNT(*) FROM ${lock}) AS "LOCKS",
   (SELECT MAX("COMMIT_COUNT") FROM ${lock}) AS "COMMIT_COUNT",
   (SELECT TO_VARCHAR(CURRENT_TRANSACTION())) AS "TRANSACTION"
-FROM ${objectPath(key.names, key.names.receipts)}
+FROM ${receipts}
 WHERE ${of(key)} AND ${sameInterval(interval)}`,
     doing: "reading the ledger",
     grants: [...ledgerGrants(key, "SELECT", key.names.receipts), `SELECT ON TABLE ${lock}`],
@@ -88,18 +90,10 @@ SET "EXPORT" = ${snowflake.string(key.export)}, "ATTEMPT" = ${snowflake.string(a
   };
 }
 
-/** Receipts of this interval and of those within it. */
-export function deleteReceipts(key: LedgerKey, { start, end }: Interval, transaction: string): Statement {
-  return {
-    sql: `DELETE FROM ${objectPath(key.names, key.names.receipts)}
-WHERE ${of(key)} AND "INTERVAL_START" >= ${snowflake.timestamp(start)} AND "INTERVAL_END" <= ${snowflake.timestamp(end)}
-  AND ${inTransaction(transaction)}`,
-    doing: "removing the receipts that the batch replaces",
-    grants: ledgerGrants(key, "SELECT, DELETE", key.names.receipts),
-  };
-}
-
-/** If the driver repeats it because its answer was lost, the second one inserts nothing. */
+/**
+ * Only an INSERT: it locks nothing, and the ledger is shared by all targets of the schema (warehouse/current_receipts.ts). If
+ * the driver repeats it because its answer was lost, the second one inserts nothing.
+ */
 export function insertReceipt(key: LedgerKey, receipt: Receipt, origin: Origin, transaction: string): Statement {
   const table = objectPath(key.names, key.names.receipts);
   const record = {
@@ -127,8 +121,7 @@ export function selectReceipts(key: LedgerKey, range: Interval, columns: readonl
   return {
     sql: `SELECT ${items.join(", ")}
 FROM ${objectPath(key.names, key.names.receipts)}
-WHERE ${of(key)} AND "INTERVAL_START" < ${snowflake.timestamp(range.end)} AND "INTERVAL_END" > ${snowflake.timestamp(range.start)}
-ORDER BY "INTERVAL_START_US", "INTERVAL_END_US"`,
+WHERE ${of(key)} AND "INTERVAL_START" < ${snowflake.timestamp(range.end)} AND "INTERVAL_END" > ${snowflake.timestamp(range.start)}`,
     doing: "reading the ledger",
     grants: ledgerGrants(key, "SELECT", key.names.receipts),
   };

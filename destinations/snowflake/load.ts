@@ -16,31 +16,27 @@
  * the temporary table goes with it, and the transaction is rolled back at the latest 5 minutes after it begins to block
  * another one.
  */
-import { intervalName } from "../../src/intervals/interval.ts";
 import type { Batch, Receipt } from "../destination.ts";
-import { commitBatch, rollback } from "./commit.ts";
+import { commitBatch, loadPurpose, rollback } from "./commit.ts";
 import { cleanupDeadline } from "../cleanup.ts";
 import { batchFolder, type SnowflakeContext } from "./context.ts";
 import { fileFormat } from "./copy.ts";
 import { dropTable } from "./ddl.ts";
 import { isLost } from "./errors.ts";
 import { ledgerKey, readEntry } from "./ledger.ts";
-import { mergeStatements } from "./merge.ts";
 import { objectPath, stagingTable } from "./names.ts";
 import { insertLock } from "./ledger_sql.ts";
 import type { Stage } from "./stage.ts";
-import type { Session, Statement } from "./statement.ts";
-import { fillStaging } from "./staging.ts";
+import type { Session } from "./statement.ts";
+import { createStagingTable, fillStaging } from "./staging.ts";
 import { prepareTables } from "./tables.ts";
 import { uploadFiles } from "./upload.ts";
 import { isReadLater, olderRead } from "../races.ts";
-import { receiptOf } from "../receipts.ts";
 
 export async function load(context: SnowflakeContext, batch: Batch, signal: AbortSignal): Promise<Receipt> {
   // Fails for files that can never be loaded, before anything is extracted.
   fileFormat(batch.format, batch.extension);
-  const purpose = { export: batch.export, interval: intervalName(batch.interval), doing: "load" } as const;
-  await using session = await context.openSession(purpose, signal);
+  await using session = await context.openSession(loadPurpose(batch), signal);
   await using stage = context.openStage(session);
   const spelling = await prepareTables(context, session, batch, signal);
   const before = await readEntry(context, session, batch.interval, signal);
@@ -55,26 +51,22 @@ export async function load(context: SnowflakeContext, batch: Batch, signal: Abor
   try {
     await stage.remove(folder, signal);
     const { names: files, totals } = await uploadFiles(stage, folder, batch, signal);
-    const bounds =
-      files.length === 0
-        ? undefined
-        : await fillStaging(
-            session,
-            stage,
-            batch,
-            { folder, staging, names: context.names, files },
-            totals.rows,
-            signal,
-          );
+    const into = {
+      target: objectPath(context.names, context.names.table),
+      gone: objectPath(context.names, context.names.gone),
+      staging,
+      spelling,
+      onDelete: context.onDelete,
+    };
+    const staged = { folder, staging, names: context.names, files, rows: totals.rows };
+    const rows = files.length === 0 ? undefined : { files: staged, into };
+    if (rows) {
+      await createStagingTable(session, batch, staged, signal);
+      await fillStaging(session, stage, batch, staged, signal);
+    }
     others = await otherAttempts(context, stage, batch, signal);
     signal.throwIfAborted();
-    receipt = receiptOf(batch, totals, context.now());
-    const target = objectPath(context.names, context.names.table);
-    const gone = objectPath(context.names, context.names.gone);
-    const { onDelete } = context;
-    const mergeRows = (transaction: string): readonly Statement[] =>
-      mergeStatements(batch, { target, gone, staging, spelling, onDelete, bounds, transaction });
-    await commitBatch(context, session, batch, receipt, before, files.length === 0 ? undefined : mergeRows, signal);
+    receipt = await commitBatch(context, batch, { session, before, totals, rows }, signal);
   } catch (error) {
     // ROLLBACK comes first: any DDL, even dropping the staging table, would commit what is half done. If it isn't
     // acknowledged, that session isn't used any more.

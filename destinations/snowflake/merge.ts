@@ -4,44 +4,22 @@
  * **The guard.** A row is updated or deleted only by a row that wins by src/models/reading_order.ts, so a batch that was read
  * earlier and arrives late changes nothing.
  *
- * **Pruning.** Without a range in ON, a MERGE reads every micro-partition of the target. The start of a session moves:
- * it can only fall, and its end can only grow. So if the target's row was read before the batch's, its start is within
- * [start, end] of the batch's row; if it was read later, its start may be anywhere before. Bounds on start_time find the
- * first kind. `_exported_at`, which is later than the batch's, finds the second. Snowflake keeps the lowest and the highest
- * value of both columns for each micro-partition, and skips those in which neither can match. SLACK extends the lower bound:
- * if the source has dropped a session's first rows (retention, day by day), the batch's row starts later than the target's,
- * and would be inserted a second time; and the clocks of two workers are never quite the same.
+ * **Pruning.** Without a range in ON, a MERGE reads every micro-partition of the target. Where the target has rows of the staged
+ * keys is asked first, in the same transaction (warehouse/held_rows.ts), and Snowflake skips the micro-partitions whose times
+ * are all outside.
  * https://docs.snowflake.com/en/user-guide/tables-clustering-micropartitions
  */
 import type { Batch } from "../destination.ts";
 import type { Column } from "../../src/models/column.ts";
 import { DELETED_COLUMN, emptiedColumns, type OnDelete } from "../../src/models/deletion.ts";
-import { EXPORTED_AT_COLUMN } from "../../src/models/reading_order.ts";
 import { gone } from "../sql/deletion.ts";
 import { newestFirst, replaces } from "../sql/reading_order.ts";
 import { goneColumns, type GoneRows, rememberGone, withoutOvertaken } from "../warehouse/gone_rows.ts";
-import { hasRange, PARTITION_COLUMN, type Rows, SLACK_MICROS, startRange } from "../warehouse/rows.ts";
+import { countDoubled, type HeldRows, heldRange, type TimeRange, within } from "../warehouse/held_rows.ts";
+import { PARTITION_COLUMN, type Rows } from "../warehouse/rows.ts";
 import { columnName, snowflake } from "../sql/snowflake.ts";
 import { inTransaction } from "./ledger_sql.ts";
 import type { Statement } from "./statement.ts";
-
-/** Of the batch's rows, in microseconds. */
-export interface Bounds {
-  readonly firstStart: number;
-  readonly lastEnd: number;
-  readonly firstExport: number;
-}
-
-/** The aggregates that pruning needs; none if the columns don't allow pruning. */
-export function boundsWanted(rows: Rows): { name: string; sql: string }[] {
-  if (!hasRange(rows) || !hasColumn(rows.columns, EXPORTED_AT_COLUMN)) return [];
-  const { firstStart, lastEnd } = startRange(rows, staged, snowflake.timestamp);
-  return [
-    { name: "FIRST_START", sql: firstStart },
-    { name: "LAST_END", sql: lastEnd },
-    { name: "FIRST_EXPORT", sql: `MIN(${staged(EXPORTED_AT_COLUMN)})` },
-  ];
-}
 
 export interface MergeOptions {
   readonly target: string;
@@ -51,8 +29,8 @@ export interface MergeOptions {
   /** The target's name of each column, by the model's name. */
   readonly spelling: ReadonlyMap<string, string>;
   readonly onDelete: OnDelete;
-  /** Undefined: don't prune. */
-  readonly bounds: Bounds | undefined;
+  /** Where the target has rows of the staged keys. Undefined: anywhere. */
+  readonly range: TimeRange | undefined;
   /** The MERGE does nothing outside this transaction. */
   readonly transaction: string;
 }
@@ -62,14 +40,16 @@ export function mergeStatements(batch: LoadBatch, options: MergeOptions): Statem
   const { gone: table, onDelete, transaction } = options;
   const rows = source(batch, options);
   if (goneColumns(batch, onDelete) === undefined) return [merge(batch, options, rows)];
-  const keys = batch.columns.filter(({ name }) => batch.key.includes(name));
   const goneRows: GoneRows = {
     rows: batch,
     onDelete,
     table,
     source: rows,
     identifier: staged,
-    sameKey: (a, b) => keys.map((column) => equal(column, a, b)).join(" AND "),
+    sameKey: (a, b) =>
+      keyOf(batch)
+        .map((column) => equal(column, a, b))
+        .join(" AND "),
   };
   const [remember = "", ...forget] = rememberGone(goneRows, batch.readAt, snowflake.timestamp);
   const own = (sql: string): Statement => ({
@@ -85,20 +65,19 @@ export function mergeStatements(batch: LoadBatch, options: MergeOptions): Statem
 }
 
 function merge(batch: LoadBatch, options: MergeOptions, rows: string): Statement {
-  const { target, spelling, onDelete, bounds } = options;
+  const { target, onDelete, range } = options;
   const { columns, key } = batch;
-  const t = (name: string): string => `t.${snowflake.identifier(spelling.get(name) ?? columnName(name))}`;
+  const column = targetColumn(options);
+  const t = (name: string): string => `t.${column(name)}`;
   const s = (name: string): string => `s.${staged(name)}`;
   const removed = gone({ columns, options: { onDelete } }, s);
   const guard = replaces(batch, s, t);
   const names = columns.map(({ name }) => name);
-  const assignments = names
-    .filter((name) => !key.includes(name))
-    .map((name) => `  ${snowflake.identifier(spelling.get(name) ?? columnName(name))} = ${s(name)}`);
-  const inserted = names.map((name) => snowflake.identifier(spelling.get(name) ?? columnName(name))).join(", ");
+  const assignments = names.filter((name) => !key.includes(name)).map((name) => `  ${column(name)} = ${s(name)}`);
+  const inserted = names.map(column).join(", ");
   const on = [
-    ...columns.filter(({ name }) => key.includes(name)).map((column) => equal(column, t, s)),
-    ...(bounds === undefined ? [] : prune(bounds, t)),
+    ...keyOf(batch).map((one) => equal(one, t, s)),
+    ...(range === undefined ? [] : [within(range, t(PARTITION_COLUMN), snowflake.timestamp)]),
   ];
   const lines = [`MERGE INTO ${target} AS t`, `USING (\n${rows}\n) AS s`, `ON ${on.join("\n  AND ")}`];
   if (removed !== undefined) lines.push(`WHEN MATCHED AND (${guard}) AND ${removed} THEN DELETE`);
@@ -143,22 +122,55 @@ function valueOf({ name, type }: Column, format: LoadBatch["format"]): string {
   return `TRANSFORM(${list}, x -> TO_VARCHAR(x::TIMESTAMP_NTZ(6), 'YYYY-MM-DD"T"HH24:MI:SS.FF6"Z"'))`;
 }
 
-function equal({ name, nullable }: Column, t: (name: string) => string, s: (name: string) => string): string {
+export function equal({ name, nullable }: Column, t: (name: string) => string, s: (name: string) => string): string {
   return nullable ? `EQUAL_NULL(${t(name)}, ${s(name)})` : `${t(name)} = ${s(name)}`;
 }
 
-/** Rows without a value (the column was added later) are always included. */
-function prune({ firstStart, lastEnd, firstExport }: Bounds, t: (name: string) => string): string[] {
-  const [start, exported] = [t(PARTITION_COLUMN), t(EXPORTED_AT_COLUMN)];
-  const lower = snowflake.timestamp(BigInt(firstStart) - SLACK_MICROS);
-  return [
-    `(${start} IS NULL OR ${start} <= ${snowflake.timestamp(BigInt(lastEnd))})`,
-    `(${start} IS NULL OR ${start} >= ${lower} OR ${exported} IS NULL OR ${exported} > ${snowflake.timestamp(BigInt(firstExport))})`,
-  ];
+export type Target = Pick<MergeOptions, "target" | "spelling">;
+
+/** A column as the target spells it. */
+export function targetColumn({ spelling }: Target): (name: string) => string {
+  return (name) => snowflake.identifier(spelling.get(name) ?? columnName(name));
 }
 
-export function hasColumn(columns: readonly Column[], name: string): boolean {
-  return columns.some((column) => column.name === name);
+export function keyOf({ columns, key }: Rows): readonly Column[] {
+  return columns.filter(({ name }) => key.includes(name));
+}
+
+function held(batch: Rows, options: Target & Pick<MergeOptions, "staging">): HeldRows {
+  const column = targetColumn(options);
+  const t = (name: string): string => `t.${column(name)}`;
+  const s = (name: string): string => `s.${staged(name)}`;
+  return {
+    target: options.target,
+    staging: options.staging,
+    key: batch.key,
+    targetColumn: column,
+    stagedColumn: staged,
+    sameKey: keyOf(batch)
+      .map((one) => equal(one, t, s))
+      .join(" AND "),
+  };
+}
+
+/** The column that the MERGE is bounded by: rows arrive by its time. Undefined if the export lacks it. */
+export function boundBy({ columns }: Rows): string | undefined {
+  return columns.find(({ name, type }) => name === PARTITION_COLUMN && type === "timestamp")?.name;
+}
+
+/** One row: FIRST_TIME, LAST_TIME, TIMELESS and DOUBLED of the target's rows with the staged keys. */
+export function findHeld(batch: Rows, options: Target & Pick<MergeOptions, "staging">): Statement {
+  const micros = (time: string): string => `DATE_PART(EPOCH_MICROSECOND, ${time})`;
+  return reading(heldRange(held(batch, options), boundBy(batch), micros, staged), options);
+}
+
+/** One row: DOUBLED, how many staged keys have more than one row in the whole target. */
+export function findDoubled(batch: Rows, options: Target & Pick<MergeOptions, "staging">): Statement {
+  return reading(countDoubled(held(batch, options)), options);
+}
+
+export function reading(sql: string, { target }: Target): Statement {
+  return { sql, doing: `looking for sessions in ${target}`, grants: [`SELECT ON TABLE ${target}`] };
 }
 
 export type LoadBatch = Pick<Batch, "columns" | "key" | "format" | "extension" | "readAt">;

@@ -3,53 +3,47 @@ import type { Batch } from "../destination.ts";
 import { expectRows } from "../warehouse/row_counts.ts";
 import { copyInto } from "./copy.ts";
 import { createStaging } from "./ddl.ts";
-import { microsOf } from "./ledger.ts";
-import { type Bounds, boundsWanted } from "./merge.ts";
 import type { Names } from "./names.ts";
 import type { Stage } from "./stage.ts";
 import type { Row, Session, Statement } from "./statement.ts";
 
-interface StagedBatch {
+export interface StagedBatch {
   readonly folder: string;
   readonly staging: string;
   readonly names: Names;
   readonly files: readonly string[];
+  /** As many as were staged. */
+  readonly rows: number;
 }
 
-/** Undefined if the MERGE can't be pruned. */
+/** Before a transaction begins, since it's DDL. */
+export async function createStagingTable(
+  session: Session,
+  batch: Batch,
+  { staging, names }: StagedBatch,
+  signal: AbortSignal,
+): Promise<void> {
+  await session.execute(createStaging(names, staging, batch.columns, batch.format), signal);
+}
+
 export async function fillStaging(
   session: Session,
   stage: Stage,
   batch: Batch,
-  { folder, staging, names, files }: StagedBatch,
-  rows: number,
+  { folder, staging, files, rows }: StagedBatch,
   signal: AbortSignal,
-): Promise<Bounds | undefined> {
-  await session.execute(createStaging(names, staging, batch.columns, batch.format), signal);
+): Promise<void> {
   const copy = copyInto(staging, stage.location(folder), files, batch, stage.grants);
   const copied = await session.execute(copy, signal);
-  const wanted = boundsWanted(batch);
-  const [measured] = await session.execute(measureStaging(staging, wanted), signal);
+  const [counted] = await session.execute(countStaging(staging), signal);
   expectRows(batch, rows, "copied", sumOf(copied, "rows_loaded"));
-  expectRows(batch, rows, "counted in the staging table", Number(measured?.["ROWS"]));
-  if (wanted.length === 0 || wanted.some(({ name }) => measured?.[name] === null)) return undefined;
-  return {
-    firstStart: microsOf(measured, "FIRST_START"),
-    lastEnd: microsOf(measured, "LAST_END"),
-    firstExport: microsOf(measured, "FIRST_EXPORT"),
-  };
+  expectRows(batch, rows, "counted in the staging table", Number(counted?.["ROWS"]));
 }
 
 function sumOf(rows: readonly Row[], column: string): number {
   return rows.reduce((sum, row) => sum + Number(row[column] ?? 0), 0);
 }
 
-/** Counts the staging table's rows, and finds the bounds that the MERGE prunes by, in microseconds. */
-export function measureStaging(staging: string, bounds: readonly { name: string; sql: string }[]): Statement {
-  const measured = bounds.map(({ name, sql }) => `,\n  DATE_PART(EPOCH_MICROSECOND, ${sql}) AS "${name}"`);
-  return {
-    sql: `SELECT COUNT(*) AS "ROWS"${measured.join("")}\nFROM ${staging}`,
-    doing: "counting the staged rows",
-    grants: [],
-  };
+function countStaging(staging: string): Statement {
+  return { sql: `SELECT COUNT(*) AS "ROWS" FROM ${staging}`, doing: "counting the staged rows", grants: [] };
 }

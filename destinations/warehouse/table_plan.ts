@@ -1,17 +1,52 @@
 /** What a user's table needs before a model's rows fit into it. Pure; each warehouse writes the DDL. */
 import { giveUp, ReplayportError } from "../../src/errors.ts";
 import type { Column } from "../../src/models/column.ts";
+import type { Rows } from "./rows.ts";
 
 /** A column as the warehouse describes it: its name in the table's own spelling, its type in the warehouse's words. */
 export interface ExistingColumn {
   readonly name: string;
   readonly type: string;
+  /** NOT NULL. */
+  readonly required?: boolean;
+  /** Filled where a row comes without it. */
+  readonly hasDefault?: boolean;
 }
 
 export type TablePlan =
   | { readonly kind: "create" }
   /** The model's columns that the table lacks. The table's other columns stay as they are. */
   | { readonly kind: "add"; readonly columns: readonly Column[] };
+
+/**
+ * The columns that a load would leave empty although the table requires them: columns of others, and those of the export that a
+ * tombstone empties or that may be NULL.
+ */
+export function stuckColumns(existing: readonly ExistingColumn[], { columns, key }: Rows): readonly ExistingColumn[] {
+  const byName = new Map(columns.map((column) => [column.name.toLowerCase(), column]));
+  return existing.filter(({ name, required = false, hasDefault = false }) => {
+    const ours = byName.get(name.toLowerCase());
+    if (!required || (ours && key.includes(ours.name))) return false;
+    return ours ? ours.nullable || ours.privacy !== "none" : !hasDefault;
+  });
+}
+
+/**
+ * @param code `bigquery.not_null`
+ * @param table as SQL names it, as `identifier` names a column
+ */
+export function notNull(
+  code: string,
+  table: string,
+  stuck: readonly ExistingColumn[],
+  identifier: (name: string) => string,
+): ReplayportError {
+  const statements = stuck.map(({ name }) => `ALTER TABLE ${table} ALTER COLUMN ${identifier(name)} DROP NOT NULL;`);
+  return new ReplayportError(
+    `${table} has NOT NULL columns that a load may have to leave empty: ${stuck.map(({ name }) => name).join(", ")}`,
+    giveUp(code, statements.join(" ")),
+  );
+}
 
 /**
  * Never drops and never retypes.

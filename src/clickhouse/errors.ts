@@ -70,7 +70,8 @@ function sourceNow(headers: IncomingHttpHeaders): number {
 }
 
 /** `Quota for user `u` for 3600s has been exceeded: queries = 11/10. Interval will end at 2026-10-01 13:00:00.` */
-const QUOTA_END = /\bfor (\d+)s has been exceeded.*Interval will end at (\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)/s;
+const QUOTA_END =
+  /^Quota for user `.*` for (\d+)s has been exceeded\b.*?Interval will end at (\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)/s;
 /** Every zone is a multiple of this away from UTC. */
 const ZONE_STEP_MS = 15 * 60_000;
 
@@ -101,7 +102,12 @@ function refused(doing: string, where: string, refusal: Refusal): ReplayportErro
 }
 
 /** Node.js' codes for a server that isn't there, goes away or doesn't answer. */
-const NETWORK = /ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EPIPE|EHOSTUNREACH|socket hang up|Timeout error/;
+const NETWORK = /^(?:ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EPIPE|EHOSTUNREACH|ENETUNREACH)$/;
+/** How messages of errors without a code begin. What follows may be a name of the user's, which is no reason for anything. */
+const NETWORK_TEXT = /^(?:socket hang up|Timeout error|(?:connect|read|write|getaddrinfo) E[A-Z_]+)/;
+const TLS = /^(?:(?:CERT|CRL|ERR_TLS|ERR_SSL|UNABLE_TO|SELF_SIGNED)_.*|.*_SELF_SIGNED_.*|EPROTO)$/;
+const TLS_TEXT =
+  /^(?:self.signed certificate|certificate has expired|unable to (?:verify|get) .*certificate|Hostname\/IP does not match certificate's altnames)/;
 
 /** @param doing what failed, as a sentence without its full stop: `cannot read the model of export replays` */
 export function sourceError(doing: string, where: string, cause: unknown): ReplayportError {
@@ -109,7 +115,7 @@ export function sourceError(doing: string, where: string, cause: unknown): Repla
   if (cause instanceof Refusal) return refused(doing, where, cause);
   const message = messageOf(cause);
   const { code = "" } = (cause ?? {}) as { code?: string };
-  if (/CERT|SSL|TLS|self.signed/i.test(code) || /certificate/i.test(message)) {
+  if (TLS.test(code) || TLS_TEXT.test(message)) {
     return new ReplayportError(`${doing}: no trusted connection to ${where}: ${message}`, {
       ...giveUp(
         "source.tls",
@@ -127,11 +133,12 @@ export function sourceError(doing: string, where: string, cause: unknown): Repla
       cause,
     });
   }
-  const classification = NETWORK.test(`${code} ${message}`)
-    ? retry(
-        "source.unreachable",
-        "Check that ClickHouse is running and answers: source.clickhouse.url with /ping should say Ok.",
-      )
-    : retry("source.failed", "Replayport retries. If it keeps failing, the message says what to check.");
+  const classification =
+    NETWORK.test(code) || NETWORK_TEXT.test(message)
+      ? retry(
+          "source.unreachable",
+          "Check that ClickHouse is running and answers: source.clickhouse.url with /ping should say Ok.",
+        )
+      : retry("source.failed", "Replayport retries. If it keeps failing, the message says what to check.");
   return new ReplayportError(`${doing}: ${where}: ${message === "" ? code : message}`, { ...classification, cause });
 }

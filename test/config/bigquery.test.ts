@@ -38,6 +38,7 @@ suite("config: bigquery", () => {
   test("everything, in the words of the code", async () => {
     const config = await resolved({
       location: "EU",
+      billing_project: "example.com:acme-jobs",
       credentials_file: "./key.json",
       impersonate: { service_account: "replayport@acme-data.iam.gserviceaccount.com", delegates: ["a@b.iam.x"] },
       on_delete: "delete",
@@ -51,6 +52,7 @@ suite("config: bigquery", () => {
     assert.deepEqual(config, {
       ...TABLE,
       location: "EU",
+      billingProject: "example.com:acme-jobs",
       credentials: { type: "key_file", path: "/etc/replayport/key.json" },
       impersonate: { serviceAccount: "replayport@acme-data.iam.gserviceaccount.com", delegates: ["a@b.iam.x"] },
       onDelete: "delete",

@@ -12,6 +12,7 @@ export const COLUMNS: readonly Column[] = [
   column("first_url", "string", { nullable: true }),
   column("all_urls", "string[]"),
   column("start_time", "timestamp"),
+  column("end_time", "timestamp"),
   column("value", "int64"),
   column("_version", "int64"),
   column("_exported_at", "timestamp"),
@@ -23,6 +24,8 @@ export interface TestRow {
   readonly version: number;
   /** Default: noon of 1 October 2026. */
   readonly start?: string;
+  /** Default: the start. */
+  readonly end?: string;
 }
 
 export interface BatchOptions {
@@ -62,8 +65,8 @@ export class Batches implements AsyncDisposable {
 function selectOf(rows: readonly TestRow[], readAt: Date): string {
   const text = (value: string): string => `'${value.replaceAll("'", "''")}'`;
   const values = rows.map(
-    ({ session, value, version, start = "2026-10-01 12:00:00" }) =>
-      `(1::BIGINT, ${text(session)}, NULL::VARCHAR, [${text(`https://acme.test/${session}`)}], TIMESTAMP '${start}', ${value}::BIGINT, ${version}::BIGINT, TIMESTAMP '${readAt.toISOString().slice(0, 19)}')`,
+    ({ session, value, version, start = "2026-10-01 12:00:00", end = start }) =>
+      `(1::BIGINT, ${text(session)}, NULL::VARCHAR, [${text(`https://acme.test/${session}`)}], TIMESTAMP '${start}', TIMESTAMP '${end}', ${value}::BIGINT, ${version}::BIGINT, TIMESTAMP '${readAt.toISOString().slice(0, 19)}')`,
   );
   return `SELECT * FROM (VALUES ${values.join(", ")}) AS t(${COLUMNS.map(({ name }) => name).join(", ")})`;
 }

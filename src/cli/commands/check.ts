@@ -4,6 +4,7 @@ import { agreedNow, askClock } from "../../export/clock.ts";
 import { newAttempt } from "../../export/attempt.ts";
 import { redisName } from "../../fleet/redis/errors.ts";
 import { openStage } from "../../stage/stage.ts";
+import type { Model } from "../../models/model.ts";
 import { Context } from "../context.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
 import { EXIT } from "../exit_codes.ts";
@@ -62,9 +63,11 @@ async function check(cli: CliEnvironment, options: GlobalOptions): Promise<void>
       return `${Math.abs(clock.aheadMs / 1000).toFixed(1)} s from the source's`;
     });
   }
+  const models = new Map<string, Model>();
   for (const definition of reachable ? exports : []) {
     await attempt(`export ${definition.name}`, async () => {
       const model = await (await context.source()).model(definition, cli.signal);
+      models.set(definition.name, model);
       return `${model.name}, ${model.columns.length} columns`;
     });
   }
@@ -72,14 +75,22 @@ async function check(cli: CliEnvironment, options: GlobalOptions): Promise<void>
     await using stage = await openStage(context.stageRoot, newAttempt());
     return `${stage.folder}: made and removed`;
   });
-  const checked = new Set<string>();
+  const checked = new Map<string, boolean>();
   for (const definition of exports) {
-    if (checked.has(definition.destination)) continue;
-    checked.add(definition.destination);
-    await attempt(`destination ${definition.destination}`, async () => {
-      const destination = context.destination(definition);
-      await destination.check(cli.signal);
-      return `${destination.name}: written, read and deleted`;
+    const { name, destination: at } = definition;
+    const destination = context.destination(definition);
+    if (!checked.has(at)) {
+      const works = await attempt(`destination ${at}`, async () => {
+        await destination.check(cli.signal);
+        return `${destination.name}: written, read and deleted`;
+      });
+      checked.set(at, works);
+    }
+    const model = models.get(name);
+    if (model === undefined || destination.checkRows === undefined || checked.get(at) !== true) continue;
+    await attempt(`export ${name} into ${at}`, async () => {
+      await destination.checkRows?.(model, cli.signal);
+      return `${destination.name} takes its columns`;
     });
   }
   if (context.config.redis) {

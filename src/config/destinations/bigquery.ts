@@ -16,15 +16,18 @@ const LABEL = /^[a-z][a-z0-9_-]{0,62}$/;
 /** BigQuery bills at least 10 MB per query, so a lower limit would refuse every query. */
 const LEAST_BILLED = 10 * 1024 * 1024;
 
+/** Older projects have the domain of their company in front: `example.com:acme-data`. */
+const PROJECT = /^(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$/;
 const MOST_CLUSTERS = 4;
 
 export const bigquerySchema = z
   .strictObject({
     type: z.literal("bigquery").describe("A BigQuery table."),
-    project: field(
-      matching(/^(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$/),
-      "The id of the project that has the dataset and pays for the jobs.",
-      "acme-data",
+    project: field(matching(PROJECT), "The id of the project that has the dataset.", "acme-data"),
+    billing_project: optional(
+      matching(PROJECT),
+      "The id of the project that runs the jobs and pays for them. Without it, the dataset's.",
+      "acme-jobs",
     ),
     dataset: field(matching(/^\w{1,1024}$/), "The dataset. It must exist.", "posthog"),
     table: field(
@@ -117,6 +120,7 @@ export function resolveBigQuery(input: Input, path: Path, folder: string, report
   return defined<Omit<BigQueryOptions, "fileBytes" | "maxAttempts">>({
     type: "bigquery",
     project: input.project,
+    billingProject: input.billing_project,
     dataset: input.dataset,
     table: input.table,
     location: input.location,

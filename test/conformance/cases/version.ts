@@ -62,6 +62,28 @@ export const VERSION_CASES: readonly Case[] = [
       await leavesNothing(context);
     },
   }),
+  ...(
+    [
+      ["weeks later, since the source has dropped its first rows", "2026-09-01 00:00:00", "2026-10-01 00:00:00"],
+      ["weeks earlier, since older rows have arrived", "2026-10-01 00:00:00", "2026-09-01 00:00:00"],
+    ] as const
+  ).map(([what, first, second]) =>
+    inContext({
+      name: `a session that now starts ${what}, has one row`,
+      async run(context) {
+        const { batches, destination, signal } = context;
+        const end = "2026-10-01 01:00:00";
+        const at = (version: number, start: string) => ({ ...row("a", version), start, end });
+        const stale = await batches.batch(hours(2), [[at(1, second)]]);
+        await destination.load(await batches.batch(hours(0), [[at(2, first), row("b", 1)]]), signal);
+        await destination.load(await batches.batch(hours(1), [[at(3, second)]]), signal);
+        await seesRows(context, [row("a", 3), row("b", 1)]);
+        // Read before both, and loaded last.
+        await destination.load(stale, signal);
+        await seesRows(context, [row("a", 3), row("b", 1)]);
+      },
+    }),
+  ),
   inContext({
     name: "of two rows with the same version the one that was read later wins",
     async run(context) {

@@ -59,6 +59,8 @@ export interface Account extends AsyncDisposable {
   children(id: string): Promise<readonly JobSeen[]>;
   /** Bytes of the table. */
   size(): Promise<number>;
+  /** When BigQuery created the table, in milliseconds, as text. */
+  created(): Promise<string>;
 }
 
 export function openAccount(): Account {
@@ -105,6 +107,8 @@ export function openAccount(): Account {
       return await Promise.all(jobs.map(async (job) => (await job.getMetadata())[0] as JobSeen));
     },
     size: async () => Number(((await dataset.table(table).getMetadata())[0] as { numBytes?: string }).numBytes),
+    created: async () =>
+      String(((await dataset.table(table).getMetadata())[0] as { creationTime?: string }).creationTime),
     async [Symbol.asyncDispose]() {
       await dataset.table(table).delete({ ignoreNotFound: true });
       if ((await tables()).includes(LEDGER)) await select(`DELETE FROM LEDGER_ WHERE target_table = '${table}'`);

@@ -28,12 +28,13 @@ function replay(session: string, version: number, day: number, more: Partial<Rep
 }
 
 /** The commit job of the last load, whose id is made of the commit before it. */
-async function lastCommit({ options, select }: Account, generation = 0): Promise<string> {
-  const receipts = await select(
+async function lastCommit(account: Account, generation = 0): Promise<string> {
+  const { options } = account;
+  const receipts = await account.select(
     `SELECT attempt FROM LEDGER_ WHERE target_table = '${options.table}' ORDER BY committed_at DESC LIMIT 2`,
   );
   const before = receipts[1]?.["attempt"] as string | undefined;
-  return commitJobId(options, before ?? "", generation);
+  return commitJobId(options, await account.created(), before ?? "", generation);
 }
 
 suite("bigquery: a real account", { skip: accountSkip, concurrency: false }, () => {

@@ -112,7 +112,12 @@ suite("bigquery: impersonation", () => {
   test("where it cannot be asked now, it is asked again later", async () => {
     const nobody = `http://127.0.0.1:${await freePort()}`;
     const client = impersonated(source, { serviceAccount: TARGET }, SCOPE, Date.now, nobody);
-    const request = { action: "", resource: "acme-data.posthog", endpoint: undefined, principal: TARGET };
+    const request = {
+      action: "",
+      resource: { project: "acme-data", dataset: "posthog" },
+      endpoint: undefined,
+      principal: TARGET,
+    };
     const error = bigqueryError(await rejection(header(client)), request);
     assert.ok(error instanceof ReplayportError);
     assert.deepEqual([error.code, error.remedy], ["bigquery.unreachable", "retry"]);
@@ -144,7 +149,7 @@ suite("bigquery: impersonation", () => {
         const client = impersonated(source, { serviceAccount: TARGET }, SCOPE, Date.now, accounts.plainUrl);
         const request = {
           action: "bigquery.datasets.get",
-          resource: "acme-data.posthog",
+          resource: { project: "acme-data", dataset: "posthog" },
           endpoint: undefined,
           principal: TARGET,
         };
@@ -180,6 +185,12 @@ suite("bigquery: signing in", { skip: await accountsSkip() }, () => {
   for (const [what, config, env, expected] of [
     ["a key in a file", { credentials: { type: "key_file", path: "key.json" } }, {}, `token-of-${ACCOUNT}`],
     ["a key in the config", { credentials: { type: "key", json: keyOf(privateKey) } }, {}, `token-of-${ACCOUNT}`],
+    [
+      "a key whose line breaks were escaped twice",
+      { credentials: { type: "key", json: keyOf(privateKey.replaceAll("\n", String.raw`\n`)) } },
+      {},
+      `token-of-${ACCOUNT}`,
+    ],
     [
       "application default credentials: a key's file",
       {},

@@ -6,9 +6,12 @@ import { hours } from "../../conformance/batches.ts";
 import { rejectsWith, row } from "../../conformance/context.ts";
 import { first, type ProxiedRequest } from "../../support/fault_proxy.ts";
 import { PROJECT } from "./emulator.ts";
+import { REPLAY_COLUMNS } from "../replay_batches.ts";
 import { beginsUpload, bigquerySkip, dropsTable, insertsJob, openBigQueryFixture, refusal } from "./fixture.ts";
 
 const skip = await bigquerySkip();
+
+const REPLAYS = { columns: REPLAY_COLUMNS, key: ["team_id", "session_id"] };
 
 const readsDataset = ({ method, path }: ProxiedRequest): boolean =>
   method === "GET" && /\/datasets\/\w+(\?|$)/.test(path);
@@ -107,6 +110,61 @@ suite("bigquery: check", { skip, concurrency: false }, () => {
     assert.partialDeepStrictEqual(warnings[0], { days: 60 });
     assert.match(JSON.stringify(warnings), /ALTER SCHEMA .* SET OPTIONS \(default_table_expiration_days = NULL\)/);
   });
+
+  test("every kind of expiry is warned of, with the statement that ends it", async ({ signal }) => {
+    await using fixture = await openBigQueryFixture();
+    const warnings: object[] = [];
+    const onWarning = (message: string, detail: object): void => void warnings.push({ message, ...detail });
+    await using destination = fixture.open({}, { onWarning });
+    await destination.load(await fixture.batches.batch(hours(0), [[row("a", 1)]]), signal);
+    const headers = { "content-type": "application/json" };
+    const day = 86_400_000;
+    const dataset = JSON.stringify({ location: "EU", defaultPartitionExpirationMs: String(90 * day) });
+    const table = JSON.stringify({
+      expirationTime: String(Date.UTC(2027, 0, 1)),
+      timePartitioning: { type: "DAY", field: "start_time", expirationMs: String(30 * day) },
+    });
+    const readsTable = ({ method, path }: ProxiedRequest): boolean =>
+      method === "GET" && /\/tables\/sessions(\?|$)/.test(path);
+    fixture.proxy.decide((request) =>
+      readsDataset(request)
+        ? { kind: "answer", status: 200, headers, body: dataset }
+        : readsTable(request)
+          ? { kind: "answer", status: 200, headers, body: table }
+          : undefined,
+    );
+    await using checked = fixture.open({}, { onWarning });
+    await checked.check(signal);
+    const told = JSON.stringify(warnings);
+    assert.equal(warnings.length, 3);
+    assert.match(told, /"days":90,"hint":"ALTER SCHEMA .* SET OPTIONS \(default_partition_expiration_days = NULL\)/);
+    assert.match(told, /"expires":"2027-01-01T00:00:00.000Z","hint":"ALTER TABLE .* \(expiration_timestamp = NULL\)/);
+    assert.match(told, /"days":30,"hint":"ALTER TABLE .*sessions` SET OPTIONS \(partition_expiration_days = NULL\)/);
+  });
+
+  for (const [what, columns, code, message] of [
+    [
+      "times without a zone",
+      "session_id STRING, start_time DATETIME",
+      "warehouse.type_clash",
+      /start_time is DATETIME/,
+    ],
+    ["a NOT NULL column of others", "session_id STRING, mine INT64 NOT NULL", "bigquery.not_null", /empty: mine$/],
+    ["a NOT NULL column that a tombstone empties", "first_url STRING NOT NULL", "bigquery.not_null", /first_url$/],
+  ] as const) {
+    test(`a table that was there, with ${what}: a check of the export's rows says so, and changes nothing`, async ({
+      signal,
+    }) => {
+      await using fixture = await openBigQueryFixture();
+      await using destination = fixture.healthy();
+      await destination.checkRows?.(REPLAYS, signal);
+      await fixture.select(`CREATE TABLE TABLE_ (${columns})`);
+      const error = await rejectsWith("give-up", destination.checkRows?.(REPLAYS, signal) ?? Promise.resolve());
+      assert.equal(error.code, code);
+      assert.match(error.message, message);
+      assert.deepEqual(await fixture.server.tables(fixture.dataset), ["sessions"]);
+    });
+  }
 
   test("a check fails where a time is read back shifted", async ({ signal }) => {
     await using fixture = await openBigQueryFixture();

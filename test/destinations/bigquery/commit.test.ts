@@ -6,8 +6,8 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { hours } from "../../conformance/batches.ts";
 import { rejection } from "../../conformance/context.ts";
-import type { ProxiedRequest } from "../../support/fault_proxy.ts";
-import { bigquerySkip, type BigQueryFixture, commitOf, openBigQueryFixture } from "./fixture.ts";
+import { first, type ProxiedRequest } from "../../support/fault_proxy.ts";
+import { bigquerySkip, type BigQueryFixture, commitOf, openBigQueryFixture, refusal } from "./fixture.ts";
 import { ReplayBatches, type ReplayRow } from "../replay_batches.ts";
 
 const skip = await bigquerySkip();
@@ -188,6 +188,69 @@ suite("bigquery: commits of a table", { skip, concurrency: false }, () => {
     );
   });
 
+  test("a table whose commits have failed often: the next id is found in a few requests, and planned once", async ({
+    signal,
+  }) => {
+    await using fixture = await openBigQueryFixture();
+    await using batches = await ReplayBatches.open();
+    await using destination = fixture.open();
+    const one = await destination.load(await batches.batch(hours(0), [replay("a", 1, LATER)]), signal);
+    const { layer, url } = fixture.server;
+    const [, hash = ""] = /commit_([0-9a-f]+)_after/.exec([...layer.jobs.keys()].find(hasCommitId) ?? "") ?? [];
+    for (let generation = 0; generation < 40; generation += 1) {
+      const jobReference = { jobId: `replayport_commit_${hash}_after_${one.attempt}_g${generation}` };
+      const configuration = { query: { query: "SELECT no_such_column" }, labels: { replayport_attempt: "another" } };
+      const body = JSON.stringify({ jobReference, configuration });
+      await fetch(`${url}/bigquery/v2/projects/replayport-test/jobs`, { method: "POST", body });
+    }
+    await layer.idle();
+    const seen = fixture.proxy.requests.length;
+    await destination.load(await batches.batch(hours(1), [replay("b", 1, LATER)]), signal);
+    const requests = fixture.proxy.requests
+      .slice(seen)
+      .filter(({ method, path }) => method === "GET" && hasCommitId(path));
+    assert.ok(requests.length < 20, `${requests.length} requests`);
+    const plans = [...layer.jobs.values()].filter((job) => query(job.configuration).includes("keyless"));
+    assert.equal(plans.filter((job) => query(job.configuration).includes(fixture.dataset)).length, 2);
+    assert.ok(layer.jobs.has(`replayport_commit_${hash}_after_${one.attempt}_g40`));
+    assert.deepEqual(await current(fixture), ["a v1", "b v1"]);
+  });
+
+  test("an id that is taken by a job which BigQuery no longer knows is passed over", async ({ signal }) => {
+    await using fixture = await openBigQueryFixture();
+    await using batches = await ReplayBatches.open();
+    await using destination = fixture.open();
+    await destination.load(await batches.batch(hours(0), []), signal);
+    const taken = refusal(409, "duplicate", "Already Exists: Job p:EU.x");
+    const unknown = refusal(404, "notFound", "Not found: Job p:EU.x");
+    const asks = ({ method, path }: ProxiedRequest): boolean => method === "GET" && /commit_.*_g0\b/.test(path);
+    const insertion = first(1, commitOf(fixture), taken);
+    fixture.proxy.decide((request) => (asks(request) ? unknown : insertion(request)));
+    await destination.load(await batches.batch(hours(1), [replay("a", 1, LATER)]), signal);
+    assert.deepEqual(await current(fixture), ["a v1"]);
+    assert.match(commits(fixture).at(-1) ?? "", /_g1$/);
+  });
+
+  test("receipts are appended, so that no two exports of a dataset change the same rows", async ({ signal }) => {
+    await using fixture = await openBigQueryFixture();
+    await using batches = await ReplayBatches.open();
+    await using destination = fixture.healthy();
+    await destination.load(await batches.batch(hours(0), [replay("a", 1, LATER)]), signal);
+    await destination.load(await batches.batch(hours(1), [replay("b", 1, LATER)]), signal);
+    const again = await destination.load(await batches.batch(hours(0), [replay("a", 2, LATER)]), signal);
+    assert.deepEqual((await fixture.receipts())[0], again);
+    const whole = await destination.load(await batches.batch(hours(0, 4), [replay("a", 3, LATER)]), signal);
+    assert.deepEqual(await fixture.receipts(), [whole]);
+    const [[rows] = []] = await fixture.select(
+      `SELECT COUNT(*) FROM \`replayport-test.${fixture.dataset}._replayport_receipts\``,
+    );
+    assert.equal(rows, "4");
+    for (const [id, { configuration }] of fixture.server.layer.jobs) {
+      if (!hasCommitId(id) || !query(configuration).includes(fixture.dataset)) continue;
+      assert.doesNotMatch(query(configuration), /(?:DELETE|UPDATE|MERGE)[^;]*_replayport_receipts`/);
+    }
+  });
+
   test("times of commits only grow, also where the clock goes back", async ({ signal }) => {
     await using fixture = await openBigQueryFixture();
     await using batches = await ReplayBatches.open();
@@ -201,6 +264,10 @@ suite("bigquery: commits of a table", { skip, concurrency: false }, () => {
     assert.deepEqual((await fixture.receipts()).at(-1), next);
   });
 });
+
+function hasCommitId(id: string): boolean {
+  return id.includes("replayport_commit_");
+}
 
 async function stagingOf(fixture: BigQueryFixture): Promise<string> {
   const [table = ""] = await fixture.leftovers();

@@ -18,7 +18,8 @@ import { COVERAGE_READ, RECEIPT_READ } from "../../../destinations/warehouse/row
 import { commitJobId, loadJobId, stagingTable } from "../../../destinations/bigquery/names.ts";
 import type { BigQueryOptions } from "../../../destinations/bigquery/options.ts";
 import { addColumns, createTable } from "../../../destinations/bigquery/ddl.ts";
-import { countReceipts, forgetReceipts, precondition, receipts } from "../../../destinations/bigquery/ledger_sql.ts";
+import { countReceipts, forgetReceipts, ledgerState, receipts } from "../../../destinations/bigquery/ledger_sql.ts";
+import { countDoubledKeys, mendDoubled } from "../../../destinations/bigquery/mend.ts";
 import { selectProbe } from "../../../destinations/bigquery/check.ts";
 import { loadConfiguration, stagingResource } from "../../../destinations/bigquery/staging.ts";
 import type { Batch, FileFormat } from "../../../destinations/destination.ts";
@@ -79,10 +80,8 @@ function batchOf(format: FileFormat, columns: readonly Column[] = REPLAY_COLUMNS
   };
 }
 
-const RANGED = {
-  firstStart: 1_790_812_800_123_456n,
-  range: { from: 1_790_726_400_000_000n, to: 1_790_820_000_654_321n, orNone: false },
-};
+const RANGE = { from: 1_790_726_400_000_000n, to: 1_790_820_000_654_322n, orNone: false };
+const RANGED = { partition: { column: "start_time", range: RANGE } };
 
 function commitOf(options: Partial<BigQueryOptions>, staged: Partial<StagedRows> | undefined): string {
   const context = contextOf(options);
@@ -107,7 +106,6 @@ function commitOf(options: Partial<BigQueryOptions>, staged: Partial<StagedRows>
             columns: COLUMNS,
             key: ["session_id"],
             format: "parquet",
-            deleted: 1,
             ...staged,
           },
         }
@@ -121,12 +119,11 @@ const UNKNOWN = COLUMNS.map((column): Column => ({ ...column, privacy: "content"
 
 const ALL = { columns: REPLAY_COLUMNS, key: ["team_id", "session_id"] };
 
-function inspectOf(columns: readonly Column[], staging: string | undefined, byStart = true): string {
+function inspectOf(partition?: string): string {
   const context = contextOf();
-  const pruned = byStart ? qualifiedName(context, context.place.table) : undefined;
-  const since = new Date(READ_AT.getTime() - 3_600_000);
-  const key = ["session_id"];
-  return inspect(ledgerPlace(context), { columns, key, interval: INTERVAL, staging, since, pruned });
+  const staging = qualifiedName(context, stagingTable(context.place, batchOf("parquet")));
+  const target = qualifiedName(context, context.place.table);
+  return inspect(ledgerPlace(context), { target, staging, key: ["session_id"], partition });
 }
 
 function statements(): Record<string, string> {
@@ -134,7 +131,6 @@ function statements(): Record<string, string> {
   const { place } = context;
   const ledger = ledgerPlace(context);
   const key = ["team_id", "session_id"];
-  const staging = qualifiedName(context, stagingTable(place, batchOf("parquet")));
   const replays = exportedColumns({ where: [], rules: { include: [], exclude: [], hash: [], stripQuery: [] } });
   const own = contextOf({
     partitionBy: { column: "end_time", granularity: "month" },
@@ -142,6 +138,11 @@ function statements(): Record<string, string> {
     jsonColumns: ["first_url", "all_urls"],
   });
   const whole = contextOf({ partitionBy: "none", clusterBy: [] });
+  const doubled = {
+    table: qualifiedName(context, place.table),
+    rows: { columns: COLUMNS, key },
+    partition: "start_time",
+  };
   const audited = (table: string) => bigqueryTable(qualifiedName(context, table));
   const probe = { ...context, expires: new Date("2026-10-02T02:00:00Z") };
   return {
@@ -158,11 +159,9 @@ function statements(): Record<string, string> {
     "receipts of a range": receipts(ledger, INTERVAL, RECEIPT_READ),
     "intervals that are covered": receipts(ledger, INTERVAL, COVERAGE_READ),
     "receipts of a table that is gone": [countReceipts(ledger), forgetReceipts(ledger)].join(";\n"),
-    "what stands before a load": precondition(ledger, INTERVAL),
-    "plan of a commit": inspectOf(COLUMNS, staging),
-    "plan of a commit into a table that is not partitioned by start_time": inspectOf(COLUMNS, staging, false),
-    "plan of a commit of a user's SELECT": inspectOf(UNKNOWN, staging),
-    "plan of a commit without files": inspectOf(COLUMNS, undefined),
+    "the last commit, and the receipts of an interval": ledgerState(ledger, INTERVAL),
+    "plan of a commit": inspectOf("start_time"),
+    "plan of a commit into a table that is not partitioned": inspectOf(),
     "commit of a column of every type": commitOf({}, { ...RANGED, ...ALL }),
     commit: commitOf({}, RANGED),
     "commit with on_delete: delete": commitOf({ onDelete: "delete" }, RANGED),
@@ -172,7 +171,10 @@ function statements(): Record<string, string> {
     ),
     "commit of CSV": commitOf({}, { ...RANGED, ...ALL, format: "csv" }),
     "commit of a user's SELECT": commitOf({}, { columns: UNKNOWN }),
-    "commit where rows have no start": commitOf({}, { ...RANGED, range: { ...RANGED.range, orNone: true } }),
+    "commit where rows have no start": commitOf(
+      {},
+      { partition: { column: "start_time", range: { ...RANGE, orNone: true } } },
+    ),
     "commit without a range": commitOf({}, {}),
     "commit without files": commitOf({}, undefined),
     "audit: current rows by day and bucket": auditGroups(audited(place.table), { teams: [1, 2], from: INTERVAL.start }),
@@ -181,6 +183,8 @@ function statements(): Record<string, string> {
       from: INTERVAL.start,
     }),
     "audit: versions of deleted rows": auditVersions(audited(goneTable(context)), AUDIT_KEYS),
+    "keys that a table has twice": countDoubledKeys(doubled),
+    "what leaves one row of each key": mendDoubled(doubled),
     "what a check reads back": selectProbe(qualifiedName(context, "_replayport_check_0123456789ab")),
   };
 }
@@ -202,9 +206,9 @@ function jobs(): Record<string, unknown> {
     ids: {
       load: loadJobId(place, batchOf("parquet"), file, 0),
       "load, after the first ended in an error": loadJobId(place, batchOf("parquet"), file, 1),
-      "commit, the first of the table": commitJobId(place, "", 0),
-      "commit, after another": commitJobId(place, "0h1e2a3d4567", 0),
-      "commit, after the first of that id ended in an error": commitJobId(place, "0h1e2a3d4567", 1),
+      "commit, the first of the table": commitJobId(place, "1790812800000", "", 0),
+      "commit, after another": commitJobId(place, "1790812800000", "0h1e2a3d4567", 0),
+      "commit, after the first of that id ended in an error": commitJobId(place, "1790812800000", "0h1e2a3d4567", 1),
     },
   };
 }

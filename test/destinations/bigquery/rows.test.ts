@@ -10,6 +10,8 @@ import { ReplayBatches, REPLAY_COLUMNS, type ReplayRow } from "../replay_batches
 
 const skip = await bigquerySkip();
 
+const REPLAYS = { columns: REPLAY_COLUMNS, key: ["team_id", "session_id"] };
+
 const DAY_1 = "2026-10-01 10:00:00.123456";
 const DAY_2 = "2026-10-02 11:00:00.654321";
 
@@ -109,9 +111,83 @@ suite("bigquery: rows", { skip, concurrency: false }, () => {
     await destination.load(await batches.batch(hours(2), [newer]), signal);
     await destination.load(await batches.batch(hours(1), [replay("a", 1)], { readAt: before }), signal);
     assert.deepEqual(await current(fixture), ["a v2"]);
-    // The receipt that told of the early start is replaced by one without it: the knowledge stays.
-    await destination.load(await batches.batch(hours(2), [replay("b", 1)]), signal);
-    await destination.load(await batches.batch(hours(3), [replay("a", 1)], { readAt: before }), signal);
+  });
+
+  test("a session whose first rows were purged starts later, and is there once, whoever reads it last", async ({
+    signal,
+  }) => {
+    await using fixture = await openBigQueryFixture();
+    await using batches = await ReplayBatches.open();
+    await using destination = fixture.healthy();
+    const stale = new Date();
+    const early = replay("a", 1, { start: "2026-08-20 00:00:00.000000", end: "2026-08-21 00:00:00.000000" });
+    await destination.load(await batches.batch(hours(0), [early, replay("b", 1)]), signal);
+    const late = { start: "2026-11-20 00:00:00.000000", end: "2026-11-20 01:00:00.000000" };
+    await destination.load(await batches.batch(hours(1), [replay("a", 2, late)]), signal);
+    assert.deepEqual(await current(fixture), ["a v2", "b v1"]);
+    await destination.load(await batches.batch(hours(2), [early], { readAt: stale }), signal);
+    assert.deepEqual(await current(fixture), ["a v2", "b v1"]);
+  });
+
+  test("a deletion finds the row of a session that now starts elsewhere", async ({ signal }) => {
+    await using fixture = await openBigQueryFixture();
+    await using batches = await ReplayBatches.open();
+    await using destination = fixture.healthy({ onDelete: "delete" });
+    const early = { start: "2026-08-20 00:00:00.000000", end: "2026-08-21 00:00:00.000000" };
+    await destination.load(await batches.batch(hours(0), [replay("a", 1, early), replay("b", 1)]), signal);
+    const late = { start: "2026-11-20 00:00:00.000000", end: "2026-11-20 01:00:00.000000" };
+    await destination.load(await batches.batch(hours(1), [replay("a", 2, { ...late, deleted: true })]), signal);
+    assert.deepEqual(await current(fixture), ["b v1"]);
+  });
+
+  test("a table that has a session twice is refused with the statement that mends it, and nothing is changed", async ({
+    signal,
+  }) => {
+    await using fixture = await openBigQueryFixture();
+    await using batches = await ReplayBatches.open();
+    await using destination = fixture.healthy();
+    await destination.load(await batches.batch(hours(0), [replay("a", 1), replay("b", 1)]), signal);
+    await fixture.select("INSERT INTO TABLE_ SELECT * FROM TABLE_ WHERE session_id = 'a'");
+    const again = (session: string) => batches.batch(hours(1), [replay(session, 2)]);
+    const error = await rejectsWith("give-up", destination.load(await again("a"), signal));
+    assert.equal(error.code, "warehouse.duplicates");
+    assert.match(error.message, /more than one row for 1 session; nothing was changed$/);
+    assert.deepEqual(await current(fixture), ["a v1", "a v1", "b v1"]);
+    // Others' rows are none of the load's business.
+    await destination.load(await again("b"), signal);
+    assert.deepEqual(await current(fixture), ["a v1", "a v1", "b v2"]);
+    const checked = await rejectsWith("give-up", destination.checkRows?.(REPLAYS, signal) ?? Promise.resolve());
+    assert.equal(checked.code, "warehouse.duplicates");
+    const [, mend = ""] = /(CREATE TEMP TABLE .*;)$/.exec(checked.hint ?? "") ?? [];
+    await fixture.select(mend);
+    await destination.checkRows?.(REPLAYS, signal);
+    await destination.load(await again("a"), signal);
+    assert.deepEqual(await current(fixture), ["a v2", "b v2"]);
+  });
+
+  test("a row that somebody adds between the plan and the commit fails the load, and nothing is changed", async ({
+    signal,
+  }) => {
+    await using fixture = await openBigQueryFixture();
+    await using batches = await ReplayBatches.open();
+    await using destination = fixture.healthy();
+    await destination.load(await batches.batch(hours(0), [replay("b", 1)]), signal);
+    const { layer } = fixture.server;
+    layer.beforeJob = async (jobId) => {
+      if (!jobId.startsWith("replayport_commit_")) return;
+      layer.beforeJob = () => Promise.resolve();
+      await fixture.select(
+        "INSERT INTO TABLE_ (team_id, session_id, start_time, _version) VALUES (1, 'a', TIMESTAMP '2026-01-01 00:00:00+00', 1)",
+      );
+    };
+    const error = await rejectsWith(
+      "give-up",
+      destination.load(await batches.batch(hours(1), [replay("a", 2)]), signal),
+    );
+    assert.equal(error.code, "warehouse.duplicates");
+    assert.deepEqual(await current(fixture), ["a v1", "b v1"]);
+    assert.equal((await fixture.receipts()).length, 1);
+    await destination.load(await batches.batch(hours(1), [replay("a", 2)]), signal);
     assert.deepEqual(await current(fixture), ["a v2", "b v1"]);
   });
 

@@ -1,7 +1,7 @@
 /** What each of Snowflake's codes becomes: remedy, hint, and nothing secret. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { errorContext } from "../../../destinations/snowflake/client.ts";
+import { addressOf, errorContext } from "../../../destinations/snowflake/client.ts";
 import { type DriverError, snowflakeError } from "../../../destinations/snowflake/errors.ts";
 import type { SnowflakeOptions } from "../../../destinations/snowflake/index.ts";
 import type { Statement } from "../../../destinations/snowflake/statement.ts";
@@ -78,6 +78,29 @@ suite("Snowflake: errors", () => {
     test(`${JSON.stringify(error)} is ${name}`, () => {
       const { remedy: got, code } = mapped(error);
       assert.deepEqual([got, code], [remedy, name]);
+    });
+  }
+
+  test("an account that is suspended is final, whatever the code", () => {
+    const ended = "Your free trial has ended and all of your virtual warehouses have been suspended.";
+    assert.equal(mapped({ code: "000666", sqlState: "57014", message: "no" }).code, "snowflake.suspended");
+    assert.equal(mapped({ code: "390913", message: ended }).code, "snowflake.suspended");
+    assert.equal(mapped({ code: "000606", message: `Table 'Your free trial has ended'` }).code, "snowflake.warehouse");
+  });
+
+  test("a name with the word warehouse is no warehouse", () => {
+    const message = "SQL compilation error: Object 'WAREHOUSE (warehouse) T' does not exist.";
+    assert.equal(mapped({ code: "002043", message }).code, "snowflake.missing");
+  });
+
+  for (const [account, host] of [
+    ["acme-analytics", "acme-analytics.snowflakecomputing.com"],
+    ["xy12345.eu-central-1", "xy12345.eu-central-1.snowflakecomputing.com"],
+    ["xy12345.us-west-2", "xy12345.snowflakecomputing.com"],
+    ["xy12345.cn-northwest-1.aws", "xy12345.cn-northwest-1.aws.snowflakecomputing.cn"],
+  ] as const) {
+    test(`the account ${account} is at ${host}`, () => {
+      assert.equal(addressOf({ ...OPTIONS, account }), `https://${host}`);
     });
   }
 

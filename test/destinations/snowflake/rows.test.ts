@@ -1,7 +1,13 @@
 /** Which rows a reader sees after loads of every kind: formats, times, deletions, versions, starts that move. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { sessionOpener } from "../../../destinations/snowflake/client.ts";
+import { openSnowflakeOn } from "../../../destinations/snowflake/index.ts";
+import type { OpenSession } from "../../../destinations/snowflake/statement.ts";
+import { EXPORT, hours } from "../../conformance/batches.ts";
 import { rejectsWith } from "../../conformance/context.ts";
+import { TEST_DEPS } from "./harness.ts";
+import { DATABASE } from "./emulator.ts";
 import { column, SESSION_COLUMNS, sessions } from "./batches.ts";
 import { openFixture, server, SIGNAL, skip } from "./fixture.ts";
 
@@ -182,14 +188,83 @@ suite("Snowflake: rows", { skip }, () => {
 
     test("rows outside of the bounds are not looked at: the MERGE says so", async () => {
       await using fixture = await openFixture();
-      await fixture.open().load(await fixture.batch({ files: [sessions({ session: "a", version: 1 })] }), SIGNAL);
+      const destination = fixture.open();
+      await destination.load(await fixture.batch({ files: [sessions({ session: "a", version: 1 })] }), SIGNAL);
+      await server.clearLog();
+      await destination.load(await fixture.batch({ files: [sessions({ session: "a", version: 2 })] }), SIGNAL);
       const merge = (await fixture.sent()).find((sql) => sql.startsWith("MERGE")) ?? "";
-      const day = 86_400_000_000;
       const start = Date.UTC(2026, 9, 1) * 1000;
-      assert.ok(merge.includes(`t."START_TIME" >= TO_TIMESTAMP_NTZ(${start - 2 * day}, 6)`), merge);
-      assert.ok(merge.includes(`t."START_TIME" <= TO_TIMESTAMP_NTZ(${start + 1800e6}, 6)`), merge);
-      assert.ok(merge.includes(`t."_EXPORTED_AT" > TO_TIMESTAMP_NTZ(${start + day}, 6)`), merge);
+      assert.ok(merge.includes(`t."START_TIME" >= TO_TIMESTAMP_NTZ(${start}, 6)`), merge);
+      assert.ok(merge.includes(`t."START_TIME" <= TO_TIMESTAMP_NTZ(${start + 1}, 6)`), merge);
     });
+  });
+
+  test("a session whose first rows were purged starts later, and is there once, whoever reads it last", async () => {
+    await using fixture = await openFixture();
+    const destination = fixture.open();
+    const load = async (version: number, day: string, exported: string): Promise<unknown> => {
+      const row = { session: "a", version, start: `${day} 00:00:00`, end: `${day} 01:00:00`, exported };
+      return await destination.load(await fixture.batch({ files: [sessions(row)] }), SIGNAL);
+    };
+    await load(1, "2026-08-20", "2026-11-21 00:00:00");
+    await load(2, "2026-11-20", "2026-11-22 00:00:00");
+    assert.deepEqual(await fixture.rows("SESSIONS", '"SESSION_ID", "_VERSION"'), [{ SESSION_ID: "a", _VERSION: 2 }]);
+    await load(1, "2026-08-20", "2026-11-20 00:00:00");
+    assert.deepEqual(await fixture.rows("SESSIONS", '"SESSION_ID", "_VERSION"'), [{ SESSION_ID: "a", _VERSION: 2 }]);
+  });
+
+  test("a table that has a session twice is refused with the statement that mends it, and nothing is changed", async () => {
+    await using fixture = await openFixture();
+    const destination = fixture.open();
+    const table = `"${DATABASE}"."${fixture.schema}"."SESSIONS"`;
+    const seen = (): Promise<unknown> => fixture.rows("SESSIONS", '"SESSION_ID", "_VERSION"');
+    const of = (session: string, version: number) => fixture.batch({ files: [sessions({ session, version })] });
+    await destination.load(await of("a", 1), SIGNAL);
+    await destination.load(await of("b", 1), SIGNAL);
+    await fixture.sql(`INSERT INTO ${table} SELECT * FROM ${table} WHERE "SESSION_ID" = 'a'`);
+    const error = await rejectsWith("give-up", destination.load(await of("a", 2), SIGNAL));
+    assert.equal(error.code, "warehouse.duplicates");
+    const a = { SESSION_ID: "a", _VERSION: 1 };
+    assert.deepEqual(await seen(), [a, a, { SESSION_ID: "b", _VERSION: 1 }]);
+    await destination.load(await of("b", 2), SIGNAL);
+    assert.deepEqual(await seen(), [a, a, { SESSION_ID: "b", _VERSION: 2 }]);
+    const rows = { columns: SESSION_COLUMNS, key: ["team_id", "session_id"] };
+    const checked = await rejectsWith("give-up", destination.checkRows?.(rows, SIGNAL) ?? Promise.resolve());
+    const [, mend = ""] = /(CREATE OR REPLACE TEMPORARY TABLE .*;)$/.exec(checked.hint ?? "") ?? [];
+    // DuckDB's temporary tables are in no schema.
+    const kept = `"${DATABASE}"."${fixture.schema}"."_REPLAYPORT_KEPT"`;
+    await fixture.sql(...mend.replaceAll(kept, "KEPT").split(/; ?/).filter(Boolean));
+    await destination.checkRows?.(rows, SIGNAL);
+    await destination.load(await of("a", 2), SIGNAL);
+    assert.deepEqual(await seen(), [
+      { SESSION_ID: "a", _VERSION: 2 },
+      { SESSION_ID: "b", _VERSION: 2 },
+    ]);
+  });
+
+  test("a row that somebody adds while the MERGE runs fails the load, and nothing is changed", async () => {
+    await using fixture = await openFixture();
+    const table = `"${DATABASE}"."${fixture.schema}"."SESSIONS"`;
+    await fixture.open().load(await fixture.batch({ files: [sessions({ session: "b", version: 1 })] }), SIGNAL);
+    const open = sessionOpener(fixture.options);
+    const doubling: OpenSession = async (purpose, signal) => {
+      const session = await open(purpose, signal);
+      return {
+        async execute(statement, inner) {
+          const rows = await session.execute(statement, inner);
+          const sql = `INSERT INTO ${table} SELECT * FROM ${table} WHERE "SESSION_ID" = 'a'`;
+          if (statement.sql.startsWith("MERGE")) await session.execute({ sql, doing: "doubling", grants: [] }, inner);
+          return rows;
+        },
+        [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
+      };
+    };
+    const destination = openSnowflakeOn(doubling, fixture.options, { export: EXPORT }, TEST_DEPS);
+    const batch = await fixture.batch({ of: hours(1), files: [sessions({ session: "a", version: 1 })] });
+    const error = await rejectsWith("give-up", destination.load(batch, SIGNAL));
+    assert.equal(error.code, "warehouse.duplicates");
+    assert.deepEqual(await fixture.rows("SESSIONS", '"SESSION_ID", "_VERSION"'), [{ SESSION_ID: "b", _VERSION: 1 }]);
+    assert.equal((await fixture.rows("_REPLAYPORT_RECEIPTS")).length, 1);
   });
 
   test("NULL in a nullable key is one key", async () => {

@@ -84,6 +84,26 @@ suite("Snowflake: tables", { skip }, () => {
     assert.deepEqual(await fixture.rows("SESSIONS", "*"), []);
   });
 
+  test("a NOT NULL column that a load would leave empty is named before anything is staged, and by a check", async () => {
+    await using fixture = await openFixture();
+    const path = `"${DATABASE}"."${fixture.schema}"."SESSIONS"`;
+    await fixture.sql(
+      `CREATE TABLE ${path} ("TEAM_ID" NUMBER(38, 0) NOT NULL, "SESSION_ID" VARCHAR NOT NULL, "MINE" VARCHAR NOT NULL, "FIRST_URL" VARCHAR NOT NULL)`,
+    );
+    const rows = { columns: SESSION_COLUMNS, key: ["team_id", "session_id"] };
+    const batch = await fixture.batch({ files: [sessions({ session: "a", version: 1 })] });
+    for (const work of [() => fixture.open().checkRows?.(rows, SIGNAL), () => fixture.open().load(batch, SIGNAL)]) {
+      const error = await rejectsWith("give-up", work() ?? Promise.resolve());
+      assert.equal(error.code, "snowflake.not_null");
+      assert.match(error.message, /empty: MINE, FIRST_URL$/);
+      assert.equal(
+        error.hint,
+        `ALTER TABLE ${path} ALTER COLUMN "MINE" DROP NOT NULL; ALTER TABLE ${path} ALTER COLUMN "FIRST_URL" DROP NOT NULL;`,
+      );
+    }
+    assert.ok(!(await fixture.sent()).some((sql) => sql.startsWith("PUT")));
+  });
+
   test("a user's own columns, spelling and defaults survive", async () => {
     await using fixture = await openFixture();
     const table = `"${DATABASE}"."${fixture.schema}"."SESSIONS"`;

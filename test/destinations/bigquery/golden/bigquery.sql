@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS `acme-data.posthog.session_replays` (
 )
 PARTITION BY TIMESTAMP_TRUNC(`start_time`, DAY)
 CLUSTER BY `team_id`, `session_id`
-OPTIONS (description = 'Loaded by Replayport, export replays.')
+OPTIONS (description = 'Loaded by Replayport, export replays.', partition_expiration_days = NULL)
 
 -- table with partition_by, cluster_by and json_columns
 CREATE TABLE IF NOT EXISTS `acme-data.posthog.session_replays` (
@@ -59,7 +59,7 @@ CREATE TABLE IF NOT EXISTS `acme-data.posthog.session_replays` (
 )
 PARTITION BY TIMESTAMP_TRUNC(`end_time`, MONTH)
 CLUSTER BY `distinct_id`
-OPTIONS (description = 'Loaded by Replayport, export replays.')
+OPTIONS (description = 'Loaded by Replayport, export replays.', partition_expiration_days = NULL)
 
 -- table without partitions and clusters
 CREATE TABLE IF NOT EXISTS `acme-data.posthog.session_replays` (
@@ -95,7 +95,7 @@ CREATE TABLE IF NOT EXISTS `acme-data.posthog.session_replays` (
 )
 PARTITION BY TIMESTAMP_TRUNC(`start_time`, DAY)
 CLUSTER BY `team_id`, `session_id`
-OPTIONS (description = 'Loaded by Replayport, export replays.', expiration_timestamp = TIMESTAMP '2026-10-02 02:00:00.000000+00')
+OPTIONS (description = 'Loaded by Replayport, export replays.', expiration_timestamp = TIMESTAMP '2026-10-02 02:00:00.000000+00', partition_expiration_days = NULL)
 
 -- table of receipts
 CREATE TABLE IF NOT EXISTS `acme-data.posthog._replayport_receipts` (
@@ -113,12 +113,10 @@ CREATE TABLE IF NOT EXISTS `acme-data.posthog._replayport_receipts` (
   `committed_at` TIMESTAMP NOT NULL OPTIONS (description = 'When the load was committed.'),
   `replayport_version` STRING NOT NULL OPTIONS (description = 'Version of Replayport.'),
   `source_version` STRING NOT NULL OPTIONS (description = 'Version of ClickHouse.'),
-  `source_columns` STRING OPTIONS (description = 'Columns that the source had, as a JSON array.'),
-  `earliest_start` TIMESTAMP OPTIONS (description = 'The earliest start_time that this batch, or one it replaced, has merged.'),
-  `deleted_rows` INT64 OPTIONS (description = 'Rows of the batch that are deleted sessions.')
+  `source_columns` STRING OPTIONS (description = 'Columns that the source had, as a JSON array.')
 )
 CLUSTER BY `target_table`, `export`, `interval_start`
-OPTIONS (description = 'One row for each batch that Replayport has loaded into a table of this dataset.')
+OPTIONS (description = 'One row for each load by Replayport into a table of this dataset; of one interval the last counts.')
 
 -- columns that the export gained
 ALTER TABLE `acme-data.posthog.session_replays`
@@ -129,54 +127,61 @@ ALTER TABLE `acme-data.posthog.session_replays`
 SELECT receipt.`export`, UNIX_MILLIS(receipt.`interval_start`) AS `interval_start`, UNIX_MILLIS(receipt.`interval_end`) AS `interval_end`, receipt.`attempt`, receipt.`rows`, receipt.`bytes`, receipt.`files`, receipt.`fingerprint`, UNIX_MILLIS(receipt.`read_at`) AS `read_at`, UNIX_MILLIS(receipt.`watermark`) AS `watermark`, UNIX_MILLIS(receipt.`committed_at`) AS `committed_at`, receipt.`source_columns`
 FROM `acme-data.posthog._replayport_receipts` AS receipt
 WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` < TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`interval_end` > TIMESTAMP '2026-10-01 00:00:00.000000+00'
-ORDER BY receipt.`interval_start`, receipt.`interval_end`
 
 -- intervals that are covered
 SELECT UNIX_MILLIS(receipt.`interval_start`) AS `interval_start`, UNIX_MILLIS(receipt.`interval_end`) AS `interval_end`, UNIX_MILLIS(receipt.`read_at`) AS `read_at`, UNIX_MILLIS(receipt.`watermark`) AS `watermark`, UNIX_MILLIS(receipt.`committed_at`) AS `committed_at`
 FROM `acme-data.posthog._replayport_receipts` AS receipt
 WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` < TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`interval_end` > TIMESTAMP '2026-10-01 00:00:00.000000+00'
-ORDER BY receipt.`interval_start`, receipt.`interval_end`
 
 -- receipts of a table that is gone
 SELECT COUNT(*) AS `receipts` FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays';
 DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays'
 
--- what stands before a load
-SELECT IFNULL(STRING_AGG(receipt.`attempt`, ',' ORDER BY receipt.`attempt`), '') AS `attempts`, UNIX_MILLIS(MAX(receipt.`read_at`)) AS `read_at`
+-- the last commit, and the receipts of an interval
+SELECT last.`head`, receipt.`interval_start`, receipt.`interval_end`, receipt.`attempt`, receipt.`read_at`, receipt.`watermark`, receipt.`committed_at`
+FROM (SELECT IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' ORDER BY receipt.`committed_at` DESC LIMIT 1), '') AS `head`) AS last
+LEFT JOIN (
+SELECT UNIX_MILLIS(receipt.`interval_start`) AS `interval_start`, UNIX_MILLIS(receipt.`interval_end`) AS `interval_end`, receipt.`attempt`, UNIX_MILLIS(receipt.`read_at`) AS `read_at`, UNIX_MILLIS(receipt.`watermark`) AS `watermark`, UNIX_MILLIS(receipt.`committed_at`) AS `committed_at`
 FROM `acme-data.posthog._replayport_receipts` AS receipt
-WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` = TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` = TIMESTAMP '2026-10-01 01:00:00.000000+00'
+WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` < TIMESTAMP '2026-10-01 01:00:00.000000+00' AND receipt.`interval_end` > TIMESTAMP '2026-10-01 00:00:00.000000+00'
+) AS receipt ON TRUE
 
 -- plan of a commit
-SELECT IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' ORDER BY receipt.`committed_at` DESC LIMIT 1), '') AS `head`,
-  (SELECT IFNULL(STRING_AGG(receipt.`attempt`, ',' ORDER BY receipt.`attempt`), '') FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` = TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` = TIMESTAMP '2026-10-01 01:00:00.000000+00') AS `attempts`,
-  COUNT(*) AS `rows`,
-  COUNTIF(`session_id` IS NULL) AS `keyless`,
-  COUNTIF(`is_deleted`) AS `deleted`
-FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`
+SELECT IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' ORDER BY receipt.`committed_at` DESC LIMIT 1), '') AS `head`, staged.*, target.*
+FROM (
+SELECT COUNT(*) AS `rows`, COUNTIF(`session_id` IS NULL) AS `keyless` FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`
+) AS staged
+CROSS JOIN (
+SELECT COALESCE(SUM(CASE WHEN held.copies > 1 THEN 1 ELSE 0 END), 0) AS `doubled`,
+  CAST(UNIX_MICROS(MIN(held.first_time)) AS STRING) AS `first_time`,
+  CAST(UNIX_MICROS(MAX(held.last_time)) AS STRING) AS `last_time`,
+  COALESCE(SUM(held.timeless), 0) AS `timeless`
+FROM (
+  SELECT COUNT(*) AS copies, MIN(t.`start_time`) AS first_time, MAX(t.`start_time`) AS last_time, SUM(CASE WHEN t.`start_time` IS NULL THEN 1 ELSE 0 END) AS timeless
+  FROM `acme-data.posthog.session_replays` AS t
+  JOIN (SELECT DISTINCT `session_id` FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`) AS s ON t.`session_id` = s.`session_id`
+  WHERE (t.`start_time` >= TIMESTAMP '0001-01-01 00:00:00.000000+00' OR t.`start_time` IS NULL)
+  GROUP BY t.`session_id`
+) AS held
+) AS target
 
--- plan of a commit into a table that is not partitioned by start_time
-SELECT IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' ORDER BY receipt.`committed_at` DESC LIMIT 1), '') AS `head`,
-  (SELECT IFNULL(STRING_AGG(receipt.`attempt`, ',' ORDER BY receipt.`attempt`), '') FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` = TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` = TIMESTAMP '2026-10-01 01:00:00.000000+00') AS `attempts`,
-  COUNT(*) AS `rows`,
-  COUNTIF(`session_id` IS NULL) AS `keyless`,
-  COUNTIF(`is_deleted`) AS `deleted`
-FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`
-
--- plan of a commit of a user's SELECT
-SELECT IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' ORDER BY receipt.`committed_at` DESC LIMIT 1), '') AS `head`,
-  (SELECT IFNULL(STRING_AGG(receipt.`attempt`, ',' ORDER BY receipt.`attempt`), '') FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` = TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` = TIMESTAMP '2026-10-01 01:00:00.000000+00') AS `attempts`,
-  COUNT(*) AS `rows`,
-  COUNTIF(`session_id` IS NULL) AS `keyless`,
-  COUNTIF(`is_deleted`) AS `deleted`
-FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`
-
--- plan of a commit without files
-SELECT IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' ORDER BY receipt.`committed_at` DESC LIMIT 1), '') AS `head`,
-  (SELECT IFNULL(STRING_AGG(receipt.`attempt`, ',' ORDER BY receipt.`attempt`), '') FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` = TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` = TIMESTAMP '2026-10-01 01:00:00.000000+00') AS `attempts`
+-- plan of a commit into a table that is not partitioned
+SELECT IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' ORDER BY receipt.`committed_at` DESC LIMIT 1), '') AS `head`, staged.*, target.*
+FROM (
+SELECT COUNT(*) AS `rows`, COUNTIF(`session_id` IS NULL) AS `keyless` FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`
+) AS staged
+CROSS JOIN (
+SELECT COALESCE(SUM(CASE WHEN held.copies > 1 THEN 1 ELSE 0 END), 0) AS `doubled`
+FROM (
+  SELECT COUNT(*) AS copies
+  FROM `acme-data.posthog.session_replays` AS t
+  JOIN (SELECT DISTINCT `session_id` FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`) AS s ON t.`session_id` = s.`session_id`
+  GROUP BY t.`session_id`
+) AS held
+) AS target
 
 -- commit of a column of every type
 DECLARE commit_time TIMESTAMP;
-DECLARE first_start TIMESTAMP;
 BEGIN TRANSACTION;
 IF IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' ORDER BY receipt.`committed_at` DESC LIMIT 1), '') <> '0h1e2a3d4567' THEN
   RAISE USING MESSAGE = 'replayport: another load has committed in between';
@@ -201,8 +206,7 @@ USING (
 ) AS S
 ON T.`team_id` = S.`team_id`
   AND T.`session_id` = S.`session_id`
-  AND T.`start_time` >= TIMESTAMP '2026-09-30 00:00:00.000000+00'
-  AND T.`start_time` <= TIMESTAMP '2026-10-01 02:00:00.654321+00'
+  AND T.`start_time` >= TIMESTAMP '2026-09-30 00:00:00.000000+00' AND T.`start_time` <= TIMESTAMP '2026-10-01 02:00:00.654322+00'
 WHEN MATCHED AND (S.`_version` > T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NOT NULL) OR ((S.`_version` = T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NULL)) AND (T.`_exported_at` IS NULL OR S.`_exported_at` >= T.`_exported_at`))) THEN UPDATE SET
   `team_id` = S.`team_id`,
   `session_id` = S.`session_id`,
@@ -218,22 +222,25 @@ WHEN MATCHED AND (S.`_version` > T.`_version` OR (T.`_version` IS NULL AND S.`_v
   `_exported_at` = S.`_exported_at`
 WHEN NOT MATCHED THEN INSERT (`team_id`, `session_id`, `distinct_id`, `start_time`, `end_time`, `first_url`, `all_urls`, `blocks`, `score`, `is_deleted`, `_version`, `_exported_at`)
   VALUES (S.`team_id`, S.`session_id`, S.`distinct_id`, S.`start_time`, S.`end_time`, S.`first_url`, S.`all_urls`, S.`blocks`, S.`score`, S.`is_deleted`, S.`_version`, S.`_exported_at`);
-SET first_start = (SELECT MIN(seen.start) FROM (
-  SELECT TIMESTAMP '2026-10-01 00:00:00.123456+00' AS start
-  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE))
-) AS seen);
+IF (SELECT COUNT(*) AS doubled FROM (
+  SELECT COUNT(*) AS copies
+  FROM `acme-data.posthog.session_replays` AS t
+  JOIN (SELECT DISTINCT `team_id`, `session_id` FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`) AS s ON t.`team_id` = s.`team_id` AND t.`session_id` = s.`session_id`
+  WHERE (t.`start_time` >= TIMESTAMP '0001-01-01 00:00:00.000000+00' OR t.`start_time` IS NULL)
+  GROUP BY t.`team_id`, t.`session_id`
+  HAVING COUNT(*) > 1
+) AS held) > 0 THEN
+  RAISE USING MESSAGE = 'replayport: the table has more than one row of a session';
+END IF;
 SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISECOND), IFNULL(TIMESTAMP_ADD(MAX(receipt.`committed_at`), INTERVAL 1 MILLISECOND), TIMESTAMP '1970-01-01 00:00:00+00'))
 FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
-DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
-WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE));
-INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `watermark`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
-VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', NULL, commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `watermark`, `committed_at`, `replayport_version`, `source_version`, `source_columns`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', NULL, commit_time, '1.2.3', '26.7.1.1', '[]');
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
 -- commit
 DECLARE commit_time TIMESTAMP;
-DECLARE first_start TIMESTAMP;
 BEGIN TRANSACTION;
 IF IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' ORDER BY receipt.`committed_at` DESC LIMIT 1), '') <> '0h1e2a3d4567' THEN
   RAISE USING MESSAGE = 'replayport: another load has committed in between';
@@ -252,8 +259,7 @@ USING (
   QUALIFY ROW_NUMBER() OVER (PARTITION BY `session_id` ORDER BY `_version` IS NULL, `_version` DESC, `_exported_at` IS NULL, `_exported_at` DESC) = 1
 ) AS S
 ON T.`session_id` = S.`session_id`
-  AND T.`start_time` >= TIMESTAMP '2026-09-30 00:00:00.000000+00'
-  AND T.`start_time` <= TIMESTAMP '2026-10-01 02:00:00.654321+00'
+  AND T.`start_time` >= TIMESTAMP '2026-09-30 00:00:00.000000+00' AND T.`start_time` <= TIMESTAMP '2026-10-01 02:00:00.654322+00'
 WHEN MATCHED AND (S.`_version` > T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NOT NULL) OR ((S.`_version` = T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NULL)) AND (T.`_exported_at` IS NULL OR S.`_exported_at` >= T.`_exported_at`))) THEN UPDATE SET
   `session_id` = S.`session_id`,
   `start_time` = S.`start_time`,
@@ -264,22 +270,25 @@ WHEN MATCHED AND (S.`_version` > T.`_version` OR (T.`_version` IS NULL AND S.`_v
   `_exported_at` = S.`_exported_at`
 WHEN NOT MATCHED THEN INSERT (`session_id`, `start_time`, `end_time`, `all_urls`, `is_deleted`, `_version`, `_exported_at`)
   VALUES (S.`session_id`, S.`start_time`, S.`end_time`, S.`all_urls`, S.`is_deleted`, S.`_version`, S.`_exported_at`);
-SET first_start = (SELECT MIN(seen.start) FROM (
-  SELECT TIMESTAMP '2026-10-01 00:00:00.123456+00' AS start
-  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE))
-) AS seen);
+IF (SELECT COUNT(*) AS doubled FROM (
+  SELECT COUNT(*) AS copies
+  FROM `acme-data.posthog.session_replays` AS t
+  JOIN (SELECT DISTINCT `session_id` FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`) AS s ON t.`session_id` = s.`session_id`
+  WHERE (t.`start_time` >= TIMESTAMP '0001-01-01 00:00:00.000000+00' OR t.`start_time` IS NULL)
+  GROUP BY t.`session_id`
+  HAVING COUNT(*) > 1
+) AS held) > 0 THEN
+  RAISE USING MESSAGE = 'replayport: the table has more than one row of a session';
+END IF;
 SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISECOND), IFNULL(TIMESTAMP_ADD(MAX(receipt.`committed_at`), INTERVAL 1 MILLISECOND), TIMESTAMP '1970-01-01 00:00:00+00'))
 FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
-DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
-WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE));
-INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `watermark`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
-VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', NULL, commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `watermark`, `committed_at`, `replayport_version`, `source_version`, `source_columns`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', NULL, commit_time, '1.2.3', '26.7.1.1', '[]');
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
 -- commit with on_delete: delete
 DECLARE commit_time TIMESTAMP;
-DECLARE first_start TIMESTAMP;
 BEGIN TRANSACTION;
 IF IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' ORDER BY receipt.`committed_at` DESC LIMIT 1), '') <> '0h1e2a3d4567' THEN
   RAISE USING MESSAGE = 'replayport: another load has committed in between';
@@ -301,8 +310,7 @@ USING (
   WHERE s.`_version` > g.`_version` OR (g.`_version` IS NULL AND s.`_version` IS NOT NULL) OR ((s.`_version` = g.`_version` OR (g.`_version` IS NULL AND s.`_version` IS NULL)) AND (g.`_exported_at` IS NULL OR s.`_exported_at` >= g.`_exported_at`))
 ) AS S
 ON T.`session_id` = S.`session_id`
-  AND T.`start_time` >= TIMESTAMP '2026-09-30 00:00:00.000000+00'
-  AND T.`start_time` <= TIMESTAMP '2026-10-01 02:00:00.654321+00'
+  AND T.`start_time` >= TIMESTAMP '2026-09-30 00:00:00.000000+00' AND T.`start_time` <= TIMESTAMP '2026-10-01 02:00:00.654322+00'
 WHEN MATCHED AND (S.`_version` > T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NOT NULL) OR ((S.`_version` = T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NULL)) AND (T.`_exported_at` IS NULL OR S.`_exported_at` >= T.`_exported_at`))) AND (COALESCE(S.`is_deleted`, FALSE)) THEN DELETE
 WHEN MATCHED AND (S.`_version` > T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NOT NULL) OR ((S.`_version` = T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NULL)) AND (T.`_exported_at` IS NULL OR S.`_exported_at` >= T.`_exported_at`))) THEN UPDATE SET
   `session_id` = S.`session_id`,
@@ -335,22 +343,25 @@ ON s.`session_id` = g.`session_id`
 WHEN MATCHED AND (s.`_version` > g.`_version` OR (g.`_version` IS NULL AND s.`_version` IS NOT NULL) OR ((s.`_version` = g.`_version` OR (g.`_version` IS NULL AND s.`_version` IS NULL)) AND (g.`_exported_at` IS NULL OR s.`_exported_at` >= g.`_exported_at`))) THEN UPDATE SET `_version` = s.`_version`, `_exported_at` = s.`_exported_at`, `is_deleted` = s.`is_deleted`
 WHEN NOT MATCHED THEN INSERT (`session_id`, `_version`, `_exported_at`, `is_deleted`) VALUES (s.`session_id`, s.`_version`, s.`_exported_at`, s.`is_deleted`);
 DELETE FROM `acme-data.posthog._replayport_gone_session_replays` WHERE NOT `is_deleted` AND `_exported_at` < TIMESTAMP '2026-09-29 01:05:00.123000+00';
-SET first_start = (SELECT MIN(seen.start) FROM (
-  SELECT TIMESTAMP '2026-10-01 00:00:00.123456+00' AS start
-  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE))
-) AS seen);
+IF (SELECT COUNT(*) AS doubled FROM (
+  SELECT COUNT(*) AS copies
+  FROM `acme-data.posthog.session_replays` AS t
+  JOIN (SELECT DISTINCT `session_id` FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`) AS s ON t.`session_id` = s.`session_id`
+  WHERE (t.`start_time` >= TIMESTAMP '0001-01-01 00:00:00.000000+00' OR t.`start_time` IS NULL)
+  GROUP BY t.`session_id`
+  HAVING COUNT(*) > 1
+) AS held) > 0 THEN
+  RAISE USING MESSAGE = 'replayport: the table has more than one row of a session';
+END IF;
 SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISECOND), IFNULL(TIMESTAMP_ADD(MAX(receipt.`committed_at`), INTERVAL 1 MILLISECOND), TIMESTAMP '1970-01-01 00:00:00+00'))
 FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
-DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
-WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE));
-INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `watermark`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
-VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', NULL, commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `watermark`, `committed_at`, `replayport_version`, `source_version`, `source_columns`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', NULL, commit_time, '1.2.3', '26.7.1.1', '[]');
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
 -- commit of JSON Lines with json_columns
 DECLARE commit_time TIMESTAMP;
-DECLARE first_start TIMESTAMP;
 BEGIN TRANSACTION;
 IF IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' ORDER BY receipt.`committed_at` DESC LIMIT 1), '') <> '0h1e2a3d4567' THEN
   RAISE USING MESSAGE = 'replayport: another load has committed in between';
@@ -375,8 +386,7 @@ USING (
 ) AS S
 ON T.`team_id` = S.`team_id`
   AND T.`session_id` = S.`session_id`
-  AND T.`start_time` >= TIMESTAMP '2026-09-30 00:00:00.000000+00'
-  AND T.`start_time` <= TIMESTAMP '2026-10-01 02:00:00.654321+00'
+  AND T.`start_time` >= TIMESTAMP '2026-09-30 00:00:00.000000+00' AND T.`start_time` <= TIMESTAMP '2026-10-01 02:00:00.654322+00'
 WHEN MATCHED AND (S.`_version` > T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NOT NULL) OR ((S.`_version` = T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NULL)) AND (T.`_exported_at` IS NULL OR S.`_exported_at` >= T.`_exported_at`))) THEN UPDATE SET
   `team_id` = S.`team_id`,
   `session_id` = S.`session_id`,
@@ -392,22 +402,25 @@ WHEN MATCHED AND (S.`_version` > T.`_version` OR (T.`_version` IS NULL AND S.`_v
   `_exported_at` = S.`_exported_at`
 WHEN NOT MATCHED THEN INSERT (`team_id`, `session_id`, `distinct_id`, `start_time`, `end_time`, `first_url`, `all_urls`, `blocks`, `score`, `is_deleted`, `_version`, `_exported_at`)
   VALUES (S.`team_id`, S.`session_id`, S.`distinct_id`, S.`start_time`, S.`end_time`, S.`first_url`, S.`all_urls`, S.`blocks`, S.`score`, S.`is_deleted`, S.`_version`, S.`_exported_at`);
-SET first_start = (SELECT MIN(seen.start) FROM (
-  SELECT TIMESTAMP '2026-10-01 00:00:00.123456+00' AS start
-  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE))
-) AS seen);
+IF (SELECT COUNT(*) AS doubled FROM (
+  SELECT COUNT(*) AS copies
+  FROM `acme-data.posthog.session_replays` AS t
+  JOIN (SELECT DISTINCT `team_id`, `session_id` FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`) AS s ON t.`team_id` = s.`team_id` AND t.`session_id` = s.`session_id`
+  WHERE (t.`start_time` >= TIMESTAMP '0001-01-01 00:00:00.000000+00' OR t.`start_time` IS NULL)
+  GROUP BY t.`team_id`, t.`session_id`
+  HAVING COUNT(*) > 1
+) AS held) > 0 THEN
+  RAISE USING MESSAGE = 'replayport: the table has more than one row of a session';
+END IF;
 SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISECOND), IFNULL(TIMESTAMP_ADD(MAX(receipt.`committed_at`), INTERVAL 1 MILLISECOND), TIMESTAMP '1970-01-01 00:00:00+00'))
 FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
-DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
-WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE));
-INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `watermark`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
-VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', NULL, commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `watermark`, `committed_at`, `replayport_version`, `source_version`, `source_columns`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', NULL, commit_time, '1.2.3', '26.7.1.1', '[]');
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
 -- commit of CSV
 DECLARE commit_time TIMESTAMP;
-DECLARE first_start TIMESTAMP;
 BEGIN TRANSACTION;
 IF IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' ORDER BY receipt.`committed_at` DESC LIMIT 1), '') <> '0h1e2a3d4567' THEN
   RAISE USING MESSAGE = 'replayport: another load has committed in between';
@@ -432,8 +445,7 @@ USING (
 ) AS S
 ON T.`team_id` = S.`team_id`
   AND T.`session_id` = S.`session_id`
-  AND T.`start_time` >= TIMESTAMP '2026-09-30 00:00:00.000000+00'
-  AND T.`start_time` <= TIMESTAMP '2026-10-01 02:00:00.654321+00'
+  AND T.`start_time` >= TIMESTAMP '2026-09-30 00:00:00.000000+00' AND T.`start_time` <= TIMESTAMP '2026-10-01 02:00:00.654322+00'
 WHEN MATCHED AND (S.`_version` > T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NOT NULL) OR ((S.`_version` = T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NULL)) AND (T.`_exported_at` IS NULL OR S.`_exported_at` >= T.`_exported_at`))) THEN UPDATE SET
   `team_id` = S.`team_id`,
   `session_id` = S.`session_id`,
@@ -449,22 +461,25 @@ WHEN MATCHED AND (S.`_version` > T.`_version` OR (T.`_version` IS NULL AND S.`_v
   `_exported_at` = S.`_exported_at`
 WHEN NOT MATCHED THEN INSERT (`team_id`, `session_id`, `distinct_id`, `start_time`, `end_time`, `first_url`, `all_urls`, `blocks`, `score`, `is_deleted`, `_version`, `_exported_at`)
   VALUES (S.`team_id`, S.`session_id`, S.`distinct_id`, S.`start_time`, S.`end_time`, S.`first_url`, S.`all_urls`, S.`blocks`, S.`score`, S.`is_deleted`, S.`_version`, S.`_exported_at`);
-SET first_start = (SELECT MIN(seen.start) FROM (
-  SELECT TIMESTAMP '2026-10-01 00:00:00.123456+00' AS start
-  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE))
-) AS seen);
+IF (SELECT COUNT(*) AS doubled FROM (
+  SELECT COUNT(*) AS copies
+  FROM `acme-data.posthog.session_replays` AS t
+  JOIN (SELECT DISTINCT `team_id`, `session_id` FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`) AS s ON t.`team_id` = s.`team_id` AND t.`session_id` = s.`session_id`
+  WHERE (t.`start_time` >= TIMESTAMP '0001-01-01 00:00:00.000000+00' OR t.`start_time` IS NULL)
+  GROUP BY t.`team_id`, t.`session_id`
+  HAVING COUNT(*) > 1
+) AS held) > 0 THEN
+  RAISE USING MESSAGE = 'replayport: the table has more than one row of a session';
+END IF;
 SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISECOND), IFNULL(TIMESTAMP_ADD(MAX(receipt.`committed_at`), INTERVAL 1 MILLISECOND), TIMESTAMP '1970-01-01 00:00:00+00'))
 FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
-DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
-WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE));
-INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `watermark`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
-VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', NULL, commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `watermark`, `committed_at`, `replayport_version`, `source_version`, `source_columns`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', NULL, commit_time, '1.2.3', '26.7.1.1', '[]');
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
 -- commit of a user's SELECT
 DECLARE commit_time TIMESTAMP;
-DECLARE first_start TIMESTAMP;
 BEGIN TRANSACTION;
 IF IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' ORDER BY receipt.`committed_at` DESC LIMIT 1), '') <> '0h1e2a3d4567' THEN
   RAISE USING MESSAGE = 'replayport: another load has committed in between';
@@ -493,22 +508,24 @@ WHEN MATCHED AND (S.`_version` > T.`_version` OR (T.`_version` IS NULL AND S.`_v
   `_exported_at` = S.`_exported_at`
 WHEN NOT MATCHED THEN INSERT (`session_id`, `start_time`, `end_time`, `all_urls`, `is_deleted`, `_version`, `_exported_at`)
   VALUES (S.`session_id`, S.`start_time`, S.`end_time`, S.`all_urls`, S.`is_deleted`, S.`_version`, S.`_exported_at`);
-SET first_start = (SELECT MIN(seen.start) FROM (
-  SELECT CAST(NULL AS TIMESTAMP) AS start
-  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE))
-) AS seen);
+IF (SELECT COUNT(*) AS doubled FROM (
+  SELECT COUNT(*) AS copies
+  FROM `acme-data.posthog.session_replays` AS t
+  JOIN (SELECT DISTINCT `session_id` FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`) AS s ON t.`session_id` = s.`session_id`
+  GROUP BY t.`session_id`
+  HAVING COUNT(*) > 1
+) AS held) > 0 THEN
+  RAISE USING MESSAGE = 'replayport: the table has more than one row of a session';
+END IF;
 SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISECOND), IFNULL(TIMESTAMP_ADD(MAX(receipt.`committed_at`), INTERVAL 1 MILLISECOND), TIMESTAMP '1970-01-01 00:00:00+00'))
 FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
-DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
-WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE));
-INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `watermark`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
-VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', NULL, commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `watermark`, `committed_at`, `replayport_version`, `source_version`, `source_columns`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', NULL, commit_time, '1.2.3', '26.7.1.1', '[]');
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
 -- commit where rows have no start
 DECLARE commit_time TIMESTAMP;
-DECLARE first_start TIMESTAMP;
 BEGIN TRANSACTION;
 IF IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' ORDER BY receipt.`committed_at` DESC LIMIT 1), '') <> '0h1e2a3d4567' THEN
   RAISE USING MESSAGE = 'replayport: another load has committed in between';
@@ -527,7 +544,7 @@ USING (
   QUALIFY ROW_NUMBER() OVER (PARTITION BY `session_id` ORDER BY `_version` IS NULL, `_version` DESC, `_exported_at` IS NULL, `_exported_at` DESC) = 1
 ) AS S
 ON T.`session_id` = S.`session_id`
-  AND (T.`start_time` IS NULL OR (T.`start_time` >= TIMESTAMP '2026-09-30 00:00:00.000000+00' AND T.`start_time` <= TIMESTAMP '2026-10-01 02:00:00.654321+00'))
+  AND (T.`start_time` IS NULL OR (T.`start_time` >= TIMESTAMP '2026-09-30 00:00:00.000000+00' AND T.`start_time` <= TIMESTAMP '2026-10-01 02:00:00.654322+00'))
 WHEN MATCHED AND (S.`_version` > T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NOT NULL) OR ((S.`_version` = T.`_version` OR (T.`_version` IS NULL AND S.`_version` IS NULL)) AND (T.`_exported_at` IS NULL OR S.`_exported_at` >= T.`_exported_at`))) THEN UPDATE SET
   `session_id` = S.`session_id`,
   `start_time` = S.`start_time`,
@@ -538,22 +555,25 @@ WHEN MATCHED AND (S.`_version` > T.`_version` OR (T.`_version` IS NULL AND S.`_v
   `_exported_at` = S.`_exported_at`
 WHEN NOT MATCHED THEN INSERT (`session_id`, `start_time`, `end_time`, `all_urls`, `is_deleted`, `_version`, `_exported_at`)
   VALUES (S.`session_id`, S.`start_time`, S.`end_time`, S.`all_urls`, S.`is_deleted`, S.`_version`, S.`_exported_at`);
-SET first_start = (SELECT MIN(seen.start) FROM (
-  SELECT TIMESTAMP '2026-10-01 00:00:00.123456+00' AS start
-  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE))
-) AS seen);
+IF (SELECT COUNT(*) AS doubled FROM (
+  SELECT COUNT(*) AS copies
+  FROM `acme-data.posthog.session_replays` AS t
+  JOIN (SELECT DISTINCT `session_id` FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`) AS s ON t.`session_id` = s.`session_id`
+  WHERE (t.`start_time` >= TIMESTAMP '0001-01-01 00:00:00.000000+00' OR t.`start_time` IS NULL)
+  GROUP BY t.`session_id`
+  HAVING COUNT(*) > 1
+) AS held) > 0 THEN
+  RAISE USING MESSAGE = 'replayport: the table has more than one row of a session';
+END IF;
 SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISECOND), IFNULL(TIMESTAMP_ADD(MAX(receipt.`committed_at`), INTERVAL 1 MILLISECOND), TIMESTAMP '1970-01-01 00:00:00+00'))
 FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
-DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
-WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE));
-INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `watermark`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
-VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', NULL, commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `watermark`, `committed_at`, `replayport_version`, `source_version`, `source_columns`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', NULL, commit_time, '1.2.3', '26.7.1.1', '[]');
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
 -- commit without a range
 DECLARE commit_time TIMESTAMP;
-DECLARE first_start TIMESTAMP;
 BEGIN TRANSACTION;
 IF IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' ORDER BY receipt.`committed_at` DESC LIMIT 1), '') <> '0h1e2a3d4567' THEN
   RAISE USING MESSAGE = 'replayport: another load has committed in between';
@@ -582,36 +602,32 @@ WHEN MATCHED AND (S.`_version` > T.`_version` OR (T.`_version` IS NULL AND S.`_v
   `_exported_at` = S.`_exported_at`
 WHEN NOT MATCHED THEN INSERT (`session_id`, `start_time`, `end_time`, `all_urls`, `is_deleted`, `_version`, `_exported_at`)
   VALUES (S.`session_id`, S.`start_time`, S.`end_time`, S.`all_urls`, S.`is_deleted`, S.`_version`, S.`_exported_at`);
-SET first_start = (SELECT MIN(seen.start) FROM (
-  SELECT CAST(NULL AS TIMESTAMP) AS start
-  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE))
-) AS seen);
+IF (SELECT COUNT(*) AS doubled FROM (
+  SELECT COUNT(*) AS copies
+  FROM `acme-data.posthog.session_replays` AS t
+  JOIN (SELECT DISTINCT `session_id` FROM `acme-data.posthog._replayport_staging_7f9c0f8c819dbdf0_k3v9x0q1m2zt`) AS s ON t.`session_id` = s.`session_id`
+  GROUP BY t.`session_id`
+  HAVING COUNT(*) > 1
+) AS held) > 0 THEN
+  RAISE USING MESSAGE = 'replayport: the table has more than one row of a session';
+END IF;
 SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISECOND), IFNULL(TIMESTAMP_ADD(MAX(receipt.`committed_at`), INTERVAL 1 MILLISECOND), TIMESTAMP '1970-01-01 00:00:00+00'))
 FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
-DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
-WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE));
-INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `watermark`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
-VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', NULL, commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 1);
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `watermark`, `committed_at`, `replayport_version`, `source_version`, `source_columns`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 2, 4096, 1, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', NULL, commit_time, '1.2.3', '26.7.1.1', '[]');
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
 -- commit without files
 DECLARE commit_time TIMESTAMP;
-DECLARE first_start TIMESTAMP;
 BEGIN TRANSACTION;
 IF IFNULL((SELECT receipt.`attempt` FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' ORDER BY receipt.`committed_at` DESC LIMIT 1), '') <> '0h1e2a3d4567' THEN
   RAISE USING MESSAGE = 'replayport: another load has committed in between';
 END IF;
-SET first_start = (SELECT MIN(seen.start) FROM (
-  SELECT CAST(NULL AS TIMESTAMP) AS start
-  UNION ALL SELECT receipt.`earliest_start` AS start FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE))
-) AS seen);
 SET commit_time = (SELECT GREATEST(TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), MILLISECOND), IFNULL(TIMESTAMP_ADD(MAX(receipt.`committed_at`), INTERVAL 1 MILLISECOND), TIMESTAMP '1970-01-01 00:00:00+00'))
 FROM `acme-data.posthog._replayport_receipts` AS receipt WHERE receipt.`target_table` = 'session_replays');
-DELETE FROM `acme-data.posthog._replayport_receipts` AS receipt
-WHERE receipt.`target_table` = 'session_replays' AND receipt.`export` = 'replays' AND receipt.`interval_start` >= TIMESTAMP '2026-10-01 00:00:00.000000+00' AND receipt.`interval_end` <= TIMESTAMP '2026-10-01 01:00:00.000000+00' AND (receipt.`read_at` <= TIMESTAMP '2026-10-01 01:05:00.123000+00' OR receipt.`read_at` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 10 MINUTE));
-INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `watermark`, `committed_at`, `replayport_version`, `source_version`, `source_columns`, `earliest_start`, `deleted_rows`)
-VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 0, 0, 0, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', NULL, commit_time, '1.2.3', '26.7.1.1', '[]', first_start, 0);
+INSERT INTO `acme-data.posthog._replayport_receipts` (`export`, `interval_start`, `interval_end`, `target_table`, `attempt`, `rows`, `bytes`, `files`, `fingerprint`, `read_at`, `watermark`, `committed_at`, `replayport_version`, `source_version`, `source_columns`)
+VALUES ('replays', TIMESTAMP '2026-10-01 00:00:00.000000+00', TIMESTAMP '2026-10-01 01:00:00.000000+00', 'session_replays', 'k3v9x0q1m2zt', 0, 0, 0, '0123456789abcdef', TIMESTAMP '2026-10-01 01:05:00.123000+00', NULL, commit_time, '1.2.3', '26.7.1.1', '[]');
 COMMIT TRANSACTION;
 SELECT UNIX_MILLIS(commit_time) AS `committed_at`;
 
@@ -633,6 +649,12 @@ FROM `acme-data.posthog.session_replays` WHERE `start_time` >= TIMESTAMP '2026-0
 -- audit: versions of deleted rows
 SELECT CONCAT(CAST(`team_id` AS STRING), '|', `session_id`) AS `row_key`, CAST(`_version` AS STRING) AS `row_version`
 FROM `acme-data.posthog._replayport_gone_session_replays` WHERE `session_id` IN ('a', 'it\'s b')
+
+-- keys that a table has twice
+SELECT COUNT(*) AS doubled FROM (SELECT `team_id`, `session_id` FROM `acme-data.posthog.session_replays` AS t WHERE (t.`start_time` >= TIMESTAMP '0001-01-01 00:00:00.000000+00' OR t.`start_time` IS NULL) GROUP BY `team_id`, `session_id` HAVING COUNT(*) > 1) AS held
+
+-- what leaves one row of each key
+CREATE TEMP TABLE kept AS SELECT * FROM `acme-data.posthog.session_replays` AS t WHERE (t.`start_time` >= TIMESTAMP '0001-01-01 00:00:00.000000+00' OR t.`start_time` IS NULL) QUALIFY COUNT(*) OVER (PARTITION BY `team_id`, `session_id`) > 1 AND ROW_NUMBER() OVER (PARTITION BY `team_id`, `session_id` ORDER BY `_version` IS NULL, `_version` DESC, `_exported_at` IS NULL, `_exported_at` DESC) = 1; BEGIN TRANSACTION; DELETE FROM `acme-data.posthog.session_replays` AS t WHERE (t.`start_time` >= TIMESTAMP '0001-01-01 00:00:00.000000+00' OR t.`start_time` IS NULL) AND EXISTS (SELECT 1 FROM kept WHERE kept.`team_id` = t.`team_id` AND kept.`session_id` = t.`session_id`); INSERT INTO `acme-data.posthog.session_replays` SELECT * FROM kept; COMMIT TRANSACTION;
 
 -- what a check reads back
 SELECT `session_id`, `first_url`, TO_JSON_STRING(`all_urls`) AS `all_urls`, UNIX_MICROS(`start_time`) AS `start_us`, UNIX_MICROS(`end_time`) AS `end_us`, `is_deleted`, `active_seconds`, `_version` AS `version`, UNIX_MICROS(`_exported_at`) AS `exported_us`
