@@ -80,7 +80,8 @@ export function connect(options: FleetRedisOptions, mode: RetryMode, outage: Out
       lazyConnect,
       clusterRetryStrategy: retryStrategy,
       slotsRefreshTimeout: CONNECT_MS,
-      redisOptions: common,
+      // The cluster's own check asks for its state. That of a node would ask INFO, which the user may not.
+      redisOptions: { ...common, enableReadyCheck: false },
       // A managed cluster lists host names, and its certificates match these names, not their addresses.
       ...(options.tls ? { dnsLookup: (address, callback) => callback(null, address) } : {}),
     });
