@@ -1,6 +1,6 @@
 /** What an export's receipts say about time: what is due, what is missing, how far behind the export is. */
 import type { Coverage, Destination } from "../../destinations/destination.ts";
-import { firstUncovered, gaps } from "../intervals/coverage.ts";
+import { firstUncovered, gaps, union } from "../intervals/coverage.ts";
 import { type DueQuestion, due, type Lacking } from "../intervals/due.ts";
 import type { Interval } from "../intervals/interval.ts";
 import { standing, valid } from "../intervals/watermark.ts";
@@ -60,7 +60,7 @@ export function loadedState(
   covered: readonly Coverage[],
   now: Date,
 ): Omit<LedgerState, "due"> {
-  const intervals = valid(covered, now).map((one) => one.interval);
+  const intervals = union(valid(covered, now).map((one) => one.interval));
   const until = firstUncovered(start, intervals);
   const newest = intervals.reduce((latest, { end }) => (end > latest ? end : latest), start);
   return {

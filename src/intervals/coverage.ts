@@ -4,10 +4,18 @@ import type { Interval } from "./interval.ts";
 /** Merges intervals that touch or overlap; sorted by start. */
 export function union(intervals: Iterable<Interval>): Interval[] {
   const joined: Interval[] = [];
-  for (const next of [...intervals].sort((a, b) => a.start.getTime() - b.start.getTime())) {
+  // A ledger in memory is sorted already, and a scheduler merges thousands of them each minute. Dates compare slowly.
+  const sorted = [...intervals];
+  const startOf = (index: number): number => sorted[index]?.start.getTime() ?? Number.POSITIVE_INFINITY;
+  if (sorted.some((_, index) => startOf(index) > startOf(index + 1))) {
+    sorted.sort((a, b) => a.start.getTime() - b.start.getTime());
+  }
+  for (const next of sorted) {
     const last = joined.at(-1);
-    if (last && next.start <= last.end) {
-      if (next.end > last.end) joined[joined.length - 1] = { start: last.start, end: next.end };
+    if (last && next.start.getTime() <= last.end.getTime()) {
+      if (next.end.getTime() > last.end.getTime()) {
+        joined[joined.length - 1] = { start: last.start, end: next.end };
+      }
     } else {
       joined.push(next);
     }

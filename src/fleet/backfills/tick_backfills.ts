@@ -10,6 +10,9 @@ export interface TickBackfillsDependencies
   readonly onError: (exportName: string, error: unknown) => void;
 }
 
+/** How often all exports are asked whether they have a backfill. */
+const EVERY_MINUTES = 10;
+
 /** @param names only backfills of these exports, and only their next intervals */
 export async function tickBackfills(
   dependencies: TickBackfillsDependencies,
@@ -21,10 +24,12 @@ export async function tickBackfills(
   const chosen = exports.map(({ name }) => name).filter((name) => names === undefined || names.has(name));
   const all = names === undefined ? await store.list(now) : [];
   if (names === undefined) await reopenFailed(all, new Set(chosen), retryAfterMs, dependencies);
-  const ranges = await store.ranges(chosen);
+  const listed = new Map(all.filter(({ state: of }) => of === "running").map((one) => [one.id, one.export]));
+  // Each export's reservations say which backfills Redis no longer lists. That is a key for each of thousands of exports.
+  const asksAll = names !== undefined || now.getUTCMinutes() % EVERY_MINUTES === 0;
+  const ranges = await store.ranges(asksAll ? chosen : [...new Set(listed.values())]);
   const running = new Map(chosen.map((name) => [name, new Set(ranges.get(name)?.map(({ id }) => id))]));
-  // Also those whose reservation Redis has lost.
-  for (const one of all) if (one.state === "running") running.get(one.export)?.add(one.id);
+  for (const [id, name] of listed) running.get(name)?.add(id);
   const busy = chosen.filter((name) => (running.get(name)?.size ?? 0) > 0);
   const states = await state.read(busy);
   for (const name of busy) {

@@ -77,14 +77,13 @@ export class FleetState {
   /** @returns whether this ended a pause that was waiting for a failure to pass */
   async loaded(name: string, interval: Interval, receipt: LastReceipt): Promise<boolean> {
     const key = this.keys.export(name);
-    const [pause] = await results(
-      this.client
-        .pipeline()
-        .hget(key, "paused")
-        .hset(key, { failures: "0", receipt: encode(receipt) }),
-    );
-    await this.settled(name, interval);
-    const known = decode(pauseSchema, pause as string | null);
+    // Not a pipeline: ioredis would copy each of BullMQ's scripts into it.
+    const [pause] = await Promise.all([
+      this.client.hget(key, "paused"),
+      this.client.hset(key, { failures: "0", receipt: encode(receipt) }),
+      this.settled(name, interval),
+    ]);
+    const known = decode(pauseSchema, pause);
     return known?.probeAt !== undefined && (await this.client.hdel(key, "paused")) === 1;
   }
 
@@ -156,12 +155,10 @@ export class FleetState {
 
   async addRun(run: Run): Promise<void> {
     const runs = this.keys.runs(run.state === "failed" ? "failed" : "other");
-    await results(
-      this.client
-        .pipeline()
-        .lpush(runs, encode({ ...run, place: this.keys.placeOf(run.export) }))
-        .ltrim(runs, 0, RUNS_KEPT - 1),
-    );
+    await Promise.all([
+      this.client.lpush(runs, encode({ ...run, place: this.keys.placeOf(run.export) })),
+      this.client.ltrim(runs, 0, RUNS_KEPT - 1),
+    ]);
   }
 
   /** Finished runs, newest first. */

@@ -51,6 +51,7 @@ export interface WorkerDependencies
 const DEATHS = 10;
 /** How often a worker checks whether the backfills that it works for were cancelled. */
 const CANCEL_MS = 2_000;
+const PROGRESS_MS = 500;
 /** After the abort, for loads to clean up. */
 const CLEAN_UP_MS = 8_000;
 
@@ -158,12 +159,13 @@ export class BatchWorker {
       throw new Ended(error instanceof ReplayportError ? error.code : "unexpected");
     }
     if (this.#foreign.isForeign(task)) return await this.#leave(job, token, task);
+    using reporter = progressReporter(job);
     const context: AttemptContext = {
       attempt: job.attemptsMade + 1,
       queuedAt: new Date(job.timestamp),
       startedAt,
       worker: this.#dependencies.name,
-      report: (progress) => void showProgress(job, progress),
+      report: (progress) => reporter.report(progress),
     };
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
     this.#attempts.set(id, { task, controller, ended });
@@ -267,6 +269,24 @@ export class BatchWorker {
       this.#lookingForCancelled = false;
     }
   }
+}
+
+/**
+ * Shows the latest progress at most twice a second, so a short batch shows none: each costs Redis a script, and every scheduler an
+ * event.
+ */
+function progressReporter(job: Job): Disposable & { readonly report: (progress: JobProgress) => void } {
+  let latest: JobProgress | undefined;
+  const timer = setInterval(() => {
+    if (latest) void showProgress(job, latest);
+    latest = undefined;
+  }, PROGRESS_MS);
+  return {
+    report: (progress) => {
+      latest = progress;
+    },
+    [Symbol.dispose]: () => clearInterval(timer),
+  };
 }
 
 /** Only for display, so a refusal of Redis is ignored. BullMQ stores JSON; dates and intervals need our own encoding first. */
