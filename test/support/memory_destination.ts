@@ -31,6 +31,7 @@ export type Flaw =
   | "the first row wins"
   | "a slow reading replaces its interval"
   | "older overwrites newer"
+  | "looks for a session by its start"
   | "the first of two rows of one version stays"
   | "the last of two rows of one version wins, whenever it was read"
   | "both of two attempts win"
@@ -132,12 +133,14 @@ export function memoryWarehouse(options: MemoryOptions = {}): MemoryWarehouse {
       rows.push(...added);
       return;
     }
-    const merged = new Map(rows.map((row) => [row.session, row]));
+    const keyOf = ({ session, start }: MemoryRow): string =>
+      flaw === "looks for a session by its start" ? `${session} ${start?.getTime()}` : session;
+    const merged = new Map(rows.map((row) => [keyOf(row), row]));
     for (const row of added) {
-      const old = merged.get(row.session);
+      const old = merged.get(keyOf(row));
       const wins =
         !old || flaw === "older overwrites newer" || (flaw !== "the first row wins" && replaces(row, old, flaw));
-      if (wins) merged.set(row.session, row);
+      if (wins) merged.set(keyOf(row), row);
     }
     rows = [...merged.values()];
   };

@@ -196,7 +196,7 @@ suite("bigquery: commits of a table", { skip, concurrency: false }, () => {
     await using destination = fixture.open();
     const one = await destination.load(await batches.batch(hours(0), [replay("a", 1, LATER)]), signal);
     const { layer, url } = fixture.server;
-    const [, hash = ""] = /commit_([0-9a-f]+)_after/.exec([...layer.jobs.keys()].find(hasCommitId) ?? "") ?? [];
+    const [, hash = ""] = /commit_([0-9a-f]+)_after/.exec([...layer.jobs.keys()].findLast(hasCommitId) ?? "") ?? [];
     for (let generation = 0; generation < 40; generation += 1) {
       const jobReference = { jobId: `replayport_commit_${hash}_after_${one.attempt}_g${generation}` };
       const configuration = { query: { query: "SELECT no_such_column" }, labels: { replayport_attempt: "another" } };

@@ -80,7 +80,7 @@ async function serverAt(emulator: string, close: () => Promise<void>): Promise<B
     url: layer.url,
     layer,
     async dataset(location = "EU") {
-      const datasetId = `replayport_${randomBytes(6).toString("hex")}`;
+      const datasetId = `Not_found_dataset_project_location_${randomBytes(6).toString("hex")}`;
       await ask("/datasets", { datasetReference: { projectId: PROJECT, datasetId }, location });
       return datasetId;
     },

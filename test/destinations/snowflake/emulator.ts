@@ -149,7 +149,7 @@ async function serverAt(url: string, close: () => Promise<void>): Promise<Snowfl
     url,
     keys: { plain, encrypted },
     async schema() {
-      const schema = `S_${randomBytes(6).toString("hex").toUpperCase()}`;
+      const schema = `WAREHOUSE_DOES_NOT_EXIST_${randomBytes(6).toString("hex").toUpperCase()}`;
       await ask("sql", { database: DATABASE, schema });
       return schema;
     },
