@@ -54,7 +54,7 @@ export class Context implements AsyncDisposable {
     const stageRoot =
       options.stageDir ??
       cli.env["REPLAYPORT_STAGE_DIR"] ??
-      join(tmpdir(), `replayport-${process.getuid?.() ?? "user"}`);
+      join(tmpdir(), `replayport-stage-${process.getuid?.() ?? "user"}`);
     const openDestination = await loadDestinations(Object.values(config.destinations).map(({ type }) => type));
     return new Context(cli, config, loggerFor(cli, options), stageRoot, openDestination);
   }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import { suite, test } from "node:test";
 import { OPENERS } from "../../destinations/registry.ts";
-import { completeLock } from "../../scripts/complete-lock.ts";
+import { completeLock, unverified } from "../../scripts/complete-lock.ts";
 import { HARNESSES } from "../conformance/harnesses.ts";
 
 const read = (file: string): string => readFileSync(file, "utf8");
@@ -48,6 +48,13 @@ suite("the house", () => {
 });
 
 suite("the completion of the lock file", () => {
+  test("every package of the lock file has a hash, but for those that the registry lacks", () => {
+    const lock = JSON.parse(readFileSync("package-lock.json", "utf8")) as Parameters<typeof unverified>[0];
+    assert.deepEqual(unverified(lock), []);
+    lock.packages["node_modules/x"] = { version: "1.0.0" };
+    assert.deepEqual(unverified(lock), ["node_modules/x: lacks integrity"]);
+  });
+
   test("adds the packages of other platforms and takes addresses away", () => {
     const lock = {
       packages: {
