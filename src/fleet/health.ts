@@ -38,8 +38,8 @@ export async function readHealth(
   try {
     return await Promise.race([read, late]);
   } catch (error) {
-    const { code, ...rest } = redisError(error, redis);
-    const { message, hint } = (code === "redis.unreachable" ? problems.asking() : undefined) ?? rest;
+    const own = redisError(error, redis);
+    const { message, hint } = (own.code === "redis.unreachable" ? problems.asking() : undefined) ?? own;
     const problem = redact(hint === undefined ? message : `${message}. ${hint}`);
     return { redis: false, problem, redisMs: undefined, warnings: [], processes: [] };
   } finally {

@@ -73,6 +73,16 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
     begin: (server) => server.client.acl("SETUSER", "fleet", "-evalsha", "-eval"),
     end: (server) => server.client.acl("SETUSER", "fleet", "+evalsha", "+eval"),
   },
+  "takes only the blocking pop away from the user": {
+    code: "redis.permission",
+    begin: (server) => server.client.acl("SETUSER", "fleet", "-bzpopmin"),
+    end: (server) => server.client.acl("SETUSER", "fleet", "+bzpopmin"),
+  },
+  "takes only the reads of streams away from the user": {
+    code: "redis.permission",
+    begin: (server) => server.client.acl("SETUSER", "fleet", "-xread"),
+    end: (server) => server.client.acl("SETUSER", "fleet", "+xread"),
+  },
   "takes a command of its scripts away from the user": {
     code: "redis.permission",
     begin: (server) => server.client.acl("SETUSER", "fleet", "-@write"),
@@ -199,6 +209,7 @@ suite("while scheduler and worker run, a Redis that refuses", () => {
         () => fleet.health(never),
         ({ redis }) => !redis,
       );
+      assert.match(problem, /^Redis at redis:\/\/127\.0\.0\.1:\d+\/0 \S/);
       assert.doesNotMatch(problem, /can't be reached|that Redis is running/);
       await until(
         "said",
@@ -260,6 +271,34 @@ suite("while scheduler and worker run, a Redis that refuses", () => {
       assert.ok(took < 6_000, `${Math.round(took)} ms`);
     });
   }
+});
+
+suite("a key of another program in the fleet's place", () => {
+  test("a key of the wrong type is said once, isn't asked for without a pause, and the process isn't ready", async (t) => {
+    await using server = await openFor(t);
+    if (!server) return;
+    await using world = await openWorld(t, server);
+    if (!world) return;
+    await server.client.set(`${world.prefix}:batches:wait`, "of somebody else");
+    const { fleet } = await world.open([exportOf("replays")]);
+    const scheduler = await fleet.startScheduler(never);
+    const worker = await fleet.startWorker(1);
+    const { problem = "" } = await until(
+      "not ready",
+      () => fleet.health(never),
+      ({ redis }) => !redis,
+    );
+    assert.match(problem, /refuses: WRONGTYPE/);
+    const before = await asked(server);
+    await sleep(1_000);
+    assert.ok((await asked(server)) - before < 100);
+    assert.equal(world.warned.length, 1, world.warned.join("\n"));
+    assert.deepEqual(world.logged, []);
+    const began = performance.now();
+    await worker.stop(100);
+    await scheduler[Symbol.asyncDispose]();
+    assert.ok(performance.now() - began < 6_000);
+  });
 });
 
 suite("what Redis answers", () => {

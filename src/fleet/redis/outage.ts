@@ -24,8 +24,6 @@ export interface Outage {
   readonly onRefused: (error: unknown) => void;
   /** No command is refused any more. */
   readonly onAccepted: () => void;
-  /** A reply that is about the command itself. */
-  readonly onOther: (error: unknown) => void;
   /** For another connection, which this one was copied to. */
   readonly another: () => Outage;
 }
@@ -87,7 +85,6 @@ export function watchOutages(log: OutageLog, options: FleetRedisOptions): Outage
         refused = false;
         end();
       },
-      onOther,
       another: watch,
     };
     return outage;
@@ -104,7 +101,6 @@ export function ignoreOutages(onError: Outage["onError"] = nothing): Outage {
     onReady: nothing,
     onRefused: nothing,
     onAccepted: nothing,
-    onOther: nothing,
     another: () => outage,
   };
   return outage;

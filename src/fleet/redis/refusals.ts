@@ -5,7 +5,8 @@
  *
  * - The command is sent again, after a growing delay, until Redis accepts it. Its caller sees a slow answer.
  * - A blocking command fails after the delay: BullMQ watches its time and sends another one.
- * - Another error of a command, such as a key of the wrong type, reaches the caller after a second.
+ * - Another error of a command, such as a key of the wrong type, reaches the caller after a second. It counts as a refusal for longer
+ *   than a tick, since the same command is likely to fail again.
  *
  * Nothing of ours, and nothing of BullMQ that we call, uses MULTI, whose commands can't be sent again one by one.
  */
@@ -30,6 +31,7 @@ const NOSCRIPT = /^NOSCRIPT\b/;
 const UNBLOCKED = /^UNBLOCKED\b/;
 const REFUSED = { firstDelayMs: 200, longestDelayMs: 5_000 };
 const OTHER_MS = 1_000;
+const OTHER_KEPT_MS = 90_000;
 
 /**
  * What a connection and its copies have refused and not accepted since: a command that waits, or the name of a blocking one. The
@@ -67,6 +69,13 @@ export function watchReplies(client: RedisClient, waits: boolean, outage: Outage
     if (refused.delete(what) && refused.size === 0) outage.onAccepted();
   };
 
+  const kept = new Map<string, NodeJS.Timeout>();
+  const keep = (what: string, error: Error): void => {
+    begin(what, error);
+    clearTimeout(kept.get(what));
+    kept.set(what, setTimeout(() => end(what), OTHER_KEPT_MS).unref());
+  };
+
   const watch = (command: Command): void => {
     const { name } = command;
     const resolve = command.resolve.bind(command);
@@ -85,7 +94,7 @@ export function watchReplies(client: RedisClient, waits: boolean, outage: Outage
         reject(error);
       } else if (!isRefusal(error) || UNBLOCKED.test(error.message)) {
         end(command);
-        if (!isRefusal(error)) outage.onOther(error);
+        if (!isRefusal(error)) keep(`${name} failed`, error);
         setTimeout(() => reject(error), OTHER_MS);
       } else if (what !== command) {
         setTimeout(() => reject(error), begin(what, error));
@@ -118,5 +127,6 @@ export function watchReplies(client: RedisClient, waits: boolean, outage: Outage
   client.on("end", () => {
     for (const giveUp of waiting.values()) giveUp();
     waiting.clear();
+    for (const timer of kept.values()) clearTimeout(timer);
   });
 }
