@@ -2,7 +2,6 @@
 import { AUDIT_COLUMNS, type AuditGroup, type AuditKey, BUCKET_SIZE } from "../../src/models/audit.ts";
 import type { AuditScope } from "../destination.ts";
 import type { WarehouseDialect } from "../sql/dialect.ts";
-import { SLACK_MICROS } from "./rows.ts";
 
 /** Keys in one statement: a statement may have 1 MB. */
 const MOST_KEYS = 10_000;
@@ -51,14 +50,18 @@ export function auditGroup(
   };
 }
 
-/** @param scope its start bounds the rows' start, since tables are partitioned by it. Undefined for the table of deleted rows */
+/** Before any start: a table may refuse a query without a condition on it. */
+const EARLIEST = -62_135_596_800_000_000n;
+
+/**
+ * Wherever the rows begin: a source that has dropped a session's first rows shows a later start than the table has.
+ * @param scope undefined for the table of deleted rows, which has no start
+ */
 export function auditVersions(audited: AuditedTable, keys: readonly AuditKey[], scope?: AuditScope): string {
   const { dialect, table, column, name } = audited;
   const { key, version, start } = AUDIT_COLUMNS;
   const sessions = keys.map(({ session }) => dialect.string(session));
-  const range = scope
-    ? `${column(start)} >= ${dialect.timestamp(BigInt(scope.from.getTime()) * 1000n - SLACK_MICROS)} AND `
-    : "";
+  const range = scope ? `(${column(start)} >= ${dialect.timestamp(EARLIEST)} OR ${column(start)} IS NULL) AND ` : "";
   return `SELECT ${keySql(audited)} AS ${name("row_key")}, CAST(${column(version)} AS ${dialect.types.string}) AS ${name("row_version")}
 FROM ${table} WHERE ${range}${column(key[1])} IN (${sessions.join(", ")})`;
 }

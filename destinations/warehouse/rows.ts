@@ -1,58 +1,14 @@
 /** Which columns of a model play which part in a warehouse's MERGE. Pure. */
 import type { Column } from "../../src/models/column.ts";
-import { DELETED_COLUMN, tellsDeleted } from "../../src/models/deletion.ts";
 import type { RecordKind } from "../destination.ts";
 import type { ReceiptRecord } from "../receipts.ts";
 
 /** Tables are partitioned by the day of this column, if the model has it. */
 export const PARTITION_COLUMN = "start_time";
-export const END_COLUMN = "end_time";
 
 export interface Rows {
   readonly columns: readonly Column[];
   readonly key: readonly string[];
-}
-
-/**
- * Whether a start that has moved can be bounded: only where start and end are the least and the greatest of what was ever
- * seen of a session, as in session_replays. A SELECT of users' own may have columns of these names that mean something else;
- * of its columns nothing is known, so all count as personal.
- */
-export function hasRange({ columns, key }: Rows): boolean {
-  const certain = (wanted: string): boolean =>
-    columns.some(
-      ({ name, type, nullable, privacy }) => name === wanted && type === "timestamp" && !nullable && privacy === "none",
-    );
-  return key.join() === "team_id,session_id" && certain(PARTITION_COLUMN) && certain(END_COLUMN);
-}
-
-/**
- * How far before a batch's first start the target's rows may begin: a source that has dropped a session's first rows gives it
- * a later start than the target has. Two days: twice what a session can last.
- */
-export const SLACK_MICROS = 2n * 86_400_000_000n;
-
-/**
- * The range of starts that the target's rows may have, as aggregates over the staged rows; only where `hasRange`. A deletion
- * marker alone, whose session's own rows are gone, starts and ends at the deletion. If one is staged, the target's row may
- * start at any time before; if one is in the target, it starts at the `deleted_at` of the staged row.
- */
-export function startRange(
-  { columns }: Rows,
-  of: (column: string) => string,
-  timestamp: (micros: bigint) => string,
-): { readonly firstStart: string; readonly lastEnd: string } {
-  const [start, end] = [of(PARTITION_COLUMN), of(END_COLUMN)];
-  const first = tellsDeleted(columns)
-    ? `CASE WHEN ${of(DELETED_COLUMN)} AND ${start} = ${end} THEN ${timestamp(0n)} ELSE ${start} END`
-    : start;
-  const last = `MAX(${end})`;
-  return {
-    firstStart: `MIN(${first})`,
-    lastEnd: columns.some(({ name, type }) => name === "deleted_at" && type === "timestamp")
-      ? `GREATEST(${last}, COALESCE(MAX(${of("deleted_at")}), ${last}))`
-      : last,
-  };
 }
 
 /** The table of receipts beside the data: one row per loaded batch. */

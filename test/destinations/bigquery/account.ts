@@ -35,6 +35,7 @@ export const accountSkip: string | false =
 
 /** The slice of a job of the API that tests look at. */
 export interface JobSeen {
+  readonly status?: { readonly errorResult?: object };
   readonly configuration?: { readonly labels?: Readonly<Record<string, string>> };
   readonly statistics?: {
     readonly query?: {

@@ -86,6 +86,41 @@ suite("bigquery: a real account", { skip: accountSkip, concurrency: false }, () 
     },
   );
 
+  test(
+    "two tables of one dataset that commit at once share their ledger, and neither is cancelled",
+    { timeout: 600_000 },
+    async ({ signal }) => {
+      await using accounts = openAccount();
+      await using other = openAccount();
+      await using batches = await ReplayBatches.open();
+      for (let round = 0; round < 5; round += 1) {
+        const loads = [accounts, other].map(async ({ options }) => {
+          await using destination = openTestBigQuery(options);
+          await destination.load(await batches.batch(hours(round), [replay("a", round + 1, round)]), signal);
+        });
+        await Promise.all(loads);
+      }
+      for (const account of [accounts, other]) {
+        const { status } = await account.job(await lastCommit(account));
+        assert.equal(status?.errorResult, undefined);
+        assert.match(await lastCommit(account), /_g0$/);
+      }
+    },
+  );
+
+  test(
+    "a session whose first rows were purged is found in its old partition",
+    { timeout: 300_000 },
+    async ({ signal }) => {
+      await using account = openAccount();
+      await using batches = await ReplayBatches.open();
+      await using destination = openTestBigQuery(account.options);
+      await destination.load(await batches.batch(hours(0), [replay("a", 1, 0)]), signal);
+      await destination.load(await batches.batch(hours(1), [replay("a", 2, 60)]), signal);
+      assert.deepEqual(await account.select("SELECT _version AS version FROM TABLE_"), [{ version: 2 }]);
+    },
+  );
+
   test("jobs carry labels", { timeout: 300_000 }, async ({ signal }) => {
     await using account = openAccount();
     await using batches = await ReplayBatches.open();

@@ -129,6 +129,17 @@ suite("bigquery: rows", { skip, concurrency: false }, () => {
     assert.deepEqual(await current(fixture), ["a v2", "b v1"]);
   });
 
+  test("an audit finds the version of a row that begins long before the days that it compares", async ({ signal }) => {
+    await using fixture = await openBigQueryFixture();
+    await using batches = await ReplayBatches.open();
+    await using destination = fixture.healthy();
+    const early = replay("a", 1, { start: "2026-08-20 00:00:00.000000", end: "2026-08-21 00:00:00.000000" });
+    await destination.load(await batches.batch(hours(0), [early]), signal);
+    const scope = { teams: "all", from: new Date("2026-11-01T00:00:00Z") } as const;
+    const versions = await destination.audit.versions(scope, [{ team: "1", session: "a" }], signal);
+    assert.deepEqual(Object.fromEntries(versions), { "1|a": "1" });
+  });
+
   test("a deletion finds the row of a session that now starts elsewhere", async ({ signal }) => {
     await using fixture = await openBigQueryFixture();
     await using batches = await ReplayBatches.open();

@@ -139,6 +139,15 @@ suite("Snowflake, a real account", { skip, timeout: 7_200_000 }, () => {
     assert.match(JSON.stringify(seen), /FAIL|604/);
   });
 
+  test("ids that differ in case only are two sessions, whatever the schema's collation is", async () => {
+    await using fixture = await openFixture();
+    const { database, schema } = fixture.options;
+    await account.sql(`ALTER SCHEMA "${database}"."${schema}" SET DEFAULT_DDL_COLLATION = 'en-ci'`);
+    const files = [sessions({ session: "a", version: 1 }, { session: "A", version: 1 })];
+    await fixture.open().load(await fixture.batch({ files }), SIGNAL);
+    assert.equal((await fixture.rows('"SESSION_ID"')).length, 2);
+  });
+
   test("of two loads that bring the same new session at once, it is there once", async () => {
     await using fixture = await openFixture();
     await fixture.open().load(await fixture.batch({ of: hours(9), files: [] }), SIGNAL);

@@ -644,7 +644,7 @@ GROUP BY `day`, `bucket`
 
 -- audit: versions of current rows
 SELECT CONCAT(CAST(`team_id` AS STRING), '|', `session_id`) AS `row_key`, CAST(`_version` AS STRING) AS `row_version`
-FROM `acme-data.posthog.session_replays` WHERE `start_time` >= TIMESTAMP '2026-09-29 00:00:00.000000+00' AND `session_id` IN ('a', 'it\'s b')
+FROM `acme-data.posthog.session_replays` WHERE (`start_time` >= TIMESTAMP '0001-01-01 00:00:00.000000+00' OR `start_time` IS NULL) AND `session_id` IN ('a', 'it\'s b')
 
 -- audit: versions of deleted rows
 SELECT CONCAT(CAST(`team_id` AS STRING), '|', `session_id`) AS `row_key`, CAST(`_version` AS STRING) AS `row_version`
