@@ -71,6 +71,8 @@ function exitSoon(): void {
   }, EXIT_AFTER_MS).unref();
 }
 
+// Node.js itself would print the error as it is, secrets included.
+process.on("uncaughtException", (error) => process.exit(printError(error)));
 // A reader that closes the pipe (`replayport sql | head`) is not an error.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit(EXIT.ok);

@@ -62,7 +62,7 @@ export function collectSecrets(
 /** Headers of a collector: `name=value,name=value`, encoded as in a URL. */
 const OTLP_HEADERS = /^OTEL_EXPORTER_OTLP_(?:\w+_)?HEADERS$/;
 /** Says where a secret is. */
-const PLACE = /_(?:FILE|PATH|DIR|ARN|SOCK|URI)$|^GOOGLE_APPLICATION_CREDENTIALS$/;
+const PLACE = /_(?:FILE|PATH|DIR|DIRECTORY|ARN|SOCK|URI)$|^GOOGLE_APPLICATION_CREDENTIALS$/;
 /** A shorter value with such a name is more often a flag than a secret. */
 const SHORTEST_VALUE = 8;
 

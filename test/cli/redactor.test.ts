@@ -143,6 +143,7 @@ test("the environment's secrets are those of AWS, of a collector's headers, and 
     AWS_SECRET_ACCESS_KEY: "/wJalrXUtnFEMI",
     AWS_SESSION_TOKEN: "IQoJb3JpZ2lu",
     AWS_WEB_IDENTITY_TOKEN_FILE: "/var/run/token",
+    CREDENTIALS_DIRECTORY: "/run/credentials",
     GOOGLE_APPLICATION_CREDENTIALS: "/etc/key.json",
     OTEL_EXPORTER_OTLP_HEADERS: "authorization=Bearer%20otlp-key-1,x-team=ops",
     OTEL_EXPORTER_OTLP_TRACES_HEADERS: "api-key = otlp-key-2",
@@ -152,7 +153,8 @@ test("the environment's secrets are those of AWS, of a collector's headers, and 
   for (const secret of ["AKIAIOSFODNN7EXAMPLE", "/wJalrXUtnFEMI", "IQoJb3JpZ2lu", "otlp-key-1", "otlp-key-2"]) {
     assert.ok(found.includes(secret), secret);
   }
-  for (const plain of ["/var/run/token", "/etc/key.json", "/usr/bin", "true", "ops"]) assert.ok(!found.includes(plain));
+  for (const plain of ["/var/run/token", "/run/credentials", "/etc/key.json", "/usr/bin", "true", "ops"])
+    assert.ok(!found.includes(plain));
 });
 
 test("characters that drive a terminal are removed, line ends and tabs stay", () => {
