@@ -75,3 +75,56 @@ function isRead(step: string): boolean {
 function isOfOwner(step: string): boolean {
   return step.endsWith("/owner.json");
 }
+
+/**
+ * Two workers, of which each waits before a step that changes something, until both wait or one has ended. Then the next of
+ * `turns` says whose step is carried out.
+ */
+export class Interleaving {
+  readonly #turns: boolean[];
+  /** Of each worker, its steps that wait: a load publishes several files at once. */
+  readonly #waiting = new Map<boolean, (() => void)[]>([
+    [true, []],
+    [false, []],
+  ]);
+  readonly #ended = new Set<boolean>();
+
+  constructor(turns: readonly boolean[]) {
+    this.#turns = [...turns];
+  }
+
+  worker(name: boolean): Disturbed {
+    return {
+      step: async (step, work) => {
+        if (isRead(step)) return await work();
+        const turn = Promise.withResolvers<void>();
+        this.#stepsOf(name).push(turn.resolve);
+        this.#next();
+        await turn.promise;
+        try {
+          return await work();
+        } finally {
+          this.#next();
+        }
+      },
+      at: undefined,
+    };
+  }
+
+  end(name: boolean): void {
+    this.#ended.add(name);
+    this.#next();
+  }
+
+  #next(): void {
+    const isReady = (name: boolean): boolean => this.#ended.has(name) || this.#stepsOf(name).length > 0;
+    if (!isReady(true) || !isReady(false)) return;
+    const turn = this.#turns.shift() ?? true;
+    const name = this.#stepsOf(turn).length > 0 ? turn : !turn;
+    this.#stepsOf(name).shift()?.();
+  }
+
+  #stepsOf(name: boolean): (() => void)[] {
+    return this.#waiting.get(name) ?? [];
+  }
+}

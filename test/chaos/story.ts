@@ -69,6 +69,8 @@ export type StoryEvent =
       readonly step: number;
       readonly minutes: number;
     }
+  /** Two attempts of one batch at the same time, whose steps take turns. */
+  | { readonly kind: "interleave"; readonly pick: number; readonly turns: readonly boolean[] }
   /** Two batches at the same time. */
   | { readonly kind: "together"; readonly pick: number }
   /** A load of a machine whose clock is wrong. */
@@ -138,7 +140,7 @@ const arrivals = [
     size: fc.integer({ min: 1, max: 5 }),
   }),
   of(1, "tag", { session: aSession, tag: fc.integer({ min: 0, max: 3 }) }),
-  of(1, "delete", { session: aSession, odd: fc.boolean() }),
+  of(2, "delete", { session: aSession, odd: fc.boolean() }),
 ] as const;
 
 /** Rows arrive, time passes, somebody loads, and then anything may happen. */
@@ -156,7 +158,7 @@ function aChapter({ steps, files }: StoryShape): fc.Arbitrary<StoryEvent[]> {
     load,
     of(2, "wait", { minutes: fc.constantFrom(1, 30, 130, 250, 500, 1500) }),
     of(2, "merge", {}),
-    of(1, "purge", {}),
+    of(3, "purge", {}),
     of(2, "retention", { hours: fc.constantFrom(1, 24, 72) }),
     of(2, "hide", { session: aSession, all: fc.boolean() }),
     of(1, "show", {}),
@@ -175,6 +177,7 @@ function aChapter({ steps, files }: StoryShape): fc.Arbitrary<StoryEvent[]> {
     of(1, "rules", { exclude: fc.boolean() }),
     ...(files
       ? [
+          of(2, "interleave", { pick, turns: fc.array(fc.boolean(), { minLength: 12, maxLength: 12 }) }),
           of(1, "layout", { layout: fc.nat(2) }),
           of(1, "where", { where }),
           of(1, "audit", {}),

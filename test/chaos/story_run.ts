@@ -157,6 +157,8 @@ export class StoryRun {
       }
       case "race":
         return await this.#workers.race(event);
+      case "interleave":
+        return await this.#workers.interleave(event.pick, event.turns);
       case "together": {
         const due = await this.#workers.due();
         const first = event.pick % Math.max(1, due.length);

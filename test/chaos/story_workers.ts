@@ -9,7 +9,7 @@ import { dueIntervals, readCoverage } from "../../src/export/ledger.ts";
 import { loadBatch } from "../../src/export/load_batch.ts";
 import { contains, type Interval, interval } from "../../src/intervals/interval.ts";
 import type { ChaosTarget } from "../support/chaos_target.ts";
-import { type Disturbed, disturbed, sleeper, survives } from "./disturbance.ts";
+import { type Disturbed, disturbed, Interleaving, sleeper, survives } from "./disturbance.ts";
 import type { Disturbance, StoryEvent } from "./story.ts";
 import type { StoryReader } from "./story_reader.ts";
 import type { StorySource } from "./story_source.ts";
@@ -130,6 +130,22 @@ export class StoryWorkers {
     const won = ended === "loaded" && other === "loaded";
     assert.ok(!won || !sleeps || first.committed || longer !== one, "two attempts at one generation have won");
     return `${longer === one ? "" : "with a longer one, "}${sleeps ? `asleep at ${first.at?.split(" ")[0]}, ` : ""}${ended}`;
+  }
+
+  /** Both read what is there before either changes anything, so exactly one of them can win. */
+  async interleave(pick: number, turns: readonly boolean[]): Promise<string | false> {
+    const one = nth(await this.due(), pick);
+    if (!one) return false;
+    const both = new Interleaving(turns);
+    const ends = [true, false].map(async (name) => {
+      const end = await settled(this.attempt(this.open({ disturbed: both.worker(name) }), one));
+      both.end(name);
+      return end;
+    });
+    const codes = (await Promise.all(ends)).sort();
+    await this.#options.reader.look();
+    assert.equal(codes.filter((code) => code === "loaded").length, 1, `two attempts ended with ${codes.join(" and ")}`);
+    return codes.find((code) => code !== "loaded") ?? "";
   }
 
   /** The window of that length that has the interval, if it's over; else the interval. */
