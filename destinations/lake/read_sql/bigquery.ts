@@ -21,7 +21,7 @@ export function bigquerySql(request: ReadRequest): string {
   return `${needs(google)}
 ${tables.map(({ ddl }) => ddl).join("\n\n")}
 
-CREATE OR REPLACE VIEW <DATASET>.${identifier(request.export)} AS
+CREATE OR REPLACE VIEW <DATASET>.${identifier(request.view ?? request.export)} AS
 SELECT
   ${columns.map((column) => item(column, identifier(column.name), isList(column.type) ? "[]" : "NULL")).join(",\n  ")}
 FROM (

@@ -13,6 +13,7 @@ import {
   manifestGlob,
   rootOf,
   type ReadRequest,
+  viewOf,
 } from "./request.ts";
 
 const FORMATS: Readonly<Record<FileFormat, string>> = {
@@ -39,7 +40,7 @@ ${folders.map((folder) => rowsOf(request, folder)).join("\nUNION ALL\n")}
 ORDER BY ${[...key.map(identifier), newestFirst(request, identifier)].join(", ")}
 LIMIT 1 BY ${key.map(identifier).join(", ")}`;
   const left = unlessGone(request, identifier);
-  return `${ACCESS[options.type]}${left === "" ? current : `SELECT * FROM (${current}) WHERE TRUE${left}`}
+  return `${ACCESS[options.type]}${viewOf(request, identifier)}${left === "" ? current : `SELECT * FROM (${current}) WHERE TRUE${left}`}
 SETTINGS date_time_input_format = 'best_effort', input_format_parquet_allow_missing_columns = 1, use_hive_partitioning = 0`;
 }
 

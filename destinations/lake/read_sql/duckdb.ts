@@ -4,7 +4,7 @@ import { duckdb } from "../../sql/duckdb.ts";
 import { newestFirst } from "../../sql/reading_order.ts";
 import { shown, unlessGone } from "../../sql/deletion.ts";
 import { isList } from "../../sql/dialect.ts";
-import { type ByStore, dataGlob, formatOf, manifestGlob, rootOf, type ReadRequest } from "./request.ts";
+import { type ByStore, dataGlob, formatOf, manifestGlob, rootOf, type ReadRequest, viewOf } from "./request.ts";
 
 /** Not the name of any column: which file a row comes from. */
 const FILE = "_replayport_file";
@@ -14,13 +14,16 @@ const ACCESS: ByStore<string> = {
   file: "",
 };
 
+/** Of one row, in bytes. By default DuckDB fails on rows of CSV above 2 MB and of JSON above some 16 to 32 MiB. */
+const LARGEST = { csv: 64 * 1024 * 1024, jsonl: 128 * 1024 * 1024 } as const;
+
 const { identifier, string } = duckdb;
 
 export function duckdbSql(request: ReadRequest): string {
   const { columns, key, options, folders } = request;
   const item = shown(request, identifier);
   const kinds = [...Map.groupBy(folders, ({ extension }) => extension).values()];
-  return `${ACCESS[options.type]}SELECT
+  return `${ACCESS[options.type]}${viewOf(request, identifier)}SELECT
   ${columns.map((column) => item(column, identifier(column.name))).join(",\n  ")}
 FROM (
 ${kinds.map((kind) => files(request, kind)).join("\nUNION ALL\n")}
@@ -78,10 +81,10 @@ function reader(request: ReadRequest, kind: readonly DataFolder[], format: FileF
       return `read_parquet(${paths}, ${common}${file})`;
     case "jsonl": {
       const types = request.columns.map((column) => `${string(column.name)}: ${string(storedType(column, format))}`);
-      return `read_json(${paths}, format = 'newline_delimited', columns = {${types.join(", ")}}, hive_partitioning = false${file})`;
+      return `read_json(${paths}, format = 'newline_delimited', columns = {${types.join(", ")}}, maximum_object_size = ${LARGEST.jsonl}, hive_partitioning = false${file})`;
     }
     case "csv":
-      return `read_csv(${paths}, header = true, delim = ',', quote = '"', escape = '"', nullstr = '\\N', all_varchar = true, ${common}${file})`;
+      return `read_csv(${paths}, header = true, delim = ',', quote = '"', escape = '"', nullstr = '\\N', all_varchar = true, max_line_size = ${LARGEST.csv}, ${common}${file})`;
     default:
       return format satisfies never;
   }

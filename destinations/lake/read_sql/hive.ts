@@ -3,15 +3,17 @@ import type { Column, ColumnType } from "../../../src/models/column.ts";
 import type { DataFolder, FileFormat } from "../../destination.ts";
 import { athenaDdl, timeFromText, trino } from "../../sql/trino.ts";
 import { shown, unlessGone } from "../../sql/deletion.ts";
-import { isList } from "../../sql/dialect.ts";
 import { newestFirst } from "../../sql/reading_order.ts";
 import { demandS3, formatOf, ownFolder, rootOf, type ReadRequest } from "./request.ts";
 
 interface Table {
   readonly name: string;
   readonly location: string;
-  readonly format: FileFormat;
+  readonly format: HiveFormat;
 }
+
+/** CSV is refused before (readable.ts). */
+type HiveFormat = Exclude<FileFormat, "csv">;
 
 /** A folder is read as one table, whatever its files are compressed with. */
 function tablesOf(request: ReadRequest): Table[] {
@@ -20,7 +22,7 @@ function tablesOf(request: ReadRequest): Table[] {
   return [...byLocation].map(([location, [folder]], at) => ({
     name: `${request.export}_files${at === 0 ? "" : `_${at + 1}`}`,
     location,
-    format: formatOf(folder as DataFolder),
+    format: formatOf(folder as DataFolder) as HiveFormat,
   }));
 }
 
@@ -36,7 +38,7 @@ CREATE EXTERNAL TABLE ${identifier(name)} (
   ${columns.join(",\n  ")}
 )
 ${ATHENA_FORMAT[format]}
-LOCATION ${string(location)}${format === "csv" ? "\nTBLPROPERTIES ('skip.header.line.count' = '1')" : ""};`;
+LOCATION ${string(location)};`;
   });
   return `${DROPPED}\n${[...ddl, view(request, tables)].join("\n\n")}`;
 }
@@ -47,31 +49,38 @@ const DROPPED = "-- Dropping an external table leaves its files alone.";
 const ATHENA_FORMAT = {
   parquet: "STORED AS PARQUET",
   jsonl: "ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'",
-  csv: "ROW FORMAT SERDE 'org.apache.hadoop.hive.serde2.OpenCSVSerde' WITH SERDEPROPERTIES ('escapeChar' = '\"')",
 } as const;
 
 export function trinoSql(request: ReadRequest): string {
-  const { identifier, string, types } = trino;
+  const { identifier, string } = trino;
   const tables = tablesOf(request);
   const ddl = tables.map(({ name, location, format }) => {
-    const columns = request.columns.map((column) => `${identifier(column.name)} ${stored(column, format, types)}`);
-    const kind = { parquet: "PARQUET", jsonl: "JSON", csv: "CSV" }[format];
-    const csv = format === "csv" ? ", skip_header_line_count = 1, csv_escape = '\"'" : "";
+    const columns = request.columns.map(
+      (column) => `${identifier(column.name)} ${stored(column, format, TRINO_STORED)}`,
+    );
+    const kind = { parquet: "PARQUET", jsonl: "JSON" }[format];
     return `DROP TABLE IF EXISTS ${identifier(name)};
 
 CREATE TABLE ${identifier(name)} (
   ${columns.join(",\n  ")}
 )
-WITH (external_location = ${string(location)}, format = '${kind}'${csv});`;
+WITH (external_location = ${string(location)}, format = '${kind}');`;
   });
-  return `-- In a catalog of the Hive connector with hive.recursive-directories = true.
+  return `-- In a catalog of the Hive connector with hive.recursive-directories = true. For microseconds, set
+-- hive.timestamp-precision = MICROSECONDS there, and write timestamp(6) in the tables.
 ${DROPPED}
 ${[...ddl, view(request, tables)].join("\n\n")}`;
 }
 
-/** CSV is text throughout; timestamps in JSON carry a T and a Z that these readers do not take. */
-function stored({ type }: Column, format: FileFormat, types: Readonly<Record<ColumnType, string>>): string {
-  if (format === "csv") return types.string;
+/** Milliseconds: a table with timestamp(6) is refused unless the catalog says so. */
+const TRINO_STORED = {
+  ...trino.types,
+  timestamp: "timestamp(3)",
+  "timestamp[]": "array(timestamp(3))",
+} as const;
+
+/** Timestamps in JSON carry a T and a Z that these readers do not take. */
+function stored({ type }: Column, format: HiveFormat, types: Readonly<Record<ColumnType, string>>): string {
   if (format === "jsonl" && type === "timestamp") return types.string;
   if (format === "jsonl" && type === "timestamp[]") return types["string[]"];
   return types[type];
@@ -88,7 +97,7 @@ function view(request: ReadRequest, tables: readonly Table[]): string {
     });
     return `    SELECT ${values.join(", ")}\n    FROM ${identifier(name)}`;
   });
-  return `CREATE OR REPLACE VIEW ${identifier(request.export)} AS
+  return `CREATE OR REPLACE VIEW ${identifier(request.view ?? request.export)} AS
 SELECT
   ${columns.map((column) => item(column, identifier(column.name))).join(",\n  ")}
 FROM (
@@ -103,24 +112,9 @@ ${files.join("\n    UNION ALL\n")}
 WHERE "_rank" = 1${unlessGone(request, identifier)};`;
 }
 
-function converted(column: Column, format: FileFormat): string {
-  const name = trino.identifier(column.name);
-  if (format === "parquet") return name;
-  const value = format === "csv" ? `nullif(${name}, '\\N')` : name;
-  if (format === "csv" && isList(column.type)) return trino.listFromJson(column.type, value);
-  switch (column.type) {
-    case "string":
-    case "string[]":
-      return value;
-    case "timestamp":
-      return timeFromText(value);
-    case "timestamp[]":
-      return `transform(${value}, x -> ${timeFromText("x")})`;
-    case "int64":
-    case "float64":
-    case "bool":
-      return format === "csv" ? `CAST(${value} AS ${trino.types[column.type]})` : value;
-    default:
-      return column.type satisfies never;
-  }
+function converted({ name, type }: Column, format: HiveFormat): string {
+  const value = trino.identifier(name);
+  if (format === "parquet") return value;
+  if (type === "timestamp") return timeFromText(value);
+  return type === "timestamp[]" ? `transform(${value}, x -> ${timeFromText("x")})` : value;
 }

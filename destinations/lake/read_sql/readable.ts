@@ -27,7 +27,9 @@ const BY_FOLDER: ReadonlySet<Reader> = new Set<Reader>(["athena", "trino"]);
 /** Those that read a Parquet column only by the type that the table declares. */
 const TYPED: ReadonlySet<Reader> = new Set<Reader>(["athena", "trino", "bigquery"]);
 /** Those that count the columns of a CSV file and ignore its header. */
-const POSITIONAL: ReadonlySet<Reader> = new Set<Reader>(["athena", "trino", "snowflake", "bigquery"]);
+const POSITIONAL: ReadonlySet<Reader> = new Set<Reader>(["snowflake", "bigquery"]);
+/** Those that read CSV by Hive's OpenCSVSerde. */
+const NO_CSV: ReadonlySet<Reader> = new Set<Reader>(["athena", "trino"]);
 
 export interface Readable {
   readonly folders: ReadRequest["folders"];
@@ -86,6 +88,12 @@ function demandReadable(request: ReadRequest, folder: DataFolder): void {
     throw unreadable(
       `${reader} cannot read ${folder.extension} files`,
       `Export Parquet, or compress with one of: ${named}.`,
+    );
+  }
+  if (format === "csv" && NO_CSV.has(reader)) {
+    throw unreadable(
+      `${reader} cannot read CSV files: it splits them at line breaks within a text, and takes a backslash for an escape`,
+      "Export Parquet or JSON Lines.",
     );
   }
   if (reader === "duckdb" || reader === "clickhouse") return;

@@ -27,6 +27,13 @@ export interface ReadRequest {
   readonly key: readonly string[];
   /** Default `folder`. */
   readonly follow?: Follow;
+  /** The name of a view for the current rows. Default: none, or the export's name where the statement has to make one. */
+  readonly view?: string | undefined;
+}
+
+/** What comes before a SELECT, if it's to be a view. */
+export function viewOf({ view }: Pick<ReadRequest, "view">, identifier: (name: string) => string): string {
+  return view === undefined ? "" : `CREATE OR REPLACE VIEW ${identifier(view)} AS\n`;
 }
 
 export function unreadable(message: string, hint: string): ReplayportError {

@@ -22,11 +22,11 @@ export function snowflakeSql(request: ReadRequest): string {
     return { table: name("files"), ddl: externalTable(request, folder, name("stage"), name("files")) };
   });
   const names = request.columns.map(({ name }) => identifier(name)).join(", ");
-  return `-- Needs a storage integration for the bucket, and event notifications of the bucket for AUTO_REFRESH;
--- without those: AUTO_REFRESH = FALSE, and ALTER EXTERNAL TABLE … REFRESH after each load.
+  return `-- Needs a storage integration for the bucket, and event notifications of the bucket for AUTO_REFRESH.
+-- Without those: AUTO_REFRESH = FALSE, and ALTER EXTERNAL TABLE … REFRESH after each load.
 ${tables.map(({ ddl }) => ddl).join("\n\n")}
 
-CREATE OR REPLACE VIEW ${identifier(request.export)} AS
+CREATE OR REPLACE VIEW ${identifier(request.view ?? request.export)} AS
 SELECT
   ${request.columns.map((column) => item(column, identifier(column.name))).join(",\n  ")}
 FROM (

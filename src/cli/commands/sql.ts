@@ -9,6 +9,8 @@ import {
 import type { DestinationOptions } from "../../../destinations/options.ts";
 import { type ExportDefinition, fileExtension } from "../../export/definition.ts";
 import type { DataFolder, Receipt } from "../../../destinations/destination.ts";
+import { viewOf } from "../../../destinations/lake/read_sql/request.ts";
+import { bigquery } from "../../../destinations/sql/bigquery.ts";
 import { loadedFolders } from "../../../destinations/lake/folders.ts";
 import { messageOf } from "../../errors.ts";
 import { ALL_TIME } from "../../intervals/interval.ts";
@@ -23,6 +25,7 @@ import { printLine } from "../output.ts";
 interface SqlOptions extends GlobalOptions {
   readonly engine: Reader;
   readonly follow: Follow;
+  readonly view?: string;
 }
 
 const FOLLOW: readonly Follow[] = ["folder", "manifests"];
@@ -41,7 +44,11 @@ export function addSql(program: Command, cli: CliEnvironment): void {
         .choices(FOLLOW)
         .default("folder"),
     )
-    .addHelpText("after", "\nExample:\n  replayport sql replays --engine duckdb | duckdb")
+    .option("--view <name>", "make a view of that name in the engine")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  replayport sql replays --engine duckdb | duckdb\n  replayport sql replays --view replays | duckdb lake.db",
+    )
     .action(async (name: string | undefined, _options, command: Command) => {
       await sql(cli, name, command.optsWithGlobals());
     });
@@ -66,19 +73,22 @@ async function selectFrom(
   destination: DestinationOptions,
   context: Context,
   definition: ExportDefinition,
-  { engine, follow }: SqlOptions,
+  { engine, follow, view }: SqlOptions,
 ): Promise<string> {
   switch (destination.type) {
     // The table of a warehouse has only current rows.
-    case "bigquery":
-      return `SELECT * FROM \`${destination.project}.${destination.dataset}.${destination.table}\`;`;
+    case "bigquery": {
+      const name = (of: string): string => bigquery.identifier(`${destination.project}.${destination.dataset}.${of}`);
+      return `${viewOf({ view }, name)}SELECT * FROM \`${destination.project}.${destination.dataset}.${destination.table}\`;`;
+    }
     case "snowflake": {
       const { snowflakeTable } = await import("../../../destinations/snowflake/index.ts");
-      return `SELECT * FROM ${snowflakeTable(destination)};`;
+      const name = (table: string): string => snowflakeTable({ ...destination, table });
+      return `${viewOf({ view }, name)}SELECT * FROM ${snowflakeTable(destination)};`;
     }
     case "s3":
     case "file":
-      return await lakeStatement(context, definition, destination, engine, follow);
+      return await lakeStatement(context, definition, { options: destination, reader: engine, follow, view });
     default:
       return destination satisfies never;
   }
@@ -94,11 +104,11 @@ export function lakeSql(
   options: ReadRequest["options"],
   { columns, key }: Shape,
   reader: Reader,
-  follow: Follow = "folder",
+  { follow = "folder", view }: Pick<ReadRequest, "follow" | "view"> = {},
   receipts: readonly Receipt[] = [],
 ): string {
   const folders = loadedFolders(receipts, todaysFolder(definition, columns));
-  return currentRowsSql({ reader, options, export: definition.name, folders, columns, key, follow });
+  return currentRowsSql({ reader, options, export: definition.name, folders, columns, key, follow, view });
 }
 
 /** Where the next batch goes. */
@@ -110,9 +120,7 @@ export function todaysFolder({ path, format, compression }: ExportDefinition, co
 async function lakeStatement(
   context: Context,
   definition: ExportDefinition,
-  options: ReadRequest["options"],
-  reader: Reader,
-  follow: Follow,
+  asked: Pick<ReadRequest, "options" | "reader" | "follow" | "view">,
 ): Promise<string> {
   const { cli, log } = context;
   const form = await shape(context, definition);
@@ -128,7 +136,7 @@ async function lakeStatement(
     );
     unknown = `-- NOT CHECKED: files under an older path or format (${context.cli.redactor.message(messageOf(error)).replaceAll(/\s+/g, " ")})\n`;
   }
-  return unknown + lakeSql(definition, options, form, reader, follow, receipts).trimEnd();
+  return unknown + lakeSql(definition, asked.options, form, asked.reader, asked, receipts).trimEnd();
 }
 
 /** Only ClickHouse knows the columns of a model in SQL. */

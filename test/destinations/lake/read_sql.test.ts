@@ -91,6 +91,9 @@ async function openDuckDB(): Promise<DuckDBConnection & Disposable> {
   return Object.assign(connection, { [Symbol.dispose]: () => connection.closeSync() });
 }
 
+/** Their reader of CSV can't read what ClickHouse writes. */
+const NO_CSV: ReadonlySet<Reader> = new Set<Reader>(["athena", "trino"]);
+
 suite("lake: SQL for readers", () => {
   for (const [format, extension] of [
     ["parquet", ".parquet"],
@@ -240,8 +243,9 @@ suite("lake: SQL for readers", () => {
   });
 
   test("every reader is pointed at each folder and format that a lake has had", () => {
-    const folders = [folder(), folder(".csv.gz", "old/{export}/{year}"), folder(".jsonl", "older/replays")] as const;
     for (const reader of READERS) {
+      const text = NO_CSV.has(reader) ? ".jsonl.gz" : ".csv.gz";
+      const folders = [folder(), folder(text, "old/{export}/{year}"), folder(".jsonl", "older/replays")] as const;
       const sql = currentRowsSql(request(reader, { folders }));
       for (const place of ["posthog/replays/", "posthog/old/replays/", "posthog/older/replays/"])
         assert.ok(sql.includes(place), `${reader}: ${place}: ${sql}`);
@@ -271,7 +275,7 @@ suite("lake: SQL for readers", () => {
       assert.match(sql, note);
       assert.match(sql, /replays\//);
     }
-    for (const reader of READERS) {
+    for (const reader of READERS.filter((one) => !NO_CSV.has(one))) {
       const grown = [folder(".csv", DEFAULT_PATH, [COLUMNS.slice(0, 4), COLUMNS])] as const;
       assert.doesNotMatch(currentRowsSql(request(reader, { folders: grown })), /wrong columns|NOT READ/, reader);
     }
@@ -279,7 +283,9 @@ suite("lake: SQL for readers", () => {
 
   test("every reader takes the newest version, then the latest export, of each key, and quotes names", () => {
     for (const reader of READERS) {
-      for (const format of ["parquet", "jsonl", "csv"] as const) {
+      for (const format of NO_CSV.has(reader)
+        ? (["parquet", "jsonl"] as const)
+        : (["parquet", "jsonl", "csv"] as const)) {
         const sql = currentRowsSql(request(reader, { folders: [folder(`.${format}`)] }));
         assert.match(sql, /_version\W{1,3}.*DESC,\s.*_exported_at\W.*DESC/s, reader);
         const quoted = reader === "clickhouse" || reader === "bigquery" ? '`od"d`' : '"od""d"';
@@ -290,6 +296,45 @@ suite("lake: SQL for readers", () => {
       }
     }
   });
+
+  test("no comment of a statement holds a semicolon, which would end it in some tools", () => {
+    for (const reader of READERS) {
+      const sql = currentRowsSql(request(reader, { folders: [folder(), folder(".jsonl", "old/{export}/{year}")] }));
+      for (const comment of sql.match(/^\s*--.*$/gm) ?? []) assert.doesNotMatch(comment, /;/, reader);
+    }
+  });
+
+  test("Trino's tables have milliseconds, which its catalogs take by default", () => {
+    const sql = currentRowsSql(request("trino", { folders: [folder(), folder(".jsonl", "old/{export}/{year}")] }));
+    const [tables = ""] = sql.split("CREATE OR REPLACE VIEW");
+    assert.doesNotMatch(tables.replaceAll(/^--.*$/gm, ""), /timestamp\(6\)/);
+    assert.match(tables, /timestamp\(3\)/);
+  });
+
+  test("every reader makes a view of the name that was asked for, quoted", () => {
+    for (const reader of READERS) {
+      const sql = currentRowsSql(request(reader, { view: "current replays" }));
+      assert.match(sql, /^CREATE OR REPLACE VIEW (<DATASET>\.)?["`]current replays["`] AS$/m, reader);
+      assert.equal(sql.match(/CREATE OR REPLACE VIEW/g)?.length, 1, reader);
+    }
+  });
+
+  for (const [extension, format] of [
+    [".csv", "csv"],
+    [".jsonl", "jsonl"],
+  ] as const) {
+    test(`DuckDB reads a row of 40 MB of ${format}, and a view over them`, async () => {
+      await using temporary = await temporaryFolder();
+      using connection = await openDuckDB();
+      await writeRows(connection, join(temporary.path, "replays/dt=2026-10-01", `x${extension}`), format, [
+        { session: "large", version: 1, exported: "2026-10-02", text: "x".repeat(40_000_000) },
+      ]);
+      const options = { type: "file", path: temporary.path } as const;
+      await connection.run(currentRowsSql(request("duckdb", { options, folders: [folder(extension)], view: "large" })));
+      const reader = await connection.runAndReadAll(`SELECT length("od""d") FROM "large"`);
+      assert.deepEqual(reader.getRowsJS(), [[40_000_000n]]);
+    });
+  }
 
   test("each reader is pointed at the export's files", () => {
     const where: Record<Reader, string> = {
@@ -320,6 +365,8 @@ suite("lake: SQL for readers", () => {
       ["snowflake", { options: { type: "file", path: "/lake" } }],
       ["trino", { follow: "manifests" }],
       ["athena", { folders: [folder(".parquet", "{year}/{export}")] }],
+      ["athena", { folders: [folder(".csv")] }],
+      ["trino", { folders: [folder(".csv.gz")] }],
       ["bigquery", { folders: [folder(".parquet", "x/{year}/{export}")] }],
     ];
     for (const [reader, more] of refused) {
