@@ -196,9 +196,8 @@ export class Client {
   /** @param table for a permission on one table */
   request(action: string, table?: string): BigQueryRequest {
     const principal = this.#principal ?? this.#options.impersonate?.serviceAccount;
-    const { project, dataset } = this.#options;
-    const resource = action.startsWith("bigquery.jobs.") ? { project: this.project } : { project, dataset, table };
-    return { action, resource, endpoint: this.endpoint, principal };
+    const { project, billingProject: billing, dataset } = this.#options;
+    return { action, resource: { project, billing, dataset, table }, endpoint: this.endpoint, principal };
   }
 
   #dataset(sdk: Sdk): ReturnType<Sdk["dataset"]> {

@@ -1,6 +1,6 @@
 /** Refusals for lack of access: what would give it. Not everything that is refused can be granted by a role of BigQuery's. */
 import { type Classification, giveUp, ReplayportError } from "../../src/errors.ts";
-import type { BigQueryRequest } from "./request.ts";
+import { type BigQueryRequest, payer } from "./request.ts";
 
 /** https://cloud.google.com/vpc-service-controls/docs/troubleshooting: with and without the name of the product in front. */
 const PERIMETER = /^(?:VPC Service Controls: )?Request is prohibited by organization's policy/;
@@ -17,7 +17,7 @@ const PERMISSION = /(?:\bPermission '?| have |\bwith the )([a-z]+\.[a-z]\w*\.[a-
 
 /** @param reason `accessDenied`, `accessNotConfigured` or `policyViolation` */
 export function denied(reason: string, message: string, request: BigQueryRequest): Classification {
-  const { project } = request.resource;
+  const project = payer(request.resource);
   if (reason === "policyViolation" || PERIMETER.test(message)) {
     return giveUp(
       "bigquery.perimeter",
@@ -69,7 +69,7 @@ function grant(permission: string, request: BigQueryRequest): string {
   }
   const role = projectRole(permission);
   if (role !== undefined) {
-    return `gcloud projects add-iam-policy-binding ${resource.project} --member="${member(request)}" --role="${role}"`;
+    return `gcloud projects add-iam-policy-binding ${payer(resource)} --member="${member(request)}" --role="${role}"`;
   }
   const { project, dataset = "<dataset>" } = resource;
   return `GRANT \`roles/bigquery.dataEditor\` ON SCHEMA \`${project}\`.\`${dataset}\` TO "${member(request)}";`;

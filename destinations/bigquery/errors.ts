@@ -7,7 +7,7 @@
  */
 import { type Classification, giveUp, messageOf, ReplayportError, retry } from "../../src/errors.ts";
 import { denied } from "./denied.ts";
-import type { BigQueryRequest } from "./request.ts";
+import { type BigQueryRequest, payer } from "./request.ts";
 import { RAISED } from "./ledger_sql.ts";
 
 /** The part of the SDK's and its transport's errors that we read. */
@@ -75,7 +75,9 @@ function made(fault: Fault, request: BigQueryRequest, retryAfterMs?: number): Re
   const asked = retryAfterMs ?? classified.retryAfterMs;
   const detail = [fault.reason, fault.status].filter((part) => part !== "" && part !== undefined).join(", ");
   const { project, dataset, table } = request.resource;
-  const on = [project, dataset, table].filter((part) => part !== undefined).join(".");
+  const on = request.action.startsWith("bigquery.jobs.")
+    ? payer(request.resource)
+    : [project, dataset, table].filter((part) => part !== undefined).join(".");
   return new ReplayportError(
     `${request.action} on ${on} failed: ${fault.message.trim()}${detail === "" ? "" : ` (${detail})`}`,
     { ...classified, ...(asked === undefined || classified.remedy === "give-up" ? {} : { retryAfterMs: asked }) },
@@ -236,14 +238,15 @@ function unreachable({ endpoint }: BigQueryRequest): Classification {
 }
 
 function noBilling({ resource }: BigQueryRequest): Classification {
-  return giveUp("bigquery.billing", `Enable billing for the project ${resource.project}: loads and MERGE need it.`);
+  return giveUp("bigquery.billing", `Enable billing for the project ${payer(resource)}: loads and MERGE need it.`);
 }
 
 function missing(message: string, { action, resource }: BigQueryRequest): Classification {
   const { project, dataset = "<dataset>" } = resource;
   const what = /^Not found: (Project|Dataset|Table|Job)\b/i.exec(message)?.[1]?.toLowerCase();
   if (what === "project" || /^The project \S+ has not enabled BigQuery/.test(message)) {
-    return giveUp("bigquery.no_project", `There is no project ${project}, or it is not yours: check \`project\`.`);
+    const named = resource.billing === undefined ? project : `${project} or no project ${resource.billing}`;
+    return giveUp("bigquery.no_project", `There is no project ${named}, or it is not yours: check \`project\`.`);
   }
   if (what === "dataset" || (what === undefined && action === "bigquery.datasets.get")) {
     return giveUp(

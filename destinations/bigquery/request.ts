@@ -12,6 +12,13 @@ export interface BigQueryRequest {
 /** In parts, since a project may have dots: `example.com:acme`. */
 export interface Resource {
   readonly project: string;
+  /** The project that runs jobs and pays for them, if it's another. */
+  readonly billing?: string | undefined;
   readonly dataset?: string | undefined;
   readonly table?: string | undefined;
+}
+
+/** Roles for jobs, billing and APIs are given in the project that runs the jobs. */
+export function payer({ project, billing }: Resource): string {
+  return billing ?? project;
 }

@@ -230,6 +230,16 @@ suite("bigquery: errors", () => {
     });
   }
 
+  test("with a billing project, roles for jobs are given there, and those for data where the data is", () => {
+    const resource = { project: "acme-data", billing: "example.com:acme-jobs", dataset: "posthog" };
+    const request = { action: "bigquery.jobs.create", resource, endpoint: undefined, principal: undefined };
+    const hintOf = (message: string): string =>
+      (bigqueryError(Object.assign(new Error(message), { code: 403 }), request) as ReplayportError).hint ?? "";
+    assert.match(hintOf("Access Denied"), /add-iam-policy-binding example\.com:acme-jobs .*jobUser/);
+    const denied = "Access Denied: Table acme-data:posthog.t: Permission bigquery.tables.updateData denied on table t";
+    assert.match(hintOf(denied), /ON SCHEMA `acme-data`\.`posthog`/);
+  });
+
   test("what a script raises is known by its beginning", () => {
     assert.equal(raised("Query error: replayport: another load has committed in between at [3:3]"), "tableMoved");
     assert.equal(raised("replayport: the table has more than one row of a session"), "doubled");
