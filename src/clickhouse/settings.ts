@@ -82,6 +82,16 @@ export function limitSettings(limits: QueryLimits): Settings {
   };
 }
 
+/** What ClickHouse writes by default, and no reader of our files gains from: a quarter of the file, a sixth of the query's work. */
+const LEAN_PARQUET = {
+  // Of every column. Readers look for the current row of a session in all files.
+  output_format_parquet_write_bloom_filter: 0,
+  // Rows come in no order, so a page has the same min and max as its row group.
+  output_format_parquet_write_page_index: 0,
+  // Dictionaries of a megabyte are made, and then given up, for columns whose values differ.
+  output_format_parquet_max_dictionary_size: 65_536,
+} as const satisfies Settings;
+
 /** @param version of the server; undefined if it isn't known. An older one would refuse a setting that it doesn't know */
 export function formatSettings(format: FileFormat, compression: Compression, version: string | undefined): Settings {
   if (format !== "parquet") return {};
@@ -89,8 +99,7 @@ export function formatSettings(format: FileFormat, compression: Compression, ver
     output_format_parquet_compression_method: compression,
     // Small enough for readers to skip by min and max, large enough to compress well.
     output_format_parquet_row_group_size: 122_880,
-    // They'd take a sixth of the file, and an eighth of ClickHouse's work. Readers skip by min and max.
-    ...(isAtLeast(version, 25, 6) ? { output_format_parquet_write_bloom_filter: 0 } : {}),
+    ...(isAtLeast(version, 26, 1) ? LEAN_PARQUET : {}),
   };
 }
 
