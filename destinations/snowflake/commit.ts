@@ -94,7 +94,7 @@ export async function commitBatch(
     await using stage = context.openStage(session);
     const began = await readEntry(context, session, batch.interval, signal);
     if (began.attempt !== before.attempt) throw lostRace(batch);
-    if (!began.hasLock) await session.execute(insertLock(ledgerKey(context), batch.attempt, context.now()), signal);
+    if (!began.hasLock) await session.execute(insertLock(ledgerKey(context), context.now()), signal);
     if (rows) await createStagingTable(session, batch, rows.files, signal);
     return await commitIn(context, batch, { session, began, totals, rows, fillFrom: stage }, signal);
   };

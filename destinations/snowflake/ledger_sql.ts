@@ -69,22 +69,25 @@ export function countReceipts(names: Names): Statement {
 }
 
 /** Runs outside a transaction. Two loads may both insert; either one's UPDATE then locks both rows. */
-export function insertLock(key: LedgerKey, attempt: string, now: Date): Statement {
+export function insertLock(key: LedgerKey, now: Date): Statement {
   const lock = objectPath(key.names, key.names.lock);
   return {
     sql: `INSERT INTO ${lock} ("EXPORT", "ATTEMPT", "COMMIT_COUNT", "TAKEN_AT")
-SELECT ${snowflake.string(key.export)}, ${snowflake.string(attempt)}, 0, ${snowflake.timestamp(now)}
+SELECT ${snowflake.string(key.export)}, '', 0, ${snowflake.timestamp(now)}
 WHERE NOT EXISTS (SELECT 1 FROM ${lock})`,
     doing: "adding the lock's row",
     grants: ledgerGrants(key, "SELECT, INSERT", key.names.lock),
   };
 }
 
-/** An UPDATE that changes a row locks the table until the transaction ends, so a second load waits here. */
+/**
+ * An UPDATE that changes a row locks the table until the transaction ends, so a second load waits here. If the driver repeats it
+ * because its answer was lost, the second one counts nothing.
+ */
 export function takeLock(key: LedgerKey, attempt: string, now: Date): Statement {
   return {
     sql: `UPDATE ${objectPath(key.names, key.names.lock)}
-SET "EXPORT" = ${snowflake.string(key.export)}, "ATTEMPT" = ${snowflake.string(attempt)}, "COMMIT_COUNT" = "COMMIT_COUNT" + 1, "TAKEN_AT" = ${snowflake.timestamp(now)}`,
+SET "EXPORT" = ${snowflake.string(key.export)}, "ATTEMPT" = ${snowflake.string(attempt)}, "COMMIT_COUNT" = "COMMIT_COUNT" + CASE WHEN "ATTEMPT" = ${snowflake.string(attempt)} THEN 0 ELSE 1 END, "TAKEN_AT" = ${snowflake.timestamp(now)}`,
     doing: "taking the lock",
     grants: ledgerGrants(key, "SELECT, UPDATE", key.names.lock),
   };

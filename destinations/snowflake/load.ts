@@ -42,7 +42,7 @@ export async function load(context: SnowflakeContext, batch: Batch, signal: Abor
   const before = await readEntry(context, session, batch.interval, signal);
   if (before.readAt !== undefined && isReadLater(before.readAt, batch, context.now()))
     throw olderRead(batch, before.readAt);
-  if (!before.hasLock) await session.execute(insertLock(ledgerKey(context), batch.attempt, context.now()), signal);
+  if (!before.hasLock) await session.execute(insertLock(ledgerKey(context), context.now()), signal);
 
   const folder = `${batchFolder(context, batch.interval)}${batch.attempt}/`;
   const staging = stagingTable(context.names, batch.attempt);
