@@ -4,8 +4,6 @@
  */
 import type { Batch, Coverage, Destination, Receipt, StagedFile } from "../../destinations/destination.ts";
 import { ReplayportError, giveUp, retry } from "../errors.ts";
-import { firstUncovered } from "../intervals/coverage.ts";
-import { isSwept } from "../intervals/due.ts";
 import { type Interval, contains, describeInterval, overlaps } from "../intervals/interval.ts";
 import type { Model, Part, Read } from "../models/model.ts";
 import { type Stage, openStage } from "../stage/stage.ts";
@@ -86,7 +84,7 @@ export async function loadBatch(
   const model = await source.model(definition, signal);
   const ownFingerprint = fingerprint(definition, model.columns);
   await refuseGoneColumns(definition, model, destination, interval, options.covered, signal);
-  const changedSince = alsoChangedSince(definition, interval, options.covered);
+  const changedSince = alsoChangedSince(interval, options.covered);
   const read = {
     interval,
     exportedAt: readAt,
@@ -165,22 +163,13 @@ function notOver(definition: ExportDefinition, interval: Interval, now: Date): R
 }
 
 /**
- * A batch that is loaded again finds fewer sessions: some have since moved to a later interval. From the returned time on, no
- * batch is sure to have them: one that was not read as a sweep may have been read before the row arrived that moved the
- * session. So the reload takes them along, which lets a lake remove the files that it replaces. A first load has none.
+ * A batch that is loaded again finds fewer sessions: some have since moved to a later interval. The reload takes them along, which
+ * lets a lake remove the files that it replaces, and know which sessions the source no longer has. Only sessions that were
+ * under way at the interval's end, or had late rows, have moved: a few per cent. A first load has none.
  * See docs/adr/0014-a-lake-loses-no-session.md
  */
-function alsoChangedSince(
-  { sweep }: ExportDefinition,
-  interval: Interval,
-  covered: readonly Coverage[],
-): Date | undefined {
-  if (!covered.some((one) => contains(interval, one.interval))) return undefined;
-  const swept = sweep === undefined ? [] : covered.filter((one) => isSwept(one, sweep));
-  return firstUncovered(
-    interval.end,
-    swept.map((one) => one.interval),
-  );
+function alsoChangedSince(interval: Interval, covered: readonly Coverage[]): Date | undefined {
+  return covered.some((one) => contains(interval, one.interval)) ? interval.end : undefined;
 }
 
 async function* stageFiles(

@@ -76,6 +76,19 @@ suite("stories of reloads", { skip: clickhouseSkip }, () => {
     assert.ok((await story.sessions()).includes("moved"), "the session is gone");
   });
 
+  test("a reload before days that were swept says of no session that the source lacks it", async () => {
+    await using story = await openStory(server, { export: DAILY });
+    await story.insert(...recordings("others", 9, { start: time(0, 9) }), recording("moved", { start: time(0, 10) }));
+    await story.ok(range(time(0), time(1)));
+    await story.insert(recording("moved", { start: time(0, 11), ingested: time(1, 1) }));
+    await story.merge();
+    // Long after its end: the second day counts as swept.
+    await story.ok(range(time(1), time(2)));
+    const { out, err } = await story.ok([...range(time(0), time(1)), "--force"]);
+    assert.doesNotMatch(`${out}${err}${(await story.ok(["status"])).out}`, /lacks|no longer has/);
+    assert.equal((await story.sessions()).length, 10);
+  });
+
   test("an interval that is loaded again keeps a session that another day's late row has moved", async () => {
     await using story = await openStory(server, { export: { ...DAILY, schedule: "@hourly" } });
     await story.insert(
