@@ -1,5 +1,6 @@
 /**
- * `npm run chaos -- --minutes 60`: random stories of a lake until the time is over, in a process per core. A story that fails
+ * `npm run chaos -- --minutes 60`: random stories of a lake until the time is over, in two processes per core, since each
+ * waits half of its time. A story that fails
  * is printed with the command that plays it again. In the end it prints how often each thing has happened, and in how many
  * stories. `--seed` names the first story; without `--minutes` it's the only one. `--shrink` looks for a shorter one that fails,
  * `--first-failure` stops there.
@@ -79,7 +80,7 @@ if (process.send) {
   await play();
 } else {
   const began = performance.now();
-  const jobs = values.minutes === undefined ? 1 : Number(values.jobs ?? availableParallelism());
+  const jobs = values.minutes === undefined ? 1 : Number(values.jobs ?? 2 * availableParallelism());
   await Promise.all(Array.from({ length: jobs }, () => drive(fork(import.meta.filename, process.argv.slice(2)))));
   const minutes = ((performance.now() - began) / 60_000).toFixed(1);
   for (const [what, { times, stories }] of [...totals].sort(([a], [b]) => (a < b ? -1 : 1)))

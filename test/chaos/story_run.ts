@@ -6,6 +6,7 @@ import { interval, overlaps } from "../../src/intervals/interval.ts";
 import { parseSchedule } from "../../src/intervals/schedule.ts";
 import type { Condition } from "../../src/models/model.ts";
 import type { ChaosTarget } from "../support/chaos_target.ts";
+import { kindOf } from "../destinations/lake/chaos_target.ts";
 import { NO_RULES, REPLAYS } from "../support/definitions.ts";
 import { type Row, withoutVersion } from "../support/replay_rows.ts";
 import type { ReplaySource } from "../support/replay_source.ts";
@@ -272,6 +273,7 @@ export class StoryRun {
     if (!this.#target.files) return false;
     const rows = (await this.#target.rows()).filter((row) => this.#isShown(row));
     const answer = await this.#target.files.query(this.#workers.definition.selection.where);
+    if (!answer) return false;
     const shown = rows.map((row) => this.#target.shown(withoutVersion(row)));
     assert.deepEqual(answer.map(withoutVersion), shown, "the printed SQL answers something else");
     return rows.length > 0;
@@ -300,6 +302,4 @@ export class StoryRun {
   }
 }
 
-/** Files of one kind are in folders of one form. */
-const kindOf = (file: string): string => file.replaceAll(/[^/]*(?=\/)|[^/.]*[.].*[.]\d+/g, "");
 const text = (value: unknown): string => JSON.stringify(value);

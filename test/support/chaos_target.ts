@@ -44,6 +44,6 @@ export interface ChaosFiles {
   remove(file: string): Promise<void>;
   /** As if all files had been copied just now, by something that doesn't keep their times. */
   restamp(now: Date): Promise<void>;
-  /** What people get: the answer of a query engine to the printed SQL. */
-  query(where: readonly Condition[]): Promise<Row[]>;
+  /** What people get: the answer of a query engine to the printed SQL. Undefined if files are visible that it doesn't cover. */
+  query(where: readonly Condition[]): Promise<Row[] | undefined>;
 }

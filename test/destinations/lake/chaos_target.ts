@@ -53,11 +53,19 @@ export async function lakeChaosTarget(definition: ExportDefinition): Promise<Cha
         );
         const receipts = await Array.fromAsync(lake.receipts(ALL_TIME, AbortSignal.timeout(60_000)));
         const folders = joinFolders(receipts.flatMap((receipt) => receipt.folders ?? []));
-        if (folders.length === 0) return [];
+        // What a dead attempt has left in a folder of another form, no receipt names yet.
+        const kinds = new Set(folders.map((one) => kindOf(`${one.path}/a.b.0${one.extension}`)));
+        const { data } = await reader.list();
+        if (folders.length === 0 || data.some((file) => !kinds.has(kindOf(file)))) return undefined;
         const selection = { ...definition.selection, where };
         return await versionedLakeRows(folder, { ...definition, selection }, folders);
       },
     },
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
   };
+}
+
+/** Files of one kind are in folders of one form. */
+export function kindOf(file: string): string {
+  return file.replaceAll(/[^/]*(?=\/)|[^/.]*[.].*[.]\d+/g, "");
 }
