@@ -28,14 +28,14 @@ const FAST_ANYWAY = "test/house/";
  * while a core idles. The summary of a run prints the durations to compare with.
  */
 export const LONGEST: readonly string[] = [
-  "test/conformance/snowflake_crash.test.ts",
-  "test/conformance/bigquery_crash.test.ts",
+  "test/conformance/snowflake_crash.slow.test.ts",
+  "test/conformance/bigquery_crash.slow.test.ts",
   "test/conformance/snowflake.test.ts",
   "test/conformance/bigquery.test.ts",
   "test/destinations/bigquery/cli.slow.test.ts",
   "test/fleet/thousand.slow.test.ts",
-  "test/chaos/convergence_snowflake.test.ts",
-  "test/chaos/convergence_bigquery.test.ts",
+  "test/chaos/convergence_snowflake.slow.test.ts",
+  "test/chaos/convergence_bigquery.slow.test.ts",
   "test/destinations/warehouse_formats.test.ts",
   "test/fleet/shutdown.test.ts",
   "test/chaos/convergence.test.ts",
