@@ -91,7 +91,8 @@ export function sessionReplays(table: ReplayTable, selection: Selection): Model 
     const named = used.map(
       ({ name, type, nullable, value }) => `  ${typed(value, type, nullable)} AS ${identifier(name)}`,
     );
-    // A session that changed in this interval for the first time has never been exported.
+    // A session that changed in this interval for the first time has never been exported. Of a deleted one that isn't sure: the
+    // source may have dropped its recording before the marker came.
     const firstChange = conditional && !read.reread ? ["    min(_timestamp) AS _first_change"] : [];
     const items = columns.map((column) => {
       const { name, type, nullable } = column;
@@ -102,7 +103,7 @@ export function sessionReplays(table: ReplayTable, selection: Selection): Model 
       return `${shaped(shown, type, shape)} AS ${identifier(name)}`;
     });
     const sessions = `(SELECT
-${[...named, ...firstChange.map(() => "  _first_change")].join(",\n")}
+${[...named, ...firstChange.map(() => "  _first_change, ifNull(deleted, 0) > 0 AS _deleted")].join(",\n")}
   FROM (SELECT
     ${["team_id, session_id", ...values, ...firstChange].join(",\n")}
     FROM ${from}
@@ -110,7 +111,8 @@ ${[...named, ...firstChange.map(() => "  _first_change")].join(",\n")}
       AND (${candidate}) ${inside} (SELECT ${distinct}${candidate} FROM ${from} WHERE ${changed(read)}${part})
     GROUP BY team_id, session_id)
 ) AS replay`;
-    const left = firstChange.length > 0 ? "\nWHERE _matches OR _first_change < {interval_start:DateTime('UTC')}" : "";
+    const left =
+      firstChange.length > 0 ? "\nWHERE _matches OR _deleted OR _first_change < {interval_start:DateTime('UTC')}" : "";
     return {
       sql: `SELECT ${items.join(",\n  ")}
 FROM ${conditional ? `(SELECT *, ${typed(where.sql, "bool", false)} AS _matches FROM ${sessions}) AS replay` : sessions}${left}`,
