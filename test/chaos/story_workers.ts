@@ -120,7 +120,11 @@ export class StoryWorkers {
     const racing = settled(this.attempt(this.open({ disturbed: isLake ? first : undefined }), one));
     if (isLake) await Promise.race([first.asleep, racing]);
     const sleeps = first.at !== undefined;
-    if (sleeps) this.#options.time.now += minutes * 60_000;
+    if (sleeps) {
+      // Before time passes, so that the reader knows since when a file is superfluous that the other attempt then removes.
+      await this.#options.reader.look();
+      this.#options.time.now += minutes * 60_000;
+    }
     const longer = hours === 0 ? one : this.#windowOf(one, hours * 3_600_000);
     const other = await settled(this.attempt(this.open(), longer));
     first.wake();
