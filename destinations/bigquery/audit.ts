@@ -4,25 +4,25 @@ import { bigquery } from "../sql/bigquery.ts";
 import { auditGroup, auditGroups, type AuditedTable, auditVersions, versionsOf } from "../warehouse/audit_sql.ts";
 import { type BigQueryContext, qualifiedName } from "./context.ts";
 import { query } from "./jobs.ts";
-import { exists, goneTable } from "./tables.ts";
+import { goneTable } from "./tables.ts";
 
 const { identifier } = bigquery;
 
 export function bigqueryAudit(context: BigQueryContext): DestinationAudit {
-  const { place, options } = context;
+  const { client, place, options } = context;
   const audited = bigqueryTable(qualifiedName(context, place.table));
   const ask = async (table: string, sql: string, signal: AbortSignal) =>
     await query(context, { action: "bigquery.tables.getData", table }, sql, {}, signal);
   return {
     dropsDeleted: options.onDelete === "delete",
     async groups(scope, signal) {
-      if (!(await exists(context, place.table, signal))) return [];
+      if (!(await client.table(place.table, signal))) return [];
       const rows = await ask(place.table, auditGroups(audited, scope), signal);
       return rows.map((row) => auditGroup(row, (name) => name));
     },
     async versions(scope, keys, signal) {
-      if (!(await exists(context, place.table, signal))) return new Map();
-      const gone = (await exists(context, goneTable(context), signal))
+      if (!(await client.table(place.table, signal))) return new Map();
+      const gone = (await client.table(goneTable(context), signal))
         ? bigqueryTable(qualifiedName(context, goneTable(context)))
         : undefined;
       return await versionsOf(

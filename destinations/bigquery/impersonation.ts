@@ -6,7 +6,7 @@
  */
 import { giveUp, messageOf, ReplayportError, retry } from "../../src/errors.ts";
 import { denied } from "./denied.ts";
-import type { TokenClient } from "./tokens.ts";
+import { passes, type TokenClient } from "./tokens.ts";
 import type { Impersonation } from "./options.ts";
 
 const ENDPOINT = "https://iamcredentials.googleapis.com";
@@ -24,7 +24,7 @@ interface Answer {
 /** @param status undefined if nobody answered */
 function refused(account: string, status: number | undefined, message: string): ReplayportError {
   const told = `unable to impersonate ${account}: ${message}`;
-  if (status === undefined || status === 408 || status === 429 || status >= 500) {
+  if (status === undefined || passes(status)) {
     const code = status === undefined ? "bigquery.unreachable" : "bigquery.unavailable";
     return new ReplayportError(told, retry(code, `Check that this machine can reach ${new URL(ENDPOINT).host}.`));
   }

@@ -5,16 +5,15 @@ import { RECORD_COLUMNS, RECORDS_DESCRIPTIONS, RECORDS_TABLES } from "../warehou
 import { type BigQueryContext, qualifiedName } from "./context.ts";
 import { createTable } from "./ddl.ts";
 import { query } from "./jobs.ts";
-import { exists } from "./tables.ts";
 
 const { identifier, string, timestamp } = bigquery;
 
 export function bigqueryRecords(context: BigQueryContext): DestinationRecords {
-  const { place, export: exportName } = context;
+  const { client, place, export: exportName } = context;
   const ask = async (kind: RecordKind, sql: string, signal: AbortSignal, action = "bigquery.tables.getData") =>
     await query(context, { action, table: RECORDS_TABLES[kind] }, sql, {}, signal);
   const find = async (kind: RecordKind, order: string, signal: AbortSignal): Promise<string[]> => {
-    if (!(await exists(context, RECORDS_TABLES[kind], signal))) return [];
+    if (!(await client.table(RECORDS_TABLES[kind], signal))) return [];
     const sql = `SELECT record.\`result\` FROM ${identifier(qualifiedName(context, RECORDS_TABLES[kind]))} AS record
 WHERE record.\`export\` = ${string(exportName)} AND record.\`target_table\` = ${string(place.table)}
 ORDER BY record.\`read_at\` ${order}`;
@@ -23,7 +22,7 @@ ORDER BY record.\`read_at\` ${order}`;
   return {
     async add(kind, text, at, signal) {
       const table = qualifiedName(context, RECORDS_TABLES[kind]);
-      if (!(await exists(context, RECORDS_TABLES[kind], signal))) {
+      if (!(await client.table(RECORDS_TABLES[kind], signal))) {
         await ask(kind, createRecords(table, kind), signal, "bigquery.tables.create");
       }
       const values = [string(exportName), string(place.table), timestamp(at), string(text)];

@@ -22,12 +22,6 @@ export function jsonColumns({ options }: BigQueryContext): ReadonlySet<string> {
   return new Set(options.jsonColumns);
 }
 
-/** Whether the table is there. A missing dataset is an error. */
-export async function exists({ client }: BigQueryContext, table: string, signal: AbortSignal): Promise<boolean> {
-  await client.location(signal);
-  return (await client.table(table, signal)) !== undefined;
-}
-
 export async function ensureLedger(context: BigQueryContext, signal: AbortSignal): Promise<void> {
   await ensureTable(context, context.ledger, ledgerShape(context), signal);
 }

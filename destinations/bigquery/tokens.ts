@@ -62,7 +62,7 @@ export function tokenError(error: unknown): ReplayportError {
     const hint = `Check that this machine can reach ${host}, which gives out access tokens, and any proxy in between.`;
     return new ReplayportError(told, retry("bigquery.unreachable", hint));
   }
-  if (status !== undefined && (status === 408 || status === 429 || status >= 500)) {
+  if (status !== undefined && passes(status)) {
     return new ReplayportError(told, retry("bigquery.unavailable", `${host} gives out no access tokens at the time.`));
   }
   return new ReplayportError(
@@ -74,6 +74,11 @@ export function tokenError(error: unknown): ReplayportError {
         : "Google rejects the credentials: check that the key is complete and not deleted, and that this machine's clock is right.",
     ),
   );
+}
+
+/** Whether a service that gives out tokens says that it's only busy. */
+export function passes(status: number): boolean {
+  return status === 408 || status === 429 || status >= 500;
 }
 
 function hostOf(url: string | URL | undefined): string {

@@ -53,9 +53,9 @@ export const RECORDS_TABLES: Readonly<Record<RecordKind, string>> = {
   corrections: "_replayport_corrections",
 };
 export const RECORD_COLUMNS: readonly Column[] = [
-  { ...receipt("export", "string", "Name of the export.") },
-  { ...receipt("target_table", "string", "The table that it is about.") },
-  { ...receipt("read_at", "timestamp", "When it was made.") },
+  receipt("export", "string", "Name of the export."),
+  receipt("target_table", "string", "The table that it is about."),
+  receipt("read_at", "timestamp", "When it was made."),
   { name: "result", type: "string", nullable: false, privacy: "none", description: "What it says, as JSON." },
 ];
 export const RECORDS_DESCRIPTIONS: Readonly<Record<RecordKind, string>> = {

@@ -3,7 +3,6 @@ import { randomUUID } from "node:crypto";
 import type { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream";
 import * as zlib from "node:zlib";
-
 import type { Parameter, Query } from "../models/model.ts";
 
 /**

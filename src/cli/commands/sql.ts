@@ -79,12 +79,12 @@ async function selectFrom(
     // The table of a warehouse has only current rows.
     case "bigquery": {
       const name = (of: string): string => bigquery.identifier(`${destination.project}.${destination.dataset}.${of}`);
-      return `${viewOf({ view }, name)}SELECT * FROM \`${destination.project}.${destination.dataset}.${destination.table}\`;`;
+      return `${viewOf({ view }, name)}SELECT * FROM ${name(destination.table)};`;
     }
     case "snowflake": {
       const { snowflakeTable } = await import("../../../destinations/snowflake/index.ts");
       const name = (table: string): string => snowflakeTable({ ...destination, table });
-      return `${viewOf({ view }, name)}SELECT * FROM ${snowflakeTable(destination)};`;
+      return `${viewOf({ view }, name)}SELECT * FROM ${name(destination.table)};`;
     }
     case "s3":
     case "file":
