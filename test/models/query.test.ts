@@ -9,19 +9,10 @@ import type { Read, Selection } from "../../src/models/model.ts";
 import { SESSION_REPLAYS } from "../../src/models/session_replays.ts";
 import { openClickHouse } from "../../src/clickhouse/clickhouse.ts";
 import { type ClickHouseHarness, clickhouse, clickhouseSkip } from "../support/clickhouse.ts";
-import { HOUR_ONE, NO_RULES, REPLAYS } from "../support/definitions.ts";
+import { HOUR_ONE, NO_RULES, READ, REPLAYS } from "../support/definitions.ts";
 
 const START = HOUR_ONE.start.getTime();
 const signal = AbortSignal.timeout(120_000);
-const READ: Read = {
-  interval: HOUR_ONE,
-  exportedAt: new Date("2026-10-01T02:00:00.123Z"),
-  pruneBefore: undefined,
-  alsoChangedSince: undefined,
-  reread: false,
-  corrections: [],
-  part: { index: 0, of: 1 },
-};
 
 type Row = Record<string, unknown>;
 

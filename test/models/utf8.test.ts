@@ -12,20 +12,10 @@ import { DuckDBInstance } from "@duckdb/node-api";
 import { openClickHouse } from "../../src/clickhouse/clickhouse.ts";
 import type { ExportDefinition } from "../../src/export/definition.ts";
 import type { Source } from "../../src/export/source.ts";
-import type { Read } from "../../src/models/model.ts";
 import { type ClickHouseHarness, clickhouse, clickhouseSkip } from "../support/clickhouse.ts";
-import { HOUR_ONE, NO_RULES, REPLAYS } from "../support/definitions.ts";
+import { HOUR_ONE, NO_RULES, READ, REPLAYS } from "../support/definitions.ts";
 
 const signal = AbortSignal.timeout(120_000);
-const READ: Read = {
-  interval: HOUR_ONE,
-  exportedAt: new Date("2026-10-01T02:00:00Z"),
-  pruneBefore: undefined,
-  alsoChangedSince: undefined,
-  reread: false,
-  corrections: [],
-  part: { index: 0, of: 1 },
-};
 const SALT = "0123456789abcdef";
 const CUT = "substring('né', 1, 2)";
 const OWN: ExportDefinition = {

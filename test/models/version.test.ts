@@ -10,6 +10,7 @@ import type { Model } from "../../src/models/model.ts";
 import { sessionReplays } from "../../src/models/session_replays_query.ts";
 import { READS, type ReadColumn, type ReadName } from "../../src/models/session_replays_reads.ts";
 import { describeTable } from "../../src/clickhouse/describe.ts";
+import { READ } from "../support/definitions.ts";
 import { type EmbeddedHarness, embedded, embeddedSkip } from "../support/embedded.ts";
 import { type PartialRow, type ReplaySource, openOptions, replaySource } from "../support/replay_source.ts";
 
@@ -146,15 +147,8 @@ suite("_version", { skip: embeddedSkip }, () => {
     await (await engine.client.query({ query: sql, query_params: { ...parameters }, format: "JSONEachRow" })).json<T>();
   /** The version of each session. */
   const versions = async (corrections: readonly Correction[] = []): Promise<Map<string, string>> => {
-    const read = {
-      interval: { start: new Date(START - 86_400_000 * 30), end: new Date(START + 86_400_000 * 30) },
-      exportedAt: new Date(),
-      pruneBefore: undefined,
-      alsoChangedSince: undefined,
-      reread: false,
-      corrections,
-      part: { index: 0, of: 1 },
-    };
+    const interval = { start: new Date(START - 86_400_000 * 30), end: new Date(START + 86_400_000 * 30) };
+    const read = { ...READ, interval, exportedAt: new Date(), corrections };
     const rows = await ask<{ session_id: string; _version: string }>(model.rows(read, "jsonl"));
     rows.sort((a, b) => (a.session_id < b.session_id ? -1 : 1));
     for (const { _version } of rows) assert.match(_version, /^[ab][0-9a-f]{31}$/);

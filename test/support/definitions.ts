@@ -4,6 +4,7 @@ import type { ExportDefinition } from "../../src/export/definition.ts";
 import type { LoadDependencies, LoadOptions } from "../../src/export/load_batch.ts";
 import type { Source } from "../../src/export/source.ts";
 import { parseSchedule } from "../../src/intervals/schedule.ts";
+import type { Read } from "../../src/models/model.ts";
 import type { Destination } from "../../destinations/destination.ts";
 
 export const NO_RULES = { include: [], exclude: [], hash: [], stripQuery: [] } as const;
@@ -59,3 +60,14 @@ export function dependencies(source: Source, destination: Destination, stageRoot
     onProgress: () => undefined,
   };
 }
+
+/** A first read of `HOUR_ONE` in one part. */
+export const READ: Read = {
+  interval: HOUR_ONE,
+  exportedAt: new Date("2026-10-01T02:00:00.123Z"),
+  pruneBefore: undefined,
+  alsoChangedSince: undefined,
+  reread: false,
+  corrections: [],
+  part: { index: 0, of: 1 },
+};
