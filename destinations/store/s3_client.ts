@@ -1,7 +1,7 @@
 /** The S3 client as the options ask for it: credentials, patience, checksums. */
 import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
 import { fromTemporaryCredentials } from "@aws-sdk/credential-providers";
-import type { S3Bucket } from "./s3_options.ts";
+import type { S3Bucket, S3Credentials } from "./s3_options.ts";
 
 const CONNECT_MS = 10_000;
 /** Without a byte in either direction. Completing a large upload may take S3 a minute, and it sends blanks meanwhile. */
@@ -36,6 +36,15 @@ export function openS3Client(options: S3Bucket, region = options.region): S3Clie
 function checksums(wanted: boolean): Pick<S3ClientConfig, "requestChecksumCalculation" | "responseChecksumValidation"> {
   const when = wanted ? "WHEN_SUPPORTED" : "WHEN_REQUIRED";
   return { requestChecksumCalculation: when, responseChecksumValidation: when };
+}
+
+/** Credentials for another service than S3, by the same rules. Ones that end are renewed. */
+export function awsCredentials(
+  options: Pick<S3Bucket, "assumeRole" | "credentials" | "region">,
+): () => Promise<S3Credentials> {
+  // The client keeps what its provider gives until shortly before its end. It never sends a request.
+  const client = openS3Client({ ...options, bucket: "" });
+  return () => client.config.credentials();
 }
 
 function credentialsOf(options: S3Bucket): S3ClientConfig["credentials"] {

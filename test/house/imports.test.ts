@@ -21,6 +21,7 @@ const HOMES: Readonly<Record<string, string>> = {
   "prom-client": "src/web",
   "@opentelemetry/": "src/telemetry",
   "@aws-sdk/": "destinations/store",
+  "@smithy/signature-v4": "destinations/catalog",
   "snowflake-sdk": "destinations/snowflake",
   "@google-cloud/bigquery": "destinations/bigquery",
   commander: "src/cli",

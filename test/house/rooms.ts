@@ -47,6 +47,9 @@ export const MAY: Readonly<Record<string, readonly string[]>> = {
   "src/telemetry": [...CORE, "src/fleet/fleet.ts", "src/version.ts"],
   "destinations/files": ["src/errors.ts", "destinations/destination.ts"],
   "destinations/store": ["src/errors.ts", "destinations/files"],
+  "destinations/avro": [],
+  "destinations/table_format": ["src/errors.ts", "src/models", "destinations/avro", "destinations/parquet"],
+  "destinations/catalog": ["src/errors.ts", "destinations/store", "destinations/table_format"],
   "destinations/sql": INNER,
   "destinations/warehouse": [...DESTINATION, "destinations/sql"],
   "destinations/lake": [

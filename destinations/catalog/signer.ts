@@ -1,0 +1,23 @@
+/** What signs a request to a catalog. */
+
+export interface Unsigned {
+  readonly method: string;
+  readonly url: URL;
+  /** Lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+export interface Signer {
+  /** The headers to send. Rejects with ReplayportError if there are no credentials, or with `signal.reason`. */
+  sign(request: Unsigned, signal: AbortSignal): Promise<Readonly<Record<string, string>>>;
+  /** Whether the next request is signed anew, after one was answered by 401. */
+  renew(): boolean;
+  /** The text without secrets that the catalog repeats. */
+  redact(text: string): string;
+}
+
+/** The text without secrets, which a catalog may repeat. */
+export function without(text: string, secrets: readonly string[]): string {
+  return secrets.reduce((rest, secret) => (secret === "" ? rest : rest.replaceAll(secret, "[redacted]")), text);
+}

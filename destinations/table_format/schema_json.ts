@@ -1,0 +1,82 @@
+/** An Iceberg schema and its JSON. https://iceberg.apache.org/spec/#schemas */
+import { z } from "zod";
+
+/** `string`, `long`, `decimal(10, 2)` …, or a nested type. */
+export type IcebergType = string | IcebergList | IcebergStruct | IcebergMap;
+
+export interface IcebergList {
+  readonly type: "list";
+  readonly "element-id": number;
+  readonly element: IcebergType;
+  readonly "element-required": boolean;
+}
+
+export interface IcebergStruct {
+  readonly type: "struct";
+  readonly fields: readonly IcebergField[];
+}
+
+export interface IcebergMap {
+  readonly type: "map";
+  readonly "key-id": number;
+  readonly key: IcebergType;
+  readonly "value-id": number;
+  readonly value: IcebergType;
+  readonly "value-required": boolean;
+}
+
+export interface IcebergField {
+  readonly id: number;
+  readonly name: string;
+  readonly required: boolean;
+  readonly type: IcebergType;
+  readonly doc?: string | undefined;
+}
+
+export interface IcebergSchema {
+  readonly id: number;
+  readonly identifierFieldIds: readonly number[];
+  readonly fields: readonly IcebergField[];
+}
+
+const TYPE: z.ZodType<IcebergType> = z.lazy(() =>
+  z.union([
+    z.string(),
+    z.object({ type: z.literal("list"), "element-id": z.int(), element: TYPE, "element-required": z.boolean() }),
+    z.object({ type: z.literal("struct"), fields: z.array(FIELD) }),
+    z.object({
+      type: z.literal("map"),
+      "key-id": z.int(),
+      key: TYPE,
+      "value-id": z.int(),
+      value: TYPE,
+      "value-required": z.boolean(),
+    }),
+  ]),
+);
+
+/** Loose: what we don't know, such as a default value, goes back to the catalog as it came. */
+const FIELD: z.ZodType<IcebergField> = z.looseObject({
+  id: z.int(),
+  name: z.string(),
+  required: z.boolean(),
+  type: TYPE,
+  doc: z.string().optional(),
+});
+
+export const SCHEMA = z
+  .object({
+    "schema-id": z.int().default(0),
+    "identifier-field-ids": z.array(z.int()).default([]),
+    fields: z.array(FIELD),
+  })
+  .transform((one): IcebergSchema => ({
+    id: one["schema-id"],
+    identifierFieldIds: one["identifier-field-ids"],
+    fields: one.fields,
+  }));
+
+/** For requests to a catalog, and for the header of a manifest. */
+export function schemaJson({ id, identifierFieldIds, fields }: IcebergSchema): object {
+  return { type: "struct", "schema-id": id, "identifier-field-ids": identifierFieldIds, fields };
+}
