@@ -12,6 +12,8 @@ export class StoryReader {
   #seen = new Map<string, Row>();
   /** The data files that were there, and of those that a load has found to be superfluous, since when. */
   #files: readonly string[] = [];
+  /** Keys whose file was removed by somebody. They may still be seen in a file that it had replaced, which goes rightly. */
+  readonly #lost = new Set<string>();
   readonly #removable = new Map<string, number>();
   /** One look at a time, although several steps of a load may end at once. */
   #looking: Promise<void> = Promise.resolve();
@@ -40,8 +42,9 @@ export class StoryReader {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  /** After something that takes rows away on purpose. */
-  async forget(): Promise<void> {
+  /** After something that takes rows away on purpose. @param lost keys of a file that a manifest names */
+  async forget(lost: readonly string[] = []): Promise<void> {
+    for (const key of lost) this.#lost.add(key);
     this.#seen.clear();
     this.#files = [];
     await this.look();
@@ -53,6 +56,7 @@ export class StoryReader {
     const now = new Map(rows.map((row) => [row.key, row]));
     assert.equal(now.size, rows.length, `a session is there twice: ${rows.map(({ key }) => key).join()}`);
     for (const [key, before] of this.#seen) {
+      if (this.#lost.has(key)) continue;
       const after = now.get(key);
       assert.ok(after, `${key} was there and is gone`);
       const isAsNew = place(after) >= place(before) && isAsFull(after, before);
