@@ -145,6 +145,7 @@ async function jobs({ redisUrl, exports, hours, concurrency }: FleetJob): Promis
         Promise.resolve({ source, destination: ledgers.get(name) ?? empty, stageRoot, now, newAttempt, onProgress }),
       agreedNow: () => Promise.resolve(now()),
       plan: () => Promise.resolve([]),
+      preview: () => Promise.resolve({ intervals: [], sessions: undefined }),
       version: "bench",
       now,
       random: Math.random,

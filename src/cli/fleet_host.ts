@@ -4,7 +4,7 @@ import { identityOf } from "../config/identity.ts";
 import { defined } from "../config/values/defined.ts";
 import { giveUp, messageOf, ReplayportError } from "../errors.ts";
 import type { Backfill, FleetEvent, FleetHandle, FleetRedisOptions } from "../fleet/fleet.ts";
-import type { Interval } from "../intervals/interval.ts";
+import { type Interval, overlaps } from "../intervals/interval.ts";
 import { VERSION } from "../version.ts";
 import { Context } from "./context.ts";
 import type { CliEnvironment, GlobalOptions } from "./environment.ts";
@@ -64,6 +64,11 @@ export async function openFleetHost(cli: CliEnvironment, options: GlobalOptions)
         loadDependencies: (definition, onProgress) => context.loading(definition, onProgress),
         agreedNow: (definition, signal) => context.agreedNow(definition, signal),
         plan: async (definition, request, signal) => (await planFor(context, definition, request, signal)).intervals,
+        preview: async (definition, request, signal) => {
+          const { intervals, density } = await planFor(context, definition, request, signal, true);
+          const changed = density?.filter(({ interval }) => intervals.some((one) => overlaps(one, interval)));
+          return { intervals, sessions: changed?.reduce((sum, { rows }) => sum + rows, 0) };
+        },
         version: VERSION,
         now: cli.now,
         random: Math.random,

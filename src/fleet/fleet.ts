@@ -13,92 +13,12 @@
  * Every text is redacted before it is stored. Every method rejects with a ReplayportError, whose code is one of those named at
  * the method, `fleet.unknown_export` or `redis.…`, or with `signal.reason`.
  */
-import type { ReplayportError } from "../errors.ts";
 import type { Receipt } from "../../destinations/destination.ts";
 import type { Interval } from "../intervals/interval.ts";
+import type { ExportHistory, ExportRules, ExportStatus, FleetError, LastReceipt, Pause } from "./export_status.ts";
 
+export type * from "./export_status.ts";
 export type { ExportIdentity, FleetRedisOptions, FleetSettings } from "./settings.ts";
-
-/** An error as the fleet stores and shows it: redacted, without a stack. The code of an error that isn't ours is `unexpected`. */
-export interface FleetError extends Pick<ReplayportError, "code" | "message" | "hint" | "remedy"> {
-  readonly at: Date;
-}
-
-/** Why nothing of an export is enqueued, and what ends that. */
-export interface Pause {
-  /** A sentence for people. */
-  readonly reason: string;
-  readonly since: Date;
-  /** Who paused it: `replayport` after too many failures, else the name that was given to `pause`. */
-  readonly by: string;
-  /**
-   * When one interval is tried to see whether the failure has passed; if it has, the export resumes by itself.
-   * Undefined if only `resume` ends the pause: a person paused it, or errors whose remedy is `give-up` did.
-   */
-  readonly probeAt: Date | undefined;
-}
-
-/** A live interval that failed for good. */
-export interface FailedInterval {
-  readonly interval: Interval;
-  readonly error: FleetError;
-  /** When it is enqueued again; undefined: only after `retry` or `resume`. */
-  readonly retryAt: Date | undefined;
-}
-
-/** The receipt of the last batch that the fleet loaded. */
-export interface LastReceipt extends Pick<Receipt, "interval" | "rows" | "bytes" | "files" | "committedAt"> {
-  /** Since when the export has read nothing, although it usually does. */
-  readonly silentSince: Date | undefined;
-}
-
-/** What the last audit found, in sessions. */
-export interface LastAudit {
-  readonly readAt: Date;
-  /** The destination lacks them or has an older version. */
-  readonly lacking: number;
-  /** Of these, those that were read again without success. */
-  readonly unrepaired: number;
-  readonly onlyDestination: number;
-}
-
-/**
- * One export. What comes from the ledger (`due`, `loadedUntil`, `gaps`) is as the scheduler saw it at `ledgerAt`, and undefined
- * before a scheduler has run: a status never asks the destination.
- */
-export interface ExportStatus {
-  readonly export: string;
-  /** Its name in the config. */
-  readonly destination: string;
-  /** As in the config. */
-  readonly schedule: string;
-  readonly timezone: string;
-  readonly paused: Pause | undefined;
-  /** Settled live intervals without a receipt, including queued, running and failed ones; 1000 means 1000 or more. */
-  readonly due: number | undefined;
-  /** Jobs of this export that wait for a worker or for their next attempt, live and backfill. */
-  readonly queued: number;
-  /** Jobs of this export that a worker has taken. */
-  readonly running: number;
-  /** Runs that failed for good since the last one that was loaded. */
-  readonly failuresInRow: number;
-  readonly failedIntervals: readonly FailedInterval[];
-  /** Everything from the export's start to here is loaded; also undefined if nothing is loaded yet. */
-  readonly loadedUntil: Date | undefined;
-  /** Seconds from `loadedUntil`, or from the export's start if nothing is loaded, to now. */
-  readonly lagSeconds: number | undefined;
-  /** The oldest 20 gaps: time without a receipt before the newest receipt. */
-  readonly gaps: readonly Interval[];
-  /** Of all gaps. */
-  readonly gapCount: number | undefined;
-  /** When the scheduler last saw the ledger change. */
-  readonly ledgerAt: Date | undefined;
-  /** Why a scheduler couldn't read the ledger, if that was within the last three minutes. */
-  readonly ledgerError: FleetError | undefined;
-  readonly lastReceipt: LastReceipt | undefined;
-  readonly lastAudit: LastAudit | undefined;
-  readonly lastError: FleetError | undefined;
-}
 
 /**
  * - `queued`: waits for a worker
@@ -113,6 +33,13 @@ export type RunState = "queued" | "running" | "retrying" | "loaded" | "covered" 
 
 /** What a running attempt is doing. `ledger`: reading what is covered; `staging`: also uploading, since a file is loaded while the next is staged. */
 export type RunStage = "ledger" | "counting" | "staging" | "loaded";
+
+/** Seconds. The source is counted, then read to local files (`stage`); the rest is the destination's (`load`). */
+export interface RunTimes {
+  readonly countSeconds: number;
+  readonly stageSeconds: number;
+  readonly loadSeconds: number;
+}
 
 export interface Run {
   /** The batch's id, `<export>/<start>_<end>`, followed by `/<backfill>` for one of a backfill, or by `/audit`. */
@@ -135,6 +62,8 @@ export interface Run {
   readonly rows: number;
   readonly bytes: number;
   readonly files: number;
+  /** Where the time of the last attempt went; undefined unless `loaded`. */
+  readonly times: RunTimes | undefined;
   /** Of the last attempt that failed, even if a later one succeeded. */
   readonly error: FleetError | undefined;
   /** The last worker that ran it, `host.pid.xxxx`. */
@@ -173,6 +102,13 @@ export interface BackfillRequest {
   readonly inFlight?: number;
   /** Who asked, such as a user's name or `api`. At most 100 characters; never a secret. */
   readonly createdBy: string;
+}
+
+/** What a backfill would load, by what is known now. */
+export interface BackfillPlan {
+  readonly intervals: readonly Interval[];
+  /** Sessions that changed in the intervals; undefined if the model can't say. */
+  readonly sessions: number | undefined;
 }
 
 /**
@@ -271,15 +207,11 @@ export type FleetEvent =
     })
   /** One file is on local disk; `seconds` is the time it took. */
   | (Timed & { readonly kind: "run.stage"; readonly stage: "staged"; readonly rows: number; readonly bytes: number })
-  /** A receipt was committed. `stageSeconds` went to reading the source, `loadSeconds` is the rest. */
+  /** A receipt was committed. */
   | (Timed &
+      RunTimes &
       Omit<LastReceipt, "interval" | "silentSince"> &
-      Pick<Receipt, "lost"> & {
-        readonly kind: "run.loaded";
-        readonly countSeconds: number;
-        readonly stageSeconds: number;
-        readonly loadSeconds: number;
-      })
+      Pick<Receipt, "lost"> & { readonly kind: "run.loaded" })
   /** Nothing to do: the ledger had a receipt. */
   | (Timed & { readonly kind: "run.covered" })
   /** The destination was compared with the source: sessions that it lacks, and that only it has. `interval` is what was compared. */
@@ -311,6 +243,10 @@ export interface Fleet extends AsyncDisposable {
   exports(signal: AbortSignal): Promise<readonly ExportStatus[]>;
   /** @throws ReplayportError `fleet.unknown_export` */
   export(name: string, signal: AbortSignal): Promise<ExportStatus>;
+  /** @throws ReplayportError `fleet.unknown_export` */
+  rules(name: string): ExportRules;
+  /** Asks the destination, so it may take seconds and cost money. Rejects with what it rejects with. */
+  history(name: string, range: Interval, signal: AbortSignal): Promise<ExportHistory>;
   /** Queued and running ones first, then the last 500 that ended, newest first. */
   runs(query: RunsQuery, signal: AbortSignal): Promise<readonly Run[]>;
   queue(signal: AbortSignal): Promise<QueueDepth>;
@@ -322,6 +258,8 @@ export interface Fleet extends AsyncDisposable {
    * id), `backfill.invalid` for an invalid range or option
    */
   startBackfill(request: BackfillRequest, signal: AbortSignal): Promise<Backfill>;
+  /** What `startBackfill` would load now. Changes nothing. */
+  planBackfill(request: BackfillRequest, signal: AbortSignal): Promise<BackfillPlan>;
   /** Newest first. */
   backfills(signal: AbortSignal): Promise<readonly Backfill[]>;
   /** @throws ReplayportError `backfill.unknown` */

@@ -13,10 +13,14 @@
  */
 import { ReplayportError, giveUp } from "../errors.ts";
 import type { ExportDefinition } from "../export/definition.ts";
-import { cancelBackfill, enqueueNext, retryBackfill, startBackfill } from "./backfills/backfills.ts";
+import type { Interval } from "../intervals/interval.ts";
+import { cancelBackfill, checkRequest, enqueueNext, retryBackfill, startBackfill } from "./backfills/backfills.ts";
 import { type Events, createEvents } from "./events.ts";
 import type {
+  BackfillPlan,
   BackfillRequest,
+  ExportHistory,
+  ExportRules,
   ExportStatus,
   FleetHandle,
   FleetHealth,
@@ -26,10 +30,12 @@ import type {
   RunsQuery,
 } from "./fleet.ts";
 import { readHealth } from "./health.ts";
+import { readHistory } from "./history.ts";
 import { checkRedis } from "./redis/check.ts";
 import { isOfRedis, isReply, redisError } from "./redis/errors.ts";
 import { type Outages, watchOutages } from "./redis/outage.ts";
 import { type FleetOptions, type Resources, openResources } from "./resources.ts";
+import { rulesOf } from "./rules.ts";
 import { startScheduler } from "./scheduler/start_scheduler.ts";
 import { listRuns, statuses } from "./status.ts";
 import { startWorker } from "./worker/start_worker.ts";
@@ -91,6 +97,14 @@ class RedisFleet implements FleetHandle {
     return status;
   }
 
+  rules(name: string): ExportRules {
+    return rulesOf(this.#definition(name));
+  }
+
+  async history(name: string, range: Interval, signal: AbortSignal): Promise<ExportHistory> {
+    return await readHistory(this.#options.destination(this.#definition(name)), range, signal);
+  }
+
   async runs(query: RunsQuery, signal: AbortSignal) {
     return await this.#call(({ state, queue }) => listRuns(query, state, queue), signal);
   }
@@ -103,6 +117,11 @@ class RedisFleet implements FleetHandle {
     const definition = this.#definition(request.export);
     const { plan } = this.#options;
     return await this.#call(({ backfills }) => startBackfill(definition, request, plan, backfills, signal), signal);
+  }
+
+  async planBackfill(request: BackfillRequest, signal: AbortSignal): Promise<BackfillPlan> {
+    checkRequest(request);
+    return await this.#options.preview(this.#definition(request.export), request, signal);
   }
 
   async backfills(signal: AbortSignal) {

@@ -4,7 +4,7 @@ import type { ExportDefinition } from "../export/definition.ts";
 import type { LoadDependencies } from "../export/load_batch.ts";
 import { BackfillStore } from "./backfills/backfill_store.ts";
 import type { BackfillDependencies, BackfillLedger, Planner } from "./backfills/backfills.ts";
-import type { ExportIdentity, FleetRedisOptions, FleetSettings } from "./fleet.ts";
+import type { BackfillPlan, BackfillRequest, ExportIdentity, FleetRedisOptions, FleetSettings } from "./fleet.ts";
 import { BatchQueue } from "./redis/batch_queue.ts";
 import { type RedisClient, type RetryMode, connect, disconnect, isLive } from "./redis/client.ts";
 import { keysOf } from "./redis/keys.ts";
@@ -34,6 +34,12 @@ export interface FleetOptions {
    */
   readonly agreedNow: (definition: ExportDefinition, signal: AbortSignal) => Promise<Date>;
   readonly plan: Planner;
+  /** The same for a person to read. Changes nothing. */
+  readonly preview: (
+    definition: ExportDefinition,
+    request: BackfillRequest,
+    signal: AbortSignal,
+  ) => Promise<BackfillPlan>;
   readonly version: string;
   readonly now: () => Date;
   readonly random: () => number;

@@ -2,7 +2,7 @@
 import type { Job } from "bullmq";
 import type { ExportDefinition } from "../export/definition.ts";
 import type { BatchQueue, JobPlace } from "./redis/batch_queue.ts";
-import type { ExportStatus, Run, RunsQuery } from "./fleet.ts";
+import type { ExportStatus, RecentLoad, Run, RunsQuery } from "./fleet.ts";
 import type { JobName } from "./redis/jobs.ts";
 import type { ExportState, FleetState } from "./redis/state.ts";
 import { progressOf } from "./worker/worker.ts";
@@ -14,8 +14,14 @@ export function statusOf(
   definition: ExportDefinition,
   state: ExportState | undefined,
   jobs: readonly { readonly name: JobName; readonly place: JobPlace }[],
+  recentLoads: readonly RecentLoad[],
   now: Date,
 ): ExportStatus {
+  const { schedule, settleMs } = definition;
+  const dueAfter = (time: number): Date | undefined => {
+    const tick = schedule.next(new Date(Math.max(time, definition.start.getTime())));
+    return tick && new Date(tick.getTime() + settleMs);
+  };
   const ledger = state?.ledger;
   const count = (place: JobPlace): number => jobs.filter((job) => job.place === place).length;
   const from = ledger?.loadedUntil ?? definition.start;
@@ -24,8 +30,8 @@ export function statusOf(
   return {
     export: definition.name,
     destination: definition.destination,
-    schedule: definition.schedule.text,
-    timezone: definition.schedule.timezone,
+    schedule: schedule.text,
+    timezone: schedule.timezone,
     paused: state?.paused,
     due: ledger?.due,
     queued: count("queued"),
@@ -34,11 +40,14 @@ export function statusOf(
     failedIntervals: state?.failedIntervals ?? [],
     loadedUntil: ledger?.loadedUntil,
     lagSeconds: ledger && Math.max(0, (now.getTime() - from.getTime()) / 1000),
+    lateSeconds: ledger && Math.max(0, (now.getTime() - (dueAfter(from.getTime()) ?? now).getTime()) / 1000),
+    nextAt: dueAfter(now.getTime() - settleMs),
     gaps: ledger?.gaps ?? [],
     gapCount: ledger?.gapCount,
     ledgerAt: ledger?.at,
     ledgerError: isCurrent ? ledgerError : undefined,
     lastReceipt: state?.lastReceipt,
+    recentLoads,
     lastAudit: ledger?.audit,
     lastError: state?.lastError,
   };
@@ -50,10 +59,13 @@ export async function statuses(
   queue: BatchQueue,
   now: Date,
 ): Promise<ExportStatus[]> {
-  const [states, jobs] = await Promise.all([state.read(definitions.map(({ name }) => name)), queue.names()]);
+  const names = definitions.map(({ name }) => name);
+  const [states, loads, jobs] = await Promise.all([state.read(names), state.loads(names), queue.names()]);
   const byExport = new Map(definitions.map(({ name }) => [name, [] as typeof jobs]));
   for (const job of jobs) byExport.get(job.name.export)?.push(job);
-  return definitions.map((one) => statusOf(one, states.get(one.name), byExport.get(one.name) ?? [], now));
+  return definitions.map((one) =>
+    statusOf(one, states.get(one.name), byExport.get(one.name) ?? [], loads.get(one.name) ?? [], now),
+  );
 }
 
 /** A job that has not ended. */
@@ -78,6 +90,7 @@ function runOfJob(queue: BatchQueue, job: Job, state: "queued" | "running" | "re
     rows: progress?.rows ?? 0,
     bytes: progress?.bytes ?? 0,
     files: progress?.files ?? 0,
+    times: undefined,
     error,
     worker: job.processedBy,
   };

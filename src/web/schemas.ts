@@ -57,6 +57,10 @@ export const exportSchema = z
       .describe("Intervals that failed for good"),
     loadedUntil: timestamp.nullable().describe("Everything up to here is loaded"),
     lagSeconds: seconds.nullable(),
+    lateSeconds: seconds
+      .nullable()
+      .describe("Since the first interval that isn't loaded became due; 0 if none is due, whatever the lag"),
+    nextAt: timestamp.nullable().describe("When the next interval becomes due"),
     gaps: z.array(intervalSchema).describe("The oldest 20"),
     gapCount: whole.nullable(),
     ledgerAt: timestamp.nullable().describe("When a scheduler last saw the ledger change"),
@@ -73,6 +77,9 @@ export const exportSchema = z
           .describe("Since when the export has read nothing, although it is usually busy"),
       })
       .nullable(),
+    recentLoads: z
+      .array(z.strictObject({ interval: intervalSchema, rows: whole, committedAt: timestamp }))
+      .describe("The last 24 loads of live intervals, by interval"),
     lastAudit: z
       .strictObject({
         readAt: timestamp,
@@ -103,6 +110,10 @@ export const runSchema = z
     rows: whole,
     bytes: whole,
     files: whole,
+    times: z
+      .strictObject({ countSeconds: seconds, stageSeconds: seconds, loadSeconds: seconds })
+      .nullable()
+      .describe("Of a loaded run's last attempt: counting and reading the source, and the rest"),
     error: orNull(fleetErrorSchema),
     worker: z.string().nullable(),
   })

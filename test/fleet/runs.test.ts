@@ -11,7 +11,13 @@ const HOUR = interval("2026-10-01T10:00:00Z", "2026-10-01T11:00:00Z");
 function ended(state: Run["state"], second: number): Run {
   const at = new Date(HOUR.end.getTime() + second * 1000);
   const facts = { attempt: 1, queuedAt: at, startedAt: at, finishedAt: at, worker: "w", rows: 0, bytes: 0, files: 0 };
-  const nothing = { backfill: undefined, nextAttemptAt: undefined, stage: undefined, error: undefined };
+  const nothing = {
+    backfill: undefined,
+    nextAttemptAt: undefined,
+    stage: undefined,
+    times: undefined,
+    error: undefined,
+  };
   return { id: `replays/${state}/${second}`, export: "replays", interval: HOUR, state, ...facts, ...nothing };
 }
 

@@ -82,7 +82,7 @@ suite("an export whose last run failed", () => {
     assert.ok(loaded);
     const done = receipt("replays", loaded, world.clock.now);
     world.ledger.receipts.push(done);
-    await ticker.state.loaded("replays", loaded, { ...done, silentSince: undefined });
+    await ticker.state.loaded("replays", loaded, { ...done, silentSince: undefined }, true);
     await ticker.queue.remove((await ticker.queue.names()).map(({ name }) => name));
     assert.deepEqual(await ticker.tick(at("2026-10-01T12:02:00Z")), others);
   });

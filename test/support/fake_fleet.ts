@@ -6,6 +6,8 @@ import { ReplayportError } from "../../src/errors.ts";
 import { overlaps } from "../../src/intervals/interval.ts";
 import type {
   Backfill,
+  ExportHistory,
+  ExportRules,
   ExportStatus,
   Fleet,
   FleetError,
@@ -52,6 +54,8 @@ export const exportStatus = (name: string, given: Partial<ExportStatus> = {}): E
   failedIntervals: [],
   loadedUntil: at("2026-10-05T11:00:00Z"),
   lagSeconds: 3600,
+  lateSeconds: 0,
+  nextAt: at("2026-10-05T12:05:00Z"),
   gaps: [],
   gapCount: 0,
   ledgerAt: at("2026-10-05T11:59:00Z"),
@@ -64,6 +68,11 @@ export const exportStatus = (name: string, given: Partial<ExportStatus> = {}): E
     committedAt: at("2026-10-05T11:06:12Z"),
     silentSince: undefined,
   },
+  recentLoads: [7, 8, 9, 10].map((hour) => ({
+    interval: hours(hour),
+    rows: 40_000 + hour * 800,
+    committedAt: new Date(Date.UTC(2026, 9, 5, hour + 1, 6, 12)),
+  })),
   lastAudit: undefined,
   lastError: undefined,
   ...given,
@@ -84,6 +93,7 @@ export const run = (given: Partial<Run> = {}): Run => ({
   rows: 48_211,
   bytes: 5_432_100,
   files: 1,
+  times: { countSeconds: 4, stageSeconds: 41, loadSeconds: 26 },
   error: undefined,
   worker: "worker-1.17.ab3x",
   ...given,
@@ -115,6 +125,8 @@ export interface FakeState {
   exports: ExportStatus[];
   runs: Run[];
   backfills: Backfill[];
+  rules: ExportRules;
+  history: ExportHistory;
   queue: QueueDepth;
   health: FleetHealth;
   /** What is claimed, and until which millisecond. */
@@ -140,6 +152,14 @@ export function fakeFleet(given: Partial<FakeState> = {}): FakeFleet {
     exports: [exportStatus("replays"), exportStatus("replays_eu")],
     runs: [run()],
     backfills: [],
+    rules: {
+      start: at("2026-10-01T00:00:00Z"),
+      settleMs: 300_000,
+      sweepAfterMs: 172_800_000,
+      projects: [{ team: 2, url: "https://eu.posthog.com/project/2/replay/home" }],
+      rules: [{ name: "Teams", value: "2" }],
+    },
+    history: { receipts: [], audit: undefined },
     claims: new Map(),
     now: () => NOW,
     queue: { waiting: 3, backfill: 2, delayed: 1, active: 4 },
@@ -198,6 +218,21 @@ export function fakeFleet(given: Partial<FakeState> = {}): FakeFleet {
     },
     exports: async () => await answer(() => state.exports),
     export: async (name) => await answer(() => find(name)),
+    rules: (name) => {
+      find(name);
+      return state.rules;
+    },
+    history: async (name) =>
+      await answer(() => {
+        find(name);
+        return state.history;
+      }),
+    planBackfill: async (request) =>
+      await answer(() => {
+        find(request.export);
+        calls.push(`plan ${JSON.stringify(request)}`);
+        return { intervals: [request.range], sessions: 48_211 };
+      }),
     runs: async ({ limit, export: name, states, backfill: of }) => {
       calls.push(`runs ${limit} ${name ?? "-"} ${states?.join("+") ?? "-"} ${of ?? "-"}`);
       return await answer(() =>

@@ -215,6 +215,7 @@ export async function openWorld(t: TestContext, own?: RedisServer, shared?: stri
           agreedNow: agreed,
           identity: () => IDENTITY,
           plan,
+          preview: async (...asked) => ({ intervals: await plan(...asked), sessions: undefined }),
           version: "0.0.0-test",
           now,
           random: () => 0,

@@ -52,7 +52,7 @@ function newId(): string {
   return Array.from({ length: 8 }, () => randomInt(36).toString(36)).join("");
 }
 
-function check({ range, inFlight, createdBy }: BackfillRequest): void {
+export function checkRequest({ range, inFlight, createdBy }: BackfillRequest): void {
   if (!(range.start < range.end)) throw invalid("the range is empty", "The end must be after the start.");
   if (inFlight !== undefined && !(Number.isInteger(inFlight) && inFlight >= 1 && inFlight <= MOST_IN_FLIGHT)) {
     throw invalid(`${inFlight} intervals at once`, `Write a whole number from 1 to ${MOST_IN_FLIGHT}.`);
@@ -67,7 +67,7 @@ export async function startBackfill(
   dependencies: BackfillDependencies,
   signal: AbortSignal,
 ): Promise<Backfill> {
-  check(request);
+  checkRequest(request);
   const { store, now } = dependencies;
   const intervals = await plan(definition, request, signal);
   if (intervals.length > MOST_INTERVALS) {

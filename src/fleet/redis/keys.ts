@@ -14,6 +14,8 @@ export function keysOf(prefix: string, placeOf: (exportName: string) => string =
     export: ofExport("export"),
     /** Hash of an export: interval → FailedInterval, as JSON. */
     failedIntervals: ofExport("failed_intervals"),
+    /** List of an export's live loads, newest first, as JSON. */
+    loads: ofExport("loads"),
     /** Whatever a process writes to see whether Redis takes writes. Gone at once. */
     probe: of("probe"),
     /** An empty string, which exists while somebody claims it. */

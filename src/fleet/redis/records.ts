@@ -43,6 +43,11 @@ export const failedIntervalSchema = withAllKeys({
   retryAt: optional(date),
 });
 
+/** An interval, its rows, and when it was committed, in epoch milliseconds. Short, since there are many. */
+export const loadSchema = z
+  .tuple([intervalText, z.number(), z.number()])
+  .transform(([interval, rows, committed]) => ({ interval, rows, committedAt: new Date(committed) }));
+
 export const receiptSchema = withAllKeys({
   interval: intervalText,
   rows: z.number(),
@@ -78,6 +83,7 @@ export const runSchema = withAllKeys({
   rows: z.number(),
   bytes: z.number(),
   files: z.number(),
+  times: optional(z.object({ countSeconds: z.number(), stageSeconds: z.number(), loadSeconds: z.number() })),
   error: optional(errorSchema),
   worker: optional(z.string()),
   /** Of its export: another installation may keep its runs in the same lists. */

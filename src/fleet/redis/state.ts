@@ -4,7 +4,7 @@
  */
 import type { ChainableCommander } from "ioredis";
 import { type Interval, contains, intervalName, parseIntervalName } from "../../intervals/interval.ts";
-import type { FleetError, FailedInterval, LastReceipt, FleetProcess, Pause, Run } from "../fleet.ts";
+import type { FleetError, FailedInterval, LastReceipt, FleetProcess, Pause, RecentLoad, Run } from "../fleet.ts";
 import type { Keys } from "./keys.ts";
 import type { RedisClient } from "./client.ts";
 import {
@@ -15,6 +15,7 @@ import {
   processSchema,
   pauseSchema,
   decode,
+  loadSchema,
   receiptSchema,
   runSchema,
   encode,
@@ -33,6 +34,8 @@ export interface ExportState {
 
 /** Of failed runs, and of all others. */
 export const RUNS_KEPT = 500;
+/** Of each export, as many as a small chart shows. */
+const LOADS_KEPT = 24;
 const ALIVE_MS = 30_000;
 const FORGOTTEN_MS = 24 * 3600_000;
 /** Commands of one pipeline. */
@@ -74,14 +77,37 @@ export class FleetState {
     return decode(pauseSchema, await this.client.hget(this.keys.export(name), "paused"));
   }
 
+  /** The last loads of live intervals, by interval. Apart from `read`, since schedulers have no use for them. */
+  async loads(names: readonly string[]): Promise<Map<string, RecentLoad[]>> {
+    const found = new Map<string, RecentLoad[]>();
+    for (let at = 0; at < names.length; at += CHUNK) {
+      const chunk = names.slice(at, at + CHUNK);
+      const pipeline = this.client.pipeline();
+      for (const name of chunk) pipeline.lrange(this.keys.loads(name), 0, LOADS_KEPT - 1);
+      const answers = (await results(pipeline)) as string[][];
+      for (const [index, name] of chunk.entries()) {
+        const loads = (answers[index] ?? []).flatMap((text) => decode(loadSchema, text) ?? []);
+        found.set(
+          name,
+          loads.sort((a, b) => a.interval.start.getTime() - b.interval.start.getTime()),
+        );
+      }
+    }
+    return found;
+  }
+
   /** @returns whether this ended a pause that was waiting for a failure to pass */
-  async loaded(name: string, interval: Interval, receipt: LastReceipt): Promise<boolean> {
+  async loaded(name: string, interval: Interval, receipt: LastReceipt, isLive: boolean): Promise<boolean> {
     const key = this.keys.export(name);
+    const { rows, committedAt } = receipt;
+    const load = encode([interval, rows, committedAt.getTime()]);
     // Not a pipeline: ioredis would copy each of BullMQ's scripts into it.
     const [pause] = await Promise.all([
       this.client.hget(key, "paused"),
       this.client.hset(key, { failures: "0", receipt: encode(receipt) }),
       this.settled(name, interval),
+      ...(isLive ? [this.client.lpush(this.keys.loads(name), load)] : []),
+      ...(isLive ? [this.client.ltrim(this.keys.loads(name), 0, LOADS_KEPT - 1)] : []),
     ]);
     const known = decode(pauseSchema, pause);
     return known?.probeAt !== undefined && (await this.client.hdel(key, "paused")) === 1;

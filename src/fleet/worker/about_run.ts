@@ -27,7 +27,15 @@ export function runOf(
 ): Run {
   const { id, export: name, interval, backfill } = task;
   const { attempt, queuedAt, startedAt, worker } = context;
-  const nothing = { nextAttemptAt: undefined, stage: undefined, rows: 0, bytes: 0, files: 0, error: undefined };
+  const nothing = {
+    nextAttemptAt: undefined,
+    stage: undefined,
+    rows: 0,
+    bytes: 0,
+    files: 0,
+    times: undefined,
+    error: undefined,
+  };
   return { id, export: name, interval, backfill, attempt, queuedAt, startedAt, worker, ...nothing, ...rest };
 }
 

@@ -16,6 +16,7 @@ import { gaps } from "../../intervals/coverage.ts";
 import { isSwept } from "../../intervals/due.ts";
 import { type Interval, contains } from "../../intervals/interval.ts";
 import { isOpen, valid } from "../../intervals/watermark.ts";
+import type { RunTimes } from "../fleet.ts";
 import type { Outcome, Task } from "../redis/jobs.ts";
 import type { JobProgress } from "../redis/records.ts";
 import { type AttemptContext, type AttemptDependencies, aboutRun, runOf } from "./about_run.ts";
@@ -109,14 +110,14 @@ async function load(
     receipt.rows === 0 && backfill === undefined
       ? await readSilence(loadDependencies.destination, interval, signal).catch(() => undefined)
       : undefined;
-  await record(task, context, dependencies, receipt, silent);
-  if (silent) events.emit({ kind: "export.silent", export: task.export, at: now(), since: silent });
-  const { rows, bytes, files, readAt, watermark, committedAt, lost } = receipt;
   const { countSeconds, stageSeconds } = meter.times();
   const total = seconds();
-  const loadSeconds = Math.max(0, total - countSeconds - stageSeconds);
-  const times = { seconds: total, countSeconds, stageSeconds, loadSeconds };
-  events.emit({ ...event, kind: "run.loaded", at: now(), rows, bytes, files, committedAt, lost, ...times });
+  const times = { countSeconds, stageSeconds, loadSeconds: Math.max(0, total - countSeconds - stageSeconds) };
+  await record(task, context, dependencies, receipt, times, silent);
+  if (silent) events.emit({ kind: "export.silent", export: task.export, at: now(), since: silent });
+  const { rows, bytes, files, readAt, watermark, committedAt, lost } = receipt;
+  const loaded = { rows, bytes, files, committedAt, lost, seconds: total, ...times };
+  events.emit({ ...event, kind: "run.loaded", at: now(), ...loaded });
   const { start, end } = interval;
   return {
     kind: "loaded",
@@ -167,20 +168,15 @@ async function record(
   context: AttemptContext,
   { state, store, events, now }: AttemptDependencies,
   receipt: Receipt,
+  times: RunTimes,
   silent: Date | undefined,
 ): Promise<void> {
   const { rows, bytes, files, committedAt } = receipt;
   const { interval, backfill, export: name } = task;
-  const resumed = await state.loaded(name, interval, {
-    interval,
-    rows,
-    bytes,
-    files,
-    committedAt,
-    silentSince: silent,
-  });
+  const loaded = { interval, rows, bytes, files, committedAt, silentSince: silent };
+  const resumed = await state.loaded(name, interval, loaded, backfill === undefined);
   if (backfill !== undefined) await store.finish(backfill, name, interval, { kind: "done", rows, bytes }, now());
-  await state.addRun(runOf(task, context, { state: "loaded", finishedAt: now(), rows, bytes, files }));
+  await state.addRun(runOf(task, context, { state: "loaded", finishedAt: now(), rows, bytes, files, times }));
   if (resumed) events.emit({ kind: "export.resumed", export: name, at: now(), by: "replayport" });
 }
 
