@@ -21,7 +21,7 @@ const BASE = {
   },
 };
 /** Blocks of YAML that are no config, by their first key. */
-const OTHER_YAML = new Set(["groups", "external_stage"]);
+const OTHER_YAML = new Set(["rule_files", "image", "groups", "external_stage"]);
 
 interface Block {
   readonly page: string;
