@@ -36,6 +36,7 @@ export const LONGEST: readonly string[] = [
   "test/fleet/thousand.slow.test.ts",
   "test/chaos/convergence_snowflake.slow.test.ts",
   "test/chaos/convergence_bigquery.slow.test.ts",
+  "test/deploy/helm.slow.test.ts",
   "test/destinations/warehouse_formats.test.ts",
   "test/fleet/shutdown.test.ts",
   "test/chaos/convergence.test.ts",
