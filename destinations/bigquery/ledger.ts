@@ -3,7 +3,7 @@ import type { Interval } from "../../src/intervals/interval.ts";
 import type { Column } from "../../src/models/column.ts";
 import type { Coverage, Receipt } from "../destination.ts";
 import { coverageOf, fromRecord, type StoredRecord } from "../receipts.ts";
-import { currentReceipts } from "../warehouse/current_receipts.ts";
+import { currentReceipts } from "../current_receipts.ts";
 import { COVERAGE_READ, RECEIPT_READ } from "../warehouse/rows.ts";
 import { type BigQueryContext, ledgerPlace } from "./context.ts";
 import { query } from "./jobs.ts";

@@ -1,19 +1,11 @@
 /** What an audit asks of a lake. It reads the key columns of the files that manifests name. */
-import { hash } from "node:crypto";
 import { messageOf, ReplayportError } from "../../src/errors.ts";
-import {
-  AUDIT_BUCKETS,
-  AUDIT_COLUMNS,
-  auditText,
-  BUCKET_SIZE,
-  keyText,
-  SECONDS_OF_DAY,
-} from "../../src/models/audit.ts";
+import { AUDIT_COLUMNS, keyText, SECONDS_OF_DAY } from "../../src/models/audit.ts";
 import { MATCHES } from "../../src/models/deletion.ts";
-import type { Teams } from "../../src/models/model.ts";
 import type { DestinationAudit } from "../destination.ts";
 import { CurrentRows } from "../keys/current_rows.ts";
-import { type KeyValue, valueAt } from "../keys/encode.ts";
+import { auditedKey, auditedVersion, groupOf, GroupSums, startDay, teamFilter } from "../keys/audited_row.ts";
+import { valueAt } from "../keys/encode.ts";
 import { readKeys } from "../keys/key_file.ts";
 import { keyShape } from "../keys/shape.ts";
 import type { KeyRows } from "../keys/supersession.ts";
@@ -25,7 +17,6 @@ import type { KeptFile } from "./manifest.ts";
 /** Keys in memory at once. The files are read again for the others. */
 const MOST_KEYS = 8_000_000;
 const FAR = new Date("9999-01-01T00:00:00Z");
-const DAY_MICROS = BigInt(SECONDS_OF_DAY) * 1_000_000n;
 /** Of rows that aren't compared: also those without a start, whose file was written under rules that left the column out. */
 const NO_GROUP = -1;
 
@@ -41,44 +32,34 @@ export function lakeAudit(lake: LakeContext): DestinationAudit {
       const rows = files.reduce((sum, file) => sum + file.rows, 0);
       const passes = Math.max(1, Math.ceil(rows / MOST_KEYS));
       const firstDay = Math.floor(from.getTime() / 1000 / SECONDS_OF_DAY);
-      const sums = new Map<number, { sessions: number; checksum: number }>();
+      const sums = new GroupSums();
       for (let pass = 0; pass < passes; pass += 1) {
         const current = new CurrentRows(Math.ceil(rows / passes), pass, passes);
         await eachRow(lake, files, signal, (some, of) => {
-          const [team, session] = some.key;
-          if (!isOf(valueAt(team, of))) return;
+          if (!isOf(some, of)) return;
           const row = current.add(some, of);
           if (row === undefined) return;
-          const [start, matches] = [valueAt(some.more?.[0], of), valueAt(some.more?.[1], of)];
-          const day = typeof start === "bigint" ? Number(start / DAY_MICROS) : -1;
+          const day = startDay(some, of);
           // Readers don't get the rows of sessions that no longer match.
-          if (matches === false || day < firstDay) current.describe(row, NO_GROUP, 0);
+          if (valueAt(some.more?.[1], of) === false || day < firstDay) current.describe(row, NO_GROUP, 0);
           else {
-            const key = { team: textOf(valueAt(team, of)), session: textOf(valueAt(session, of)) };
-            const bucket = Math.floor(firstBits(keyText(key)) / BUCKET_SIZE);
-            const checksum = firstBits(auditText(key, textOf(valueAt(some.order[0], of))));
-            current.describe(row, day * AUDIT_BUCKETS + bucket, checksum);
+            const { group, checksum } = groupOf(auditedKey(some, of), day, auditedVersion(some, of));
+            current.describe(row, group, checksum);
           }
         });
         current.forEach((group, checksum) => {
-          if (group === NO_GROUP) return;
-          const sum = sums.get(group) ?? { sessions: 0, checksum: 0 };
-          sums.set(group, { sessions: sum.sessions + 1, checksum: sum.checksum + checksum });
+          if (group !== NO_GROUP) sums.add(group, checksum);
         });
       }
-      return [...sums].map(([group, sum]) => ({
-        day: Math.floor(group / AUDIT_BUCKETS),
-        bucket: group % AUDIT_BUCKETS,
-        ...sum,
-      }));
+      return sums.groups();
     },
     async versions({ from }, keys, signal) {
       const wanted = new Set(keys.map(keyText));
       const versions = new Map<string, string>();
-      await eachRow(lake, await currentFiles(lake, from, signal), signal, ({ key: [team, session], order }, of) => {
-        const key = keyText({ team: textOf(valueAt(team, of)), session: textOf(valueAt(session, of)) });
+      await eachRow(lake, await currentFiles(lake, from, signal), signal, (some, of) => {
+        const key = keyText(auditedKey(some, of));
         if (!wanted.has(key)) return;
-        const text = textOf(valueAt(order[0], of));
+        const text = auditedVersion(some, of);
         if (text >= (versions.get(key) ?? "")) versions.set(key, text);
       });
       return versions;
@@ -122,19 +103,4 @@ async function eachRow(
       });
     }
   }
-}
-
-function teamFilter(teams: Teams): (team: KeyValue) => boolean {
-  if (teams === "all") return () => true;
-  const wanted = new Set<KeyValue>([teams].flat().map(BigInt));
-  return (team) => wanted.has(team);
-}
-
-function textOf(value: KeyValue): string {
-  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.length).toString();
-  return value === null || value === undefined ? "" : String(value);
-}
-
-function firstBits(text: string): number {
-  return hash("md5", text, "buffer").readUInt32BE(0);
 }

@@ -1,10 +1,11 @@
 /** Decides which files of earlier attempts stay: load.ts says why. */
-import { type FileHandle, open } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { messageOf, ReplayportError } from "../../src/errors.ts";
 import type { Batch, StagedFile } from "../destination.ts";
 import { readKeys } from "../keys/key_file.ts";
 import { type KeyShape, keyShape, sameKey } from "../keys/shape.ts";
 import { Supersession } from "../keys/supersession.ts";
+import { localFile } from "../parquet/local_file.ts";
 import type { RangeReader } from "../parquet/range_reader.ts";
 import type { LakeContext } from "./context.ts";
 import type { KeptFile } from "./manifest.ts";
@@ -45,7 +46,7 @@ export async function openEarlierFiles(
       if (judged.length === 0 || shape === undefined) return;
       await using handle = await open(file.path, "r");
       const { format, extension: name } = batch;
-      const keys = readKeys({ ...localRange(handle, file.bytes), format, name, shape });
+      const keys = readKeys({ ...localFile(handle, file.bytes), format, name, shape });
       for await (const some of keys) supersession.meet(some);
     },
     close() {
@@ -104,18 +105,6 @@ export function storedRange(
     async read(start, end) {
       const part = await store.readRange(key, start, end, signal);
       if (part?.length !== end - start) throw new Error(`it has fewer than ${end} bytes`);
-      return part;
-    },
-  };
-}
-
-function localRange(handle: FileHandle, bytes: number): RangeReader {
-  return {
-    bytes,
-    async read(start, end) {
-      const part = Buffer.alloc(end - start);
-      const { bytesRead } = await handle.read(part, 0, part.length, start);
-      if (bytesRead !== part.length) throw new Error(`it has fewer than ${end} bytes`);
       return part;
     },
   };

@@ -1,5 +1,5 @@
 /** Reads some columns of a Parquet file by ranges of bytes: nothing else of the file is fetched. */
-import { parquetScan } from "hyparquet";
+import { parquetMetadataAsync, parquetScan, parquetSchema } from "hyparquet";
 import { COMPRESSORS } from "./compressors.ts";
 import { asyncBuffer, type RangeReader } from "./range_reader.ts";
 
@@ -20,10 +20,7 @@ const RAW = {
   timestampFromNanoseconds: (nanos: bigint) => nanos / 1000n,
 };
 
-/** So many are read at a time: an object for each value needs a hundred bytes. */
-const MOST_ROWS = 131_072;
-
-/** The rows in order, some of a row group at a time. Rejects if a column is missing or the file can't be read. */
+/** The rows in order, one row group at a time. Rejects if a column is missing or the file can't be read. */
 export async function* parquetColumns(file: RangeReader, columns: readonly string[]): AsyncIterable<ParquetRows> {
   const scan = await parquetScan({
     file: asyncBuffer(file),
@@ -33,12 +30,15 @@ export async function* parquetColumns(file: RangeReader, columns: readonly strin
     utf8: false,
     geoparquet: false,
   });
-  for (const range of scan.ranges) {
-    for (let rowStart = range.rowStart; rowStart < range.rowEnd; rowStart += MOST_ROWS) {
-      const rowEnd = Math.min(range.rowEnd, rowStart + MOST_ROWS);
-      yield await Promise.all(
-        columns.map(async (column) => (await scan.readColumn({ column, rowStart, rowEnd })) as ArrayLike<ParquetValue>),
-      );
-    }
+  for (const { rowStart, rowEnd } of scan.ranges) {
+    yield await Promise.all(
+      columns.map(async (column) => (await scan.readColumn({ column, rowStart, rowEnd })) as ArrayLike<ParquetValue>),
+    );
   }
+}
+
+/** The names of the columns. Rejects if the file has no whole footer. */
+export async function columnNames(file: RangeReader): Promise<ReadonlySet<string>> {
+  const { children } = parquetSchema(await parquetMetadataAsync(asyncBuffer(file)));
+  return new Set(children.map(({ element }) => element.name));
 }

@@ -17,3 +17,16 @@ export function asyncBuffer({ bytes, read }: RangeReader): AsyncBuffer {
     },
   };
 }
+
+/** Keeps what was read last of the file's end: its footer is read several times. */
+export function keepFooter({ bytes, read }: RangeReader): RangeReader {
+  let footer: { readonly start: number; readonly part: Uint8Array } | undefined;
+  return {
+    bytes,
+    async read(start, end) {
+      if (end !== bytes) return await read(start, end);
+      if (footer === undefined || footer.start > start) footer = { start, part: await read(start, end) };
+      return footer.part.subarray(start - footer.start);
+    },
+  };
+}

@@ -5,7 +5,7 @@ import type { Column } from "../../src/models/column.ts";
 import type { Coverage, Receipt } from "../destination.ts";
 import { coverageOf, fromRecord, type StoredRecord } from "../receipts.ts";
 import { columnName } from "../sql/snowflake.ts";
-import { currentReceipts } from "../warehouse/current_receipts.ts";
+import { currentReceipts } from "../current_receipts.ts";
 import { COVERAGE_READ, RECEIPT_READ } from "../warehouse/rows.ts";
 import type { SnowflakeContext } from "./context.ts";
 import { type LedgerKey, selectPrecondition, selectReceipts } from "./ledger_sql.ts";

@@ -94,7 +94,7 @@ SET "EXPORT" = ${snowflake.string(key.export)}, "ATTEMPT" = ${snowflake.string(a
 }
 
 /**
- * Only an INSERT: it locks nothing, and the ledger is shared by all targets of the schema (warehouse/current_receipts.ts). If
+ * Only an INSERT: it locks nothing, and the ledger is shared by all targets of the schema (current_receipts.ts). If
  * the driver repeats it because its answer was lost, the second one inserts nothing.
  */
 export function insertReceipt(key: LedgerKey, receipt: Receipt, origin: Origin, transaction: string): Statement {

@@ -91,15 +91,20 @@ export class DiskStore implements Store {
     };
   }
 
-  async put(key: string, text: string, modified: Date, signal: AbortSignal): Promise<void> {
+  async put(key: string, content: string | Uint8Array, modified: Date, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    const bytes = Buffer.from(text);
+    const bytes = bufferOf(content);
     await this.#write(key, [bytes], modified, bytes.length, rename);
   }
 
-  async createExclusive(key: string, text: string, modified: Date, signal: AbortSignal): Promise<"created" | "exists"> {
+  async createExclusive(
+    key: string,
+    content: string | Uint8Array,
+    modified: Date,
+    signal: AbortSignal,
+  ): Promise<"created" | "exists"> {
     signal.throwIfAborted();
-    const bytes = Buffer.from(text);
+    const bytes = bufferOf(content);
     return await this.#write(key, [bytes], modified, bytes.length, async (temporary, path) => {
       try {
         // Unlike rename, link never replaces a file.
@@ -267,4 +272,10 @@ async function syncNewFolders(folder: string, first: string): Promise<void> {
 
 function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && "code" in error && error.code === code;
+}
+
+function bufferOf(content: string | Uint8Array): Buffer {
+  return typeof content === "string"
+    ? Buffer.from(content)
+    : Buffer.from(content.buffer, content.byteOffset, content.byteLength);
 }

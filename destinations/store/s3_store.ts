@@ -120,25 +120,30 @@ export class S3Store implements Store {
     };
   }
 
-  async put(key: string, text: string, _: Date, signal: AbortSignal): Promise<void> {
+  async put(key: string, content: string | Uint8Array, _: Date, signal: AbortSignal): Promise<void> {
     const target = { Bucket: this.#s3.bucket, Key: this.#root + key, ...this.#encryption };
     await this.#send("s3:PutObject", key, signal, (client, abortSignal) =>
-      client.send(new PutObjectCommand({ ...target, Body: text, ContentType: "application/json" }), {
+      client.send(new PutObjectCommand({ ...target, Body: content, ContentType: contentType(content) }), {
         abortSignal,
       }),
     );
   }
 
-  async createExclusive(key: string, text: string, _: Date, signal: AbortSignal): Promise<"created" | "exists"> {
+  async createExclusive(
+    key: string,
+    content: string | Uint8Array,
+    _: Date,
+    signal: AbortSignal,
+  ): Promise<"created" | "exists"> {
     const { bucket } = this.#s3;
     const target = { Bucket: bucket, Key: this.#root + key, ...this.#encryption };
     return await this.#send("s3:PutObject", key, signal, async (client, abortSignal) => {
       try {
         const command = new PutObjectCommand({
           ...target,
-          Body: text,
+          Body: content,
           IfNoneMatch: "*",
-          ContentType: "application/json",
+          ContentType: contentType(content),
         });
         await client.send(command, { abortSignal });
         return "created" as const;
@@ -280,6 +285,10 @@ export class S3Store implements Store {
   ): Promise<Answer> {
     return this.#s3.send(request, { action, key: key === "" ? "" : this.#root + key }, signal);
   }
+}
+
+function contentType(content: string | Uint8Array): string {
+  return typeof content === "string" ? "application/json" : "application/octet-stream";
 }
 
 function isGone(error: unknown): boolean {

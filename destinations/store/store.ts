@@ -54,12 +54,17 @@ export interface Store extends AsyncDisposable {
   /** Copies a local file like `putFile`, but it appears only when it's published. */
   prepare(key: string, file: LocalFile, signal: AbortSignal): Promise<Prepared>;
   /** Writes the object; replaces one of that key. `modified` as for createExclusive. */
-  put(key: string, text: string, modified: Date, signal: AbortSignal): Promise<void>;
+  put(key: string, content: string | Uint8Array, modified: Date, signal: AbortSignal): Promise<void>;
   /**
    * Creates the object unless it exists. Neither a rejection nor `exists` says who created it: the client may have sent the
    * request twice. `modified` becomes the object's time if the store lets us choose.
    */
-  createExclusive(key: string, text: string, modified: Date, signal: AbortSignal): Promise<"created" | "exists">;
+  createExclusive(
+    key: string,
+    content: string | Uint8Array,
+    modified: Date,
+    signal: AbortSignal,
+  ): Promise<"created" | "exists">;
   /** Ignores objects that don't exist. */
   delete(keys: readonly string[], signal: AbortSignal): Promise<void>;
   /** Unfinished files of any process whose key begins with the prefix, which is used as in `list`. */

@@ -8,7 +8,7 @@ import { DiskStore } from "../../../destinations/store/disk_store.ts";
 import type { ExportDefinition } from "../../../src/export/definition.ts";
 import { ALL_TIME } from "../../../src/intervals/interval.ts";
 import { filesBelow } from "../../support/temporary_folder.ts";
-import { HookedStore, type Operation } from "./hooked_store.ts";
+import { HookedStore, type Operation } from "../../support/hooked_store.ts";
 import { LakeReader } from "./lake_reader.ts";
 import type { ChaosTarget } from "../../support/chaos_target.ts";
 import { versionedLakeRows } from "../../support/replay_rows.ts";

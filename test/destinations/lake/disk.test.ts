@@ -15,7 +15,7 @@ import { openTestLake, unsortedStore } from "./harness.ts";
 import { filesBelow, type Folder, temporaryFolder } from "../../support/temporary_folder.ts";
 import { lakeRows } from "./lake_rows.ts";
 import { EVERYTHING, rejection, rejectsWith, row } from "../../conformance/context.ts";
-import { HookedStore, type Hooks } from "./hooked_store.ts";
+import { HookedStore, type Hooks } from "../../support/hooked_store.ts";
 
 const DEPS: DestinationDeps = { now: () => new Date(), version: "0", onWarning: () => undefined };
 const SIGNAL = AbortSignal.timeout(120_000);

@@ -12,7 +12,7 @@ import type { Unavailable } from "../../support/tools.ts";
 import { filesBelow, temporaryFolder } from "../../support/temporary_folder.ts";
 import { EXPORT } from "../../conformance/batches.ts";
 import type { CrashingTarget, Harness, HarnessResult, Target } from "../../conformance/harness.ts";
-import { HookedStore } from "./hooked_store.ts";
+import { HookedStore } from "../../support/hooked_store.ts";
 import { lakeRows } from "./lake_rows.ts";
 
 /** A clean-up that fails is a fault in these tests, not a warning. */

@@ -1,5 +1,5 @@
-import type { LocalFile } from "../../../destinations/files/read_staged.ts";
-import type { Prepared, Store, StoredObject, Unfinished } from "../../../destinations/store/store.ts";
+import type { LocalFile } from "../../destinations/files/read_staged.ts";
+import type { Prepared, Store, StoredObject, Unfinished } from "../../destinations/store/store.ts";
 
 export type Operation =
   | "list"
@@ -69,11 +69,16 @@ export class HookedStore implements Store {
     };
   }
 
-  put(key: string, text: string, modified: Date, signal: AbortSignal): Promise<void> {
+  put(key: string, text: string | Uint8Array, modified: Date, signal: AbortSignal): Promise<void> {
     return this.#hooked("put", key, () => this.#store.put(key, text, modified, signal));
   }
 
-  createExclusive(key: string, text: string, modified: Date, signal: AbortSignal): Promise<"created" | "exists"> {
+  createExclusive(
+    key: string,
+    text: string | Uint8Array,
+    modified: Date,
+    signal: AbortSignal,
+  ): Promise<"created" | "exists"> {
     return this.#hooked("createExclusive", key, () => this.#store.createExclusive(key, text, modified, signal));
   }
 

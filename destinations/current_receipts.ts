@@ -3,8 +3,8 @@
  * at once, while changing rows of one table locks it (Snowflake) or cancels the other transaction (BigQuery), and one ledger
  * serves all tables of a dataset or schema. Earlier versions removed replaced receipts; what they left reads the same.
  */
-import { isFromFuture } from "../../src/intervals/watermark.ts";
-import type { Coverage } from "../destination.ts";
+import { isFromFuture } from "../src/intervals/watermark.ts";
+import type { Coverage } from "./destination.ts";
 
 /**
  * Without those that a later commit has replaced: one of the same interval, or of a longer one around it, that was read no
