@@ -10,6 +10,7 @@ type Open<Options> = (options: Options, forExport: DestinationExport, deps: Dest
 export const OPENERS = {
   s3: async () => (await import("./lake/s3.ts")).openS3Lake,
   file: async () => (await import("./lake/index.ts")).openFileLake,
+  iceberg: async () => (await import("./iceberg/index.ts")).openIceberg,
   bigquery: async () => (await import("./bigquery/index.ts")).openBigQuery,
   snowflake: async () => (await import("./snowflake/index.ts")).openSnowflake,
 } as const satisfies { readonly [T in DestinationType]: () => Promise<Open<OptionsOf<T>>> };

@@ -25,6 +25,7 @@ export const PREFIXES: Readonly<Record<string, readonly string[]>> = {
   audit: ["src/audit"],
   warehouse: ["destinations/warehouse"],
   bigquery: ["destinations/bigquery"],
+  iceberg: ["destinations/iceberg"],
   snowflake: ["destinations/snowflake"],
   fleet: ["src/fleet"],
   redis: ["src/fleet"],

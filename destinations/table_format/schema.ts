@@ -95,9 +95,15 @@ export function compareSchema(
   return { missing, clashes };
 }
 
-function typeOf({ type: name }: Column): IcebergType {
+function typeOf({ type: name }: Pick<Column, "type">): IcebergType {
   const { type, list } = TYPES[name];
   return list ? { type: "list", "element-id": 0, element: type, "element-required": false } : type;
+}
+
+/** Our type of a column of the table; undefined if none of ours becomes that. */
+export function columnTypeOf(type: IcebergType): ColumnType | undefined {
+  const ours = Object.keys(TYPES) as ColumnType[];
+  return ours.find((name) => typeText(typeOf({ type: name })) === typeText(type));
 }
 
 function describeType(name: ColumnType, nullable: boolean): string {

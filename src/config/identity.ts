@@ -24,6 +24,8 @@ function locationOf(options: DestinationOptions): readonly unknown[] {
       return [options.path];
     case "s3":
       return [options.endpoint, options.bucket, options.prefix];
+    case "iceberg":
+      return [options.catalog.uri, options.catalog.warehouse, options.namespace, options.table];
     case "bigquery":
       return [options.apiEndpoint, options.project, options.dataset, options.table];
     case "snowflake":

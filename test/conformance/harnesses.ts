@@ -8,6 +8,7 @@ import type { HarnessResult } from "./harness.ts";
 export const HARNESSES: Readonly<Record<DestinationType, () => Promise<HarnessResult>>> = {
   file: async () => await (await import("../destinations/lake/harness.ts")).fileLake(),
   s3: async () => await (await import("../destinations/lake/harness.ts")).s3Lake(),
+  iceberg: async () => await (await import("../destinations/iceberg/harness.ts")).icebergHarness(),
   bigquery: async () => await (await import("../destinations/bigquery/harness.ts")).bigqueryHarness(),
   snowflake: async () => await (await import("../destinations/snowflake/harness.ts")).snowflakeHarness(),
 };

@@ -10,7 +10,7 @@ export function room(file: string): string {
 
 export const INNER = ["src/errors.ts", "src/retry.ts", "src/intervals", "src/models"];
 /** What every destination shares. */
-export const SHARED = ["check", "cleanup", "commit_outcome", "races", "receipts"].map(
+export const SHARED = ["check", "cleanup", "commit_outcome", "current_receipts", "races", "receipts"].map(
   (name) => `destinations/${name}.ts`,
 );
 const DESTINATION = [...INNER, ...SHARED, "destinations/destination.ts", "destinations/files"];
@@ -31,6 +31,7 @@ export const MAY: Readonly<Record<string, readonly string[]>> = {
   "destinations/check.ts": ["src/errors.ts"],
   "destinations/cleanup.ts": [],
   "destinations/commit_outcome.ts": [...INNER, "destinations/destination.ts", ...SHARED],
+  "destinations/current_receipts.ts": [...INNER, "destinations/destination.ts"],
   "destinations/races.ts": [...INNER, "destinations/destination.ts"],
   "destinations/receipts.ts": [...INNER, "destinations/destination.ts"],
   "destinations/parquet": [],
@@ -58,6 +59,16 @@ export const MAY: Readonly<Record<string, readonly string[]>> = {
     "destinations/parquet",
     "destinations/sql",
     "destinations/store",
+  ],
+  "destinations/iceberg": [
+    ...DESTINATION,
+    "destinations/avro",
+    "destinations/catalog",
+    "destinations/keys",
+    "destinations/parquet",
+    "destinations/sql",
+    "destinations/store",
+    "destinations/table_format",
   ],
   "destinations/bigquery": [...DESTINATION, "destinations/sql", "destinations/warehouse"],
   "destinations/snowflake": [...DESTINATION, "destinations/sql", "destinations/warehouse", "destinations/store"],

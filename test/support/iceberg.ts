@@ -1,6 +1,5 @@
 /** An Iceberg catalog with its storage, for tests, and Python with readers of its tables. */
 import { join } from "node:path";
-import { parseJson } from "../../destinations/table_format/json.ts";
 import type { CatalogOptions } from "../../destinations/catalog/options.ts";
 import type { S3Bucket } from "../../destinations/store/s3_options.ts";
 import { type CatalogServer, seaweedfsCatalog } from "./s3.ts";
@@ -47,17 +46,24 @@ const READERS = [
 ];
 const SCRIPT_MS = 120_000;
 
-/** Runs a Python script of ours with PyIceberg, DuckDB and fastavro, and gives what it prints as JSON. */
-export async function icebergPython(): Promise<
-  ((script: string, ...args: readonly string[]) => Promise<unknown>) | Unavailable
-> {
+/** The folder of a Python environment with PyIceberg, DuckDB and fastavro. */
+export async function icebergEnvironment(): Promise<string | Unavailable> {
   try {
-    const python = join(await pythonEnvironment("iceberg", READERS), "bin", "python");
-    return async (script, ...args) => {
-      const { stdout } = await run(python, [script, ...args], { timeout: SCRIPT_MS, maxBuffer: 2 ** 28 });
-      return parseJson(stdout);
-    };
+    return await pythonEnvironment("iceberg", READERS);
   } catch (error) {
     return { skip: `PyIceberg could not be installed (${firstLine(error)}): install Python 3 with pip` };
   }
+}
+
+/** Runs a Python script of ours in that environment, and gives what it prints as JSON. */
+export async function icebergPython(): Promise<
+  ((script: string, ...args: readonly string[]) => Promise<unknown>) | Unavailable
+> {
+  const environment = await icebergEnvironment();
+  if (typeof environment !== "string") return environment;
+  const python = join(environment, "bin", "python");
+  return async (script, ...args) => {
+    const { stdout } = await run(python, [script, ...args], { timeout: SCRIPT_MS, maxBuffer: 2 ** 28 });
+    return JSON.parse(stdout) as unknown;
+  };
 }

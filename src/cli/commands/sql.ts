@@ -6,6 +6,7 @@ import {
   currentRowsSql,
   READERS,
 } from "../../../destinations/lake/read_sql.ts";
+import { ICEBERG_READERS, type IcebergReader, icebergSql } from "../../../destinations/iceberg/read_sql.ts";
 import type { DestinationOptions } from "../../../destinations/options.ts";
 import { type ExportDefinition, fileExtension } from "../../export/definition.ts";
 import type { DataFolder, Receipt } from "../../../destinations/destination.ts";
@@ -23,11 +24,12 @@ import type { CliEnvironment, GlobalOptions } from "../environment.ts";
 import { printLine } from "../output.ts";
 
 interface SqlOptions extends GlobalOptions {
-  readonly engine: Reader;
+  readonly engine: Reader | IcebergReader;
   readonly follow: Follow;
   readonly view?: string;
 }
 
+const ENGINES = [...new Set<string>([...READERS, ...ICEBERG_READERS])];
 const FOLLOW: readonly Follow[] = ["folder", "manifests"];
 
 export function addSql(program: Command, cli: CliEnvironment): void {
@@ -35,7 +37,7 @@ export function addSql(program: Command, cli: CliEnvironment): void {
     .command("sql")
     .description("print the SQL that reads the current row of each session")
     .argument("[export]", "the export (needed if there are several)")
-    .addOption(new Option("--engine <name>", "the engine that reads the lake").choices(READERS).default("duckdb"))
+    .addOption(new Option("--engine <name>", "the engine that reads it").choices(ENGINES).default("duckdb"))
     .addOption(
       new Option(
         "--follow <what>",
@@ -86,9 +88,16 @@ async function selectFrom(
       const name = (table: string): string => snowflakeTable({ ...destination, table });
       return `${viewOf({ view }, name)}SELECT * FROM ${name(destination.table)};`;
     }
+    case "iceberg":
+      return icebergSql(destination, destination.table ?? definition.name, engine, view);
     case "s3":
-    case "file":
-      return await lakeStatement(context, definition, { options: destination, reader: engine, follow, view });
+    case "file": {
+      const reader = READERS.find((one) => one === engine);
+      if (reader === undefined) {
+        throw usageError(`${engine} reads Iceberg tables, not a lake`, `Engines for a lake: ${READERS.join(", ")}.`);
+      }
+      return await lakeStatement(context, definition, { options: destination, reader, follow, view });
+    }
     default:
       return destination satisfies never;
   }

@@ -15,6 +15,7 @@ import { field } from "../values/fields.ts";
 import { bigquerySchema, checkBigQuery, resolveBigQuery } from "./bigquery.ts";
 import { checkOnDelete } from "./deletion.ts";
 import { fileSchema, resolveFile } from "./file.ts";
+import { checkIceberg, icebergSchema, resolveIceberg } from "./iceberg.ts";
 import { resolveS3, s3Schema } from "./s3.ts";
 import { resolveSnowflake, snowflakeSchema } from "./snowflake.ts";
 
@@ -22,6 +23,7 @@ import { resolveSnowflake, snowflakeSchema } from "./snowflake.ts";
 const SCHEMAS = {
   s3: s3Schema,
   file: fileSchema,
+  iceberg: icebergSchema,
   bigquery: bigquerySchema,
   snowflake: snowflakeSchema,
 } as const satisfies { readonly [T in DestinationType]: z.ZodType<{ type: T }> };
@@ -47,6 +49,8 @@ export function resolveDestination(
       return resolveS3(input, path, report);
     case "file":
       return resolveFile(input, folder);
+    case "iceberg":
+      return resolveIceberg(input, path, report);
     case "bigquery":
       return resolveBigQuery(input, path, folder, report);
     case "snowflake":
@@ -61,6 +65,8 @@ export function checkForDestination(definition: ExportDefinition, options: Desti
     case "file":
     case "snowflake":
       return checkOnDelete(definition, report);
+    case "iceberg":
+      return checkIceberg(definition, report);
     case "bigquery":
       return checkBigQuery(definition, options, report);
     default:
@@ -77,6 +83,7 @@ export function lakeRoot(options: DestinationOptions): string | undefined {
         .join("/");
     case "file":
       return options.path.replaceAll("\\", "/").replace(/\/+$/, "");
+    case "iceberg":
     case "bigquery":
     case "snowflake":
       return undefined;

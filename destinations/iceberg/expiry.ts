@@ -1,0 +1,69 @@
+/** Which snapshots a commit expires, and which files nobody needs after it. */
+import { readManifest } from "../table_format/manifest.ts";
+import { readManifestList } from "../table_format/manifest_list.ts";
+import { ancestors, type Snapshot, type TableMetadata } from "../table_format/metadata.ts";
+import { PROPERTIES } from "./names.ts";
+import type { TableState } from "./snapshot.ts";
+
+/** However old they are. */
+const ALWAYS_KEPT = 10;
+/** In one commit: the rest follows with the next ones. */
+const MOST_EXPIRED = 100;
+
+/** Of the history of `main`, the oldest first. Other branches and tags keep theirs. */
+export function expiredSnapshots(metadata: TableMetadata, now: Date, keepMs: number): Snapshot[] {
+  const kept = new Set<bigint>();
+  for (const [name, ref] of Object.entries(metadata.refs)) {
+    if (name === "main") continue;
+    for (const { id } of ancestors(metadata, ref.snapshotId)) kept.add(id);
+  }
+  return ancestors(metadata)
+    .slice(ALWAYS_KEPT)
+    .filter(({ id, timestampMs }) => !kept.has(id) && timestampMs < now.getTime() - keepMs)
+    .toReversed()
+    .slice(0, MOST_EXPIRED);
+}
+
+/**
+ * The files that only the expired snapshots needed. In a history without branches that is, of each expired snapshot, what its
+ * successor has removed. Reads a few files of each; what it can't find, or what isn't so simple, is left to `gc`.
+ * @param state before the commit that expired them
+ */
+export async function unneededFiles(
+  { metadata, storage, data, deletes }: TableState,
+  expired: readonly Snapshot[],
+  signal: AbortSignal,
+): Promise<string[]> {
+  const oldest = ancestors(metadata).at(-1);
+  const simple = Object.keys(metadata.refs).every((name) => name === "main") && oldest?.id === expired[0]?.id;
+  if (!simple) return [];
+  const successors = new Map(metadata.snapshots.map((one) => [one.parentId, one]));
+  const unneeded = new Set<string>();
+  for (const snapshot of expired) {
+    const successor = successors.get(snapshot.id);
+    const before = await manifestsOf(storage, snapshot, signal);
+    if (!successor || !before) break;
+    const after = await manifestsOf(storage, successor, signal);
+    if (!after) break;
+    const stay = new Set(after.map(({ path }) => path));
+    for (const { path } of before) if (!stay.has(path)) unneeded.add(path);
+    for (const manifest of after.filter(({ addedSnapshotId }) => addedSnapshotId === successor.id)) {
+      const bytes = await storage.readIfThere(manifest.path, signal);
+      for (const { status, file } of bytes ? readManifest(bytes, manifest) : []) {
+        if (status === "deleted") unneeded.add(file.path);
+      }
+    }
+    unneeded.add(snapshot.manifestList);
+    const ledger = snapshot.summary[PROPERTIES.ledger];
+    if (ledger !== undefined) unneeded.add(ledger);
+  }
+  // Somebody may have brought a file back.
+  for (const { entry } of [...data, ...deletes]) unneeded.delete(entry.file.path);
+  unneeded.delete(metadata.properties[PROPERTIES.ledger] ?? "");
+  return [...unneeded];
+}
+
+async function manifestsOf(storage: TableState["storage"], snapshot: Snapshot, signal: AbortSignal) {
+  const bytes = await storage.readIfThere(snapshot.manifestList, signal);
+  return bytes && readManifestList(bytes, snapshot.manifestList);
+}
