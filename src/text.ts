@@ -7,8 +7,8 @@ export function count(value: number): string {
   return whole.format(value);
 }
 
-export function plural(number: number, noun: string): string {
-  return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+export function plural(number: number, noun: string, several = `${noun}s`): string {
+  return `${count(number)} ${number === 1 ? noun : several}`;
 }
 
 /** `2026-10-01 13:00`, UTC. */

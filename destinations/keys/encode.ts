@@ -66,7 +66,7 @@ export function valueAt(column: KeyValues | undefined, row: number): KeyValue {
       return (BigInt(column.words[at + 1] ?? 0) << 32n) | BigInt((column.words[at] ?? 0) >>> 0);
     }
     case "text":
-      return column.pages[column.page[row] ?? 0]?.subarray(column.starts[row], column.ends[row]);
+      return column.bytes.subarray(column.starts[row], column.ends[row]);
     case "values":
       return column.values[row];
     case undefined:
@@ -116,7 +116,7 @@ function find(column: KeyValues, row: number): keyof typeof KINDS {
       value.high = column.words[row * column.stride + 1] ?? 0;
       return "number";
     case "text":
-      value.bytes = column.pages[column.page[row] ?? 0] ?? value.bytes;
+      value.bytes = column.bytes;
       value.start = column.starts[row] ?? 0;
       value.end = column.ends[row] ?? 0;
       return "text";

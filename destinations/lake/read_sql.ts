@@ -6,6 +6,7 @@ import { duckdbSql } from "./read_sql/duckdb.ts";
 import { readableFolders } from "./read_sql/readable.ts";
 import type { ReadRequest } from "./read_sql/request.ts";
 import { snowflakeSql } from "./read_sql/snowflake.ts";
+import { sparkSql } from "./read_sql/spark.ts";
 
 export { unreadableParts } from "./read_sql/readable.ts";
 export { READERS } from "./read_sql/request.ts";
@@ -33,6 +34,8 @@ function statement(request: ReadRequest): string {
       return athenaSql(request);
     case "trino":
       return trinoSql(request);
+    case "spark":
+      return sparkSql(request);
     case "snowflake":
       return snowflakeSql(request);
     case "bigquery":

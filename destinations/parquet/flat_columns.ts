@@ -1,6 +1,8 @@
 /**
  * Reads columns of a Parquet file as bytes and places in them, without an object for each value: a sweep reads the keys of
  * millions of rows. Only what ClickHouse writes for our keys: required columns of text and int64, plain or by dictionary.
+ *
+ * Page by page: of each column, one page is in memory and a few megabytes of the file, however large the row groups are.
  */
 import { parquetMetadataAsync } from "hyparquet";
 import { parquetHeader } from "hyparquet/src/column.js";
@@ -10,15 +12,13 @@ import { COMPRESSORS } from "./compressors.ts";
 import { asyncBuffer, type RangeReader } from "./range_reader.ts";
 
 /**
- * The values of some rows. Text: the bytes from `starts` to `ends` of the row's page. Numbers: two words each, the lower
- * first, `stride` words apart: 0 if all are the same.
+ * The values of some rows. Text: the bytes from `starts` to `ends`. Numbers: two words each, the lower first, `stride` words
+ * apart: 0 if all are the same.
  */
 export type FlatColumn =
   | {
       readonly kind: "text";
-      readonly pages: readonly Uint8Array[];
-      /** Of each row, which of the pages has it. */
-      readonly page: Uint16Array;
+      readonly bytes: Uint8Array;
       readonly starts: Int32Array;
       readonly ends: Int32Array;
     }
@@ -27,7 +27,15 @@ export type FlatColumn =
 type Metadata = Awaited<ReturnType<typeof parquetMetadataAsync>>;
 type Chunk = NonNullable<Metadata["row_groups"][number]["columns"][number]["meta_data"]>;
 
-/** The rows in order, one row group at a time; undefined where a column is stored in another way. */
+/** What is read of a column at once, at least. An object's store answers a request for each. */
+const WINDOW_BYTES = 4 * 1024 * 1024;
+/** A page's header is shorter: it has the least and the greatest value. */
+const HEADER_BYTES = 256 * 1024;
+
+/**
+ * The rows in order, as many at a time as lie in one page of each column; undefined where a column is stored in another way.
+ * The values hold until the next rows are asked for.
+ */
 export async function flatColumns(
   file: RangeReader,
   names: readonly string[],
@@ -47,9 +55,7 @@ export async function flatColumns(
   );
   if (!flat || !known) return undefined;
   return (async function* () {
-    for (const { rows, chunks } of groups) {
-      yield { rows, columns: await Promise.all(chunks.map((chunk) => readChunk(file, rows, chunk as Chunk))) };
-    }
+    for (const { rows, chunks } of groups) yield* readGroup(file, rows, chunks as readonly Chunk[]);
   })();
 }
 
@@ -65,39 +71,78 @@ function chunkOf(columns: Metadata["row_groups"][number]["columns"], name: strin
   return columns.find((one) => one.meta_data?.path_in_schema.join(".") === name)?.meta_data;
 }
 
+async function* readGroup(
+  file: RangeReader,
+  rows: number,
+  chunks: readonly Chunk[],
+): AsyncIterable<{ readonly rows: number; readonly columns: readonly FlatColumn[] }> {
+  const columns = chunks.map((chunk) => {
+    const name = chunk.path_in_schema[0];
+    if (Number(chunk.num_values) !== rows) throw new Error(`${name} has another number of values than rows`);
+    return { name, pages: pagesOf(file, chunk), decode: decoder(chunk), values: EMPTY, left: 0, at: 0 };
+  });
+  for (let read = 0; read < rows;) {
+    for (const column of columns) {
+      while (column.left === 0) {
+        const page = await column.pages.next();
+        if (page.done === true) throw new Error(`${column.name} has fewer values than rows`);
+        column.values = column.decode(page.value);
+        column.left = page.value.encoding === "dictionary" ? 0 : page.value.count;
+        column.at = 0;
+      }
+    }
+    const some = Math.min(rows - read, ...columns.map(({ left }) => left));
+    yield { rows: some, columns: columns.map(({ values, at }) => slice(values, at, at + some)) };
+    for (const column of columns) {
+      column.left -= some;
+      column.at += some;
+    }
+    read += some;
+  }
+}
+
+const EMPTY: FlatColumn = { kind: "number", words: new Int32Array(0), stride: 0 };
+
+function slice(column: FlatColumn, from: number, to: number): FlatColumn {
+  if (column.kind === "text")
+    return { ...column, starts: column.starts.subarray(from, to), ends: column.ends.subarray(from, to) };
+  return column.stride === 0 ? column : { ...column, words: column.words.subarray(from * 2, to * 2) };
+}
+
 interface Page {
   readonly bytes: Uint8Array;
   readonly count: number;
-  readonly dictionary: boolean;
+  readonly encoding: "plain" | "indexes" | "dictionary";
 }
 
-async function readChunk(file: RangeReader, rows: number, chunk: Chunk): Promise<FlatColumn> {
-  const start = Number(chunk.dictionary_page_offset ?? chunk.data_page_offset);
-  const bytes = await file.read(start, start + Number(chunk.total_compressed_size));
-  const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: 0 };
-  if (Number(chunk.num_values) !== rows)
-    throw new Error(`${chunk.path_in_schema[0]} has another number of values than rows`);
-  let dictionary: Page | undefined;
-  const pages: Page[] = [];
-  let read = 0;
-  while (read < rows) {
+async function* pagesOf(file: RangeReader, chunk: Chunk): AsyncGenerator<Page, void> {
+  let at = Number(chunk.dictionary_page_offset ?? chunk.data_page_offset);
+  const end = at + Number(chunk.total_compressed_size);
+  let window: Uint8Array = new Uint8Array(0);
+  let from = at;
+  /** The file's bytes from `at` on: so many, or all of the column's that follow. */
+  const ahead = async (bytes: number): Promise<Uint8Array> => {
+    if (Math.min(end, at + bytes) > from + window.length) {
+      window = await file.read(at, Math.min(end, at + Math.max(bytes, WINDOW_BYTES)));
+      from = at;
+    }
+    return window.subarray(at - from);
+  };
+  while (at < end) {
+    const bytes = await ahead(HEADER_BYTES);
+    const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: 0 };
     const header = parquetHeader(reader);
-    const from = reader.offset;
-    reader.offset += header.compressed_page_size;
+    at += reader.offset;
     const data = header.data_page_header;
     const count = data?.num_values ?? header.dictionary_page_header?.num_values;
     if (count === undefined || header.data_page_header_v2)
       throw new Error(`a ${header.type} in ${chunk.path_in_schema[0]}`);
-    const compressed = bytes.subarray(from, reader.offset);
+    const size = header.compressed_page_size;
+    const compressed = (await ahead(size)).subarray(0, size);
     const page = decompressPage(compressed, header.uncompressed_page_size, chunk.codec, COMPRESSORS);
-    if (!data) {
-      dictionary = { bytes: page, count, dictionary: false };
-      continue;
-    }
-    pages.push({ bytes: page, count, dictionary: data.encoding !== "PLAIN" });
-    read += count;
+    at += size;
+    yield { bytes: page, count, encoding: data ? (data.encoding === "PLAIN" ? "plain" : "indexes") : "dictionary" };
   }
-  return chunk.type === "INT64" ? numbers(pages, dictionary, rows) : texts(pages, dictionary, rows);
 }
 
 /** Which entry of the dictionary each value of the page is. */
@@ -109,25 +154,29 @@ function indexesOf({ bytes, count }: Page): Int32Array {
   return indexes;
 }
 
-function numbers(pages: readonly Page[], dictionary: Page | undefined, rows: number): FlatColumn {
-  const entries = dictionary && wordsOf(dictionary);
-  if (entries?.length === 2 && pages.every((page) => page.dictionary))
-    return { kind: "number", words: entries, stride: 0 };
-  const words = new Int32Array(rows * 2);
-  let to = 0;
-  for (const page of pages) {
-    if (!page.dictionary) words.set(wordsOf(page), to);
-    else {
-      const indexes = indexesOf(page);
-      for (let at = 0; at < indexes.length; at += 1) {
-        const index = (indexes[at] ?? 0) * 2;
-        words[to + at * 2] = entries?.[index] ?? 0;
-        words[to + at * 2 + 1] = entries?.[index + 1] ?? 0;
-      }
+/** Makes the values of each page. A dictionary comes before the pages that need it, and has none itself. */
+function decoder(chunk: Chunk): (page: Page) => FlatColumn {
+  return chunk.type === "INT64" ? numbers() : texts();
+}
+
+function numbers(): (page: Page) => FlatColumn {
+  let entries: Int32Array = new Int32Array(0);
+  return (page) => {
+    if (page.encoding === "plain") return { kind: "number", words: wordsOf(page), stride: 2 };
+    if (page.encoding === "dictionary") {
+      entries = wordsOf(page);
+      return EMPTY;
     }
-    to += page.count * 2;
-  }
-  return { kind: "number", words, stride: 2 };
+    if (entries.length === 2) return { kind: "number", words: entries, stride: 0 };
+    const indexes = indexesOf(page);
+    const words = new Int32Array(page.count * 2);
+    for (let at = 0; at < indexes.length; at += 1) {
+      const index = (indexes[at] ?? 0) * 2;
+      words[at * 2] = entries[index] ?? 0;
+      words[at * 2 + 1] = entries[index + 1] ?? 0;
+    }
+    return { kind: "number", words, stride: 2 };
+  };
 }
 
 function wordsOf({ bytes, count }: Page): Int32Array {
@@ -137,41 +186,51 @@ function wordsOf({ bytes, count }: Page): Int32Array {
   return new Int32Array(aligned.buffer, aligned.byteOffset, count * 2);
 }
 
-/** Pages stay as they are: joining them would copy all of the column. */
-function texts(pages: readonly Page[], dictionary: Page | undefined, rows: number): FlatColumn {
-  const starts = new Int32Array(rows);
-  const ends = new Int32Array(rows);
-  const page = new Uint16Array(rows);
-  const entries = { starts: new Int32Array(dictionary?.count ?? 0), ends: new Int32Array(dictionary?.count ?? 0) };
-  if (dictionary) places(dictionary, entries.starts, entries.ends, 0);
-  // The dictionary comes last.
-  const bytes = [...pages, ...(dictionary ? [dictionary] : [])].map((one) => one.bytes);
-  if (bytes.length > 0xffff) throw new Error("a column of too many pages");
-  let to = 0;
-  for (const [index, one] of pages.entries()) {
-    page.fill(one.dictionary ? pages.length : index, to, to + one.count);
-    if (!one.dictionary) places(one, starts, ends, to);
-    else {
-      indexesOf(one).forEach((entry, at) => {
-        starts[to + at] = entries.starts[entry] ?? 0;
-        ends[to + at] = entries.ends[entry] ?? 0;
-      });
+function texts(): (page: Page) => FlatColumn {
+  let dictionary: Extract<FlatColumn, { kind: "text" }> | undefined;
+  // Used for each page.
+  let starts = new Int32Array(0);
+  let ends = starts;
+  return (page) => {
+    if (page.encoding === "dictionary") {
+      dictionary = {
+        kind: "text",
+        bytes: page.bytes,
+        starts: new Int32Array(page.count),
+        ends: new Int32Array(page.count),
+      };
+      places(page, dictionary.starts, dictionary.ends);
+      return EMPTY;
     }
-    to += one.count;
-  }
-  return { kind: "text", pages: bytes, page, starts, ends };
+    if (starts.length < page.count) {
+      starts = new Int32Array(page.count);
+      ends = new Int32Array(page.count);
+    }
+    if (page.encoding === "plain") {
+      places(page, starts, ends);
+      return { kind: "text", bytes: page.bytes, starts, ends };
+    }
+    if (dictionary === undefined) throw new Error("a page without its dictionary");
+    const indexes = indexesOf(page);
+    for (let at = 0; at < indexes.length; at += 1) {
+      const entry = indexes[at] ?? 0;
+      starts[at] = dictionary.starts[entry] ?? 0;
+      ends[at] = dictionary.ends[entry] ?? 0;
+    }
+    return { kind: "text", bytes: dictionary.bytes, starts, ends };
+  };
 }
 
 /** Where plain texts, each after its length, begin and end in their page. */
-function places({ bytes, count }: Page, starts: Int32Array, ends: Int32Array, to: number): void {
+function places({ bytes, count }: Page, starts: Int32Array, ends: Int32Array): void {
   let at = 0;
   for (let value = 0; value < count; value += 1) {
     const length =
       (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24);
     at += 4;
-    starts[to + value] = at;
+    starts[value] = at;
     at += length;
-    ends[to + value] = at;
+    ends[value] = at;
     if (length < 0 || at > bytes.length) throw new Error("a text that is longer than its page");
   }
 }

@@ -4,7 +4,7 @@
  */
 import { deserializeTCompactProtocol } from "hyparquet/src/thrift.js";
 import type { RangeReader } from "./range_reader.ts";
-import { listItems, structFields, type ThriftField, writeStruct } from "./thrift.ts";
+import { listItems, structFields, writeStruct } from "./thrift.ts";
 
 export interface Footer {
   /** Where in the file it begins. What is before it are pages. */
@@ -28,8 +28,6 @@ export async function readFooter(file: RangeReader): Promise<Footer> {
 
 /** The ids of fields in Thrift's structs. https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift */
 const SCHEMA = 2;
-const NAME = 4;
-const CHILDREN = 5;
 const FIELD_ID = 9;
 
 /**
@@ -41,44 +39,57 @@ export function withFieldIds(thrift: Uint8Array, ids: ReadonlyMap<string, number
   const schema = fields.find((field) => field.id === SCHEMA);
   if (!schema) throw new Error("a footer without a schema");
   const { header, items } = listItems(thrift, schema);
-  const paths = nodePaths(items.map(([element]) => node(thrift, element)));
-  const elements = items.map(([element], at) => {
+  const paths = [...schemaNodes(metadataOf(thrift)).keys()];
+  const elements = items.map((element, at) => {
     const id = ids.get(paths[at] ?? "");
-    const rest = element.filter((field) => field.id !== FIELD_ID || id === undefined);
-    return writeStruct(thrift, id === undefined ? rest : [...rest, { id: FIELD_ID, int: id }]);
+    if (id === undefined) return writeStruct(thrift, element);
+    return writeStruct(thrift, [...element.filter((field) => field.id !== FIELD_ID), { id: FIELD_ID, int: id }]);
   });
-  const changed = Buffer.concat([thrift.subarray(0, schema.start), header, ...elements, thrift.subarray(schema.end)]);
+  const changed = [thrift.subarray(0, schema.start), header, ...elements, thrift.subarray(schema.end)];
   const end = Buffer.alloc(END_BYTES);
-  end.writeUInt32LE(changed.length, 0);
+  end.writeUInt32LE(
+    changed.reduce((bytes, part) => bytes + part.length, 0),
+    0,
+  );
   end.write(MAGIC, 4, "latin1");
-  return Buffer.concat([changed, end]);
+  return Buffer.concat([...changed, end]);
 }
 
-interface SchemaNode {
-  readonly name: string;
-  readonly children: number;
+/** A Thrift struct as hyparquet reads it. */
+interface Struct {
+  readonly [field: `field_${number}`]: unknown;
 }
 
-function node(thrift: Uint8Array, element: readonly ThriftField[]): SchemaNode {
-  const name = element.find((field) => field.id === NAME);
-  const children = element.find((field) => field.id === CHILDREN);
-  return { name: name?.text(thrift) ?? "", children: children?.int(thrift) ?? 0 };
+interface Metadata {
+  readonly field_2?: readonly Struct[];
+  readonly field_4?: readonly Struct[];
 }
 
-/** The path of each element of the schema, which is a tree in the order of its nodes. The root's is "". */
-function nodePaths(nodes: readonly SchemaNode[]): readonly string[] {
-  const paths: string[] = [];
+function metadataOf(thrift: Uint8Array): Metadata {
+  const view = new DataView(thrift.buffer, thrift.byteOffset, thrift.byteLength);
+  return deserializeTCompactProtocol({ view, offset: 0 });
+}
+
+function nameOf(bytes: unknown): string {
+  return Buffer.from(bytes as Uint8Array).toString();
+}
+
+/** The elements of the schema by path, in their order: a tree in which each parent says how many children follow. The root's is "". */
+function schemaNodes({ field_2: elements = [] }: Metadata): ReadonlyMap<string, { readonly required: boolean }> {
+  const found = new Map<string, { readonly required: boolean }>();
   const open: { readonly path: string; left: number }[] = [];
-  for (const { name, children } of nodes) {
+  for (const { field_3: repetition, field_4: name, field_5: children } of elements) {
     while (open.at(-1)?.left === 0) open.pop();
     const parent = open.at(-1);
     if (parent) parent.left -= 1;
-    const path = parent === undefined ? "" : [...(parent.path === "" ? [] : [parent.path]), name].join(".");
-    paths.push(path);
-    open.push({ path, left: children });
+    const path = parent === undefined ? "" : [...(parent.path === "" ? [] : [parent.path]), nameOf(name)].join(".");
+    found.set(path, { required: repetition === REQUIRED });
+    open.push({ path, left: Number(children ?? 0) });
   }
-  return paths;
+  return found;
 }
+
+const REQUIRED = 0;
 
 /** What the footer says of one column in one row group. */
 export interface ColumnChunk {
@@ -100,31 +111,33 @@ export interface RowGroup {
   readonly columns: readonly ColumnChunk[];
 }
 
-/** A Thrift struct as hyparquet reads it. */
-interface Struct {
-  readonly [field: `field_${number}`]: unknown;
-}
-
 export function rowGroups(thrift: Uint8Array): readonly RowGroup[] {
-  const view = new DataView(thrift.buffer, thrift.byteOffset, thrift.byteLength);
-  const { field_4: groups = [] } = deserializeTCompactProtocol({ view, offset: 0 }) as { readonly field_4?: Struct[] };
-  return groups.map(({ field_1: chunks, field_3: rows }) => {
-    const metadata = (chunks as Struct[]).map(({ field_3: one }) => one as Struct);
-    const offsets = metadata.map(({ field_9: data, field_11: dictionary }) => Number(dictionary ?? data));
-    return { offset: Math.min(...offsets), rows: Number(rows), columns: metadata.map(columnChunk) };
+  const metadata = metadataOf(thrift);
+  const nodes = schemaNodes(metadata);
+  return (metadata.field_4 ?? []).map(({ field_1: chunks, field_3: rows }) => {
+    const columns = (chunks as Struct[]).map(({ field_3: one }) => one as Struct);
+    const offsets = columns.map(({ field_9: data, field_11: dictionary }) => Number(dictionary ?? data));
+    return {
+      offset: Math.min(...offsets),
+      rows: Number(rows),
+      columns: columns.map((one) => columnChunk(one, nodes)),
+    };
   });
 }
 
-function columnChunk({ field_3: path, field_5: values, field_7: bytes, field_12: given }: Struct): ColumnChunk {
+function columnChunk(chunk: Struct, nodes: ReturnType<typeof schemaNodes>): ColumnChunk {
+  const { field_3: names, field_5: values, field_7: bytes, field_12: statistics = {} } = chunk;
   // Fields 1 and 2 are those of old writers, which compared text in several ways.
-  const statistics = (given ?? {}) as Struct;
-  const nulls = statistics["field_3"];
+  const { field_3: nulls, field_5: max, field_6: min } = statistics as Struct;
+  const path = (names as Uint8Array[]).map(nameOf).join(".");
+  // ClickHouse counts no NULLs where there can be none.
+  const none = nodes.get(path)?.required === true ? 0 : undefined;
   return {
-    path: (path as Uint8Array[]).map((name) => Buffer.from(name).toString()).join("."),
+    path,
     compressedBytes: Number(bytes),
     values: Number(values),
-    nulls: nulls === undefined ? undefined : Number(nulls),
-    min: statistics["field_6"] as Uint8Array | undefined,
-    max: statistics["field_5"] as Uint8Array | undefined,
+    nulls: nulls === undefined ? none : Number(nulls),
+    min: min as Uint8Array | undefined,
+    max: max as Uint8Array | undefined,
   };
 }

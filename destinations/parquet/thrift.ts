@@ -20,11 +20,9 @@ export interface ThriftField {
   /** Where its value begins and ends. */
   readonly start: number;
   readonly end: number;
-  int(bytes: Uint8Array): number;
-  text(bytes: Uint8Array): string;
 }
 
-/** A field to put in: an i32. */
+/** A field to put in: an i32 that is not negative. */
 export interface NewField {
   readonly id: number;
   readonly int: number;
@@ -47,36 +45,23 @@ export function structFields(bytes: Uint8Array, start: number): readonly [fields
     }
     const begin = at;
     at = valueEnd(bytes, type, at);
-    fields.push({
-      id,
-      type,
-      start: begin,
-      end: at,
-      int: (from) => unzigzag(varint(from, begin).value),
-      text(from) {
-        const length = varint(from, begin);
-        return Buffer.from(from.subarray(length.end, length.end + length.value)).toString();
-      },
-    });
+    fields.push({ id, type, start: begin, end: at });
   }
 }
 
-/** The structs of a list, and the bytes before them. */
+/** The fields of each struct of a list, and the bytes before them. */
 export function listItems(
   bytes: Uint8Array,
   { type, start }: ThriftField,
-): {
-  readonly header: Uint8Array;
-  readonly items: readonly (readonly [fields: readonly ThriftField[], end: number])[];
-} {
+): { readonly header: Uint8Array; readonly items: readonly (readonly ThriftField[])[] } {
   const { count, element, at: first } = listHeader(bytes, start);
   if (type !== LIST || element !== STRUCT) throw new Error("not a list of structs");
-  const items: (readonly [readonly ThriftField[], number])[] = [];
+  const items: (readonly ThriftField[])[] = [];
   let at = first;
   for (let index = 0; index < count; index += 1) {
-    const item = structFields(bytes, at);
-    items.push(item);
-    [, at] = item;
+    const [fields, end] = structFields(bytes, at);
+    items.push(fields);
+    at = end;
   }
   return { header: bytes.subarray(start, first), items };
 }
@@ -86,18 +71,11 @@ export function writeStruct(bytes: Uint8Array, fields: readonly (ThriftField | N
   const parts: Uint8Array[] = [];
   let last = 0;
   for (const field of fields.toSorted((a, b) => a.id - b.id)) {
-    const type = "int" in field && typeof field.int === "number" ? I32 : (field as ThriftField).type;
+    const type = "int" in field ? I32 : field.type;
     const delta = field.id - last;
-    parts.push(
-      delta > 0 && delta <= LARGEST_DELTA
-        ? Uint8Array.of((delta << 4) | type)
-        : Uint8Array.of(type, ...toVarint(field.id * 2)),
-    );
-    parts.push(
-      typeof field.int === "number"
-        ? Uint8Array.from(toVarint(field.int * 2))
-        : bytes.subarray((field as ThriftField).start, (field as ThriftField).end),
-    );
+    const short = delta > 0 && delta <= LARGEST_DELTA;
+    parts.push(short ? Uint8Array.of((delta << 4) | type) : Uint8Array.of(type, ...varintOf(field.id * 2)));
+    parts.push("int" in field ? Uint8Array.from(varintOf(field.int * 2)) : bytes.subarray(field.start, field.end));
     last = field.id;
   }
   return Buffer.concat([...parts, Uint8Array.of(0)]);
@@ -167,6 +145,6 @@ function unzigzag(value: number): number {
   return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
 }
 
-function toVarint(value: number): readonly number[] {
-  return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...toVarint(Math.floor(value / 128))];
+function varintOf(value: number): readonly number[] {
+  return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...varintOf(Math.floor(value / 128))];
 }

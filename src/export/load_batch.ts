@@ -85,7 +85,7 @@ export async function loadBatch(
   const ownFingerprint = fingerprint(definition, model.columns);
   await refuseGoneColumns(definition, model, destination, interval, options.covered, signal);
   const changedSince = alsoChangedSince(interval, options.covered);
-  const read = {
+  const toCount = {
     interval,
     exportedAt: readAt,
     // Rows that merge take the earliest start. With the bound, a reload might miss sessions that the first load found.
@@ -95,7 +95,8 @@ export async function loadBatch(
     corrections: await readCorrections(destination, signal),
   };
   const purpose = { export: definition.name, interval, limits: definition.limits };
-  const [counted] = await source.numbers(model.count(read), purpose, signal);
+  const [counted] = await source.numbers(model.count(toCount), purpose, signal);
+  const read = { ...toCount, counted };
   const sessions = counted?.["sessions"] ?? 0;
   const watermark = counted?.["watermark"];
   const rowsPerFile = Math.min(definition.rowsPerFile, Math.ceil(destination.fileBytes / USUAL_ROW_BYTES));

@@ -1,6 +1,7 @@
 /** What the fleet says about one export. */
 import type { Receipt } from "../../destinations/destination.ts";
 import type { ReplayportError } from "../errors.ts";
+import type { Sweep } from "../intervals/due.ts";
 import type { Interval } from "../intervals/interval.ts";
 
 /** An error as the fleet stores and shows it: redacted, without a stack. The code of an error that isn't ours is `unexpected`. */
@@ -99,9 +100,9 @@ export interface ExportStatus {
 /** What the config says about an export, for people. Holds no secret. */
 export interface ExportRules {
   readonly start: Date;
-  readonly settleMs: number;
-  /** Time that was read at least this long after its end is swept; undefined: there is no sweep. */
-  readonly sweepAfterMs: number | undefined;
+  /** End of the last interval that is due by now. */
+  readonly dueUntil: Date;
+  readonly sweep: Sweep | undefined;
   /** Where to watch the replays, for each team that the config names; empty without `posthog_url`. */
   readonly projects: readonly { readonly team: number; readonly url: string }[];
   /** Names and values, in the config's order. */

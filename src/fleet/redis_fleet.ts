@@ -98,7 +98,7 @@ class RedisFleet implements FleetHandle {
   }
 
   rules(name: string): ExportRules {
-    return rulesOf(this.#definition(name));
+    return rulesOf(this.#definition(name), this.#options.now());
   }
 
   async history(name: string, range: Interval, signal: AbortSignal): Promise<ExportHistory> {

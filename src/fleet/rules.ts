@@ -1,21 +1,39 @@
 /** What the config says about an export, in words. Values are those of the definition, so defaults are shown too. */
 import type { ExportDefinition } from "../export/definition.ts";
+import type { Schedule } from "../intervals/schedule.ts";
 import type { Condition, Teams } from "../models/model.ts";
 import type { ExportRules } from "./fleet.ts";
 
-export function rulesOf(definition: ExportDefinition): ExportRules {
-  const { selection, start, settleMs, sweep } = definition;
+export function rulesOf(definition: ExportDefinition, now: Date): ExportRules {
+  const { selection, schedule, start, settleMs, sweep } = definition;
   const { teams, posthogUrl } = selection;
   const named = teams === "all" || posthogUrl === "" ? [] : [teams].flat();
   return {
     start,
-    settleMs,
-    sweepAfterMs: sweep?.afterMs,
+    dueUntil: lastTick(schedule, new Date(now.getTime() - settleMs)) ?? start,
+    sweep,
     projects: named.map((team) => ({ team, url: `${posthogUrl}/project/${team}/replay/home` })),
     rules: texts(definition)
       .filter(([, value]) => value !== "")
       .map(([name, value]) => ({ name, value })),
   };
+}
+
+/** From how far back a tick is looked for. */
+const STEPS_MS = [3_600_000, 86_400_000, 32 * 86_400_000, 366 * 86_400_000];
+
+/** The last tick at or before the time. */
+function lastTick(schedule: Schedule, time: Date): Date | undefined {
+  for (const step of STEPS_MS) {
+    let tick = schedule.next(new Date(time.getTime() - step));
+    if (tick === undefined || tick > time) continue;
+    for (;;) {
+      const next = schedule.next(tick);
+      if (next === undefined || next > time) return tick;
+      tick = next;
+    }
+  }
+  return undefined;
 }
 
 function texts(definition: ExportDefinition): [name: string, value: string][] {

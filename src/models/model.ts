@@ -67,6 +67,8 @@ export interface Read {
   readonly reread: boolean;
   /** All of the export. A row of a session that they concern wins against one that was read before them. */
   readonly corrections: readonly Correction[];
+  /** The row of `count`. It may decide how rows are looked for, never which ones are found. */
+  readonly counted?: Readonly<Record<string, number>> | undefined;
   readonly part: Part;
 }
 
@@ -102,7 +104,8 @@ export interface Model {
   rows(read: Read, shape: TextShape): Query;
   /**
    * One row. `sessions`: an estimate of the interval's rows before conditions on columns; 0 means none. `watermark`: the newest
-   * ingestion time of any team in seconds since the epoch, 0 for none; left out by a model that can't tell.
+   * ingestion time of any team in seconds since the epoch, 0 for none; left out by a model that can't tell. Others are the model's
+   * own, for `Read.counted`.
    */
   count(read: Omit<Read, "part">): Query;
   /**

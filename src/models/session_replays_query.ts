@@ -9,6 +9,14 @@ import type { Model, Parameter, Query, Read, Selection, TextShape } from "./mode
 import { SESSION_REPLAYS, SESSION_REPLAYS_KEY } from "./session_replays.ts";
 import { sessionReplaysAudit } from "./session_replays_audit.ts";
 import {
+  changed,
+  changeParameters,
+  inOnePass,
+  NEAR,
+  nearParameters,
+  rowsOfChanged,
+} from "./session_replays_changed.ts";
+import {
   assembled,
   correctionParameters,
   READS,
@@ -49,11 +57,14 @@ export function exportedColumns({ rules, where }: Pick<Selection, "rules" | "whe
 export function sessionReplays(table: ReplayTable, selection: Selection): Model {
   const columns = exportedColumns(selection);
   const from = `${identifier(table.database)}.${identifier(table.table)}`;
-  // DISTINCT would be another pass over all rows, which only pays where the result travels to other shards.
-  const [inside, distinct] = table.distributed ? ["GLOBAL IN", "DISTINCT "] : ["IN", ""];
-  // With one team its condition is enough: a set of one column is faster to build and to probe.
-  const candidate = typeof selection.teams === "number" ? "session_id" : "team_id, session_id";
   const team = teamCondition(selection.teams);
+  const place = {
+    from,
+    team: team.sql,
+    // With one team its condition is enough: a set of one column is faster to build and to probe.
+    key: typeof selection.teams === "number" ? "session_id" : "team_id, session_id",
+    distributed: table.distributed,
+  };
   const types = new Map(SESSION_REPLAYS.map(({ name, type }) => [name, type]));
   const where = conditions(selection.where, types, "replay");
   const wanted = new Set([...columns.map(({ name }) => name), ...selection.where.map((one) => one.column)]);
@@ -61,23 +72,11 @@ export function sessionReplays(table: ReplayTable, selection: Selection): Model 
   const used = SESSION_REPLAYS.filter(({ name }) => wanted.has(name));
   const reads = new Set<ReadName>(used.flatMap(({ uses }) => uses));
 
-  const changed = ({ pruneBefore, alsoChangedSince }: Pick<Read, "pruneBefore" | "alsoChangedSince">): string => {
-    const moved =
-      alsoChangedSince === undefined
-        ? ""
-        : " OR (_timestamp >= {also_changed_since:DateTime('UTC')} AND min_first_timestamp < {interval_end:DateTime('UTC')})";
-    const prune = pruneBefore === undefined ? "" : " AND min_first_timestamp >= {prune_before:DateTime64(6, 'UTC')}";
-    return (
-      `${team.sql} AND ((_timestamp >= {interval_start:DateTime('UTC')} ` +
-      `AND _timestamp < {interval_end:DateTime('UTC')})${moved})${prune}`
-    );
-  };
-  const bounds = (read: Omit<Read, "part" | "exportedAt" | "reread" | "corrections">): Record<string, Parameter> => ({
+  const changedRows = (read: Pick<Read, "pruneBefore" | "alsoChangedSince">): string =>
+    `${team.sql} AND (${changed(read)})`;
+  const bounds = (read: Pick<Read, "interval" | "pruneBefore" | "alsoChangedSince">): Record<string, Parameter> => ({
     ...team.parameters,
-    interval_start: secondParameter(read.interval.start),
-    interval_end: secondParameter(read.interval.end),
-    ...(read.pruneBefore ? { prune_before: timeParameter(read.pruneBefore) } : {}),
-    ...(read.alsoChangedSince ? { also_changed_since: secondParameter(read.alsoChangedSince) } : {}),
+    ...changeParameters(read),
   });
 
   const rows = (read: Read, shape: TextShape): Query => {
@@ -86,6 +85,7 @@ export function sessionReplays(table: ReplayTable, selection: Selection): Model 
       partFrom === undefined ? "" : " AND session_id >= {part_from:String}",
       partUntil === undefined ? "" : " AND session_id < {part_until:String}",
     ].join("");
+    const ofChanged = rowsOfChanged(place, read, part);
     const span = spanOf((source) => table.columns.has(source), read.corrections);
     const values = [...reads].map((name) => `    ${assembled(name, table, span)} AS ${name}`);
     const named = used.map(
@@ -108,8 +108,8 @@ ${[...named, ...firstChange.map(() => "  _first_change, ifNull(deleted, 0) > 0 A
     ${["team_id, session_id", ...values, ...firstChange].join(",\n")}
     FROM ${from}
     WHERE ${team.sql}${part}
-      AND (${candidate}) ${inside} (SELECT ${distinct}${candidate} FROM ${from} WHERE ${changed(read)}${part})
-    GROUP BY team_id, session_id)
+      AND ${ofChanged.where}
+    GROUP BY team_id, session_id${ofChanged.having})
 ) AS replay`;
     const left =
       firstChange.length > 0 ? "\nWHERE _matches OR _deleted OR _first_change < {interval_start:DateTime('UTC')}" : "";
@@ -118,6 +118,7 @@ ${[...named, ...firstChange.map(() => "  _first_change, ifNull(deleted, 0) > 0 A
 FROM ${conditional ? `(SELECT *, ${typed(where.sql, "bool", false)} AS _matches FROM ${sessions}) AS replay` : sessions}${left}`,
       parameters: {
         ...bounds(read),
+        ...(inOnePass(read) ? nearParameters(read) : {}),
         ...correctionParameters(read.corrections),
         ...where.parameters,
         exported_at: timeParameter(read.exportedAt),
@@ -139,11 +140,13 @@ FROM ${conditional ? `(SELECT *, ${typed(where.sql, "bool", false)} AS _matches 
     count: (read) => ({
       // Not uniqExact: its memory grows with the sessions, and the number only decides how files are cut.
       sql: `SELECT toUInt64(uniq(team_id, session_id)) AS sessions,
+  toUInt64(intDiv(100 * countIf(${NEAR}), greatest(1, count()))) AS near,
   (SELECT toUInt64(toUnixTimestamp(maxIf(_timestamp, _timestamp <= {read_at:DateTime('UTC')}))) FROM ${from}
   WHERE min_first_timestamp >= {recent:DateTime('UTC')}) AS watermark
-FROM ${from} WHERE ${changed(read)}`,
+FROM ${from} WHERE ${changedRows(read)}`,
       parameters: {
         ...bounds(read),
+        ...nearParameters(read),
         read_at: secondParameter(read.exportedAt),
         recent: secondParameter(new Date(read.exportedAt.getTime() - WATERMARK_MS)),
       },
@@ -153,7 +156,7 @@ FROM ${from} WHERE ${changed(read)}`,
     splitPoints: (read, sessions, files) => ({
       sql: `SELECT sample[intDiv(length(sample) * cut_number, {files:UInt32}) + 1] AS cut
 FROM (SELECT arraySort(groupUniqArray(session_id)) AS sample FROM ${from}
-  WHERE ${changed(read)} AND cityHash64(session_id) % {sample_of:UInt64} = 0)
+  WHERE ${changedRows(read)} AND cityHash64(session_id) % {sample_of:UInt64} = 0)
 ARRAY JOIN range(1, {files:UInt32}) AS cut_number ORDER BY cut_number`,
       parameters: {
         ...bounds(read),
@@ -163,7 +166,7 @@ ARRAY JOIN range(1, {files:UInt32}) AS cut_number ORDER BY cut_number`,
     }),
     countPerHour: (range) => ({
       sql: `SELECT toUnixTimestamp(toStartOfHour(_timestamp, 'UTC')) AS hour, toUInt64(uniq(team_id, session_id)) AS sessions
-FROM ${from} WHERE ${changed({ pruneBefore: undefined, alsoChangedSince: undefined })} GROUP BY hour ORDER BY hour`,
+FROM ${from} WHERE ${changedRows({ pruneBefore: undefined, alsoChangedSince: undefined })} GROUP BY hour ORDER BY hour`,
       parameters: bounds({ interval: range, pruneBefore: undefined, alsoChangedSince: undefined }),
     }),
     audit: columns.some(({ name }) => name === AUDIT_COLUMNS.start) ? sessionReplaysAudit(table, selection) : undefined,

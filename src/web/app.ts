@@ -8,17 +8,24 @@ import { matchedRoutes } from "hono/route";
 import { secureHeaders } from "hono/secure-headers";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { Wait } from "../retry.ts";
-import { Auth, type AuthOptions } from "./auth.ts";
+import { addActions } from "./actions.ts";
+import { Auth, type AuthOptions, FORMS } from "./auth.ts";
 import { addDashboard, askForToken } from "./dashboard.ts";
 import { answerError, errorBody, invalidRequest } from "./errors.ts";
+import { addExportPages } from "./export_pages.ts";
 import { Guesses, type WrongTokens } from "./guesses.ts";
 import { addHealth } from "./health.ts";
+import { Histories } from "./histories.ts";
+import { printableTexts } from "./json.ts";
 import type { Metrics } from "./metrics.ts";
 import { addOpenApi } from "./openapi.ts";
-import { STYLE_HASH } from "./page/style.ts";
+import { errorPage } from "./page/form_pages.ts";
+import { SCRIPT_HASH, STYLE_HASH } from "./page/static.ts";
 import { addBackfills } from "./routes/backfills.ts";
 import { addExports } from "./routes/exports.ts";
 import { addRuns } from "./routes/runs.ts";
+import type { ErrorBody } from "./schemas.ts";
+import { isPage, rootOf, visitorOf } from "./visitor.ts";
 
 /** The largest request, for a backfill, takes a few hundred bytes. */
 const BODY_BYTES = 64 * 1024;
@@ -70,6 +77,8 @@ export function createApp(options: AuthOptions, dependencies: AppDependencies): 
       contentSecurityPolicy: {
         defaultSrc: ["'none'"],
         styleSrc: [STYLE_HASH],
+        scriptSrc: [SCRIPT_HASH, "'self'"],
+        connectSrc: ["'self'"],
         formAction: ["'self'"],
         frameAncestors: ["'none'"],
         baseUri: ["'none'"],
@@ -85,11 +94,12 @@ export function createApp(options: AuthOptions, dependencies: AppDependencies): 
     // Otherwise the connection would stay open and keep the server from closing.
     if (closing.aborted) c.header("Connection", "close");
   });
-  app.use(auth.guard(async (c) => (c.req.path === "/" ? await askForToken(c, 401) : undefined)));
+  app.use(auth.guard(async (c) => (isPage(c.req.path) ? await askForToken(c, 401) : undefined)));
   const tooLarge = (): never => {
     throw new HTTPException(413);
   };
   app.use(bodyLimit({ maxSize: BODY_BYTES, onError: tooLarge }));
+  for (const path of FORMS) app.use(path, auth.guardForms());
 
   addHealth(app, fleet, closing);
   app.get("/metrics", async (c) => {
@@ -102,6 +112,9 @@ export function createApp(options: AuthOptions, dependencies: AppDependencies): 
   addBackfills(routes);
   addOpenApi(app);
   addDashboard(app, { fleet, auth, ending, now, redact, onWrong });
+  const pages = { fleet, auth, ending, now, redact, histories: new Histories(fleet, ending) };
+  addExportPages(app, pages);
+  addActions(app, pages);
 
   app.notFound((c) => {
     const methods = methodsOf(app, c.req.path);
@@ -113,7 +126,12 @@ export function createApp(options: AuthOptions, dependencies: AppDependencies): 
     const hint = "The dashboard is at /, the API is described at /api/openapi.json.";
     return c.json(errorBody("http.unknown", "there is nothing at this path", hint), 404);
   });
-  app.onError((error, c) => answerError(error, c, redact, onUnexpected));
+  app.onError(async (error, c) => {
+    const answer = answerError(error, c, redact, onUnexpected);
+    if (!isPage(c.req.path)) return answer;
+    const body = printableTexts((await answer.json()) as ErrorBody);
+    return await c.html(errorPage(body, rootOf(c.req.path), now(), await visitorOf(c, auth)), answer.status as 500);
+  });
   return app;
 }
 

@@ -2,8 +2,8 @@
  * Who may do what. Everything that isn't listed as open requires the token: changes always, reads unless `publicReads`.
  *
  * Programs send `Authorization: Bearer <token>`. A browser can't, so the dashboard has a form that exchanges the token for a
- * cookie. The cookie is HttpOnly, so no script can read it, and it only allows reads, so no other site can change anything
- * through it. sessionStorage was rejected: it needs a script, and then the page's policy would have to allow scripts.
+ * cookie. The cookie is HttpOnly, so no script can read it. It allows reads, and the forms of the dashboard's pages, each of which
+ * proves that it comes from one of them (`guardForms`); never the API's changes. docs/adr/0040 says why that is enough.
  */
 import { createHmac, randomBytes, randomInt, timingSafeEqual } from "node:crypto";
 import type { Context, MiddlewareHandler } from "hono";
@@ -86,20 +86,43 @@ export class Auth {
     await this.#dependencies.fleet.claim(endedName(session.number), left, signal).catch(() => undefined);
   }
 
-  /** @param deny answers a read without permission; if it returns nothing, a RequestError is thrown */
+  /** What a form of the session's pages carries. Another site can't know it, nor can another session. */
+  formToken(c: Context): string | undefined {
+    const session = this.#session(c);
+    return session && this.#sign(`form ${session.number}`);
+  }
+
+  /**
+   * Refuses forms that don't come from a page of this session. Comes after `guard`, which has seen that there is a session, and after
+   * the limit of the body's size.
+   */
+  guardForms(): MiddlewareHandler {
+    return async (c, next) => {
+      if (isRead(c)) return await next();
+      const given = new URLSearchParams(await c.req.text()).get("form") ?? "";
+      const expected = this.formToken(c);
+      // Browsers that don't send the header are left to the token.
+      const site = c.req.header("sec-fetch-site") ?? "same-origin";
+      if (site === "same-origin" && expected !== undefined && sameSecret(given, expected)) return await next();
+      const hint = "Open the page again and send its form. Programs use the API, with the token.";
+      throw new RequestError("http.foreign_form", "this form doesn't come from a page of your session", hint);
+    };
+  }
+
+  /** @param deny answers a request without permission; if it returns nothing, a RequestError is thrown */
   guard(deny: (c: Context) => Promise<Response | undefined>): MiddlewareHandler {
     return async (c, next) => {
       if (OPEN.has(c.req.path)) return await next();
-      const reads = c.req.method === "GET" || c.req.method === "HEAD";
+      const reads = isRead(c);
       if (reads && this.#options.publicReads) return await next();
-      if (this.#hasBearer(c) || (reads && (await this.#hasSession(c)))) return await next();
+      if (this.#hasBearer(c) || ((reads || isForm(c)) && (await this.#hasSession(c)))) return await next();
       if (this.#options.token === undefined) {
         const hint = "Set http.token in the config to allow changes, and http.public_reads to allow reads without it.";
         throw new RequestError("http.read_only", "no token is configured, so nobody has access", hint);
       }
       const isGuess = c.req.header("authorization") !== undefined;
       if (isGuess) await this.#dependencies.onWrong("api", c);
-      const page = reads ? await deny(c) : undefined;
+      const page = await deny(c);
       if (page) return page;
       const hint = "Send the config's http.token as: Authorization: Bearer <token>.";
       throw new RequestError("http.unauthorized", isGuess ? "the token is wrong" : "the token is missing", hint);
@@ -136,6 +159,17 @@ export class Auth {
   #seconds(): number {
     return Math.floor(this.#dependencies.now().getTime() / 1000);
   }
+}
+
+function isRead(c: Context): boolean {
+  return c.req.method === "GET" || c.req.method === "HEAD";
+}
+
+/** What `guardForms` guards. */
+export const FORMS = ["/exports/*", "/backfills/*"] as const;
+
+function isForm(c: Context): boolean {
+  return c.req.method === "POST" && FORMS.some((path) => c.req.path.startsWith(path.slice(0, -1)));
 }
 
 function endedName(session: string): string {

@@ -16,6 +16,8 @@ const STATUS: Readonly<Record<string, ContentfulStatusCode>> = {
   "http.invalid": 400,
   "http.unauthorized": 401,
   "http.read_only": 403,
+  "http.foreign_form": 403,
+  "http.unknown": 404,
 };
 
 const OF_STATUS: Readonly<Record<number, readonly [code: string, message: string, hint: string]>> = {

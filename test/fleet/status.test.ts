@@ -65,7 +65,8 @@ test("the rules of an export hold its choices and no secret", () => {
       posthogUrl: "https://eu.posthog.com",
     },
   });
-  const rules = rulesOf(definition);
+  const rules = rulesOf(definition, at("05T12:04"));
+  assert.deepEqual(rules.dueUntil, at("05T11:00"));
   assert.doesNotMatch(JSON.stringify(rules), /hunter2/);
   assert.deepEqual(rules.projects, [
     { team: 2, url: "https://eu.posthog.com/project/2/replay/home" },
@@ -75,7 +76,7 @@ test("the rules of an export hold its choices and no secret", () => {
   assert.equal(values.get("Conditions"), "duration from 5; country is one of DE, FR");
   assert.equal(values.get("Columns hashed"), "distinct_id");
   assert.equal(values.has("Columns added"), false);
-  assert.deepEqual(rulesOf(exportOf("all")).projects, []);
+  assert.deepEqual(rulesOf(exportOf("all"), at("05T12:04")).projects, []);
 });
 
 suite("what was loaded", () => {

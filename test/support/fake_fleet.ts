@@ -3,6 +3,7 @@
  * does with a call: fleet_over_http.test.ts has the real one.
  */
 import { ReplayportError } from "../../src/errors.ts";
+import { parseSchedule } from "../../src/intervals/schedule.ts";
 import { overlaps } from "../../src/intervals/interval.ts";
 import type {
   Backfill,
@@ -154,8 +155,8 @@ export function fakeFleet(given: Partial<FakeState> = {}): FakeFleet {
     backfills: [],
     rules: {
       start: at("2026-10-01T00:00:00Z"),
-      settleMs: 300_000,
-      sweepAfterMs: 172_800_000,
+      dueUntil: at("2026-10-05T11:00:00Z"),
+      sweep: { schedule: parseSchedule("@daily"), afterMs: 86_400_000 },
       projects: [{ team: 2, url: "https://eu.posthog.com/project/2/replay/home" }],
       rules: [{ name: "Teams", value: "2" }],
     },

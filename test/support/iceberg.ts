@@ -1,5 +1,6 @@
 /** An Iceberg catalog with its storage, for tests, and Python with readers of its tables. */
 import { join } from "node:path";
+import { parseJson } from "../../destinations/table_format/json.ts";
 import type { CatalogOptions } from "../../destinations/catalog/options.ts";
 import type { S3Bucket } from "../../destinations/store/s3_options.ts";
 import { type CatalogServer, seaweedfsCatalog } from "./s3.ts";
@@ -64,6 +65,6 @@ export async function icebergPython(): Promise<
   const python = join(environment, "bin", "python");
   return async (script, ...args) => {
     const { stdout } = await run(python, [script, ...args], { timeout: SCRIPT_MS, maxBuffer: 2 ** 28 });
-    return JSON.parse(stdout) as unknown;
+    return parseJson(stdout);
   };
 }

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { suite, test } from "node:test";
 import fc from "fast-check";
 import { ReplayportError } from "../../src/errors.ts";
-import { dashboardPage, type Snapshot } from "../../src/web/page/dashboard_page.ts";
+import { type Filter, overviewPage, type Snapshot } from "../../src/web/page/overview_page.ts";
 import { span } from "../../src/web/page/format.ts";
 import { openApp } from "./app_client.ts";
 import { at, backfill, ERROR, exportStatus, fakeFleet, hours, NOW, PAUSE, run } from "../support/fake_fleet.ts";
@@ -20,67 +20,145 @@ const EMPTY: Snapshot = {
   failed: [],
   problems: [],
 };
-const render = async (snapshot: Partial<Snapshot>): Promise<string> =>
-  String(await dashboardPage({ ...EMPTY, ...snapshot }, { login: "none", refreshes: true }));
+const render = async (snapshot: Partial<Snapshot>, filter: Partial<Filter> = {}): Promise<string> =>
+  String(
+    await overviewPage(
+      { ...EMPTY, ...snapshot },
+      { visitor: { login: "none" }, refreshes: true, filter: { search: "", condition: undefined, ...filter } },
+    ),
+  );
 /** As a reader sees it, or nearly. */
 const words = (page: string): string =>
   page
-    .replaceAll(/<style>.*?<\/style>|<[^>]+>/gs, " ")
+    .replaceAll(/<(style|script)>.*?<\/\1>|<[^>]+>/gs, " ")
     .replaceAll("&#39;", "'")
     .replaceAll(/\s+/g, " ")
     .replaceAll(/ ([,:.])/g, "$1");
 
 suite("dashboard page", () => {
-  test("the dashboard shows exports that need attention first, with the reason and the command that helps", async () => {
+  test("the dashboard shows exports that need attention first, with the reason and what helps", async () => {
     const failedIntervals = [{ interval: hours(3), error: ERROR, retryAt: at("2026-10-05T12:04:00Z") }];
     const page = words(
       await render({
         exports: [
           exportStatus("well"),
-          exportStatus("ill", { failuresInRow: 1, failedIntervals, due: 3, gaps: [hours(1)], gapCount: 4 }),
-          exportStatus("paused", { paused: PAUSE, failuresInRow: 10, lagSeconds: 55_000 }),
-          exportStatus("by_hand", { paused: { ...PAUSE, by: "jane" } }),
+          exportStatus("behind", { lateSeconds: 7_200, lagSeconds: 10_800, due: 2, gapCount: 4 }),
+          exportStatus("ill", { failuresInRow: 1, failedIntervals, due: 3 }),
+          exportStatus("by_hand", { paused: { ...PAUSE, by: "jane", reason: "moving house" } }),
           exportStatus("new", { ledgerAt: undefined, lagSeconds: undefined, due: undefined, loadedUntil: undefined }),
         ],
       }),
     );
-    assert.ok(page.indexOf(" paused @hourly") < page.indexOf(" ill @hourly"));
-    assert.ok(page.indexOf(" ill @hourly") < page.indexOf(" by_hand @hourly"), "a pause that somebody wanted can wait");
-    assert.ok(page.indexOf(" by_hand @hourly") < page.indexOf(" well @hourly"));
+    const order = ["ill", "by_hand", "behind", "new", "well"].map((name) => page.indexOf(` ${name} @hourly`));
+    assert.deepEqual(
+      order,
+      order.toSorted((a, b) => a - b),
+      "worst first",
+    );
     for (const part of [
-      "2 failing",
-      "2 paused",
-      "Paused by replayport 2 h ago: 10 intervals failed in a row To end it: replayport resume paused",
-      "One interval is tried in 10 min",
-      "1 interval failed, 2026-10-05 03:00 – 04:00: ClickHouse at clickhouse:8123 does not answer Look whether it runs: replayport check. Retried in 4 min.",
-      "4 gaps, the oldest 2026-10-05 01:00 – 02:00",
-      "15 h 16 min until 2026-10-05 11:00",
-      "Furthest behind 15 h 16 min paused",
-      "up to date",
+      "1 failing",
+      "1 paused",
+      "1 late",
+      "ill lake ClickHouse at clickhouse:8123 does not answer Look whether it runs: replayport check.",
+      "1 interval failed, 2026-10-05 03:00 – 04:00, retried in 4 min, source.unreachable",
+      "Paused by jane: moving house",
+      "3 h behind, late by 2 h",
+      "1 h behind, on time",
+      "2 due, 4 gaps",
+      "Most late by 2 h behind",
       "not checked yet",
       "48,211 rows, 5.43 MB",
     ]) {
-      assert.ok(page.includes(part), `${part} is not in: ${page}`);
+      assert.ok(page.includes(part.replace("ill lake", "ill the source")), `${part} is not in: ${page}`);
     }
   });
 
-  test("the dashboard shows an error once, however many intervals it affects", async () => {
-    const of = (hour: number, message: string) => ({
-      interval: hours(hour),
-      error: { ...ERROR, message },
-      retryAt: undefined,
+  test("an export that waits for its schedule isn't late, however far behind now it is", async () => {
+    const daily = exportStatus("daily", { schedule: "@daily", lagSeconds: 86_000, lateSeconds: 0 });
+    const page = words(await render({ exports: [daily] }));
+    assert.match(page, /all is well/);
+    assert.match(page, /23 h 53 min behind, on time/);
+    assert.doesNotMatch(page, /Needs attention/);
+  });
+
+  test("eight exports of one broken folder are one message, although each names its own file", async () => {
+    const broken = Array.from({ length: 8 }, (_, index) =>
+      exportStatus(`export_${index}`, {
+        failuresInRow: 2,
+        failedIntervals: [3, 4].map((hour) => ({
+          interval: hours(hour),
+          error: {
+            ...ERROR,
+            code: "store.access_denied",
+            message: `can't write /lake/export_${index}/${hour}.parquet`,
+          },
+          retryAt: undefined,
+        })),
+      }),
+    );
+    const elsewhere = exportStatus("other", {
+      destination: "archive",
+      failuresInRow: 1,
+      lastError: { ...ERROR, code: "store.access_denied" },
     });
-    const one = exportStatus("ill", { failedIntervals: [of(3, "no table"), of(7, "no table"), of(5, "no disk")] });
-    const page = words(await render({ exports: [one] }));
-    assert.match(page, /2 intervals failed, 2026-10-05 03:00 – 08:00: no table /);
-    assert.match(page, /1 interval failed, 2026-10-05 05:00 – 06:00: no disk /);
-    assert.equal(page.split("no table").length, 2);
-    const paused = { ...one, paused: { ...PAUSE, reason: "3 intervals failed, the last with: no table" } };
-    assert.equal(words(await render({ exports: [paused] })).split("no table").length, 2);
-    const failed = [9, 8, 7].map((hour) => run({ state: "failed", interval: hours(hour), error: ERROR }));
-    assert.match(words(await render({ failed })), /replays 3 2026-10-05 07:00 – 10:00 ClickHouse at/);
-    const others = words(await render({ failed: [...failed, run({ state: "failed", export: "b", error: ERROR })] }));
-    assert.match(others, /replays 3 .* b 1 /);
+    const source = ["a", "b"].map((destination) =>
+      exportStatus(`to_${destination}`, { destination, failuresInRow: 1, lastError: ERROR }),
+    );
+    const page = await render({ exports: [...broken, elsewhere, ...source] });
+    const issues = [...page.matchAll(/<li class="is-bad">.*?<\/li>/gs)].map(([item]) => words(item));
+    assert.equal(issues.length, 3, issues.join("\n"));
+    assert.match(issues[0] ?? "", /^ 8 exports lake can't write .* 16 intervals failed, .*store\.access_denied/);
+    assert.match(issues[0] ?? "", /15 other messages/);
+    assert.match(issues[0] ?? "", /export_0, .*and 2 more/);
+    assert.match(
+      issues[1] ?? "",
+      /^ 2 exports the source ClickHouse at/,
+      "the source is one cause for all destinations",
+    );
+    assert.match(issues[2] ?? "", /^ other archive/);
+  });
+
+  test("the search finds exports by name, destination and schedule, and the states filter them", async () => {
+    const exports = [
+      exportStatus("replays_eu"),
+      exportStatus("replays_us", { destination: "warehouse", paused: { ...PAUSE, by: "jane" } }),
+      exportStatus("events", { schedule: "@daily" }),
+    ];
+    const shown = async (filter: Partial<Filter>): Promise<string[]> =>
+      [...(await render({ exports }, filter)).matchAll(/<th scope="row">\s*<a [^>]*>(\w+)/g)].map(
+        ([, name = ""]) => name,
+      );
+    assert.deepEqual((await shown({})).sort(), ["events", "replays_eu", "replays_us"]);
+    assert.deepEqual(await shown({ search: "REPLAYS" }), ["replays_us", "replays_eu"]);
+    assert.deepEqual(await shown({ search: "replays ware" }), ["replays_us"]);
+    assert.deepEqual(await shown({ search: "@daily" }), ["events"]);
+    assert.deepEqual(await shown({ condition: "paused" }), ["replays_us"]);
+    const none = words(await render({ exports }, { search: "nobody" }));
+    assert.match(none, /No export is like that\./);
+    using client = await openApp({ state: { exports } });
+    const asked = await client.ask("GET", "/?q=ware&state=paused");
+    assert.match(asked.text, /exports\/replays_us/);
+    assert.doesNotMatch(asked.text, /exports\/replays_eu/);
+    assert.match(asked.text, /value="ware"/);
+    assert.equal((await client.ask("GET", "/?state=nonsense")).status, 200);
+  });
+
+  test("an export that left the config counts under no failure, and its backfill says so", async () => {
+    const page = await render({
+      exports: [exportStatus("stays")],
+      failed: [run({ state: "failed", export: "gone", error: ERROR })],
+      backfills: [backfill({ export: "gone" })],
+    });
+    assert.doesNotMatch(page, /Recent failures/);
+    assert.match(words(page), /gone not in the config any more/);
+    assert.doesNotMatch(page, /exports\/gone/);
+  });
+
+  test("the bar of a cancelled backfill stays where it was", async () => {
+    const cancelled = backfill({ state: "cancelled", open: 0, running: 0, done: 12, cancelled: 17, failed: 1 });
+    const page = await render({ backfills: [cancelled] });
+    assert.match(page, /max="30"\s+value="12"/);
+    assert.match(words(page), /12 of 30 intervals, 1 failed, 17 cancelled/);
   });
 
   test("the dashboard shows that a destination's ledger can't be read, although no run has failed", async () => {
@@ -110,6 +188,7 @@ suite("dashboard page", () => {
   test("the dashboard shows the queue, processes, backfills with progress, failures with hints, and runs", async () => {
     const page = words(
       await render({
+        exports: [exportStatus("replays")],
         backfills: [backfill({ failed: 1, done: 17, failures: [{ interval: hours(1), error: ERROR }] })],
         failed: [run({ state: "failed", error: ERROR, attempt: 5 })],
         running: [
@@ -144,24 +223,40 @@ suite("dashboard page", () => {
     };
     const gone = await client.ask("GET", "/");
     assert.equal(gone.status, 200);
-    assert.match(words(gone.text), /Redis is down .* Redis is gone\./);
+    assert.match(words(gone.text), /Redis is gone\. .*Redis is down/);
     client.fleet.state.health = { ...client.fleet.state.health, redis: true, problem: undefined };
     const part = await client.ask("GET", "/");
-    assert.match(words(part.text), /incomplete .* gone, \[redacted\]/);
+    assert.match(words(part.text), /gone, \[redacted\] .*incomplete/);
   });
 
-  test("the dashboard shows 200 of 10,000 exports and says so", async () => {
+  test("200 exports that are up to date take a line each destination, until somebody opens it", async () => {
+    const exports = Array.from({ length: 200 }, (_, index) =>
+      exportStatus(`export_${index}`, { destination: index < 150 ? "lake" : "warehouse" }),
+    );
+    exports[8] = exportStatus("export_8", { running: 1 });
+    exports[7] = exportStatus("export_7", { lateSeconds: 9_000 });
+    const page = await render({ exports });
+    const folded = [...page.matchAll(/<details data-key="calm [^>]*>\s*<summary>([^<]+)/g)].map(([, text]) =>
+      text?.trim(),
+    );
+    assert.deepEqual(folded, ["149 on time, 1 of them loading", "50 on time"]);
+    assert.match(page.replaceAll(/<details.*?<\/details>/gs, ""), /exports\/export_7"/);
+    const filtered = await render({ exports }, { search: "export" });
+    assert.doesNotMatch(filtered, /<details data-key="calm/);
+  });
+
+  test("the dashboard shows 500 of 10,000 exports and says so", async () => {
     const exports = Array.from({ length: 10_000 }, (_, index) => exportStatus(`export_${index}`));
     const page = await render({ exports });
-    assert.match(words(page), /And 9,800 more: GET \/api\/exports/);
-    assert.ok(page.length < 500_000);
+    assert.match(words(page), /And 9,500 more: search for them, or GET \/api\/exports/);
+    assert.ok(page.length < 1_500_000, `${page.length}`);
   });
 
-  test("the dashboard refreshes by itself without a script", async () => {
+  test("without scripts the dashboard loads itself again, and only then", async () => {
     const page = await render({});
-    assert.match(page, /<meta http-equiv="refresh" content="10" \/>/);
+    assert.match(page, /<noscript>\s*<meta http-equiv="refresh" content="10" \/>\s*<\/noscript>/);
     assert.match(page, /<meta name="viewport"/);
-    assert.doesNotMatch(page, /<script|https?:\/\/|src=/);
+    assert.doesNotMatch(page, /https?:\/\/(?!www\.w3\.org)|src=/);
     using client = await openApp();
     const still = await client.ask("GET", "/?refresh=off");
     assert.doesNotMatch(still.text, /http-equiv/);
@@ -170,15 +265,21 @@ suite("dashboard page", () => {
 });
 
 suite("nothing on the page is more than text", () => {
-  test("the dashboard's policy allows its one style and no script", async () => {
+  test("the pages' policy allows their one style, their one script, and what we serve", async () => {
     using client = await openApp();
+    let script = "";
     for (const path of ["/", "/login"]) {
       const { text, headers } = await client.ask("GET", path);
-      const style = /<style>(.*?)<\/style>/s.exec(text)?.[1] ?? "";
-      const hash = createHash("sha256").update(style).digest("base64");
+      const hash = (tag: string): string => {
+        const [, inside = ""] = new RegExp(`<${tag}>(.*?)</${tag}>`, "s").exec(text) ?? [];
+        return createHash("sha256").update(inside).digest("base64");
+      };
+      // The login form has none.
+      if (path === "/") script = hash("script");
       assert.equal(
         headers.get("content-security-policy"),
-        `default-src 'none'; style-src 'sha256-${hash}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'`,
+        `default-src 'none'; style-src 'sha256-${hash("style")}'; script-src 'sha256-${script}' 'self'; connect-src 'self'; ` +
+          "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
       );
       assert.equal(headers.get("x-frame-options"), "DENY");
       assert.equal(headers.get("x-content-type-options"), "nosniff");
@@ -218,7 +319,10 @@ suite("nothing on the page is more than text", () => {
           problems: [other],
         });
         const tags = new Set([...page.matchAll(/<\/?([a-zA-Z!]+)/g)].map(([, tag]) => tag?.toLowerCase()));
-        for (const tag of ["script", "img", "svg", "b"]) assert.ok(!tags.has(tag), `<${tag}>`);
+        tags.delete("svg");
+        assert.equal(page.split(/<script/i).length, 2, "our own");
+        assert.equal(page.split(/<svg/i).length - 1, page.split('<svg class="spark"').length - 1);
+        for (const tag of ["img", "b"]) assert.ok(!tags.has(tag), `<${tag}>`);
         // Within a tag of ours, an attribute that was broken out of would show here.
         assert.doesNotMatch(page.replaceAll(/="[^"]*"/g, ""), /<[^>]*\son\w+=/);
         assert.doesNotMatch(page, /href="javascript/);

@@ -18,6 +18,8 @@ const TEXT_COMPRESSION: Readonly<Record<Reader, readonly string[]>> = {
   clickhouse: ["", ".gz", ".zst", ".br", ".lz4", ".snappy"],
   athena: ["", ".gz", ".zst"],
   trino: ["", ".gz", ".zst"],
+  // Zstandard needs Hadoop's native library, which few installations have.
+  spark: ["", ".gz"],
   snowflake: ["", ".gz", ".zst", ".br"],
   bigquery: ["", ".gz"],
 };
@@ -25,11 +27,14 @@ const TEXT_COMPRESSION: Readonly<Record<Reader, readonly string[]>> = {
 /** Those that read a folder as one format, whatever the files' names. */
 const BY_FOLDER: ReadonlySet<Reader> = new Set<Reader>(["athena", "trino"]);
 /** Those that read a Parquet column only by the type that the table declares. */
-const TYPED: ReadonlySet<Reader> = new Set<Reader>(["athena", "trino", "bigquery"]);
+const TYPED: ReadonlySet<Reader> = new Set<Reader>(["athena", "trino", "spark", "bigquery"]);
 /** Those that count the columns of a CSV file and ignore its header. */
-const POSITIONAL: ReadonlySet<Reader> = new Set<Reader>(["snowflake", "bigquery"]);
+const POSITIONAL: ReadonlySet<Reader> = new Set<Reader>(["spark", "snowflake", "bigquery"]);
 /** Those that read CSV by Hive's OpenCSVSerde. */
 const NO_CSV: ReadonlySet<Reader> = new Set<Reader>(["athena", "trino"]);
+
+/** Those that also read a folder of this machine. */
+const LOCAL: ReadonlySet<Reader> = new Set<Reader>(["duckdb", "clickhouse", "spark"]);
 
 export interface Readable {
   readonly folders: ReadRequest["folders"];
@@ -65,11 +70,7 @@ export function readableFolders(request: ReadRequest): Readable {
 export function unreadableParts(request: Omit<ReadRequest, "reader" | "follow">): string[] {
   const said = new Map<string, Reader[]>();
   for (const reader of READERS) {
-    try {
-      demandS3({ reader, options: request.options });
-    } catch {
-      if (reader !== "duckdb" && reader !== "clickhouse") continue;
-    }
+    if (request.options.type === "file" && !LOCAL.has(reader)) continue;
     for (const problem of mixtures({ ...request, reader }, request.folders)) {
       const text = problem.replace(reader, "");
       said.set(text, [...(said.get(text) ?? []), reader]);
@@ -97,7 +98,7 @@ function demandReadable(request: ReadRequest, folder: DataFolder): void {
     );
   }
   if (reader === "duckdb" || reader === "clickhouse") return;
-  demandS3(request);
+  if (!LOCAL.has(reader)) demandS3(request);
   ownFolder(request, folder);
 }
 

@@ -6,7 +6,7 @@ import { manifestPrefix } from "../layout.ts";
 import type { LakeOptions, S3LakeOptions } from "../options.ts";
 import { globPath } from "../path_template.ts";
 
-export const READERS = ["duckdb", "clickhouse", "athena", "trino", "snowflake", "bigquery"] as const;
+export const READERS = ["duckdb", "clickhouse", "athena", "trino", "spark", "snowflake", "bigquery"] as const;
 export type Reader = (typeof READERS)[number];
 
 /**

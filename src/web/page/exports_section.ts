@@ -1,129 +1,110 @@
+/** The exports by destination: what needs a look as rows, the rest behind a line that says how many are up to date. */
 import { html } from "hono/html";
-import type { ExportStatus, FailedInterval } from "../../fleet/fleet.ts";
-import { ago, bytes, clock, count, explained, type Html, plural, range, span, together } from "./format.ts";
-import { andMore, detailRow, tableSection } from "./table.ts";
+import type { ExportStatus } from "../../fleet/fleet.ts";
+import { exportLink } from "./attention_section.ts";
+import { badgeOf, type Condition, CONDITIONS, conditionOf, punctuality } from "./condition.ts";
+import { ago, bytes, clock, count, type Html, plural, span } from "./format.ts";
+import { sparkline } from "./sparkline.ts";
 
-/** Nobody reads further. Exports that need attention come first. */
-const SHOWN = 200;
-const REASONS_SHOWN = 3;
+/** Nobody reads further; the search finds the rest. */
+const SHOWN = 500;
+/** With so many, all rows are open. */
+const ALL_OPEN = 40;
 
-export function exportsSection(exports: readonly ExportStatus[], now: Date): Html {
+/** @param filtered the visitor has asked for these: nothing is folded */
+export function exportSections(exports: readonly ExportStatus[], filtered: boolean, now: Date): Html {
+  if (exports.length === 0) {
+    return html`<div class="card">
+      <p class="empty">${filtered ? "No export is like that." : "No export could be read."}</p>
+    </div>`;
+  }
   // The sort is stable: within a rank, exports stay in the config's order.
   const ranked = [...exports].sort((a, b) => rank(a) - rank(b));
-  return tableSection({
-    id: "exports",
-    title: "Exports",
-    note: count(exports.length),
-    columns: ["Export", "State", "Behind now by", "Due", "Last load"],
-    body: ranked.slice(0, SHOWN).map((one) => exportRow(one, now)),
-    below:
-      exports.length === 0
-        ? html`<p class="empty">No export could be read.</p>`
-        : andMore(exports.length - SHOWN, "GET /api/exports"),
-  });
-}
-
-/** Needs attention, whether it's paused or not. */
-export function isFailing(one: ExportStatus): boolean {
-  return one.failuresInRow > 0 || one.failedIntervals.length > 0 || one.ledgerError !== undefined;
+  const shown = ranked.slice(0, SHOWN);
+  const open = filtered || exports.length <= ALL_OPEN;
+  const more = ranked.length - shown.length;
+  const groups = [...Map.groupBy(shown, ({ destination }) => destination)];
+  return html`${groups.map(([destination, all], index) => destinationSection(destination, all, index, open, now))}
+  ${more > 0 ? html`<p class="empty">And ${count(more)} more: search for them, or <code>GET /api/exports</code></p>` : ""}`;
 }
 
 function rank(one: ExportStatus): number {
-  if (isFailing(one)) return one.paused ? 0 : 1;
-  if (one.paused) return 2;
-  return (one.gapCount ?? 0) > 0 ? 3 : 4;
+  return CONDITIONS.indexOf(conditionOf(one));
 }
 
-function badge(one: ExportStatus): Html {
-  // A pause by a person isn't a failure.
-  if (one.paused) return html`<span class="badge ${isFailing(one) ? "bad" : "warn"}">paused</span>`;
-  if (isFailing(one)) return html`<span class="badge bad">failing</span>`;
-  if (one.ledgerAt === undefined) return html`<span class="badge">not checked yet</span>`;
-  if (one.running > 0) return html`<span class="badge info">loading</span>`;
-  return one.due === 0
-    ? html`<span class="badge good">up to date</span>`
-    : html`<span class="badge info">catching up</span>`;
+function destinationSection(
+  destination: string,
+  all: readonly ExportStatus[],
+  index: number,
+  open: boolean,
+  now: Date,
+): Html {
+  const id = `destination-${index}`;
+  const folded = new Set<Condition>(open ? [] : ["good", "loading"]);
+  const { calm = [], noteworthy = [] } = Object.groupBy(all, (one) =>
+    folded.has(conditionOf(one)) ? "calm" : "noteworthy",
+  );
+  const loading = calm.filter((one) => conditionOf(one) === "loading").length;
+  const label = `Exports to ${destination}`;
+  return html`<section class="exports" aria-labelledby="${id}">
+    <h2 id="${id}">${destination} <small>${plural(all.length, "export")}</small></h2>
+    <div class="card">
+      ${noteworthy.length > 0 ? table(noteworthy, label, now) : ""}
+      ${
+        calm.length > 0
+          ? html`<details data-key="calm ${destination}">
+              <summary>
+                ${count(calm.length)} on time${loading > 0 ? `, ${count(loading)} of them loading` : ""}
+              </summary>
+              ${table(calm, `${label}, on time`, now)}
+            </details>`
+          : ""
+      }
+    </div>
+  </section>`;
+}
+
+function table(exports: readonly ExportStatus[], label: string, now: Date): Html {
+  return html`<table class="grid" aria-label="${label}">
+    <thead>
+      <tr>
+        <th scope="col">Export</th>
+        <th scope="col">State</th>
+        <th scope="col">Loaded until</th>
+        <th scope="col">Next interval</th>
+        <th scope="col">Last load</th>
+        <th scope="col">Rows</th>
+      </tr>
+    </thead>
+    <tbody>
+      ${exports.map((one) => exportRow(one, now))}
+    </tbody>
+  </table>`;
 }
 
 function exportRow(one: ExportStatus, now: Date): Html {
-  const last = one.lastReceipt;
-  const until = one.loadedUntil ? html`until ${clock(one.loadedUntil)}` : "nothing loaded yet";
+  const { lastReceipt: last, loadedUntil, lagSeconds, nextAt, gapCount, due } = one;
+  const { text, kind } = badgeOf(one);
   const taken = one.queued + one.running;
-  return html`<tbody>
-    <tr>
-      <th scope="row">${one.export}<small>${one.schedule} → ${one.destination}</small></th>
-      <td class="state">${badge(one)}</td>
-      <td data-label="Behind now by">
-        ${one.lagSeconds === undefined ? "–" : span(one.lagSeconds)}<small>${one.ledgerAt ? until : ""}</small>
-      </td>
-      <td data-label="Due">
-        ${one.due === undefined ? "–" : count(one.due)}<small>${taken > 0 ? `${count(taken)} in the queue` : ""}</small>
-      </td>
-      <td data-label="Last load">
-        ${last ? ago(last.committedAt, now) : "–"}<small
-          >${last ? `${plural(last.rows, "row")}, ${bytes(last.bytes)}` : ""}${
-            last?.silentSince ? html`, none since ${clock(last.silentSince)}` : ""
-          }</small
-        >
-      </td>
-    </tr>
-    ${details(one, now)}
-  </tbody>`;
-}
-
-function details(one: ExportStatus, now: Date): Html | "" {
-  const { paused } = one;
-  const lines: Html[] = [];
-  if (paused) {
-    const probe = paused.probeAt ? html` One interval is tried ${ago(paused.probeAt, now)}.` : "";
-    const resume = html`<code>replayport resume ${one.export}</code>`;
-    lines.push(
-      html`<p>
-        Paused by ${paused.by} ${ago(paused.since, now)}: ${paused.reason}<br />To end it: ${resume}.${probe}
-      </p>`,
-    );
-  }
-  if (one.ledgerError)
-    lines.push(
-      html`<p>
-        ${one.ledgerError.code === "source.clock" ? "" : "Can't read the load history: "}${explained(one.ledgerError)}
-      </p>`,
-    );
-  const reasons = together(
-    one.failedIntervals,
-    ({ error }) => error.message,
-    ({ interval }) => interval,
-  );
-  for (const { items, hull } of reasons.slice(0, REASONS_SHOWN))
-    lines.push(failedLine(items, range(hull), paused?.reason, now));
-  const more = reasons.length - REASONS_SHOWN;
-  if (more > 0)
-    lines.push(
-      html`<p class="quiet">And ${plural(more, "other reason")}: <code>GET /api/exports/${one.export}</code></p>`,
-    );
-  if (one.failedIntervals.length === 0 && one.failuresInRow > 0 && one.lastError) {
-    lines.push(html`<p>${explained(one.lastError)}</p>`);
-  }
-  if (one.lastAudit && one.lastAudit.lacking > 0) {
-    const { readAt, lacking, unrepaired } = one.lastAudit;
-    const again = unrepaired > 0 ? html`, ${count(unrepaired)} of them although they were read again` : "";
-    lines.push(html`<p>The audit ${ago(readAt, now)} found ${plural(lacking, "session")} lacking${again}.</p>`);
-  }
-  const gaps = one.gapCount ?? one.gaps.length;
-  const [first] = one.gaps;
-  if (gaps > 0 && first) {
-    lines.push(html`<p class="quiet">${plural(gaps, "gap")}, the oldest ${range(first)}</p>`);
-  }
-  return lines.length === 0 ? "" : detailRow(lines);
-}
-
-/** @param pauseReason the pause may already quote the error: then it isn't shown twice */
-function failedLine(items: readonly FailedInterval[], where: Html, pauseReason: string | undefined, now: Date): Html {
-  const [first] = items;
-  if (!first) return html``;
-  const { error, retryAt } = first;
-  const again = retryAt ? html` Retried ${ago(retryAt, now)}.` : "";
-  const what = html`${plural(items.length, "interval")} failed, ${where}`;
-  if (pauseReason?.includes(error.message) === true) return html`<p>${what}. ${error.hint ?? ""}${again}</p>`;
-  return html`<p>${what}: ${explained(error)}${again}</p>`;
+  const notes = [
+    ...((due ?? 0) > 0 ? [`${count(due ?? 0)} due`] : []),
+    ...(taken > 0 ? [`${count(taken)} queued`] : []),
+    ...((gapCount ?? 0) > 0 ? [plural(gapCount ?? 0, "gap")] : []),
+  ];
+  return html`<tr>
+    <th scope="row">${exportLink(one.export, "./")} <small>${one.schedule}</small></th>
+    <td class="state"><span class="badge ${kind}">${text}</span> <small>${notes.join(", ")}</small></td>
+    <td data-label="Loaded until">
+      ${loadedUntil ? clock(loadedUntil) : one.ledgerAt ? "nothing yet" : "–"}
+      <small class="sub"
+        >${lagSeconds === undefined ? "" : `${span(lagSeconds)} behind, ${punctuality(one) ?? ""}`}</small
+      >
+    </td>
+    <td data-label="Next interval">${nextAt ? ago(nextAt, now) : "–"}</td>
+    <td data-label="Last load">${last ? ago(last.committedAt, now) : "–"}</td>
+    <td data-label="Rows">
+      ${sparkline(one.recentLoads)}
+      <small class="sub">${last ? `${plural(last.rows, "row")}, ${bytes(last.bytes)}` : ""}</small>
+    </td>
+  </tr>`;
 }

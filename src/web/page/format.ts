@@ -1,4 +1,4 @@
-/** Numbers and times for people. The page has no script, so times are relative to when it was rendered. */
+/** Numbers and times for people. Times are UTC; the page's script adds local ones. */
 import { html } from "hono/html";
 import type { Interval } from "../../intervals/interval.ts";
 import type { FleetError } from "../../fleet/fleet.ts";
@@ -20,14 +20,24 @@ export function span(seconds: number): string {
 
 /** `2026-10-01 13:00`, UTC, on one line. */
 export function clock(time: Date): Html {
-  return html`<time datetime="${time.toISOString()}">${minute(time)}</time>`;
+  return html`<time class="clock" datetime="${time.toISOString()}">${minute(time)}</time>`;
 }
 
 /** `2026-10-01 13:00 – 14:00`, UTC. */
 export function range({ start, end }: Interval): Html {
   const sameDay = minute(start).slice(0, 10) === minute(end).slice(0, 10);
-  const to = sameDay ? html`<time datetime="${end.toISOString()}">${minute(end).slice(11)}</time>` : clock(end);
-  return html`${clock(start)} – ${to}`;
+  const to = minute(end).slice(sameDay ? 11 : 0);
+  return html`<time datetime="${start.toISOString()}">${minute(start)}</time> –
+    <time datetime="${end.toISOString()}" data-from="${start.toISOString()}">${to}</time>`;
+}
+
+/** From the first one's start to the last one's end. */
+export function hull(intervals: readonly Interval[]): Interval {
+  const starts = intervals.map(({ start }) => start.getTime());
+  return {
+    start: new Date(Math.min(...starts)),
+    end: new Date(Math.max(...intervals.map(({ end }) => end.getTime()))),
+  };
 }
 
 /** `3 min ago`, with the time itself as a tooltip. */
@@ -49,9 +59,5 @@ export function together<Item>(
   keyOf: (item: Item) => string,
   intervalOf: (item: Item) => Interval,
 ): { readonly items: readonly Item[]; readonly hull: Interval }[] {
-  return [...Map.groupBy(all, keyOf).values()].map((items) => {
-    const intervals = items.map(intervalOf);
-    const start = new Date(Math.min(...intervals.map((one) => one.start.getTime())));
-    return { items, hull: { start, end: new Date(Math.max(...intervals.map((one) => one.end.getTime()))) } };
-  });
+  return [...Map.groupBy(all, keyOf).values()].map((items) => ({ items, hull: hull(items.map(intervalOf)) }));
 }

@@ -1,11 +1,13 @@
 import { html } from "hono/html";
-import type { Run } from "../../fleet/fleet.ts";
+import type { Run, RunState } from "../../fleet/fleet.ts";
+import { exportLink } from "./attention_section.ts";
 import { ago, bytes, count, explained, type Html, plural, range, span, together } from "./format.ts";
-import { detailRow, tableSection } from "./table.ts";
+import { tableSection } from "./table.ts";
 
 /** Failures of one export for the same reason share a row. */
 const FAILURES_SHOWN = 8;
 
+/** @param failed of exports in the config */
 export function failuresSection(failed: readonly Run[], now: Date): Html | "" {
   if (failed.length === 0) return "";
   const groups = together(
@@ -16,31 +18,37 @@ export function failuresSection(failed: readonly Run[], now: Date): Html | "" {
   return tableSection({
     id: "failures",
     title: "Recent failures",
+    note: "also of intervals that have been loaded since",
     columns: ["Export", "Intervals", "What happened, and what to do", "Last"],
-    body: html`<tbody>
-      ${groups.slice(0, FAILURES_SHOWN).map(({ items: [newest, ...others], hull }) => {
-        if (!newest) return "";
-        const { error } = newest;
-        return html`<tr>
-          ${exportCell(newest)}
-          <td data-label="Intervals">${count(others.length + 1)}<small>${range(hull)}</small></td>
-          <td class="wide">
-            ${error ? explained(error) : "No error was recorded."}
-            <small><code>${error?.code}</code>, ${plural(newest.attempt, "attempt")}</small>
-          </td>
-          <td data-label="Last">${newest.finishedAt ? ago(newest.finishedAt, now) : "–"}</td>
-        </tr>`;
-      })}
-    </tbody>`,
+    rows: groups.slice(0, FAILURES_SHOWN).map(({ items: [newest, ...others], hull }) => {
+      if (!newest) return html``;
+      const { error } = newest;
+      return html`<tr>
+        ${exportCell(newest)}
+        <td data-label="Intervals">${count(others.length + 1)}<small class="sub">${range(hull)}</small></td>
+        <td class="wide">
+          ${error ? explained(error) : "No error was recorded."}
+          <small class="sub"><code>${error?.code}</code>, ${plural(newest.attempt, "attempt")}</small>
+        </td>
+        <td data-label="Last">${runLink(newest, "./", newest.finishedAt ? ago(newest.finishedAt, now) : "–")}</td>
+      </tr>`;
+    }),
   });
 }
 
 function exportCell(run: Run): Html {
-  return html`<th scope="row">${run.export}${run.backfill ? html`<small>backfill ${run.backfill}</small>` : ""}</th>`;
+  return html`<th scope="row">
+    ${exportLink(run.export, "./")}${run.backfill ? html`<small class="sub">backfill ${run.backfill}</small>` : ""}
+  </th>`;
+}
+
+/** @param root to the dashboard */
+export function runLink(run: Run, root: string, text: Html | string): Html {
+  return html`<a href="${root}run?id=${encodeURIComponent(run.id)}">${text}</a>`;
 }
 
 const STAGES = {
-  ledger: "reading the ledger",
+  ledger: "reading the load history",
   counting: "counting",
   staging: "staging and loading",
   loaded: "loaded",
@@ -53,30 +61,41 @@ export function runningSection(runs: readonly Run[], now: Date): Html | "" {
     title: "Running",
     note: "and waiting to be retried",
     columns: ["Export", "State", "Interval", "Staged", "Worker"],
-    body: runs.map((run) => runningRow(run, now)),
+    rows: runs.map((run) => runningRow(run, now)),
   });
 }
 
 function runningRow(run: Run, now: Date): Html {
-  return html`<tbody>
-    <tr>
-      ${exportCell(run)}
-      <td class="state">${stateOf(run, now)}</td>
-      <td class="range" data-label="Interval">${range(run.interval)}</td>
-      <td data-label="Staged">
-        ${run.files > 0 ? html`${plural(run.rows, "row")}<small>${bytes(run.bytes)}</small>` : "–"}
-      </td>
-      <td data-label="Worker"><code>${run.worker ?? "–"}</code></td>
-    </tr>
-    ${run.state === "retrying" && run.error ? detailRow(html`<p>${explained(run.error)}</p>`) : ""}
-  </tbody>`;
+  return html`<tr>
+    ${exportCell(run)}
+    <td class="state">${runState(run, now)}</td>
+    <td data-label="Interval">${range(run.interval)}</td>
+    <td data-label="Staged">
+      ${run.files > 0 ? html`${plural(run.rows, "row")}<small class="sub">${bytes(run.bytes)}</small>` : "–"}
+    </td>
+    <td class="wide" data-label="Worker">
+      ${runLink(run, "./", html`<code>${run.worker ?? "no worker yet"}</code>`)}
+      ${run.state === "retrying" && run.error ? html`<small class="sub">${explained(run.error)}</small>` : ""}
+    </td>
+  </tr>`;
 }
 
-function stateOf(run: Run, now: Date): Html {
+const STATE_STYLE = {
+  queued: "",
+  running: "info",
+  retrying: "warn",
+  loaded: "good",
+  covered: "",
+  failed: "bad",
+  cancelled: "",
+} as const satisfies Record<RunState, string>;
+
+export function runState(run: Run, now: Date): Html {
   if (run.state === "retrying") {
     const when = run.nextAttemptAt ? ago(run.nextAttemptAt, now) : "";
     return html`<span class="badge warn">attempt ${run.attempt + 1}</span> <small>${when}</small>`;
   }
+  if (run.state !== "running") return html`<span class="badge ${STATE_STYLE[run.state]}">${run.state}</span>`;
   const stage = run.stage === undefined ? "started" : STAGES[run.stage];
   const seconds = run.startedAt && Math.max(0, (now.getTime() - run.startedAt.getTime()) / 1000);
   const nth = run.attempt > 1 ? `, attempt ${run.attempt}` : "";

@@ -38,25 +38,45 @@ suite("flat columns of Parquet", { skip: clickhouseSkip }, () => {
       });
       const flat = await flatColumns(file, NAMES);
       assert.ok(flat);
-      const found = await Array.fromAsync(flat);
-      const wanted = await Array.fromAsync(parquetColumns(file, NAMES));
-      assert.deepEqual(
-        found.map(({ rows }) => rows),
-        wanted.map((columns) => columns[0]?.length),
-      );
-      assert.ok(found.length > 1);
-      for (const [group, { rows, columns }] of found.entries()) {
+      const found: (bigint | string)[][] = NAMES.map(() => []);
+      let blocks = 0;
+      for await (const { rows, columns } of flat) {
+        blocks += 1;
         for (const [at, column] of columns.entries()) {
-          const values = wanted[group]?.[at] ?? [];
-          for (let row = 0; row < rows; row += 1) {
-            const value = values[row];
-            const plain = value instanceof Uint8Array ? Buffer.from(value).toString() : value;
-            assert.equal(valueOf(column, row), plain, `${NAMES[at]} ${row}`);
-          }
+          for (let row = 0; row < rows; row += 1) found[at]?.push(valueOf(column, row));
         }
       }
+      const wanted: unknown[][] = NAMES.map(() => []);
+      for await (const columns of parquetColumns(file, NAMES)) {
+        for (const [at, values] of columns.entries()) {
+          for (const value of Array.from(values))
+            wanted[at]?.push(value instanceof Uint8Array ? Buffer.from(value).toString() : value);
+        }
+      }
+      assert.deepEqual(found, wanted);
+      // A page of one column ends where none of another one does.
+      assert.ok(blocks > 3);
     });
   }
+
+  test("of a large row group, only some megabytes are read at a time", async () => {
+    const select = "SELECT hex(sipHash128(number)) || hex(sipHash128(number, 1)) AS x FROM numbers(200000)";
+    const file = await write(select, {
+      output_format_parquet_compression_method: "none",
+      output_format_parquet_row_group_size: 1_000_000,
+    });
+    assert.ok(file.bytes > 12_000_000);
+    const reads: number[] = [];
+    const read: RangeReader["read"] = (start, end) => {
+      reads.push(end - start);
+      return file.read(start, end);
+    };
+    let rows = 0;
+    for await (const some of (await flatColumns({ ...file, read }, ["x"])) ?? []) rows += some.rows;
+    assert.equal(rows, 200_000);
+    assert.ok(Math.max(...reads) <= 4 * 1024 * 1024, `${Math.max(...reads)} bytes`);
+    assert.ok(reads.length < 12, `${reads.length} reads`);
+  });
 
   test("no rows are no groups, or groups without rows", async () => {
     const flat = await flatColumns(await write(`${SELECT} LIMIT 0`, {}), NAMES);
@@ -102,8 +122,7 @@ suite("flat columns of Parquet", { skip: clickhouseSkip }, () => {
 
 function valueOf(column: FlatColumn, row: number): bigint | string {
   if (column.kind === "text") {
-    const page = column.pages[column.page[row] ?? 0] ?? assert.fail("no such page");
-    return Buffer.from(page.subarray(column.starts[row], column.ends[row])).toString();
+    return Buffer.from(column.bytes.subarray(column.starts[row], column.ends[row])).toString();
   }
   const at = row * column.stride;
   const low = BigInt((column.words[at] ?? 0) >>> 0);

@@ -7,6 +7,7 @@ import { bigquery } from "../../../destinations/sql/bigquery.ts";
 import { clickhouse } from "../../../destinations/sql/clickhouse.ts";
 import type { Dialect } from "../../../destinations/sql/dialect.ts";
 import { duckdb } from "../../../destinations/sql/duckdb.ts";
+import { spark } from "../../../destinations/sql/spark.ts";
 import { resolveIdentifier, snowflake } from "../../../destinations/sql/snowflake.ts";
 import { athenaDdl, trino } from "../../../destinations/sql/trino.ts";
 import { embedded, embeddedSkip } from "../../support/embedded.ts";
@@ -134,6 +135,8 @@ suite("names and texts of each engine", { concurrency: false }, () => {
     assert.equal(trino.identifier('od"d'), '"od""d"');
     assert.equal(athenaDdl.string(String.raw`it's \n`), String.raw`'it\'s \\n'`);
     assert.equal(athenaDdl.identifier("tick`s"), "`tick``s`");
+    assert.equal(spark.string(String.raw`it's \n`), String.raw`'it\'s \\n'`);
+    assert.equal(spark.identifier("tick`s"), "`tick``s`");
     assert.equal(bigquery.identifier("tick`s"), "`tick\\`s`");
     assert.equal(bigquery.string("a\nb"), String.raw`'a\nb'`);
   });

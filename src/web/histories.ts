@@ -1,0 +1,60 @@
+/** Histories that pages show. A destination may be slow and cost money, and a page asks every few seconds: so they are kept for a while. */
+import type { ExportHistory, Fleet } from "../fleet/fleet.ts";
+import type { Interval } from "../intervals/interval.ts";
+
+const KEPT_MS = 60_000;
+/** Longer than people wait: the next look finds the answer. */
+const READ_MS = 60_000;
+const MOST = 100;
+
+interface Kept {
+  readonly at: number;
+  readonly history: Promise<ExportHistory>;
+}
+
+export class Histories {
+  readonly #fleet: Pick<Fleet, "history">;
+  readonly #ending: AbortSignal;
+  readonly #kept = new Map<string, Kept>();
+
+  constructor(fleet: Pick<Fleet, "history">, ending: AbortSignal) {
+    this.#fleet = fleet;
+    this.#ending = ending;
+  }
+
+  /** Rejects with `signal.reason`, although the answer is still awaited, or with what the destination rejects with. */
+  async read(name: string, range: Interval, signal: AbortSignal): Promise<ExportHistory> {
+    const key = JSON.stringify([name, range.start, range.end]);
+    const before = this.#kept.get(key);
+    const kept = before && performance.now() - before.at < KEPT_MS ? before : this.#ask(key, name, range);
+    return await Promise.race([kept.history, aborted(signal)]);
+  }
+
+  /** Of an export that has just been changed. */
+  forget(name: string): void {
+    const prefix = JSON.stringify([name]).slice(0, -1);
+    for (const key of this.#kept.keys()) if (key.startsWith(`${prefix},`)) this.#kept.delete(key);
+  }
+
+  #ask(key: string, name: string, range: Interval): Kept {
+    const signal = AbortSignal.any([this.#ending, AbortSignal.timeout(READ_MS)]);
+    const kept = { at: performance.now(), history: this.#fleet.history(name, range, signal) };
+    // An error isn't kept. Whoever waits for it gets it.
+    kept.history.catch(() => this.#kept.delete(key));
+    this.#kept.delete(key);
+    this.#kept.set(key, kept);
+    for (const oldest of this.#kept.keys()) {
+      if (this.#kept.size <= MOST) break;
+      this.#kept.delete(oldest);
+    }
+    return kept;
+  }
+}
+
+async function aborted(signal: AbortSignal): Promise<never> {
+  signal.throwIfAborted();
+  return await new Promise((_, reject) => {
+    // eslint-disable-next-line typescript/prefer-promise-reject-errors -- the reason of an abort is one
+    signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+  });
+}
