@@ -2,6 +2,7 @@
 import { hostname, userInfo } from "node:os";
 import { InvalidArgumentError } from "commander";
 import { parseTime } from "../config/values/times.ts";
+import { parseDuration } from "../config/values/units.ts";
 import { giveUp, ReplayportError } from "../errors.ts";
 import { printable } from "../text.ts";
 
@@ -15,6 +16,13 @@ export function portNumber(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 0 || value > 65_535) throw new InvalidArgumentError("Write 0 to 65535.");
   return value;
+}
+
+/** `90s`, `5m`, `2h`. @returns milliseconds */
+export function durationOption(text: string): number {
+  const parsed = parseDuration(text);
+  if ("value" in parsed && parsed.value > 0) return parsed.value;
+  throw new InvalidArgumentError("value" in parsed ? "Write more than 0." : parsed.fix);
 }
 
 /** A date (midnight in `timezone`) or a time with its own zone. */

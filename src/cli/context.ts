@@ -20,6 +20,8 @@ import { secretsInFiles } from "./secret_files.ts";
 /** How long the source's answer about its clock is good for, and how long to wait for one. */
 const CLOCK_MS = 60_000;
 const CLOCK_ANSWER_MS = 10_000;
+/** How long to go without after it gave none. */
+const CLOCK_AGAIN_MS = 5_000;
 
 export function loggerFor(cli: CliEnvironment, options: GlobalOptions): Logger {
   const level = options.quiet === true ? "error" : options.verbose === true ? "debug" : "info";
@@ -94,10 +96,12 @@ export class Context implements AsyncDisposable {
     if (this.#clock === undefined || performance.now() - this.#clock.asked > CLOCK_MS) {
       const enough = AbortSignal.any([signal, AbortSignal.timeout(CLOCK_ANSWER_MS)]);
       const answer = this.source().then(async (source) => await askClock(source, now, enough));
+      const asked = performance.now();
       answer.catch(() => {
-        this.#clock = undefined;
+        // So that a worker asks again soon, but 200 exports in a row ask once.
+        this.#clock = { asked: performance.now() - CLOCK_MS + CLOCK_AGAIN_MS, answer };
       });
-      this.#clock = { asked: performance.now(), answer };
+      this.#clock = { asked, answer };
     }
     // Where the source doesn't answer, this machine's clock alone decides what to try: each load asks again.
     const clock = await this.#clock.answer.catch(() => undefined);

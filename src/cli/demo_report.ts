@@ -62,8 +62,9 @@ export class DemoReport {
   }
 
   exported({ batches, sweeps, rows, bytes: size }: Exported): string {
-    const again = sweeps > 0 ? ` and ${plural(sweeps, "whole day")} again (sweep)` : "";
-    return `exported: ${plural(batches - sweeps, "hour")}${again}, ${plural(rows, "row")}, ${bytes(size)}`;
+    const hours = batches > sweeps || sweeps === 0 ? [plural(batches - sweeps, "hour")] : [];
+    const days = sweeps > 0 ? [`${plural(sweeps, "whole day")} again (sweep)`] : [];
+    return `exported: ${[...hours, ...days].join(" and ")}, ${plural(rows, "row")}, ${bytes(size)}`;
   }
 
   answers({ days, pages, worth }: SampleResults): void {

@@ -43,45 +43,50 @@ export async function redisOf(context: Context): Promise<FleetRedisOptions> {
   return { ...address, ...defined<Pick<FleetRedisOptions, "ca" | "cert" | "key">>({ ca, cert, key }) };
 }
 
+/** The fleet of the config, with the context's source and destinations. Dispose of it before the context. */
+export async function connectTo(context: Context, signal: AbortSignal): Promise<FleetHandle> {
+  const { log, config, cli } = context;
+  // Loaded here, so that other commands don't wait for the queue's packages.
+  const { connectFleet } = await import("../fleet/redis_fleet.ts");
+  return await connectFleet(
+    {
+      redis: await redisOf(context),
+      settings: config.fleet,
+      exports: config.exports,
+      identity: (definition) => {
+        const destination = config.destinations[definition.destination];
+        if (!destination) throw new Error(`the config accepted an unknown destination: ${definition.destination}`);
+        return identityOf(definition, destination, config.installation);
+      },
+      destination: (definition) => context.destination(definition),
+      loadDependencies: (definition, onProgress) => context.loading(definition, onProgress),
+      agreedNow: (definition, stop) => context.agreedNow(definition, stop),
+      plan: async (definition, request, stop) => (await planFor(context, definition, request, stop)).intervals,
+      preview: async (definition, request, stop) => {
+        const { intervals, density } = await planFor(context, definition, request, stop, true);
+        const changed = density?.filter(({ interval }) => intervals.some((one) => overlaps(one, interval)));
+        return { intervals, sessions: changed?.reduce((sum, { rows }) => sum + rows, 0) };
+      },
+      version: VERSION,
+      now: cli.now,
+      random: Math.random,
+      redact: (text) => cli.redactor.message(text),
+      log: {
+        info: (message) => log.info(message),
+        warn: (message) => log.warn(message),
+        error: (error, message, name) =>
+          log.error({ ...(name === undefined ? {} : { export: name }), ...errorFields(error) }, message),
+      },
+    },
+    signal,
+  );
+}
+
 /** A clean stop must not cut off running batches, so source and destinations don't get `cli.signal`. */
 export async function openFleetHost(cli: CliEnvironment, options: GlobalOptions): Promise<FleetHost> {
   const context = await Context.open({ ...cli, signal: new AbortController().signal }, options);
-  const { log, config } = context;
   try {
-    // Loaded here, so that other commands don't wait for the queue's packages.
-    const { connectFleet } = await import("../fleet/redis_fleet.ts");
-    const fleet = await connectFleet(
-      {
-        redis: await redisOf(context),
-        settings: config.fleet,
-        exports: config.exports,
-        identity: (definition) => {
-          const destination = config.destinations[definition.destination];
-          if (!destination) throw new Error(`the config accepted an unknown destination: ${definition.destination}`);
-          return identityOf(definition, destination, config.installation);
-        },
-        destination: (definition) => context.destination(definition),
-        loadDependencies: (definition, onProgress) => context.loading(definition, onProgress),
-        agreedNow: (definition, signal) => context.agreedNow(definition, signal),
-        plan: async (definition, request, signal) => (await planFor(context, definition, request, signal)).intervals,
-        preview: async (definition, request, signal) => {
-          const { intervals, density } = await planFor(context, definition, request, signal, true);
-          const changed = density?.filter(({ interval }) => intervals.some((one) => overlaps(one, interval)));
-          return { intervals, sessions: changed?.reduce((sum, { rows }) => sum + rows, 0) };
-        },
-        version: VERSION,
-        now: cli.now,
-        random: Math.random,
-        redact: (text) => cli.redactor.message(text),
-        log: {
-          info: (message) => log.info(message),
-          warn: (message) => log.warn(message),
-          error: (error, message, name) =>
-            log.error({ ...(name === undefined ? {} : { export: name }), ...errorFields(error) }, message),
-        },
-      },
-      cli.signal,
-    );
+    const fleet = await connectTo(context, cli.signal);
     return {
       context,
       fleet,

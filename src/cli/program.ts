@@ -15,6 +15,7 @@ import { addGc } from "./commands/gc.ts";
 import { addInit } from "./commands/init.ts";
 import { addPause, addResume } from "./commands/pause.ts";
 import { addRun } from "./commands/run.ts";
+import { addRuns } from "./commands/runs.ts";
 import { addSql } from "./commands/sql.ts";
 import { addStatus } from "./commands/status.ts";
 import type { CliEnvironment } from "./environment.ts";
@@ -49,6 +50,7 @@ export function createProgram(cli: CliEnvironment): Command {
     addRun,
     addBackfill,
     addStatus,
+    addRuns,
     addAudit,
     addSql,
     addGc,

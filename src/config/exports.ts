@@ -58,7 +58,7 @@ function resolveSchedule(text: string | undefined, timezone: string, path: Path,
   }
 }
 
-function resolveStart(text: string | undefined, timezone: string, path: Path, report: Report): Date | undefined {
+function resolveTime(text: string | undefined, timezone: string, path: Path, report: Report): Date | undefined {
   if (text === undefined) return undefined;
   const time = parseTime(text, timezone);
   if (!("value" in time)) {
@@ -72,9 +72,15 @@ function resolveStart(text: string | undefined, timezone: string, path: Path, re
       "has a fraction of a second",
       "Write whole seconds: ClickHouse records ingestion times to the second.",
     );
-  if (at < EARLIEST)
-    report.add(path, "before the year 2000", "Write the first day to export. PostHog has no older replays.");
   return at;
+}
+
+function checkRange(start: Date | undefined, end: Date | undefined, path: Path, report: Report): void {
+  if (start && start < EARLIEST) {
+    const fix = "Write the first day to export. PostHog has no older replays.";
+    report.add([...path, "start"], "before the year 2000", fix);
+  }
+  if (start && end && end <= start) report.add([...path, "end"], "not after start", "Write a later time, or no end.");
 }
 
 async function resolveModel(input: ExportInput["model"], path: Path, shared: Shared): Promise<ModelChoice | undefined> {
@@ -152,7 +158,9 @@ export async function resolveExport(
   const path: Path = ["exports", name];
   const timezone = input.timezone ?? "UTC";
   const schedule = resolveSchedule(input.schedule, timezone, [...path, "schedule"], shared);
-  const start = resolveStart(input.start, timezone, [...path, "start"], report);
+  const start = resolveTime(input.start, timezone, [...path, "start"], report);
+  const end = resolveTime(input.end, timezone, [...path, "end"], report);
+  checkRange(start, end, path, report);
   const sweep = resolveSweep(input, timezone, path, shared);
   const audit = resolveAudit(input, timezone, path, shared);
   const model = input.model && (await resolveModel(input.model, [...path, "model"], shared));
@@ -201,6 +209,7 @@ export async function resolveExport(
     destination: input.destination,
     schedule,
     start,
+    end,
     settleMs: input.settle ?? 0,
     quietAfterMs: input.quiet_after ?? 0,
     lookbackMs: input.lookback ?? 0,

@@ -113,6 +113,7 @@ export const exportSchema = z
       "2026-10-01",
       "2026-10-01T06:00:00Z",
     ),
+    end: optional(text, "Where to stop, written like start. Nothing after it is due.", "2027-01-01"),
     format: field(z.enum(formats).default("parquet"), "The files' format.", "parquet"),
     compression: field(
       z.enum(compressions).default("zstd"),

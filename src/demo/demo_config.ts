@@ -7,7 +7,7 @@ export const DEMO_EXPORT = "replays";
 export const DEMO_POSTHOG = "https://eu.posthog.com";
 
 /** The demo's config. It stays in the folder, so that you can try every other command on the demo's lake. */
-export function demoConfig(folder: DemoFolder, start: Date): string {
+export function demoConfig(folder: DemoFolder, start: Date, end: Date): string {
   return `# Written by \`replayport demo\`. Try: replayport --config ${basename(folder.path)}/schedules.yaml status
 posthog_url: ${DEMO_POSTHOG}
 
@@ -27,6 +27,8 @@ exports:
     destination: lake
     schedule: "@hourly"
     start: ${start.toISOString().slice(0, 19)}Z
+    # The made-up data ends here, so nothing after it is due.
+    end: ${end.toISOString().slice(0, 19)}Z
     settle: 5m
     sweep: { schedule: "@daily", after: 1d }
 `;

@@ -15,8 +15,11 @@ import type { Arrivals } from "./arrivals.ts";
 const HOUR_MS = 3_600_000;
 /** The worker runs a minute after an hour has settled. */
 const RUN_AFTER_MS = 60_000;
-/** From the end of the last day to the last run: tags and deletions have arrived, and the last day can be swept. */
-const AFTERWARDS_MS = 33 * HOUR_MS;
+const DAY_MS = 24 * HOUR_MS;
+/** From the end of the last day to the export's: tags and deletions arrive within it. */
+export const LATE_MS = 2 * DAY_MS;
+/** From the end of the last day to the last run: everything up to the export's end can be swept, so nothing stays due. */
+const AFTERWARDS_MS = LATE_MS + DAY_MS;
 
 export class Clock {
   #now: Date;
@@ -113,7 +116,7 @@ export async function exportHourByHour(
   return exported;
 }
 
-/** A day later: everything has arrived, and nothing has been exported since. */
+/** Three days later: everything has arrived, and nothing has been exported since. */
 export async function letAllArrive(simulation: Simulation, plan: SessionPlan, signal: AbortSignal): Promise<void> {
   const time = new Date(plan.until.getTime() + AFTERWARDS_MS + simulation.definition.settleMs + RUN_AFTER_MS);
   simulation.clock.set(time);

@@ -62,6 +62,8 @@ export interface ExportDefinition {
   readonly destination: string;
   readonly schedule: Schedule;
   readonly start: Date;
+  /** Nothing after it is due. Undefined: it goes on for ever. */
+  readonly end?: Date | undefined;
   readonly settleMs: number;
   /** How long after its end an interval is read again where the source has shown no later row. */
   readonly quietAfterMs: number;

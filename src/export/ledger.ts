@@ -54,18 +54,29 @@ export function ledgerState(
   return { ...loadedState(definition, covered, now), due: dueIntervals(definition, covered, now, { lacking }).length };
 }
 
+/** Seconds from what is loaded to now, or to the export's end if that has passed. */
+export function lagOf(
+  { start, end }: Pick<ExportDefinition, "start" | "end">,
+  loadedUntil: Date | undefined,
+  now: Date,
+): number {
+  const until = end !== undefined && end < now ? end : now;
+  return Math.max(0, (until.getTime() - (loadedUntil ?? start).getTime()) / 1000);
+}
+
 /** The ledger's state without what is due, for schedulers, which have counted that already. */
 export function loadedState(
-  { start }: Pick<ExportDefinition, "start">,
+  definition: Pick<ExportDefinition, "start" | "end">,
   covered: readonly Coverage[],
   now: Date,
 ): Omit<LedgerState, "due"> {
+  const { start } = definition;
   const intervals = union(valid(covered, now).map((one) => one.interval));
   const until = firstUncovered(start, intervals);
   const newest = intervals.reduce((latest, { end }) => (end > latest ? end : latest), start);
   return {
     gaps: newest > start ? gaps({ start, end: newest }, intervals) : [],
     loadedUntil: until > start ? until : undefined,
-    lagSeconds: Math.max(0, (now.getTime() - until.getTime()) / 1000),
+    lagSeconds: lagOf(definition, until, now),
   };
 }

@@ -1,6 +1,8 @@
 /** The status of exports and runs, from Redis alone; reads no destination. */
 import type { Job } from "bullmq";
 import type { ExportDefinition } from "../export/definition.ts";
+import { lagOf } from "../export/ledger.ts";
+import { lateness } from "../intervals/lateness.ts";
 import type { BatchQueue, JobPlace } from "./redis/batch_queue.ts";
 import type { ExportStatus, RecentLoad, Run, RunsQuery } from "./fleet.ts";
 import type { JobName } from "./redis/jobs.ts";
@@ -17,14 +19,10 @@ export function statusOf(
   recentLoads: readonly RecentLoad[],
   now: Date,
 ): ExportStatus {
-  const { schedule, settleMs } = definition;
-  const dueAfter = (time: number): Date | undefined => {
-    const tick = schedule.next(new Date(Math.max(time, definition.start.getTime())));
-    return tick && new Date(tick.getTime() + settleMs);
-  };
+  const { schedule } = definition;
   const ledger = state?.ledger;
+  const { lateSeconds, nextAt } = lateness(definition, ledger?.loadedUntil, now);
   const count = (place: JobPlace): number => jobs.filter((job) => job.place === place).length;
-  const from = ledger?.loadedUntil ?? definition.start;
   const ledgerError = state?.ledgerError;
   const isCurrent = ledgerError !== undefined && now.getTime() - ledgerError.at.getTime() < LEDGER_ERROR_MS;
   return {
@@ -39,9 +37,9 @@ export function statusOf(
     failuresInRow: state?.failuresInRow ?? 0,
     failedIntervals: state?.failedIntervals ?? [],
     loadedUntil: ledger?.loadedUntil,
-    lagSeconds: ledger && Math.max(0, (now.getTime() - from.getTime()) / 1000),
-    lateSeconds: ledger && Math.max(0, (now.getTime() - (dueAfter(from.getTime()) ?? now).getTime()) / 1000),
-    nextAt: dueAfter(now.getTime() - settleMs),
+    lagSeconds: ledger && lagOf(definition, ledger.loadedUntil, now),
+    lateSeconds: ledger && lateSeconds,
+    nextAt,
     gaps: ledger?.gaps ?? [],
     gapCount: ledger?.gapCount,
     ledgerAt: ledger?.at,

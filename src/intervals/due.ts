@@ -31,6 +31,8 @@ export interface DueQuestion {
   readonly schedule: Schedule;
   /** Start of the export's first interval. */
   readonly start: Date;
+  /** Nothing after it is due. */
+  readonly end?: Date | undefined;
   readonly settleMs: number;
   /** See `standing`. */
   readonly quietAfterMs: number;
@@ -63,12 +65,20 @@ export function* cut(range: Interval, schedule: Schedule, closed: boolean): Gene
   }
 }
 
-/** The pieces of [start, until) that none of the intervals covers, cut at the ticks. */
-function* open(start: Date, until: Date, covered: readonly Interval[], schedule: Schedule): Generator<Interval> {
+/** The pieces of [start, settled) that none of the intervals covers, cut at the ticks. */
+function* open(
+  { start, end }: Pick<DueQuestion, "start" | "end">,
+  settled: Date,
+  covered: readonly Interval[],
+  schedule: Schedule,
+): Generator<Interval> {
+  const hasEnded = end !== undefined && end <= settled;
+  const until = hasEnded ? end : settled;
   if (start >= until) return;
   for (const gap of gaps({ start, end: until }, covered)) {
-    // A gap that ends where a receipt begins is closed by it; only the last one waits for its tick.
-    yield* cut(gap, schedule, gap.end < until);
+    // A gap that ends where a receipt begins is closed by it, and so is the last one by the export's end. Otherwise that one waits
+    // for its tick.
+    yield* cut(gap, schedule, hasEnded || gap.end < until);
   }
 }
 
@@ -102,7 +112,7 @@ function sweepsDue(question: DueQuestion, covered: readonly Covered[], reserved:
   if (!sweep) return [];
   const late = covered.filter((one) => isSwept(one, sweep));
   const swept = [...withoutLacking(late, lacking, sweep.schedule), ...reserved];
-  const windows = open(question.start, before(question.now, sweep.afterMs), swept, sweep.schedule);
+  const windows = open(question, before(question.now, sweep.afterMs), swept, sweep.schedule);
   return take(windows, question.limit);
 }
 
@@ -124,7 +134,7 @@ export function due(question: DueQuestion): Interval[] {
   const receipts = standing(question.covered, question.quietAfterMs, question.now);
   const sweeps = sweepsDue(question, receipts, reserved);
   const covered = [...withoutLacking(receipts, lacking, question.schedule), ...sweeps, ...reserved];
-  const live = open(question.start, before(question.now, question.settleMs), covered, question.schedule);
+  const live = open(question, before(question.now, question.settleMs), covered, question.schedule);
   const all = [...sweeps, ...take(live, question.limit)];
   return all.sort((a, b) => a.start.getTime() - b.start.getTime()).slice(0, question.limit);
 }

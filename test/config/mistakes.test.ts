@@ -97,6 +97,8 @@ const CASES: Readonly<Record<string, Case>> = {
   "an export without a destination": without("destination"),
   "an export without a schedule": without("schedule"),
   "an export without a start": without("start"),
+  "an end before the start": one({ end: "2026-09-30" }, "end: not after start", /later time/),
+  "an end without a zone": one({ end: "2027-01-01T00:00" }, "end: a timestamp without a zone", /its zone/),
   "an unknown model": one({ model: "session_replay" }, "model: not a known value", /Did you mean "session_replays"/),
   "a model without key": one({ model: { sql: "a.sql" } }, "model.key: is missing", /key: \[team_id, day\]/),
   "a model without file": one({ model: { sql: "a.sql", key: ["a"] } }, "model.sql: no such file", /relative/),

@@ -89,9 +89,18 @@ suite("the commands of the fleet", { skip: clickhouseSkip }, () => {
     await worker.says(/^worker started/);
     await scheduler.says(/^tick/);
     assert.deepEqual(await site.manifests(), []);
+    const shown = await ok(site, "status");
+    assert.match(shown, /^replays +paused .* paused .*\n {2}paused by \S+ since .*: the disk moves$/m);
+    assert.match(shown, /^1 export: 1 paused\. 6 intervals due/m);
+    const [row] = JSON.parse(await ok(site, "status", "--json")) as Record<string, unknown>[];
+    const pause = row?.["paused"] as { reason: string; probeAt: unknown };
+    assert.deepEqual([row?.["state"], pause.reason, pause.probeAt], ["paused", "the disk moves", null]);
+    assert.match(await ok(site, "runs"), /^no runs$/m);
     assert.match(await ok(site, "retry", "replays"), /^replays: 0 intervals to retry$/m);
     assert.match(await ok(site, "resume", "replays"), /^replays resumed$/m);
     await site.complete();
+    assert.match(await ok(site, "runs", "replays", "--state", "loaded"), /^replays +\S+ \S+ +loaded /m);
+    assert.match(await ok(site, "status"), /^replays +ok .* ago /m);
     assert.match((await say(site, "pause", "nothing")).noise, /^error: the config has no export "nothing"$/m);
     await site.close();
   });

@@ -60,6 +60,15 @@ suite("what is due", () => {
     assert.deepEqual(show(due(daily)), ["01T05:00 02T00:00"]);
   });
 
+  test("nothing is due after the export's end, which closes its last interval, also for the sweep", () => {
+    const ending = { end: at("01T01:30"), now: at("01T06:00") };
+    assert.deepEqual(show(due(question(ending))), ["01T00:00 01T01:00", "01T01:00 01T01:30"]);
+    assert.deepEqual(show(due(question({ ...ending, now: at("01T01:34") }))), ["01T00:00 01T01:00"]);
+    assert.deepEqual(show(due(question({ ...ending, sweep, now: at("03T06:00") }))), ["01T00:00 01T01:30"]);
+    const covered = [loaded("01T00:00", "01T01:30", "03T06:00")];
+    assert.deepEqual(due(question({ ...ending, sweep, covered, now: at("09T00:00") })), []);
+  });
+
   test("a batch longer than an interval covers all intervals in it", () => {
     assert.deepEqual(due(question({ covered: [loaded("01T00:00", "01T03:00")] })), []);
   });

@@ -16,6 +16,7 @@ import {
   catchUp,
   Clock,
   type Exported,
+  LATE_MS,
   letAllArrive,
   exportHourByHour,
   type OnProgress,
@@ -90,7 +91,7 @@ async function demo(cli: CliEnvironment, options: DemoOptions): Promise<void> {
   );
 
   const clock = new Clock(from);
-  const definition = await writeConfig(folder, from, cli);
+  const definition = await writeConfig(folder, from, new Date(until.getTime() + LATE_MS), cli);
   const engineSource = await openClickHouse({
     url: engine.url,
     ...engine.credentials,
@@ -115,7 +116,7 @@ async function demo(cli: CliEnvironment, options: DemoOptions): Promise<void> {
   const parts = await arrivals.parts(signal);
   report.line(`   the table now has ${plural(parts.parts, "part")}, ${parts.merged} of them merged`);
 
-  const arrived = report.step("A day later: late rows, tags and deletions arrived while the worker was down");
+  const arrived = report.step("Three days later: late rows, tags and deletions arrived while the worker was down");
   await letAllArrive(simulation, plan, signal);
   const shape = { columns: exportedColumns(definition.selection), key: SESSION_REPLAYS_KEY };
   await createLakeView(sql, lakeSql(definition, { type: "file", path: folder.lake }, shape, "clickhouse"), signal);
@@ -153,8 +154,8 @@ async function withProgress(report: DemoReport, work: (tick: OnProgress) => Prom
   return await work(bar.tick);
 }
 
-async function writeConfig(folder: DemoFolder, start: Date, cli: CliEnvironment): Promise<ExportDefinition> {
-  await writeFile(folder.config, demoConfig(folder, start));
+async function writeConfig(folder: DemoFolder, start: Date, end: Date, cli: CliEnvironment): Promise<ExportDefinition> {
+  await writeFile(folder.config, demoConfig(folder, start, end));
   const [definition] = (await loadConfig(folder.config, cli.env)).exports;
   if (!definition) throw new Error(`the demo's own config has no export: ${folder.config}`);
   return definition;

@@ -23,7 +23,7 @@ import { auditIsDue } from "../../audit/audit.ts";
 import { type Audit, lackingOf } from "../../audit/receipt.ts";
 import { summaryOf } from "../../audit/summary.ts";
 import type { ExportDefinition } from "../../export/definition.ts";
-import { dueIntervals, loadedState } from "../../export/ledger.ts";
+import { dueIntervals, lagOf, loadedState } from "../../export/ledger.ts";
 import { type Interval, overlaps, sameInterval } from "../../intervals/interval.ts";
 import { tickBackfills, type TickBackfillsDependencies } from "../backfills/tick_backfills.ts";
 import { hull, overlapsAny } from "../backfills/backfill_store.ts";
@@ -316,7 +316,7 @@ export class Scheduler {
       if (count === undefined || !covered) {
         // Report what another scheduler saw, or this one before a restart: the lag matters most while a ledger can't be read.
         const { loadedUntil, due: before = 0, gapCount = 0 } = { ...redis?.ledger };
-        const lagSeconds = Math.max(0, (now.getTime() - (loadedUntil ?? definition.start).getTime()) / 1000);
+        const lagSeconds = lagOf(definition, loadedUntil, now);
         events.emit({ kind: "lag", export: name, at: now, lagSeconds, due: before, gaps: gapCount, paused: isPaused });
         continue;
       }
