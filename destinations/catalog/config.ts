@@ -1,7 +1,7 @@
 /** What a catalog says of itself at `/v1/config`: where its paths begin, and settings for the client. */
 import { z } from "zod";
-import { giveUp, ReplayportError } from "../../src/errors.ts";
-import { catalogError } from "./errors.ts";
+import { ReplayportError } from "../../src/errors.ts";
+import { catalogError, noCatalog } from "./errors.ts";
 import type { CatalogOptions } from "./options.ts";
 import { bareAddress, type Send } from "./request.ts";
 
@@ -24,10 +24,7 @@ export async function readConfig(options: CatalogOptions, send: Send, signal: Ab
   if (!reply.ok) throw catalogError(reply, what, name);
   const parsed = CONFIG.safeParse(reply.json);
   if (!parsed.success) {
-    throw new ReplayportError(
-      `${name} answers, but not as an Iceberg REST catalog`,
-      giveUp("catalog.no_catalog", "Set `uri` to the catalog's address without `/v1`, as its documentation gives it."),
-    );
+    throw new ReplayportError(`${name} answers, but not as an Iceberg REST catalog`, noCatalog());
   }
   const { defaults, overrides } = parsed.data;
   // The catalog's defaults come before our own options, its overrides after them.

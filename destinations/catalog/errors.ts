@@ -19,6 +19,12 @@ export function missing({ status, type }: Reply): boolean {
   return status === 404 && type !== undefined && /NoSuch(Table|Namespace)|NotFound/i.test(type);
 }
 
+/** Something answers, but not as a catalog does. */
+export function noCatalog(): Classification {
+  const hint = "Set `uri` to the catalog's address without `/v1`, as its documentation gives it.";
+  return giveUp("catalog.no_catalog", hint);
+}
+
 function classify({ status, type = "" }: Reply, what: string): Classification {
   // AWS says by its type what others say by the status.
   if (status === 403 || /AccessDenied|Forbidden/i.test(type))
@@ -35,6 +41,7 @@ function classify({ status, type = "" }: Reply, what: string): Classification {
     return retry("catalog.busy", "The catalog takes fewer requests than it gets. Load less often.");
   if (status === 408 || status === 425 || status >= 500)
     return retry("catalog.unavailable", "The catalog is busy or down. Its own log says more.");
+  if (status < 300) return noCatalog();
   if (status < 400) return giveUp("catalog.redirected", "Set `uri` to the address that the catalog is really at.");
   if (status === 406 || status === 501)
     return giveUp("catalog.not_supported", `This catalog can't ${what}. Use another one.`);

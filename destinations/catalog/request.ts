@@ -14,6 +14,7 @@ export interface Request {
 }
 
 export interface Reply {
+  /** Whether it's an answer of a catalog, and no error. */
   readonly ok: boolean;
   readonly status: number;
   /** Undefined if the body isn't JSON. */
@@ -110,7 +111,7 @@ function replyOf(response: Response, text: string): Reply {
   const said = own.message ?? (parsed === undefined ? text : "");
   const seconds = Number(response.headers.get("retry-after") ?? Number.NaN);
   return {
-    ok: response.ok && parsed !== undefined ? true : response.status === 204 || (response.ok && text === ""),
+    ok: response.ok && (parsed !== undefined || text === ""),
     status: response.status,
     json: parsed,
     type: own.type ?? response.headers.get("x-amzn-errortype") ?? undefined,

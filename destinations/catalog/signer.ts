@@ -17,7 +17,13 @@ export interface Signer {
   redact(text: string): string;
 }
 
+/** What is shorter is no secret, and may be in any word. */
+const SHORTEST = 4;
+
 /** The text without secrets, which a catalog may repeat. */
 export function without(text: string, secrets: readonly string[]): string {
-  return secrets.reduce((rest, secret) => (secret === "" ? rest : rest.replaceAll(secret, "[redacted]")), text);
+  return secrets.reduce(
+    (rest, secret) => (secret.length < SHORTEST ? rest : rest.replaceAll(secret, "[redacted]")),
+    text,
+  );
 }

@@ -273,7 +273,7 @@ suite("manifests", () => {
     assert.throws(() => readTableMetadata({ "format-version": 2 }), { code: "table_format.unreadable" });
   });
 
-  for (const writer of ["pyiceberg"]) {
+  for (const writer of ["pyiceberg", "spark"]) {
     test(`the golden files of ${writer} are read`, () => {
       const read = (name: string): Buffer => readFileSync(join(import.meta.dirname, "golden", writer, name));
       const metadata = readTableMetadata(parseJson(read("metadata.json").toString()));
@@ -308,9 +308,30 @@ const GOLDEN: Readonly<Record<string, unknown>> = {
     ["deleted", "data", 1, 10, 4],
     ["added", "data", 2, 5, 1],
   ],
+  spark: [
+    ["added", "data", 2, 5, 1],
+    ["added", "data", 1, 10, 4],
+    ["added", "position-deletes", 3, 2, undefined],
+  ],
 };
 
 suite("position deletes", () => {
+  test("those of Spark are read, by their file and by what its manifest says", async () => {
+    const read = (name: string): Buffer => readFileSync(join(import.meta.dirname, "golden", "spark", name));
+    const bytes = read("deletes.parquet");
+    const file = { bytes: bytes.length, read: (from: number, to: number) => Promise.resolve(bytes.subarray(from, to)) };
+    const found = await Array.fromAsync(readPositionDeletes(file));
+    const [, data, deletes] = readManifestList(read("manifest_list.avro"), "list").flatMap((manifest, at) =>
+      readManifest(read(`manifest_${at}.avro`), manifest),
+    );
+    assert.ok(data && deletes);
+    assert.deepEqual(
+      found,
+      [3, 7].map((position) => ({ path: data.file.path, position })),
+    );
+    assert.equal(deletedFrom(deletes.file), data.file.path);
+  });
+
   test("what is written is read, and the manifest says which one file it's about", async () => {
     const positions = [0, 7, 8, 2 ** 31 + 5];
     const { bytes, describe } = writePositionDeletes("s3://lake/data/ä.parquet", positions);

@@ -1,4 +1,4 @@
-"""Writes a table with PyIceberg and keeps its metadata, manifest list and manifests beside this file. Run write.ts."""
+"""Writes a table with PyIceberg and keeps its metadata, manifest list and manifests beside this file. Run `write.ts pyiceberg`."""
 import json
 import pathlib
 import sys
