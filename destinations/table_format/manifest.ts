@@ -88,7 +88,7 @@ const ENTRY = z.object({
 /**
  * All entries, those of deleted files too.
  * @param manifest as the list describes it: new entries take their snapshot and sequence number from it
- * @throws ReplayportError `table_format.unreadable`
+ * @throws ReplayportError `iceberg.unreadable`
  */
 export function readManifest(
   bytes: Uint8Array,

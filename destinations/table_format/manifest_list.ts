@@ -51,7 +51,7 @@ const LISTED = z.object({
   deleted_rows_count: COUNT,
 });
 
-/** @param path names the file in errors. @throws ReplayportError `table_format.unreadable` */
+/** @param path names the file in errors. @throws ReplayportError `iceberg.unreadable` */
 export function readManifestList(bytes: Uint8Array, path: string): readonly ManifestFile[] {
   try {
     return readAvro(bytes, nameById).records.map((record) => {

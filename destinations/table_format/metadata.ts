@@ -87,7 +87,7 @@ const METADATA = z
   }));
 export type TableMetadata = Readonly<z.output<typeof METADATA>>;
 
-/** @param json as `parseJson` gives it. @throws ReplayportError `table_format.unreadable` */
+/** @param json as `parseJson` gives it. @throws ReplayportError `iceberg.unreadable` */
 export function readTableMetadata(json: unknown): TableMetadata {
   const { success, data, error } = METADATA.safeParse(json);
   if (!success) throw unreadable("the table's metadata", z.prettifyError(error), error);
@@ -102,7 +102,7 @@ export function snapshotOf(metadata: TableMetadata, id: bigint | undefined): Sna
   return metadata.snapshots.find((one) => one.id === id);
 }
 
-/** @throws ReplayportError `table_format.unreadable` if the table names a schema that it doesn't have */
+/** @throws ReplayportError `iceberg.unreadable` if the table names a schema that it doesn't have */
 export function currentSchema(metadata: TableMetadata): IcebergSchema {
   const schema = metadata.schemas.find((one) => one.id === metadata.currentSchemaId);
   if (!schema) throw unreadable("the table's metadata", `it has no schema ${metadata.currentSchemaId}`);

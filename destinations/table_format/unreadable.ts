@@ -4,7 +4,7 @@ import { giveUp, ReplayportError } from "../../src/errors.ts";
 export function unreadable(what: string, reason: string, cause?: unknown): ReplayportError {
   return new ReplayportError(`Can't read ${what}: ${reason}`, {
     ...giveUp(
-      "table_format.unreadable",
+      "iceberg.unreadable",
       "Read the table with another engine. If that works, please report this; else roll the table back to an older snapshot.",
     ),
     cause,

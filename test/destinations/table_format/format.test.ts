@@ -267,10 +267,10 @@ suite("manifests", () => {
   test("a file that isn't a manifest is refused by its name", () => {
     const manifest = { path: "s3://lake/m.avro", addedSnapshotId: 1n, sequenceNumber: 1 };
     assert.throws(() => readManifest(Buffer.from("no"), manifest), {
-      code: "table_format.unreadable",
+      code: "iceberg.unreadable",
       message: /m\.avro/,
     });
-    assert.throws(() => readTableMetadata({ "format-version": 2 }), { code: "table_format.unreadable" });
+    assert.throws(() => readTableMetadata({ "format-version": 2 }), { code: "iceberg.unreadable" });
   });
 
   for (const writer of ["pyiceberg", "spark"]) {
