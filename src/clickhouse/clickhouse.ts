@@ -19,7 +19,7 @@ import { describeInterval } from "../intervals/interval.ts";
 import type { Model, Query } from "../models/model.ts";
 import { sqlModel } from "../models/sql_model.ts";
 import { sessionReplays } from "../models/session_replays_query.ts";
-import { describeSelect, describeTable } from "./describe.ts";
+import { describeSelect, describeTable, TABLE_FACTS, type TableFacts } from "./describe.ts";
 import { Refusal, isPage, sourceError } from "./errors.ts";
 import {
   EFFECTIVE_SETTINGS,
@@ -130,6 +130,8 @@ class ClickHouseSource implements Source {
   readonly #options: ClickHouseOptions;
   /** As `info` found it. */
   #version: string | undefined;
+  /** Of the replay table, as `info` found them; for the model that is asked for next, and no other. */
+  #facts: TableFacts | undefined;
 
   constructor(client: ClickHouseClient, name: string, options: ClickHouseOptions) {
     this.#client = client;
@@ -140,9 +142,10 @@ class ClickHouseSource implements Source {
   async info(signal: AbortSignal): Promise<SourceInfo> {
     try {
       const clock = "toUnixTimestamp64Milli(now64(3)) AS now_ms";
-      const sql = `SELECT version() AS version, ${clock}, ${EFFECTIVE_SETTINGS} AS settings`;
-      const [row] = await this.#ask<{ version: string; now_ms: string | number; settings: string[] }>(
-        { sql, parameters: {} },
+      const sql = `SELECT version() AS version, ${clock}, ${EFFECTIVE_SETTINGS} AS settings, ${TABLE_FACTS}`;
+      const { database, table } = this.#options;
+      const [row] = await this.#ask<TableFacts & { version: string; now_ms: string | number; settings: string[] }>(
+        { sql, parameters: { database, table } },
         {},
         signal,
       );
@@ -150,6 +153,7 @@ class ClickHouseSource implements Source {
       if (dropped.length > 0) throw settingsDropped(this.#name, dropped);
       const name = `${this.#name}, database ${this.#options.database}`;
       this.#version = row?.version;
+      this.#facts = row;
       return { name, version: row?.version ?? "", now: new Date(Number(row?.now_ms)) };
     } catch (error) {
       throw this.#wrap("cannot reach the source", error, signal);
@@ -164,7 +168,10 @@ class ClickHouseSource implements Source {
       if (model.kind === "sql") {
         return sqlModel(model, selection, await describeSelect(ask, model, selection));
       }
-      return sessionReplays(await describeTable(ask, this.#options.database, this.#options.table), selection);
+      const { database, table } = this.#options;
+      const facts = this.#facts;
+      this.#facts = undefined;
+      return sessionReplays(await describeTable(ask, database, table, facts), selection);
     } catch (error) {
       throw this.#wrap(`cannot read the model of export ${definition.name}`, error, signal);
     }

@@ -8,13 +8,27 @@ import { type DescribedColumn, describeQuery } from "../models/sql_model.ts";
 
 type Ask = <T>(query: Query) => Promise<T[]>;
 
-export async function describeTable(ask: Ask, database: string, table: string): Promise<ReplayTable> {
-  const parameters = { database, table };
-  const rows = await ask<{ name: string; type: string }>({
-    sql: "SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {table:String}",
-    parameters,
-  });
-  const columns = new Map(rows.map(({ name, type }) => [name, type]));
+/** What the system tables say of the replay table: one row of TABLE_FACTS. */
+export interface TableFacts {
+  readonly columns: readonly (readonly [name: string, type: string])[];
+  readonly engines: readonly string[];
+}
+
+/** Items of a SELECT, so that whoever asks for something else needs no query more. */
+export const TABLE_FACTS = `(SELECT groupArray((name, type)) FROM system.columns WHERE database = {database:String} AND table = {table:String}) AS columns,
+  (SELECT groupArray(engine) FROM system.tables WHERE database = {database:String} AND name = {table:String}) AS engines`;
+
+/** @param facts if they have just been asked for */
+export async function describeTable(
+  ask: Ask,
+  database: string,
+  table: string,
+  facts: TableFacts | undefined,
+): Promise<ReplayTable> {
+  const [row] = facts
+    ? [facts]
+    : await ask<TableFacts>({ sql: `SELECT ${TABLE_FACTS}`, parameters: { database, table } });
+  const columns = new Map(row?.columns);
   if (columns.size === 0) {
     throw new ReplayportError(
       `table ${database}.${table} doesn't exist, or this user can't see it`,
@@ -31,11 +45,7 @@ export async function describeTable(ask: Ask, database: string, table: string): 
       giveUp("source.wrong_table", "Point source.clickhouse.table at PostHog's session_replay_events."),
     );
   }
-  const engines = await ask<{ engine: string }>({
-    sql: "SELECT engine FROM system.tables WHERE database = {database:String} AND name = {table:String}",
-    parameters,
-  });
-  return { database, table, columns, distributed: engines.some(({ engine }) => engine === "Distributed") };
+  return { database, table, columns, distributed: row?.engines.includes("Distributed") === true };
 }
 
 export async function describeSelect(

@@ -119,7 +119,8 @@ export class Engine implements Disposable {
     }
     const statements: string[] = [];
     if (query.database !== undefined && query.database !== "") statements.push(`USE ${identifier(query.database)}`);
-    for (const [name, value] of query.params) statements.push(`SET ${identifier(`param_${name}`)} = ${literal(value)}`);
+    const params = [...query.params].map(([name, value]) => `${identifier(`param_${name}`)} = ${literal(value)}`);
+    if (params.length > 0) statements.push(`SET ${params.join(", ")}`);
     const changes = [...settings].map(([name, value]) => `${identifier(name)} = ${literal(value)}`);
     if (changes.length > 0) statements.push(`SET ${changes.join(", ")}`);
     return statements;

@@ -137,7 +137,7 @@ suite("_version", { skip: embeddedSkip }, () => {
     replays = await replaySource(engine.client, openOptions(engine.url, "posthog"));
     const rules = { include: [], exclude: [], hash: [], stripQuery: [] };
     const selection = { teams: "all" as const, rules, where: [], salt: "", posthogUrl: "" };
-    model = sessionReplays(await describeTable(ask, "posthog", "session_replay_events"), selection);
+    model = sessionReplays(await describeTable(ask, "posthog", "session_replay_events", undefined), selection);
   });
   after(async () => {
     await replays[Symbol.asyncDispose]();
