@@ -40,7 +40,7 @@ export function addBackfill(program: Command, cli: CliEnvironment): void {
         "after the source had too much, such as rows twice: load the range's whole days (UTC) again, and let what is read win where it's less",
       ).implies({ force: true }),
     )
-    .option("--concurrency <n>", "intervals at the same time (default: 1; with --enqueue, the config's)", wholeNumber)
+    .option("--concurrency <n>", "intervals at the same time (default: 2; with --enqueue, the config's)", wholeNumber)
     .addOption(
       new Option("--interval <size>", "how many intervals of the schedule to join into one batch")
         .choices(["auto", "schedule", ...JOIN_UNITS])
@@ -52,7 +52,7 @@ export function addBackfill(program: Command, cli: CliEnvironment): void {
     .addHelpText(
       "after",
       "\nExamples:\n  replayport backfill replays --from 2026-01-01 --to 2026-10-01 --plan" +
-        "\n  replayport backfill replays --from 2026-01-01 --to 2026-10-01 --concurrency 2" +
+        "\n  replayport backfill replays --from 2026-01-01 --to 2026-10-01 --concurrency 4" +
         "\n  replayport backfill replays --from 2026-01-01 --to 2026-10-01 --enqueue" +
         "\n\nauto joins as many intervals as fit into one file and one folder of the export's path.",
     )
@@ -84,7 +84,7 @@ async function backfill(cli: CliEnvironment, name: string, options: BackfillOpti
     await printPlan(context, definition, plan, json);
     return;
   }
-  const load = { ...plan, concurrency: options.concurrency ?? 1, quiet };
+  const load = { ...plan, concurrency: options.concurrency ?? 2, quiet };
   printSummary(context, [await loadIntervals(context, definition, load)], NOTHING_OPEN, json);
 }
 

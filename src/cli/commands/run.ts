@@ -30,7 +30,7 @@ export function addRun(program: Command, cli: CliEnvironment): void {
     .option("--due", "every interval that is not loaded yet, oldest first")
     .option("--interval <start>", "the interval that starts at this time, even if it is loaded")
     .option("--limit <n>", "load at most N intervals per export", wholeNumber)
-    .option("--concurrency <n>", "intervals at the same time", wholeNumber, 1)
+    .option("--concurrency <n>", "intervals at the same time", wholeNumber, 2)
     .option("--json", "print what was loaded as JSON")
     .addHelpText(
       "after",
