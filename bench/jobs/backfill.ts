@@ -13,7 +13,7 @@ export async function backfillYear(job: Job & { readonly kind: "backfill" }): Pr
   const stdout = new PassThrough();
   const told = text(stdout);
   let failed = false;
-  const program = createProgram({
+  const program = await createProgram({
     env: { ...process.env, BENCH_LAKE: job.folder },
     stdout,
     stderr: process.stderr,

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Destination } from "../../destinations/destination.ts";
 import { type OpenDestination, loadDestinations } from "../../destinations/registry.ts";
-import { type Config, loadConfig } from "../config/load.ts";
+import type { Config } from "../config/load.ts";
 import { environmentSecrets } from "../config/secrets.ts";
 import { giveUp, ReplayportError } from "../errors.ts";
 import { newAttempt } from "../export/attempt.ts";
@@ -11,7 +11,6 @@ import { agreedNow, askClock, type SourceClock } from "../export/clock.ts";
 import type { ExportDefinition } from "../export/definition.ts";
 import type { LoadDependencies } from "../export/load_batch.ts";
 import type { Source } from "../export/source.ts";
-import { openSource } from "../clickhouse/open_source.ts";
 import { VERSION } from "../version.ts";
 import type { CliEnvironment, GlobalOptions } from "./environment.ts";
 import { type Logger, createLogger } from "./log.ts";
@@ -50,6 +49,7 @@ export class Context implements AsyncDisposable {
 
   static async open(cli: CliEnvironment, options: GlobalOptions): Promise<Context> {
     cli.redactor.add(environmentSecrets(cli.env));
+    const { loadConfig } = await import("../config/load.ts");
     const config = await loadConfig(options.config, cli.env);
     cli.redactor.add(config.secrets);
     cli.redactor.add(await secretsInFiles(config, cli.env));
@@ -74,15 +74,19 @@ export class Context implements AsyncDisposable {
   }
 
   async source(): Promise<Source> {
-    this.#source ??= openSource(this.config.source, this.cli.signal).then((source) => {
-      this.#open.push(source);
-      return source;
-    });
+    this.#source ??= this.#openSource();
     this.#source.catch(() => {
       // So that a worker tries again with its next batch.
       this.#source = undefined;
     });
     return await this.#source;
+  }
+
+  async #openSource(): Promise<Source> {
+    const { openSource } = await import("../clickhouse/open_source.ts");
+    const source = await openSource(this.config.source, this.cli.signal);
+    this.#open.push(source);
+    return source;
   }
 
   /**

@@ -19,3 +19,6 @@ export interface GlobalOptions {
   readonly stageDir?: string;
   readonly json?: boolean;
 }
+
+/** The config file unless --config names another. */
+export const DEFAULT_FILE = "schedules.yaml";

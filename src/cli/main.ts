@@ -1,89 +1,13 @@
 #!/usr/bin/env node
-/** The entry point: only this file ends the process or prints an error. */
-import { CommanderError } from "commander";
-import { ReplayportError } from "../errors.ts";
-import { EXIT } from "./exit_codes.ts";
-import { Interrupted, listenForInterrupt } from "./interrupt.ts";
-import { Redactor } from "./redactor.ts";
-import { createProgram } from "./program.ts";
+/**
+ * The entry point. Node.js keeps what it has compiled for the next start, which is most of the time of a short command: cron starts
+ * one every few minutes. In the user's own folder, since whoever may write there could have us run anything.
+ */
+import module from "node:module";
+import { join } from "node:path";
 
-const redactor = new Redactor();
-const OLDEST_NODE = [22, 15] as const;
-const EXIT_AFTER_MS = 3_000;
-
-function nodeIsTooOld(): boolean {
-  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
-  return major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1]);
-}
-
-async function main(): Promise<number> {
-  using interruption = listenForInterrupt((code) => process.exit(code));
-  try {
-    let exitCode: number = EXIT.ok;
-    const program = createProgram({
-      env: process.env,
-      stdout: process.stdout,
-      stderr: process.stderr,
-      redactor,
-      now: () => new Date(),
-      signal: interruption.signal,
-      setExitCode: (code) => {
-        exitCode = code;
-      },
-    });
-    await program.parseAsync(process.argv);
-    return exitCode;
-  } catch (error) {
-    return printError(error);
-  }
-}
-
-/** Whether the command line or the config is wrong, so that nothing was tried. */
-function isUsage(code: string): boolean {
-  return code.startsWith("config.") || code.startsWith("cli.") || code === "demo.folder_in_use";
-}
-
-/** @returns the exit code */
-function printError(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  const print = (text: string): unknown => process.stderr.write(`${redactor.apply(text)}\n`);
-  if (error instanceof Interrupted) {
-    print(`${error.message}; anything not loaded is still due`);
-    return error.exitCode;
-  }
-  if (error instanceof ReplayportError) {
-    const usage = isUsage(error.code);
-    // A config's message lists all of its problems.
-    print(`error: ${usage ? error.message : redactor.message(error.message)}`);
-    if (error.hint !== undefined) print(`  what to do: ${error.hint}`);
-    return usage ? EXIT.usage : EXIT.failed;
-  }
-  print(error instanceof Error ? (error.stack ?? error.message) : String(error));
-  return EXIT.failed;
-}
-
-/** Doesn't wait for anything that still keeps the process alive, such as a load that ignores its abort. */
-function exitSoon(): void {
-  setTimeout(() => {
-    // Let a slow reader get everything that was written.
-    if (process.stdout.writableLength > 0 || process.stderr.writableLength > 0) exitSoon();
-    else process.exit();
-  }, EXIT_AFTER_MS).unref();
-}
-
-// Node.js itself would print the error as it is, secrets included.
-process.on("uncaughtException", (error) => process.exit(printError(error)));
-// A reader that closes the pipe (`replayport sql | head`) is not an error.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(EXIT.ok);
-  throw error;
-});
-if (nodeIsTooOld()) {
-  process.stderr.write(
-    `error: Replayport needs Node.js ${OLDEST_NODE.join(".")} or newer; this is ${process.versions.node}\n`,
-  );
-  process.exitCode = EXIT.usage;
-} else {
-  process.exitCode = await main();
-  exitSoon();
-}
+const { HOME, XDG_CACHE_HOME } = process.env;
+const caches = XDG_CACHE_HOME ?? (HOME === undefined ? undefined : join(HOME, ".cache"));
+// Does nothing where the folder can't be written. Versions of Node.js that lack it are refused by what follows.
+if (caches !== undefined) module.enableCompileCache?.(join(caches, "replayport"));
+await import("./start.ts");

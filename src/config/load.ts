@@ -7,12 +7,9 @@ import { formatProblems } from "./problems/problems.ts";
 
 export type { Config };
 
-/** The config file unless --config names another. */
-export const DEFAULT_FILE = "schedules.yaml";
-
 /**
  * The config of a file.
- * @param file relative to the working directory; `schedules.yaml` by default (DEFAULT_FILE)
+ * @param file relative to the working directory
  * @throws ReplayportError `config.missing`, `config.unreadable`, or `config.invalid`, whose message lists every problem
  */
 export async function loadConfig(file: string, env: Environment): Promise<Config> {

@@ -30,7 +30,7 @@ async function replayport(...args: readonly string[]): Promise<{ stdout: string;
   const stdout = new PassThrough();
   const told = text(stdout);
   let exitCode = 0;
-  const program = createProgram({
+  const program = await createProgram({
     env: {},
     stdout,
     stderr: new PassThrough().resume(),

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Redactor } from "../../src/cli/redactor.ts";
 import { createProgram } from "../../src/cli/program.ts";
 
-const program = createProgram({
+const program = await createProgram({
   env: {},
   stdout: process.stdout,
   stderr: process.stderr,

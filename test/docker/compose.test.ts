@@ -23,7 +23,7 @@ const service = (name: string): Service => {
 const CONFIG = "docker/schedules.yaml";
 const START = "2026-10-01";
 
-const program = createProgram({
+const program = await createProgram({
   env: {},
   stdout: process.stdout,
   stderr: process.stderr,

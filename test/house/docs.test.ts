@@ -34,9 +34,9 @@ function blocks(language: string): Block[] {
 }
 
 /** The program with its commands, none of which does anything. */
-function program(): { readonly main: Command; readonly output: () => string } {
+async function program(): Promise<{ readonly main: Command; readonly output: () => string }> {
   const out = new PassThrough();
-  const main = createProgram({
+  const main = await createProgram({
     env: {},
     stdout: out,
     stderr: out,
@@ -58,7 +58,7 @@ function argumentsOf(line: string): string[] | undefined {
 }
 
 async function parses(args: readonly string[]): Promise<string | undefined> {
-  const { main, output } = program();
+  const { main, output } = await program();
   try {
     await main.parseAsync([...args], { from: "user" });
     return undefined;
@@ -68,16 +68,18 @@ async function parses(args: readonly string[]): Promise<string | undefined> {
 }
 
 suite("the documentation", () => {
-  test("README's table of commands names every command, and no other", () => {
+  test("README's table of commands names every command, and no other", async () => {
     const [, table = ""] = /\n## Commands\n([^]*?)\n## /.exec(`${read("README.md")}\n## `) ?? [];
     const cells = [...table.matchAll(/^\| (`[^|]*) \|/gm)].map(([, cell = ""]) => cell.replaceAll("\\|", " "));
     const named = new Set(cells.flatMap((cell) => [...cell.matchAll(/`([a-z]+)[^`]*`/g)].map(([, name = ""]) => name)));
-    const commands = program().main.commands.map((command) => command.name());
+    const { main } = await program();
+    const commands = main.commands.map((command) => command.name());
     assert.deepEqual([...named].sort(), commands.sort());
   });
 
   test("every command's --help has examples, and they parse", async () => {
-    for (const command of program().main.commands) {
+    const { main } = await program();
+    for (const command of main.commands) {
       let help = "";
       command.configureOutput({
         writeOut: (text) => {

@@ -1,15 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
-import { toJson } from "../../web/json.ts";
 import { durationOption } from "../arguments.ts";
-import { Context } from "../context.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
 import { EXIT } from "../exit_codes.ts";
 import { Interrupted } from "../interrupt.ts";
-import { printJson, printLine, widthOf } from "../output.ts";
-import { needsAttention, worstFirst } from "../status/export_status.ts";
-import { printStatus } from "../status/print_status.ts";
-import { readStatuses } from "../status/read_status.ts";
 
 interface StatusOptions extends GlobalOptions {
   readonly failing?: boolean;
@@ -75,6 +69,13 @@ async function show(
   options: StatusOptions,
   watching: boolean,
 ): Promise<boolean> {
+  // Loaded here: of a command's time, most goes into loading what it needs, and --help needs nothing.
+  const { Context } = await import("../context.ts");
+  const { printJson, printLine, widthOf } = await import("../output.ts");
+  const { needsAttention, worstFirst } = await import("../status/export_status.ts");
+  const { printStatus } = await import("../status/print_status.ts");
+  const { readStatuses } = await import("../status/read_status.ts");
+  const { toJson } = await import("../../web/json.ts");
   // Opened each time, so that a watch sees what changed in the config.
   await using context = await Context.open(cli, options);
   const read = await readStatuses(context, context.exports(name), { timeoutMs: options.timeout }, cli.signal);
