@@ -4,7 +4,7 @@ import type * as z from "zod";
 import type { ExportDefinition } from "../export/definition.ts";
 import { resolveAlerts } from "./alerts.ts";
 import type { DestinationOptions } from "../../destinations/options.ts";
-import { checkForDestination, destinationSchema, resolveDestination } from "./destinations/destinations.ts";
+import { checkForDestination, destinationSchema, resolveDestination, suited } from "./destinations/destinations.ts";
 import { type Environment, substituteTree, type SubstitutedTree } from "./values/env.ts";
 import { resolveExport, type Shared } from "./exports.ts";
 import { NAME } from "./values/fields.ts";
@@ -120,7 +120,10 @@ async function resolveConfig(
     source,
     installation: settings.installation ?? installationOf(source, settings.posthog_url),
     destinations,
-    exports,
+    exports: exports.map((definition) => {
+      const destination = destinations[definition.destination];
+      return destination ? suited(definition, destination) : definition;
+    }),
     redis,
     fleet: resolveFleet(settings.fleet),
     http: resolveHttp(settings.http),

@@ -104,7 +104,7 @@ export function fingerprint(
   { model, selection }: Pick<ExportDefinition, "model" | "selection">,
   columns: readonly Column[],
 ): string {
-  const { teams, where, rules, salt, posthogUrl } = selection;
+  const { teams, where, rules, salt, posthogUrl, emptyDeleted } = selection;
   const rows = {
     model: model.kind === "sql" ? { sql: model.sql, key: model.key } : model.kind,
     teams: teams === "all" ? teams : [...new Set([teams].flat())].sort((one, other) => one - other),
@@ -115,6 +115,8 @@ export function fingerprint(
     salt: salt === "" ? "" : hash(`fingerprint\0${salt}`),
     posthogUrl,
     columns: columns.map(({ name, type, nullable }) => [name, type, nullable]),
+    // Undefined leaves it out.
+    emptyDeleted,
   };
   return `${hash(JSON.stringify(rows)).slice(0, 8)}-${hash(JSON.stringify(form)).slice(0, 8)}`;
 }

@@ -15,7 +15,7 @@ export type OnDelete = "tombstone" | "delete";
 export const DELETED_COLUMN = "is_deleted";
 
 /** Whether the model's rows say that a session was deleted. */
-export function tellsDeleted(columns: readonly Column[]): boolean {
+export function tellsDeleted(columns: readonly Pick<Column, "name" | "type">[]): boolean {
   return columns.some(({ name, type }) => name === DELETED_COLUMN && type === "bool");
 }
 
@@ -36,12 +36,14 @@ export const MATCHES: Column = {
 /** What makes a row a tombstone, whatever its model says of these columns. */
 const KEPT: ReadonlySet<string> = new Set([DELETED_COLUMN, "deleted_at", ...READING_ORDER]);
 
+type Named = Pick<Column, "name" | "type" | "privacy">;
+
 /**
  * The columns that a tombstone empties: everything that says something about a person, except for the key, which finds the
  * row. Of the columns of a user's own SELECT nothing is known, so all count as personal.
  */
 export function emptiedColumns(
-  { columns, key }: { readonly columns: readonly Column[]; readonly key: readonly string[] },
+  { columns, key }: { readonly columns: readonly Named[]; readonly key: readonly string[] },
   onDelete: OnDelete,
 ): ReadonlySet<string> {
   if (onDelete !== "tombstone" || !tellsDeleted(columns)) return new Set();

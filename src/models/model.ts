@@ -47,6 +47,11 @@ export interface Selection {
   readonly salt: string;
   /** Base of replay_url, without a slash at the end. Empty for no replay_url. */
   readonly posthogUrl: string;
+  /**
+   * The read empties the personal columns of deleted sessions, for destinations that show its files as they are. Default: the
+   * destination does.
+   */
+  readonly emptyDeleted?: boolean;
 }
 
 /** What one read covers. */

@@ -4,7 +4,7 @@
  */
 import { AUDIT_COLUMNS } from "./audit.ts";
 import type { Column } from "./column.ts";
-import { MATCHES } from "./deletion.ts";
+import { DELETED_COLUMN, MATCHES } from "./deletion.ts";
 import type { Model, Parameter, Query, Read, Selection, TextShape } from "./model.ts";
 import { SESSION_REPLAYS, SESSION_REPLAYS_KEY } from "./session_replays.ts";
 import { sessionReplaysAudit } from "./session_replays_audit.ts";
@@ -26,8 +26,8 @@ import {
 } from "./session_replays_reads.ts";
 import {
   conditions,
+  emptiedUnless,
   identifier,
-  ifMatching,
   ruled,
   secondParameter,
   shaped,
@@ -69,6 +69,10 @@ export function sessionReplays(table: ReplayTable, selection: Selection): Model 
   const where = conditions(selection.where, types, "replay");
   const wanted = new Set([...columns.map(({ name }) => name), ...selection.where.map((one) => one.column)]);
   const conditional = selection.where.length > 0;
+  const whole = [
+    ...(conditional ? ["_matches"] : []),
+    ...(selection.emptyDeleted === true ? [`NOT ifNull(replay.${identifier(DELETED_COLUMN)}, false)`] : []),
+  ].join(" AND ");
   const used = SESSION_REPLAYS.filter(({ name }) => wanted.has(name));
   const reads = new Set<ReadName>(used.flatMap(({ uses }) => uses));
 
@@ -98,8 +102,7 @@ export function sessionReplays(table: ReplayTable, selection: Selection): Model 
       const { name, type, nullable } = column;
       const value = ruled(`replay.${identifier(name)}`, type, name, selection.rules);
       const hidden = selection.rules.hash.includes(name) || selection.rules.stripQuery.includes(name);
-      const whole = hidden ? typed(value, type, nullable) : value;
-      const shown = conditional ? ifMatching(whole, column, SESSION_REPLAYS_KEY) : whole;
+      const shown = emptiedUnless(whole, hidden ? typed(value, type, nullable) : value, column, SESSION_REPLAYS_KEY);
       return `${shaped(shown, type, shape)} AS ${identifier(name)}`;
     });
     const sessions = `(SELECT

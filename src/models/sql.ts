@@ -56,15 +56,16 @@ export function ruled(value: string, type: ColumnType, name: string, rules: Colu
   return `if(${value} IS NULL, NULL, ${apply(value)})`;
 }
 
-/** A column's value; without anything personal where the session doesn't match `where`. */
-export function ifMatching(
+/** A column's value; nothing where it's personal and `condition` doesn't hold. */
+export function emptiedUnless(
+  condition: string,
   value: string,
   { name, privacy }: Pick<Column, "name" | "privacy">,
   key: readonly string[],
 ): string {
-  return privacy === "none" || key.includes(name)
+  return condition === "" || privacy === "none" || key.includes(name)
     ? value
-    : `if(_matches, ${value}, defaultValueOfArgumentType(${value}))`;
+    : `if(${condition}, ${value}, defaultValueOfArgumentType(${value}))`;
 }
 
 /**

@@ -4,14 +4,14 @@
  */
 import { ReplayportError, giveUp } from "../errors.ts";
 import type { Column, ColumnType } from "./column.ts";
-import { MATCHES } from "./deletion.ts";
+import { DELETED_COLUMN, emptiedColumns, MATCHES } from "./deletion.ts";
 import type { Condition, Model, Parameter, Query, Read, Selection, TextShape } from "./model.ts";
 import { VERSION_COLUMN } from "./reading_order.ts";
 import {
   CLICKHOUSE_TYPES,
   conditions,
+  emptiedUnless,
   identifier,
-  ifMatching,
   ruled,
   secondParameter,
   shaped,
@@ -119,7 +119,15 @@ export function sqlModel(model: SqlChoice, selection: Selection, described: read
   const { sql, parameters } = bound(model, selection);
   const where = conditions(selection.where, new Map(all.map(({ name, type }) => [name, type])), "replay");
   const conditional = selection.where.length > 0;
-  const kept = all.filter(({ name }) => !selection.rules.exclude.includes(name));
+  // Of a SELECT of users' own nothing is known, so all is personal, except for what decides which row is current.
+  const named = all.filter(({ name }) => !selection.rules.exclude.includes(name));
+  const personal = named.map(({ name, type }) => ({ name, type, privacy: "content" as const }));
+  const emptied =
+    selection.emptyDeleted === true ? emptiedColumns({ columns: personal, key: model.key }, "tombstone") : new Set();
+  const kept = named.map((column) => ({
+    ...column,
+    nullable: column.nullable || (emptied.has(column.name) && !column.type.endsWith("[]")),
+  }));
   const own = [
     // If the SELECT has no version, the row that was read later is the current one.
     ...(version
@@ -146,9 +154,11 @@ export function sqlModel(model: SqlChoice, selection: Selection, described: read
     );
     const items = kept.map(({ name, type, nullable }) => {
       const value = typed(ruled(`replay.${identifier(name)}`, type, name, selection.rules), type, nullable);
-      // Of a SELECT of users' own nothing is known, so all is personal, except for what decides which row is current.
-      const shown =
-        !conditional || name === VERSION_COLUMN ? value : ifMatching(value, { name, privacy: "content" }, model.key);
+      const whole = [
+        ...(conditional && name !== VERSION_COLUMN ? ["_matches"] : []),
+        ...(emptied.has(name) ? [`NOT ifNull(replay.${identifier(DELETED_COLUMN)}, false)`] : []),
+      ].join(" AND ");
+      const shown = emptiedUnless(whole, value, { name, privacy: "content" }, model.key);
       return `${shaped(shown, type, shape)} AS ${identifier(name)}`;
     });
     const added = own.map(

@@ -74,6 +74,12 @@ export function checkForDestination(definition: ExportDefinition, options: Desti
   }
 }
 
+/** Readers of an Iceberg table get its files as they are, so the read has to leave out what a tombstone must not have. */
+export function suited(definition: ExportDefinition, options: DestinationOptions): ExportDefinition {
+  if (options.type !== "iceberg") return definition;
+  return { ...definition, selection: { ...definition.selection, emptyDeleted: true } };
+}
+
 /** The root of a lake, equal for two destinations that are one place. Undefined for a table, which exports may share. */
 export function lakeRoot(options: DestinationOptions): string | undefined {
   switch (options.type) {
