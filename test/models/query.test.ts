@@ -211,40 +211,6 @@ suite("session_replays", { skip: clickhouseSkip }, () => {
     }
   });
 
-  test("with emptyDeleted a deleted session has nothing personal, and the others are as ever", async () => {
-    const [plain, emptied] = [await rowsOf({}), await rowsOf({ emptyDeleted: true })];
-    const { first_url: url, distinct_id: id, ...rest } = one(emptied, "deleted");
-    assert.deepEqual([url, id, rest["all_urls"], rest["is_deleted"]], [null, null, [], true]);
-    for (const name of ["team_id", "start_time", "deleted_at", "_version"])
-      assert.equal(rest[name], one(plain, "deleted")[name]);
-    const others = (rows: readonly Row[]): Row[] => rows.filter((row) => row["session_id"] !== "deleted");
-    assert.deepEqual(others(emptied), others(plain));
-    const where: Selection["where"] = [{ column: "click_count", op: "range", max: 0 }];
-    const both = await rowsOf({ where, emptyDeleted: true });
-    assert.deepEqual(
-      [one(both, "deleted"), one(both, "in parts")].map((row) => row["first_url"]),
-      [null, null],
-    );
-  });
-
-  test("with emptyDeleted a deleted row of a user's SELECT is NULL but for its key, its version and its deletion", async () => {
-    const sql =
-      "SELECT 1 AS id, 'Ada' AS name, ['a'] AS tags, true AS is_deleted, 7 AS _version UNION ALL SELECT 2, 'Bob', ['b'], false, 8";
-    const model = { kind: "sql", file: "people.sql", sql, key: ["id"] } as const;
-    const rows = await rowsOf({ emptyDeleted: true }, {}, { model });
-    const shown = rows.map(({ id, name, tags, is_deleted: deleted, _version: version }) => [
-      id,
-      name,
-      tags,
-      deleted,
-      version,
-    ]);
-    assert.deepEqual(shown.toSorted(), [
-      [1, null, [], true, 7],
-      [2, "Bob", ["b"], false, 8],
-    ]);
-  });
-
   for (const teams of [1, "all"] as const) {
     test(`parts hold every session once, about as many each; teams: ${teams}`, async () => {
       const whole = names(await rowsOf({ teams }));

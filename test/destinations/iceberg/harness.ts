@@ -49,21 +49,22 @@ export function freshOptions(found: IcebergServer, way: "oauth2" | "sigv4" = "oa
   return { type: "iceberg", catalog: found.options(way), namespace, table: "replays", storage: keys };
 }
 
-export interface Hooks {
+export interface TestTable {
+  /** Carries out each request to the catalog and each call of a store. */
   readonly around?: Crash["step"] | undefined;
+  readonly export?: string;
 }
 
-/** @param around carries out each request to the catalog and each call of a store */
 export function openTestTable(
   options: IcebergOptions,
   deps: Partial<DestinationDeps> = {},
-  { around }: Hooks = {},
+  { around, export: name = EXPORT }: TestTable = {},
 ): Destination {
   const all = { ...DEPS, ...deps };
   const catalog = openCatalog(options.catalog);
   const store = (bucket: ConstructorParameters<typeof S3Store>[0]): Store =>
     around ? new HookedStore(new S3Store(bucket), { around }) : new S3Store(bucket);
-  return openIcebergOn(around ? hooked(catalog, around) : catalog, store, options, { export: EXPORT }, all);
+  return openIcebergOn(around ? hooked(catalog, around) : catalog, store, options, { export: name }, all);
 }
 
 /** The same catalog, with a hook around each request. */
