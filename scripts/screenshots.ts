@@ -23,7 +23,8 @@ const PAGES = {
   plan: "exports/replays/backfill?from=2026-09-11T00:00&to=2026-09-16T00:00&force=on&size=day",
   login: "login",
 } as const;
-const DOCS = ["dashboard", "export"] as const;
+/** How much of each is shown. */
+const DOCS = { dashboard: 900, export: 1250 } as const;
 
 const { values } = parseArgs({ options: { all: { type: "string" } } });
 await using browser = (await openBrowser()) ?? fail();
@@ -41,7 +42,9 @@ await using web = await startWeb(
 );
 
 if (values.all === undefined) {
-  for (const name of DOCS) await shoot(name, 1280, "light", `docs/${name}.png`, { height: 900, isWhole: false });
+  for (const name of ["dashboard", "export"] as const) {
+    await shoot(name, 1280, "light", `docs/${name}.png`, { height: DOCS[name], isWhole: false });
+  }
 } else {
   await mkdir(values.all, { recursive: true });
   for (const width of [390, 768, 1280]) {

@@ -19,7 +19,11 @@ export interface Selection {
 
 const IMPORT = /(?:\bfrom\s+|\bimport\(|\bimport\s+)"([^"]+)"/g;
 /** What starts a process: a server, the embedded engine, or a command of ours. */
-const STARTS_PROCESSES: ReadonlySet<string> = new Set(["node:child_process", "src/clickhouse_server/start.ts"]);
+const STARTS_PROCESSES: ReadonlySet<string> = new Set([
+  "node:child_process",
+  "src/clickhouse_server/start.ts",
+  "playwright-core",
+]);
 /** Names the harnesses of all destinations without opening one. */
 const FAST_ANYWAY = "test/house/";
 

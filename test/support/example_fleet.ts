@@ -49,7 +49,7 @@ export function exampleHistory(seed = 1, path = "replays/dt="): ExportHistory {
   for (let day = TODAY - 24 * 24 * HOUR_MS; day < TODAY - 48 * HOUR_MS; day += 24 * HOUR_MS) {
     receipts.push(receipt(day, day + 24 * HOUR_MS, day + 48 * HOUR_MS + 600_000));
   }
-  for (const { interval, committedAt } of [...loads(seed, END - 24 * HOUR_MS), ...loads(seed)]) {
+  for (const { interval, committedAt } of [48, 24, 0].flatMap((hours) => loads(seed, END - hours * HOUR_MS))) {
     const start = interval.start.getTime();
     if (start < TODAY - 48 * HOUR_MS || [TODAY - 9 * HOUR_MS, TODAY - 8 * HOUR_MS].includes(start)) continue;
     receipts.push(receipt(start, interval.end.getTime(), committedAt.getTime() - 60_000));
@@ -67,7 +67,7 @@ export function exampleHistory(seed = 1, path = "replays/dt="): ExportHistory {
 
 const DENIED = {
   code: "store.access_denied",
-  hint: "Give the writer s3:PutObject on this prefix, then: replayport retry --all",
+  hint: "Give the writer s3:PutObject on this prefix, then resume the exports.",
   remedy: "retry",
   at: at("2026-10-05T11:52:00Z"),
 } as const;
@@ -91,6 +91,7 @@ export function exampleState(count = 200): Partial<FakeState> {
       destination,
       recentLoads: loads(index + 1),
       lastReceipt: last,
+      lastAudit: { readAt: at("2026-10-04T03:00:00Z"), lacking: 0, unrepaired: 0, onlyDestination: 0 },
       ...(daily
         ? {
             schedule: "@daily",

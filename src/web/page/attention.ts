@@ -82,7 +82,7 @@ function problemsOf(one: ExportStatus): Problem[] {
   }
   if (!isFailing(one) && !paused && isLate(one)) {
     const what = "Intervals are due and not loaded yet.";
-    const hint = "If this number doesn't shrink, the fleet is too small: start more workers.";
+    const hint = "If that doesn't change, the fleet is too small: start more workers.";
     add({ cause: JSON.stringify(["late", one.destination]), what, hint, at: new Date(0) });
   }
   if (lastReceipt?.silentSince) {

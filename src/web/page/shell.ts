@@ -63,7 +63,7 @@ export function pageOf(frame: Frame, body: Html | readonly Html[]): Html {
         <a class="home" href="${root}">Replayport</a>
         <nav aria-label="Pages"><a href="${root}backfills">Backfills</a></nav>
         <span class="clock quiet" id="clock" data-live>
-          <time class="clock" datetime="${at.toISOString()}">${at.toISOString().slice(11, 19)}</time> UTC
+          <time class="clock" datetime="${at.toISOString()}">${at.toISOString().slice(11, 19)} UTC</time>
         </span>
         ${refreshes === undefined ? "" : refreshing(frame)}
       </header>

@@ -22,7 +22,9 @@
       const text = `${day.format(time)} ${minute.format(time)} ${zone}`;
       element.title = `${element.dateTime.slice(0, 16).replace("T", " ")} UTC, ${text}`;
       if (element.dataset.from !== undefined) {
-        element.dataset.local = `${local(new Date(element.dataset.from))} – ${minute.format(time)} local`;
+        const from = new Date(element.dataset.from);
+        // Of longer ranges, the days are what counts.
+        if (time - from < 86_400_000) element.dataset.local = `${local(from)} – ${minute.format(time)} local`;
       } else if (element.classList.contains("clock")) {
         element.dataset.local = `${local(time)} local`;
       }
@@ -49,7 +51,10 @@
         cursor: { y: false, drag: { x: false, y: false } },
         tzDate: (seconds) => globalThis.uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
         scales: { y: { range: (_, __, most) => [0, (most || 1) * 1.1] } },
-        axes: [axis, { ...axis, size: 58, values: (_, all) => all.map((value) => short(value, unit)) }],
+        axes: [
+          { ...axis, size: 30, values: (_, all, __, ___, step) => all.map((value) => moment(value, step)) },
+          { ...axis, size: 58, values: (_, all) => all.map((value) => short(value, unit)) },
+        ],
         series: [
           {},
           {
@@ -64,6 +69,12 @@
       };
       charts.set(element.id, new globalThis.uPlot(options, [x, y], element));
     }
+  }
+
+  /** `09-28`, or `14:00` where hours are told apart; midnight is the day. */
+  function moment(seconds, step) {
+    const text = new Date(seconds * 1000).toISOString();
+    return step >= 86_400 || text.slice(11, 16) === "00:00" ? text.slice(5, 10) : text.slice(11, 16);
   }
 
   function short(value, unit) {
@@ -162,11 +173,19 @@
     for (const one of document.querySelectorAll("[data-live]")) original.set(one.id, one.innerHTML);
     localise(document);
     draw(document);
-    state?.querySelector("button")?.addEventListener("click", (event) => {
-      stopped = !stopped;
-      event.currentTarget.textContent = stopped ? "Refresh" : "Stop";
-      if (!stopped) void refresh();
-    });
+    if (state) {
+      const button = document.createElement("button");
+      const name = () => {
+        button.textContent = stopped ? "Refresh" : "Stop refreshing";
+      };
+      name();
+      button.addEventListener("click", () => {
+        stopped = !stopped;
+        name();
+        if (!stopped) void refresh();
+      });
+      state.append(button);
+    }
     const search = document.querySelector("input[type=search]");
     let typing;
     search?.addEventListener("input", () => {
