@@ -38,6 +38,8 @@ export type Fault =
       readonly kind: "change";
       readonly parameters?: (parameters: URLSearchParams) => void;
       readonly query?: (sql: string) => string;
+      /** The server has done it, and the client is told this. */
+      readonly status?: number;
       readonly headers?: (headers: IncomingHttpHeaders) => IncomingHttpHeaders;
       readonly body?: (body: Buffer) => Buffer;
     }
@@ -53,6 +55,8 @@ export type Fault =
   | { readonly kind: "stall-body"; readonly afterBytes: number }
   /** The request goes on to the server when the promise resolves; never, if it does not. */
   | { readonly kind: "hold-request"; readonly until: Promise<unknown> }
+  /** The connection breaks, and the server sees the request all the same, when the promise resolves. */
+  | { readonly kind: "late-request"; readonly until: Promise<unknown> }
   /** The answer goes on to the client when the promise resolves. */
   | { readonly kind: "hold-answer"; readonly until: Promise<unknown> };
 
@@ -156,11 +160,20 @@ async function handle(to: URL, from: Incoming, answer: ServerResponse, fault?: F
     case "hold-request":
       await fault.until;
       break;
+    case "late-request": {
+      const body = from.body ?? (await buffer(incoming));
+      incoming.socket.destroy();
+      await fault.until;
+      (await forward(to, { incoming, body }, answer)).resume();
+      return;
+    }
     case "change": {
       const response = await forward(to, from, answer, fault);
       const body = await buffer(response);
       const { "content-length": _, "transfer-encoding": __, ...headers } = response.headers;
-      answer.writeHead(response.statusCode ?? 502, fault.headers?.(headers) ?? headers).end(fault.body?.(body) ?? body);
+      answer
+        .writeHead(fault.status ?? response.statusCode ?? 502, fault.headers?.(headers) ?? headers)
+        .end(fault.body?.(body) ?? body);
       return;
     }
     case undefined:
@@ -181,6 +194,11 @@ async function handle(to: URL, from: Incoming, answer: ServerResponse, fault?: F
     return;
   }
   if (fault?.kind === "hold-answer") await fault.until;
+  if (incoming.socket.destroyed) {
+    // Nobody is left to read it; unread, it would keep the connection to the server.
+    response.resume();
+    return;
+  }
   const limit = fault && "afterBytes" in fault ? fault.afterBytes : Number.POSITIVE_INFINITY;
   const headers = { ...response.headers };
   if (fault?.kind === "end-body") delete headers["content-length"];
