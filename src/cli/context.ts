@@ -14,6 +14,7 @@ import type { Source } from "../export/source.ts";
 import { VERSION } from "../version.ts";
 import type { CliEnvironment, GlobalOptions } from "./environment.ts";
 import { type Logger, createLogger } from "./log.ts";
+import { hasColours, widthOf } from "./output.ts";
 import { secretsInFiles } from "./secret_files.ts";
 
 /** How long the source's answer about its clock is good for, and how long to wait for one. */
@@ -24,7 +25,10 @@ const CLOCK_AGAIN_MS = 5_000;
 
 export function loggerFor(cli: CliEnvironment, options: GlobalOptions): Logger {
   const level = options.quiet === true ? "error" : options.verbose === true ? "debug" : "info";
-  return createLogger({ level, terminal: cli.stderr.isTTY === true }, cli.redactor);
+  const { stderr, env } = cli;
+  const terminal =
+    stderr.isTTY === true ? { width: widthOf(stderr) ?? 80, colours: hasColours(stderr, env) } : undefined;
+  return createLogger({ level, terminal }, cli.redactor);
 }
 
 export class Context implements AsyncDisposable {

@@ -6,7 +6,7 @@ import { COMPARED_COLUMNS, type Proof, holds } from "../demo/proof.ts";
 import type { SampleResults, Day, Page, ReplayToWatch } from "../demo/sample_queries.ts";
 import type { Exported } from "../demo/story.ts";
 import type { CliEnvironment } from "./environment.ts";
-import { bytes, count, plural } from "./output.ts";
+import { bytes, count, hasColours, plural } from "./output.ts";
 
 const WIDTH = 80;
 
@@ -21,7 +21,7 @@ export class DemoReport {
   constructor(cli: CliEnvironment, out: NodeJS.WritableStream) {
     this.#out = out;
     this.#err = cli.stderr;
-    this.#colours = "isTTY" in out && out.isTTY === true && cli.env["NO_COLOR"] === undefined;
+    this.#colours = hasColours(out, cli.env);
   }
 
   title(text: string): void {

@@ -11,7 +11,18 @@ import { BATCH_RETRY } from "../retry.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit_codes.ts";
 import { errorFields, redactedFields } from "./log.ts";
-import { bytes, count, plural, printJson, printLine, formatDuration } from "./output.ts";
+import {
+  bytes,
+  count,
+  formatDuration,
+  painter,
+  plural,
+  printJson,
+  printLine,
+  printPainted,
+  widthOf,
+} from "./output.ts";
+import { printable } from "../text.ts";
 
 export const SILENT =
   "an export that is usually busy reads no rows: is PostHog's ingestion running, or its replica behind?";
@@ -39,31 +50,20 @@ export async function loadIntervals(
   const { stderr, signal } = context.cli;
   const began = performance.now();
   const showBar = stderr.isTTY === true && !quiet && intervals.length > 1;
-  const bar = showBar ? startBar(stderr, definition.name, intervals.length) : undefined;
-  try {
-    const result = await runIntervals(
-      definition,
-      intervals,
-      { ...load, retry: BATCH_RETRY },
-      await context.loading(definition),
-      reporter(context, definition, bar),
-      signal,
-    );
-    return { export: definition.name, ...result, seconds: (performance.now() - began) / 1000 };
-  } finally {
-    bar?.stop();
-  }
+  using bar = showBar ? startBar(stderr, definition.name, intervals.length) : undefined;
+  const result = await runIntervals(
+    definition,
+    intervals,
+    { ...load, retry: BATCH_RETRY },
+    await context.loading(definition),
+    reporter(context, definition, bar),
+    signal,
+  );
+  return { export: definition.name, ...result, seconds: (performance.now() - began) / 1000 };
 }
 
-function reporter({ log, cli }: Context, definition: ExportDefinition, bar: Bar | undefined) {
-  let rows = 0;
-  let size = 0;
-  /** Writes a line above the bar. */
-  const aboveBar = (write: () => void): void => {
-    if (bar) cli.stderr.write("\r\u001B[K");
-    write();
-    bar?.render();
-  };
+function reporter({ log }: Context, definition: ExportDefinition, bar: Bar | undefined) {
+  const aboveBar = (write: () => void): void => (bar ? bar.above(write) : write());
   return (event: RunEvent): void => {
     const fields = { export: definition.name, ...edges(event.interval) };
     switch (event.kind) {
@@ -71,9 +71,7 @@ function reporter({ log, cli }: Context, definition: ExportDefinition, bar: Bar 
         log.debug(fields, "loading");
         break;
       case "loaded": {
-        rows += event.receipt.rows;
-        size += event.receipt.bytes;
-        bar?.increment(1, { rows: count(rows), bytes: bytes(size) });
+        bar?.add(event.receipt);
         const line = { ...fields, ...summaryOf(event.receipt), seconds: round(event.seconds) };
         log[bar ? "debug" : "info"](line, "loaded");
         const { lost } = event.receipt;
@@ -108,14 +106,37 @@ function round(seconds: number): number {
   return Math.round(seconds * 1000) / 1000;
 }
 
-type Bar = SingleBar & { render(): void };
+interface Bar extends Disposable {
+  add(receipt: Receipt): void;
+  /** Takes the bar away while lines are written, since it hides what is wider than the terminal and moves the cursor. */
+  above(write: () => void): void;
+}
+
+/** What the line has besides the bar, at most. */
+const BESIDE_BAR = 62;
 
 function startBar(stream: NodeJS.WritableStream, name: string, total: number): Bar {
+  const barsize = Math.min(40, Math.max(8, (widthOf(stream) ?? 80) - name.length - BESIDE_BAR));
   const format = `${name} {bar} {value}/{total} intervals | {rows} rows | {bytes} | {eta_formatted} left`;
-  // The types leave out `render`, which the class has.
-  const bar = new SingleBar({ format, stream, hideCursor: true, clearOnComplete: true }, Presets.shades_grey) as Bar;
-  bar.start(total, 0, { rows: 0, bytes: bytes(0) });
-  return bar;
+  const options = { format, barsize, stream, hideCursor: true, clearOnComplete: true };
+  const bar = new SingleBar(options, Presets.shades_grey);
+  const loaded = { intervals: 0, rows: 0, bytes: 0 };
+  const payload = () => ({ rows: count(loaded.rows), bytes: bytes(loaded.bytes) });
+  bar.start(total, 0, payload());
+  return {
+    add: ({ rows, bytes: size }) => {
+      loaded.intervals += 1;
+      loaded.rows += rows;
+      loaded.bytes += size;
+      bar.update(loaded.intervals, payload());
+    },
+    above: (write) => {
+      bar.stop();
+      write();
+      bar.start(total, loaded.intervals, payload());
+    },
+    [Symbol.dispose]: () => bar.stop(),
+  };
 }
 
 /**
@@ -140,6 +161,7 @@ export function printSummary(context: Context, results: readonly ExportResult[],
     );
     return;
   }
+  const paint = painter(cli.stdout, cli.env);
   for (const { export: name, receipts, failures, seconds } of results) {
     if (receipts.length === 0 && failures.length === 0) {
       printLine(cli.stdout, `${name}: ${nothing}`);
@@ -147,8 +169,10 @@ export function printSummary(context: Context, results: readonly ExportResult[],
     }
     const rows = receipts.reduce((sum, receipt) => sum + receipt.rows, 0);
     const size = receipts.reduce((sum, receipt) => sum + receipt.bytes, 0);
-    const failed = failures.length > 0 ? `, ${plural(failures.length, "interval")} failed` : "";
+    const failed = failures.length > 0 ? `, ${paint("red", `${plural(failures.length, "interval")} failed`)}` : "";
     const what = `${plural(receipts.length, "interval")} loaded, ${plural(rows, "row")}, ${bytes(size)}`;
-    printLine(cli.stdout, `${name}: ${what} in ${formatDuration(seconds)}${failed}`);
+    const done = `${what} in ${formatDuration(seconds)}`;
+    const shown = failures.length === 0 ? paint("green", done) : printable(done);
+    printPainted(cli.stdout, `${printable(name)}: ${shown}${failed}`);
   }
 }

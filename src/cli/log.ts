@@ -2,13 +2,15 @@
 import { type Logger, destination, pino } from "pino";
 import pretty from "pino-pretty";
 import { ReplayportError } from "../errors.ts";
+import { wrap } from "./output.ts";
 import type { Redactor } from "./redactor.ts";
 
 export type { Logger } from "pino";
 
 export interface LogOptions {
   readonly level: "debug" | "info" | "warn" | "error" | "silent";
-  readonly terminal: boolean;
+  /** Undefined off a terminal: the log is JSON lines then. */
+  readonly terminal: { readonly width: number; readonly colours: boolean } | undefined;
 }
 
 /** An error as a log line shows it. Only unexpected errors have a stack. */
@@ -30,10 +32,27 @@ function withoutEscapes(line: string): string {
   return line.replaceAll(/\\(?:u[0-9a-fA-F]{4}|.)/g, (escape) => (/^\\u00[01]/.test(escape) ? "" : escape));
 }
 
+/** On a terminal, the error and what to do about it are lines of their own, wrapped, below the message. */
+function readable({ width, colours }: NonNullable<LogOptions["terminal"]>) {
+  return pretty({
+    colorize: colours,
+    ignore: "pid,hostname,error,hint",
+    translateTime: "HH:MM:ss",
+    destination: 2,
+    sync: true,
+    messageFormat: (line, key) => {
+      const { error, hint } = line as { readonly error?: string; readonly hint?: string };
+      const below = [
+        ...(error === undefined ? [] : [wrap(error, width, "    ")]),
+        ...(hint === undefined ? [] : [wrap(`what to do: ${hint}`, width, "    ")]),
+      ];
+      return [String(line[key]), ...below].join("\n");
+    },
+  });
+}
+
 export function createLogger({ level, terminal }: LogOptions, redactor: Redactor): Logger {
-  const sink = terminal
-    ? pretty({ colorize: true, ignore: "pid,hostname", translateTime: "HH:MM:ss", destination: 2, sync: true })
-    : destination({ fd: 2, sync: true });
+  const sink = terminal ? readable(terminal) : destination({ fd: 2, sync: true });
   return pino(
     {
       level,

@@ -21,6 +21,7 @@ import { exportedColumns } from "../../models/session_replays_query.ts";
 import { usageError } from "../arguments.ts";
 import { Context } from "../context.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
+import { errorFields } from "../log.ts";
 import { printLine } from "../output.ts";
 
 interface SqlOptions extends GlobalOptions {
@@ -140,7 +141,7 @@ async function lakeStatement(
   } catch (error) {
     cli.signal.throwIfAborted();
     log.warn(
-      { export: definition.name, error },
+      { export: definition.name, ...errorFields(error) },
       "can't read the receipts; the statement covers today's path and format only",
     );
     unknown = `-- NOT CHECKED: files under an older path or format (${context.cli.redactor.message(messageOf(error)).replaceAll(/\s+/g, " ")})\n`;
