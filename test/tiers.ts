@@ -44,6 +44,7 @@ export const LONGEST: readonly string[] = [
   "test/destinations/warehouse_formats.test.ts",
   "test/fleet/shutdown.test.ts",
   "test/chaos/convergence.test.ts",
+  "test/web/browser.slow.test.ts",
   "test/e2e/package.slow.test.ts",
 ];
 

@@ -26,7 +26,8 @@ export interface DashboardDependencies extends PageDependencies {
 
 /** People wait for a page: what hasn't been answered by then is left out. */
 export const PAGE_MS = 5_000;
-const RUNS_SHOWN = 12;
+/** Those that are retried are grouped by their cause, so more are read than shown. */
+const RUNS_READ = 200;
 /** Failures with the same reason share a row, so more are read than shown. */
 const FAILURES_READ = 200;
 const SEARCH_LENGTH = 200;
@@ -108,7 +109,7 @@ async function look(fleet: Fleet, at: Date, redact: (text: string) => string, si
     or(() => fleet.exports(signal), []),
     or(() => fleet.queue(signal), undefined),
     or(() => fleet.backfills(signal), []),
-    or(() => fleet.runs({ limit: RUNS_SHOWN, states: ["running", "retrying"] }, signal), []),
+    or(() => fleet.runs({ limit: RUNS_READ, states: ["running", "retrying"] }, signal), []),
     or(() => fleet.runs({ limit: FAILURES_READ, states: ["failed"] }, signal), []),
   ]);
   const shown = health.problem === undefined ? [...problems] : [health.problem];

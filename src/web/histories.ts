@@ -1,4 +1,5 @@
 /** Histories that pages show. A destination may be slow and cost money, and a page asks every few seconds: so they are kept for a while. */
+import pLimit from "p-limit";
 import type { ExportHistory, Fleet } from "../fleet/fleet.ts";
 import type { Interval } from "../intervals/interval.ts";
 
@@ -6,6 +7,8 @@ const KEPT_MS = 60_000;
 /** Longer than people wait: the next look finds the answer. */
 const READ_MS = 60_000;
 const MOST = 100;
+/** Whoever turns the pages of many exports must not keep a destination busy. */
+const AT_ONCE = 4;
 
 interface Kept {
   readonly at: number;
@@ -15,6 +18,7 @@ interface Kept {
 export class Histories {
   readonly #fleet: Pick<Fleet, "history">;
   readonly #ending: AbortSignal;
+  readonly #limit = pLimit(AT_ONCE);
   readonly #kept = new Map<string, Kept>();
 
   constructor(fleet: Pick<Fleet, "history">, ending: AbortSignal) {
@@ -37,8 +41,11 @@ export class Histories {
   }
 
   #ask(key: string, name: string, range: Interval): Kept {
-    const signal = AbortSignal.any([this.#ending, AbortSignal.timeout(READ_MS)]);
-    const kept = { at: performance.now(), history: this.#fleet.history(name, range, signal) };
+    const read = async (): Promise<ExportHistory> => {
+      const signal = AbortSignal.any([this.#ending, AbortSignal.timeout(READ_MS)]);
+      return await this.#fleet.history(name, range, signal);
+    };
+    const kept = { at: performance.now(), history: this.#limit(read) };
     // An error isn't kept. Whoever waits for it gets it.
     kept.history.catch(() => this.#kept.delete(key));
     this.#kept.delete(key);

@@ -118,6 +118,44 @@ suite("dashboard page", () => {
     assert.match(issues[2] ?? "", /^ other archive/);
   });
 
+  test("runs that are retried for one cause are one message too, before any has failed for good", async () => {
+    const exports = Array.from({ length: 8 }, (_, index) => exportStatus(`export_${index}`));
+    const running = exports.map(({ export: name }) => {
+      const error = { ...ERROR, code: "store.unreachable", message: `can't write /lake/${name}` };
+      return run({ export: name, state: "retrying", error, nextAttemptAt: at("2026-10-05T12:00:40Z") });
+    });
+    const page = await render({ exports, running });
+    const issues = [...page.matchAll(/<li class="is-(\w+)">.*?<\/li>/gs)];
+    assert.deepEqual(
+      issues.map(([, severity]) => severity),
+      ["warn"],
+    );
+    assert.match(words(issues[0]?.[0] ?? ""), /^ 8 exports lake can't write .* retried in 40 s, store\.unreachable/);
+    assert.equal(words(page).split("can't write").length, 2 + 5, "one, and five others behind a line");
+  });
+
+  test("a pause after failures is shown with its cause, and when an interval is tried", async () => {
+    const paused = { paused: PAUSE, failuresInRow: 10, lastError: ERROR };
+    const page = words(await render({ exports: [exportStatus("a", paused), exportStatus("b", paused)] }));
+    assert.match(
+      page,
+      /2 exports the source ClickHouse at .* 2 paused, one interval is tried in 10 min, source\.unreachable/,
+    );
+    assert.match(page, /failing, paused/);
+    assert.doesNotMatch(page, /10 intervals failed in a row/, "the cause says more");
+  });
+
+  test("failures that are over are listed once for each cause, and those that need attention only there", async () => {
+    const failed = ["a", "b", "c", "d", "ill"].map((name) =>
+      run({ state: "failed", export: name, error: { ...ERROR, message: `no answer to ${name}` } }),
+    );
+    const exports = ["a", "b", "c", "d"].map((name) => exportStatus(name));
+    const ill = exportStatus("ill", { failuresInRow: 1, lastError: { ...ERROR, message: "no answer to ill" } });
+    const page = words(await render({ exports: [...exports, ill], failed }));
+    assert.match(page, /Recent failures of exports that work again .* a b c and 1 more 4 .* no answer to a/);
+    assert.equal(page.split("no answer to").length, 3);
+  });
+
   test("the search finds exports by name, destination and schedule, and the states filter them", async () => {
     const exports = [
       exportStatus("replays_eu"),

@@ -2,7 +2,7 @@
  * What needs attention, each cause once. A broken folder fails every export that writes to it, each with a message that names its own
  * file, so problems are grouped by where they come from and their code, not by their text.
  */
-import type { ExportStatus, FleetError } from "../../fleet/fleet.ts";
+import type { ExportStatus, FleetError, Run } from "../../fleet/fleet.ts";
 import type { Interval } from "../../intervals/interval.ts";
 import { minute } from "../../text.ts";
 import { isFailing, isLate } from "./condition.ts";
@@ -25,19 +25,32 @@ interface Problem {
 
 export interface Issue extends Omit<Problem, "cause" | "export" | "at"> {
   readonly exports: readonly string[];
+  /** How many of them are paused because of it, and when one of those tries an interval by itself. */
+  readonly paused: number;
+  readonly probeAt: Date | undefined;
   /** Other messages of the same cause. */
   readonly others: readonly string[];
 }
 
-/** Worst and widest first. */
-export function issuesOf(exports: readonly ExportStatus[]): Issue[] {
-  const groups = Map.groupBy(exports.flatMap(problemsOf), ({ cause }) => cause);
+/**
+ * Worst and widest first.
+ * @param runs of any exports: what fails now is a problem before it has failed for good
+ */
+export function issuesOf(exports: readonly ExportStatus[], runs: readonly Run[] = []): Issue[] {
+  const byName = new Map(exports.map((one) => [one.export, one]));
+  const retrying = runs.flatMap((run) => {
+    const one = byName.get(run.export);
+    return one && run.state === "retrying" && run.error ? [retryOf(one, run, run.error)] : [];
+  });
+  const groups = Map.groupBy([...exports.flatMap(problemsOf), ...retrying], ({ cause }) => cause);
   const issues = [...groups.values()].flatMap((problems): Issue[] => {
     const newest = problems.reduce((last, one) => (one.at > last.at ? one : last));
-    const { severity, where, what, hint, code } = newest;
+    const severity = problems.some((one) => one.severity === "bad") ? "bad" : "warn";
+    const { where, what, hint, code } = newest;
     const texts = new Set(problems.map((one) => one.what));
     texts.delete(what);
-    const retries = problems.flatMap(({ retryAt }) => retryAt?.getTime() ?? []);
+    const names = [...new Set(problems.map((one) => one.export))];
+    const paused = names.flatMap((name) => (severity === "bad" ? (byName.get(name)?.paused ?? []) : []));
     return [
       {
         severity,
@@ -45,16 +58,34 @@ export function issuesOf(exports: readonly ExportStatus[]): Issue[] {
         what,
         hint,
         code,
-        exports: [...new Set(problems.map((one) => one.export))],
+        exports: names,
+        paused: paused.length,
+        probeAt: earliest(paused.flatMap(({ probeAt }) => probeAt ?? [])),
         others: [...texts],
         intervals: problems.flatMap((one) => one.intervals),
-        retryAt: retries.length === 0 ? undefined : new Date(Math.min(...retries)),
+        retryAt: earliest(problems.flatMap(({ retryAt }) => retryAt ?? [])),
       },
     ];
   });
   return issues.sort(
     (a, b) => Number(b.severity === "bad") - Number(a.severity === "bad") || b.exports.length - a.exports.length || 0,
   );
+}
+
+function earliest(times: readonly Date[]): Date | undefined {
+  return times.length === 0 ? undefined : new Date(Math.min(...times.map((time) => time.getTime())));
+}
+
+/** A destination's name, or `the source`. */
+export function placeOf(one: Pick<ExportStatus, "destination"> | undefined, code: string | undefined): string {
+  return /^(?:source|clickhouse)\./.test(code ?? "") ? "the source" : (one?.destination ?? "");
+}
+
+function retryOf(one: ExportStatus, run: Run, error: FleetError): Problem {
+  const where = placeOf(one, error.code);
+  const { code, hint, message: what, at } = error;
+  const rest = { export: one.export, where, what, hint, code, at, retryAt: run.nextAttemptAt };
+  return { cause: JSON.stringify([where, code]), severity: "warn", intervals: [], ...rest };
 }
 
 function problemsOf(one: ExportStatus): Problem[] {
@@ -65,7 +96,7 @@ function problemsOf(one: ExportStatus): Problem[] {
     problems.push({ ...rest, export: one.export, intervals: [], retryAt: undefined, ...problem });
   };
   const fails = (error: FleetError, intervals: readonly Interval[], retryAt: Date | undefined, before = ""): void => {
-    const where = /^(?:source|clickhouse)\./.test(error.code) ? "the source" : one.destination;
+    const where = placeOf(one, error.code);
     const cause = JSON.stringify([where, error.code]);
     const { code, hint, at } = error;
     const what = `${before}${error.message}`;

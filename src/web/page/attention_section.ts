@@ -13,10 +13,12 @@ export function issueList(issues: readonly Issue[], root: string, now: Date, sin
 }
 
 function issueItem(issue: Issue, root: string, now: Date, single: boolean): Html {
-  const { severity, exports, where, what, hint, code, intervals, retryAt, others } = issue;
+  const { severity, exports, where, what, hint, code, intervals, retryAt, others, paused, probeAt } = issue;
   const facts = [
     ...(intervals.length > 0 ? [html`${plural(intervals.length, "interval")} failed, ${range(hull(intervals))}`] : []),
-    ...(retryAt ? [html`retried ${ago(retryAt, now)}`] : []),
+    ...(paused > 0 ? [html`${exports.length === 1 ? "" : `${count(paused)} `}paused`] : []),
+    ...(paused > 0 && probeAt ? [html`one interval is tried ${ago(probeAt, now)}`] : []),
+    ...(retryAt && paused === 0 ? [html`retried ${ago(retryAt, now)}`] : []),
     ...(code === undefined ? [] : [html`<code>${code}</code>`]),
   ];
   return html`<li class="is-${severity}">

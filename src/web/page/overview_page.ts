@@ -40,16 +40,17 @@ export interface OverviewState {
 
 const ISSUES_SHOWN = 12;
 const BACKFILLS_SHOWN = 6;
+const RUNS_SHOWN = 12;
 
 export function overviewPage(snapshot: Snapshot, { visitor, refreshes, filter }: OverviewState): Html {
-  const { at, exports, problems, health, running } = snapshot;
+  const { at, exports, problems, health, running: runs } = snapshot;
   // Without an answer nobody knows which exports there are.
   const names = exports.length === 0 ? undefined : new Set(exports.map((one) => one.export));
   const failed = snapshot.failed.filter((run) => names?.has(run.export) ?? true);
   const found = exports.filter((one) => matches(one, filter.search));
   const chosen = found.filter((one) => filter.condition === undefined || conditionOf(one) === filter.condition);
   const filtered = filter.search !== "" || filter.condition !== undefined;
-  const issues = issuesOf(chosen);
+  const issues = issuesOf(chosen, runs);
   return pageOf(
     { title: titleOf(snapshot), root: "./", at, visitor, refreshes, problems, self: "./" },
     html`<div id="summary" data-live>
@@ -79,7 +80,7 @@ export function overviewPage(snapshot: Snapshot, { visitor, refreshes, filter }:
       </div>
       <div id="work" data-live>
         ${backfillsSection(newestFirst(snapshot.backfills), { names, shown: BACKFILLS_SHOWN, root: "./", now: at })}
-        ${runningSection(running, at)} ${failuresSection(failed, at)}
+        ${runningSection(runs.slice(0, RUNS_SHOWN), at)} ${failuresSection(failed, exports, at)}
       </div>`,
   );
 }

@@ -1,30 +1,45 @@
 import { html } from "hono/html";
-import type { Run, RunState } from "../../fleet/fleet.ts";
+import type { ExportStatus, Run, RunState } from "../../fleet/fleet.ts";
+import { placeOf } from "./attention.ts";
 import { exportLink } from "./attention_section.ts";
+import { isFailing } from "./condition.ts";
 import { ago, bytes, count, explained, type Html, plural, range, span, together } from "./format.ts";
 import { tableSection } from "./table.ts";
 
-/** Failures of one export for the same reason share a row. */
 const FAILURES_SHOWN = 8;
+const NAMES_SHOWN = 3;
 
-/** @param failed of exports in the config */
-export function failuresSection(failed: readonly Run[], now: Date): Html | "" {
-  if (failed.length === 0) return "";
+/**
+ * What failed and works again, each cause once; what fails now needs attention, and is shown there.
+ * @param failed of exports in the config
+ */
+export function failuresSection(failed: readonly Run[], exports: readonly ExportStatus[], now: Date): Html | "" {
+  const byName = new Map(exports.map((one) => [one.export, one]));
+  const over = failed.filter((run) => {
+    const one = byName.get(run.export);
+    return !one || !isFailing(one);
+  });
+  if (over.length === 0) return "";
   const groups = together(
-    failed,
-    (run) => JSON.stringify([run.export, run.backfill, run.error?.code, run.error?.message]),
+    over,
+    ({ export: name, error }) => JSON.stringify([placeOf(byName.get(name), error?.code), error?.code]),
     ({ interval }) => interval,
   );
   return tableSection({
     id: "failures",
     title: "Recent failures",
-    note: "also of intervals that have been loaded since",
-    columns: ["Export", "Intervals", "What happened, and what to do", "Last"],
+    note: "of exports that work again",
+    columns: ["Exports", "Intervals", "What happened, and what to do", "Last"],
     rows: groups.slice(0, FAILURES_SHOWN).map(({ items: [newest, ...others], hull }) => {
       if (!newest) return html``;
       const { error } = newest;
+      const names = [...new Set([newest, ...others].map((run) => run.export))];
+      const more = names.length - NAMES_SHOWN;
       return html`<tr>
-        ${exportCell(newest)}
+        <th scope="row">
+          ${names.slice(0, NAMES_SHOWN).map((name) => html`${exportLink(name, "./")}<br />`)}
+          ${more > 0 ? html`<small>and ${count(more)} more</small>` : ""}
+        </th>
         <td data-label="Intervals">${count(others.length + 1)}<small class="sub">${range(hull)}</small></td>
         <td class="wide">
           ${error ? explained(error) : "No error was recorded."}
@@ -73,10 +88,7 @@ function runningRow(run: Run, now: Date): Html {
     <td data-label="Staged">
       ${run.files > 0 ? html`${plural(run.rows, "row")}<small class="sub">${bytes(run.bytes)}</small>` : "–"}
     </td>
-    <td class="wide" data-label="Worker">
-      ${runLink(run, "./", html`<code>${run.worker ?? "no worker yet"}</code>`)}
-      ${run.state === "retrying" && run.error ? html`<small class="sub">${explained(run.error)}</small>` : ""}
-    </td>
+    <td class="wide" data-label="Worker">${runLink(run, "./", html`<code>${run.worker ?? "no worker yet"}</code>`)}</td>
   </tr>`;
 }
 
