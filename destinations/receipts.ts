@@ -2,6 +2,8 @@
  * The receipt of a batch, and how ledgers store it. A lake's manifest and a row of a warehouse's `_replayport_receipts` are
  * the same record in different envelopes: a manifest adds the files, a warehouse the target table.
  */
+import { z } from "zod";
+import { giveUp, ReplayportError } from "../src/errors.ts";
 import type { Batch, Coverage, Receipt, Totals } from "./destination.ts";
 
 /** The versions that wrote a receipt. */
@@ -69,26 +71,78 @@ export interface StoredRecord {
   readonly hasTime: (column: keyof ReceiptRecord) => boolean;
 }
 
+const text = z.string().min(1);
+/** Clients give large numbers as text. */
+const count = z
+  .union([z.number(), z.string().min(1), z.bigint()])
+  .transform(Number)
+  .pipe(z.int().nonnegative());
+const RECORD = z.object({
+  export: text,
+  attempt: text,
+  fingerprint: z.string(),
+  rows: count,
+  bytes: count,
+  files: count,
+  source_columns: z
+    .string()
+    .transform((names, context) => {
+      try {
+        return JSON.parse(names) as unknown;
+      } catch {
+        context.addIssue("not JSON");
+        return z.NEVER;
+      }
+    })
+    .pipe(z.array(z.string()))
+    .nullish(),
+});
+const COVERAGE = z
+  .object({
+    interval_start: z.date(),
+    interval_end: z.date(),
+    read_at: z.date(),
+    committed_at: z.date(),
+    watermark: z.date().optional(),
+  })
+  .refine((one) => one.interval_start < one.interval_end, { error: "its interval ends before it starts" });
+
+/** @throws ReplayportError `receipts.broken` */
 export function fromRecord(stored: StoredRecord): Receipt {
-  const { value } = stored;
-  const columns = value("source_columns");
+  const coverage = coverageOf(stored);
+  const columns = Object.keys(RECORD.shape) as (keyof typeof RECORD.shape)[];
+  const record = parse(RECORD, Object.fromEntries(columns.map((column) => [column, stored.value(column)])));
+  const { export: exportName, attempt, rows, bytes, files, fingerprint } = record;
+  const sourceColumns = record.source_columns ?? undefined;
+  return { export: exportName, ...coverage, attempt, rows, bytes, files, fingerprint, sourceColumns };
+}
+
+/** @throws ReplayportError `receipts.broken` */
+export function coverageOf({ time, hasTime }: StoredRecord): Coverage {
+  const found = parse(COVERAGE, {
+    interval_start: time("interval_start"),
+    interval_end: time("interval_end"),
+    read_at: time("read_at"),
+    committed_at: time("committed_at"),
+    watermark: hasTime("watermark") ? time("watermark") : undefined,
+  });
   return {
-    export: String(value("export")),
-    ...coverageOf(stored),
-    attempt: String(value("attempt")),
-    rows: Number(value("rows")),
-    bytes: Number(value("bytes")),
-    files: Number(value("files")),
-    fingerprint: String(value("fingerprint")),
-    sourceColumns: typeof columns === "string" ? (JSON.parse(columns) as string[]) : undefined,
+    interval: { start: found.interval_start, end: found.interval_end },
+    readAt: found.read_at,
+    watermark: found.watermark,
+    committedAt: found.committed_at,
   };
 }
 
-export function coverageOf({ time, hasTime }: StoredRecord): Coverage {
-  return {
-    interval: { start: time("interval_start"), end: time("interval_end") },
-    readAt: time("read_at"),
-    watermark: hasTime("watermark") ? time("watermark") : undefined,
-    committedAt: time("committed_at"),
-  };
+/** What isn't a receipt must not count as one: its interval would never be loaded. */
+function parse<Schema extends z.ZodType>(schema: Schema, row: unknown): z.infer<Schema> {
+  const result = z.safeParse(schema, row);
+  if (result.success) return result.data;
+  throw new ReplayportError(
+    `a row of the receipts table isn't a receipt: ${z.prettifyError(result.error)}`,
+    giveUp(
+      "receipts.broken",
+      "Something else wrote or changed it. Delete that row: its interval is then due again, and loading it again doubles nothing.",
+    ),
+  );
 }

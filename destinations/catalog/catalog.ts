@@ -2,13 +2,14 @@
  * A client of the Iceberg REST catalog protocol, as far as one table needs it.
  * https://github.com/apache/iceberg/blob/main/open-api/rest-catalog-open-api.yaml
  */
+import { z } from "zod";
 import { ReplayportError } from "../../src/errors.ts";
 import { printJson } from "../table_format/json.ts";
 import { readTableMetadata, type TableMetadata } from "../table_format/metadata.ts";
 import { schemaJson, type IcebergSchema } from "../table_format/schema_json.ts";
 import { signerOf } from "./auth.ts";
 import { type CatalogConfig, readConfig } from "./config.ts";
-import { catalogError, missing } from "./errors.ts";
+import { catalogError, missing, notTheProtocol } from "./errors.ts";
 import type { CatalogOptions } from "./options.ts";
 import { openRequests, type Reply } from "./request.ts";
 import { type VendedCredentials, vendedCredentials } from "./vended.ts";
@@ -103,9 +104,9 @@ export function openCatalog(options: CatalogOptions): Catalog {
   const delegation = options.vendedCredentials === true ? { "x-iceberg-access-delegation": "vended-credentials" } : {};
 
   const loaded = (reply: Reply, settings: CatalogConfig): LoadedTable => {
-    const { json } = reply as {
-      json: { "metadata-location"?: string; metadata?: unknown; config?: Record<string, string> };
-    };
+    const answer = TABLE.safeParse(reply.json);
+    if (!answer.success) throw notTheProtocol(name);
+    const json = answer.data;
     const table = { ...settings.tableDefaults, ...json.config };
     return {
       metadataLocation: json["metadata-location"],
@@ -176,7 +177,9 @@ export function openCatalog(options: CatalogOptions): Catalog {
       signal.throwIfAborted();
       try {
         const reply = await send({ method: "POST", path: at, body }, signal);
-        if (reply.ok) return { answer: "won" };
+        // A proxy's page with status 200 is no commit.
+        if (reply.ok && TABLE.safeParse(reply.json).success) return { answer: "won" };
+        if (reply.ok) return { answer: "unknown", error: notTheProtocol(name), status: reply.status };
         const error = catalogError(reply, `commit to table ${tableName(id)}`, name);
         const open = reply.status < 400 || reply.status >= 500 || OPEN.has(reply.status);
         return open ? { answer: "unknown", error, status: reply.status } : { answer: "refused", error };
@@ -186,6 +189,14 @@ export function openCatalog(options: CatalogOptions): Catalog {
     },
   };
 }
+
+const SETTINGS = z.record(z.string(), z.string());
+const TABLE = z.looseObject({
+  "metadata-location": z.string().optional(),
+  metadata: z.looseObject({}),
+  config: SETTINGS.optional(),
+  "storage-credentials": z.array(z.object({ prefix: z.string().default(""), config: SETTINGS.default({}) })).optional(),
+});
 
 /** They may be an answer to a request that was applied, or that still may be. */
 const OPEN: ReadonlySet<number> = new Set([408, 409, 425, 429]);

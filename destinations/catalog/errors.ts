@@ -14,6 +14,14 @@ export function catalogError(reply: Reply, what: string, name: string): Replaypo
   });
 }
 
+/** Something else answers. @param name its address */
+export function notTheProtocol(name: string): ReplayportError {
+  return new ReplayportError(
+    `${name} answers, but not as an Iceberg REST catalog`,
+    giveUp("catalog.no_catalog", "Set `uri` to the catalog's address without `/v1`, as its documentation gives it."),
+  );
+}
+
 /** Whether the answer says that the table or its namespace doesn't exist, rather than the path. */
 export function missing({ status, type }: Reply): boolean {
   return status === 404 && type !== undefined && /NoSuch(Table|Namespace)|NotFound/i.test(type);

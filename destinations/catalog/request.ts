@@ -1,4 +1,5 @@
 /** Requests to a catalog over HTTP: signed, limited in time, read in full. Their errors hold no secret. */
+import { z } from "zod";
 import { messageOf, ReplayportError, retry } from "../../src/errors.ts";
 import { parseJson } from "../table_format/json.ts";
 import type { CatalogOptions } from "./options.ts";
@@ -26,6 +27,24 @@ export interface Reply {
 }
 
 export type Send = (request: Request, signal: AbortSignal) => Promise<Reply>;
+
+/** The protocol's own errors are objects; those of OAuth2 are texts, and those of AWS have only a message. */
+const TEXT = z.string().optional().catch(undefined);
+const ERROR = z
+  .object({
+    error: z.union([
+      z.object({ type: TEXT, message: TEXT }),
+      z.string().transform((type) => ({ type, message: undefined })),
+    ]),
+    error_description: TEXT,
+    message: TEXT,
+  })
+  .partial()
+  .catch({})
+  .transform(({ error, error_description: description, message }) => ({
+    type: error?.type,
+    message: error?.message ?? description ?? message,
+  }));
 
 const REQUEST_MS = 60_000;
 const LONGEST_MESSAGE = 500;
@@ -97,25 +116,17 @@ function replyOf(response: Response, text: string): Reply {
   } catch {
     parsed = undefined;
   }
-  const {
-    error,
-    error_description: description,
-    message,
-  } = (parsed ?? {}) as {
-    readonly error?: string | { readonly type?: string; readonly message?: string };
-    readonly error_description?: string;
-    readonly message?: string;
-  };
-  // The protocol's own errors are objects; those of OAuth2 are texts, and those of AWS have only a message.
-  const own = typeof error === "object" ? error : { type: error, message: description ?? message };
-  const said = own.message ?? (parsed === undefined ? text : "");
+  const said = ERROR.parse(parsed);
   const seconds = Number(response.headers.get("retry-after") ?? Number.NaN);
   return {
     ok: response.ok && (parsed !== undefined || text === ""),
     status: response.status,
     json: parsed,
-    type: own.type ?? response.headers.get("x-amzn-errortype") ?? undefined,
-    message: said.replaceAll(/\s+/g, " ").trim().slice(0, LONGEST_MESSAGE),
+    type: said.type ?? response.headers.get("x-amzn-errortype") ?? undefined,
+    message: (said.message ?? (parsed === undefined ? text : ""))
+      .replaceAll(/\s+/g, " ")
+      .trim()
+      .slice(0, LONGEST_MESSAGE),
     retryAfterMs: Number.isFinite(seconds) && seconds >= 0 ? seconds * 1000 : undefined,
   };
 }

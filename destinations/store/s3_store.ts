@@ -13,6 +13,7 @@ import {
 import { encryptionHeaders, type EncryptionHeaders } from "./s3_encryption.ts";
 import { s3Error, s3ErrorName, s3Status } from "./s3_errors.ts";
 import type { S3Bucket } from "./s3_options.ts";
+import { nextPage } from "./s3_pages.ts";
 import { abortUpload, completeUpload, prepareParts, uploadParts } from "./s3_multipart.ts";
 import { DEFAULT_PART_BYTES, partBytesFor } from "./s3_part_size.ts";
 import { openS3Session, type S3Session } from "./s3_session.ts";
@@ -75,7 +76,7 @@ export class S3Store implements Store {
         if (object.Key === undefined || object.LastModified === undefined) continue;
         yield { key: object.Key.slice(this.#root.length), bytes: object.Size ?? 0, modified: object.LastModified };
       }
-      token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+      token = nextPage(this.name, page.IsTruncated, page.NextContinuationToken, token);
     } while (token !== undefined);
   }
 
@@ -204,8 +205,9 @@ export class S3Store implements Store {
   async unfinished(prefix: string, signal: AbortSignal): Promise<Unfinished[]> {
     const { bucket } = this.#s3;
     const found: Unfinished[] = [];
-    let marker: { KeyMarker?: string; UploadIdMarker?: string } | undefined = {};
-    while (marker) {
+    let at: string | undefined;
+    let marker: { KeyMarker?: string; UploadIdMarker?: string } = {};
+    do {
       const Prefix = this.#root + prefix;
       const command: ListMultipartUploadsCommand = new ListMultipartUploadsCommand({
         Bucket: bucket,
@@ -222,15 +224,14 @@ export class S3Store implements Store {
         if (Key === undefined || UploadId === undefined || !Key.startsWith(Prefix)) continue;
         found.push({ key: Key.slice(this.#root.length), id: UploadId, begun: Initiated });
       }
-      const { IsTruncated, NextKeyMarker, NextUploadIdMarker } = page;
-      marker =
-        IsTruncated === true && NextKeyMarker !== undefined
-          ? {
-              KeyMarker: NextKeyMarker,
-              ...(NextUploadIdMarker === undefined ? {} : { UploadIdMarker: NextUploadIdMarker }),
-            }
-          : undefined;
-    }
+      const { IsTruncated, NextKeyMarker: KeyMarker, NextUploadIdMarker: UploadIdMarker } = page;
+      const next = KeyMarker === undefined ? undefined : JSON.stringify([KeyMarker, UploadIdMarker]);
+      at = nextPage(this.name, IsTruncated, next, at);
+      marker = {
+        ...(KeyMarker === undefined ? {} : { KeyMarker }),
+        ...(UploadIdMarker === undefined ? {} : { UploadIdMarker }),
+      };
+    } while (at !== undefined);
     return found;
   }
 

@@ -30,7 +30,13 @@ function fixFor({ code }: YAMLError): string {
 
 export function readYaml(text: string, file: string): YamlFile {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, version: "1.2", merge: true });
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    version: "1.2",
+    merge: true,
+    logLevel: "error",
+  });
   const report = createReport({ file, document, lines, raw: undefined, isSecret: () => true });
   for (const error of [...document.errors, ...document.warnings]) {
     report.addAt(error.pos[0], MESSAGES[error.code] ?? error.message, fixFor(error));

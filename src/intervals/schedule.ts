@@ -19,11 +19,11 @@ const EVERY = /^(?:@every|every)\s+(\d+)\s*(?:m|min|minutes?)$/;
 export const SCHEDULE_FORMS =
   "@hourly, @daily, @weekly, @monthly, 'every 5 minutes' (a divisor of 60), or a cron line of five fields";
 
-const PRESETS: Readonly<Record<string, string>> = {
-  "@daily": "0 0 * * *",
-  "@weekly": "0 0 * * 1",
-  "@monthly": "0 0 1 * *",
-};
+const PRESETS: ReadonlyMap<string, string> = new Map([
+  ["@daily", "0 0 * * *"],
+  ["@weekly", "0 0 * * 1"],
+  ["@monthly", "0 0 1 * *"],
+]);
 
 /** Ticks at every multiple of the step since the epoch: no time zone moves them, since zones differ by whole minutes. */
 function fixed(text: string, timezone: string, stepMs: number): Schedule {
@@ -64,7 +64,7 @@ function parse(text: string, timezone: string): Schedule {
     return fixed(text, timezone, minutes * MINUTE_MS);
   }
   if (trimmed === "@hourly") return fixed(text, timezone, 60 * MINUTE_MS);
-  const pattern = PRESETS[trimmed] ?? trimmed;
+  const pattern = PRESETS.get(trimmed) ?? trimmed;
   if (pattern.split(/\s+/).length !== 5) throw invalid(text);
   let cron: Cron;
   try {

@@ -100,7 +100,10 @@ suite("the catalog client", () => {
       await using server = await catalogs((_, response) => {
         const type = status === 404 ? "NoSuchTableException" : "SomeException";
         const error = { error: { message: "why", type, code: status } };
-        reply(response, status, status === 200 ? {} : error, { "retry-after": "7", location: "http://127.0.0.1:1/" });
+        reply(response, status, status === 200 ? { metadata: {} } : error, {
+          "retry-after": "7",
+          location: "http://127.0.0.1:1/",
+        });
       });
       const answer = await open(server.uri).commit(ID, body, signal);
       assert.equal(answer.answer, wanted, String(status));
@@ -126,6 +129,8 @@ suite("the catalog client", () => {
       (_, response) => reply(response, 502, "<html>Bad gateway</html>"),
       // A login page or a proxy's: nothing says that a catalog has seen the request.
       (_, response) => reply(response, 200, "<html>Welcome</html>"),
+      (_, response) => reply(response, 200, {}),
+      (_, response) => reply(response, 200, null),
     ];
     for (const [at, way] of ways.entries()) {
       await using server = await catalogs(way);

@@ -6,7 +6,7 @@ import { hours } from "../../conformance/batches.ts";
 import { EVERYTHING, rejectsWith, row } from "../../conformance/context.ts";
 import type { ProxiedRequest } from "../../support/fault_proxy.ts";
 import { openTestLake, s3Options, unfinishedUploads } from "./harness.ts";
-import { openFixture, refusal, SIGNAL, skip, type Fixture } from "./s3_fixture.ts";
+import { isList, openFixture, refusal, SIGNAL, skip, type Fixture } from "./s3_fixture.ts";
 
 const isDeleteMany = ({ method, path }: ProxiedRequest): boolean => method === "POST" && /\?delete\b/.test(path);
 const regionOf = ({ headers }: ProxiedRequest): string | undefined =>
@@ -44,6 +44,20 @@ suite("lake on S3: servers of all kinds", { skip }, () => {
     const error = await rejectsWith("give-up", Array.fromAsync(lake.covered(EVERYTHING, SIGNAL)));
     assert.equal(error.code, "store.wrong_region");
   });
+
+  for (const [what, next] of [
+    ["without saying where", ""],
+    ["at the same place for ever", "<NextContinuationToken>a</NextContinuationToken>"],
+  ] as const) {
+    test(`a list that goes on ${what} is an error, not the end of the list, and not a loop`, async () => {
+      await using fixture = await openFixture();
+      const body = `<?xml version="1.0"?><ListBucketResult><IsTruncated>true</IsTruncated>${next}</ListBucketResult>`;
+      fixture.proxy.decide((request) => (isList(request) ? { kind: "answer", status: 200, body } : undefined));
+      await using lake = fixture.open({ maxAttempts: 1 });
+      const error = await rejectsWith("retry", Array.fromAsync(lake.covered(EVERYTHING, SIGNAL)));
+      assert.equal(error.code, "store.broken_listing");
+    });
+  }
 
   test("a redirect that names no region passes by itself", async () => {
     await using fixture = await openFixture();
