@@ -1,4 +1,5 @@
 /** What a batch changes of a table. */
+import pLimit from "p-limit";
 import { ReplayportError, retry } from "../../src/errors.ts";
 import type { Batch, Receipt } from "../destination.ts";
 import { describeBatch } from "../races.ts";
@@ -16,6 +17,8 @@ import { candidates, type KeyPrefixes } from "./pruning.ts";
 import { fileKeys } from "./row_keys.ts";
 import { deadRows, type TableState } from "./snapshot.ts";
 import { missingColumns } from "./tables.ts";
+
+const PARALLEL_READS = 8;
 
 /** A file of the batch in the table's storage. */
 export interface Uploaded {
@@ -49,8 +52,10 @@ export async function batchChange(
     files.map(({ prefixes }) => prefixes),
     state,
   );
-  const live = [];
-  for (const one of chosen) live.push({ ...keysOf(one.entry.file), dead: await deadRows(context, state, one, signal) });
+  const live = await pLimit(PARALLEL_READS).map(chosen, async (one) => ({
+    ...keysOf(one.entry.file),
+    dead: await deadRows(context, state, one, signal),
+  }));
   const delta = await computeDelta({
     batch: files.map(({ file, gone }) => ({ ...keysOf(file), gone })),
     live,

@@ -3,6 +3,7 @@
  * a try that loses removes them and changes nothing.
  */
 import { randomBytes } from "node:crypto";
+import pLimit from "p-limit";
 import { commitBody, type TableCommit } from "../catalog/catalog.ts";
 import type { DataFile } from "../table_format/manifest.ts";
 import { writeManifestList } from "../table_format/manifest_list.ts";
@@ -19,6 +20,8 @@ import { nextManifests } from "./manifests.ts";
 import { PROPERTIES, type TryNames } from "./names.ts";
 import type { TableState } from "./snapshot.ts";
 import { operationOf, summaryOf } from "./summary.ts";
+
+const PARALLEL_WRITES = 8;
 
 export interface CommitTry {
   readonly snapshotId: bigint;
@@ -43,26 +46,32 @@ export async function writeCommit(
   const snapshotId = newSnapshotId(state);
   const sequenceNumber = metadata.lastSequenceNumber + 1;
   const committedAt = commitTime(context, state, change);
-  const write = async (path: string, content: string | Uint8Array): Promise<void> => {
+  // None refers to another one that has to be there first.
+  const limit = pLimit(PARALLEL_WRITES);
+  const writes: Promise<void>[] = [];
+  const write = (path: string, content: string | Uint8Array): void => {
     files.push(path);
-    await storage.create(path, content, committedAt, signal);
+    const one = limit(() => storage.create(path, content, committedAt, signal));
+    // Handled here too, in case it fails before all are waited for.
+    one.catch(() => undefined);
+    writes.push(one);
   };
 
   // 1. One delete file for each data file with dead rows; it takes the place of those that there are.
   const deletes: DataFile[] = [];
-  const writeDeletes = async (path: string, dead: DeadRows): Promise<void> => {
+  const writeDeletes = (path: string, dead: DeadRows): void => {
     const at = names.deletes(deletes.length);
     const { bytes, describe } = writePositionDeletes(path, Uint32Array.from(dead));
-    await write(at, bytes);
+    write(at, bytes);
     deletes.push(describe(at));
   };
   const added = change.added.filter(({ file, dead }) => dead.count < file.rows);
-  for (const { file, dead } of added) if (dead.count > 0) await writeDeletes(file.path, dead);
+  for (const { file, dead } of added) if (dead.count > 0) writeDeletes(file.path, dead);
   const dropped = new Set<string>(change.replaced);
   for (const { entry } of state.data) {
     const dead = change.killed.get(entry.file.path);
     if (dead?.count === entry.file.rows) dropped.add(entry.file.path);
-    else if (dead) await writeDeletes(entry.file.path, dead);
+    else if (dead) writeDeletes(entry.file.path, dead);
   }
   const isTouched = (path: string): boolean => dropped.has(path) || change.killed.has(path);
   const removed = new Set(
@@ -77,21 +86,25 @@ export async function writeCommit(
     if ("kept" in next) manifests.push(next.kept);
     else {
       const path = names.manifest(manifests.length);
-      await write(path, next.written.bytes);
+      write(path, next.written.bytes);
       manifests.push(next.written.describe(path, sequenceNumber));
     }
   }
   const parentId = state.snapshot?.id;
-  await write(names.list, writeManifestList({ snapshotId, parentId, sequenceNumber, manifests }));
+  write(names.list, writeManifestList({ snapshotId, parentId, sequenceNumber, manifests }));
 
   // 3. The ledger.
   const { gone, ...ledger } = change.ledger(committedAt);
   const stays = gone.filter(({ path }) => change.gone?.replaces.has(path) !== true);
   if (change.gone) {
-    await write(names.gone, encodeGone(change.gone.rows));
+    write(names.gone, encodeGone(change.gone.rows));
     stays.push({ path: names.gone, rows: change.gone.rows.length });
   }
-  await write(names.ledger, encodeLedger(context.export, { ...ledger, gone: stays, snapshotId, sequenceNumber }));
+  write(names.ledger, encodeLedger(context.export, { ...ledger, gone: stays, snapshotId, sequenceNumber }));
+
+  // All have ended when this rejects, so the caller can remove them.
+  const ended = await Promise.allSettled(writes);
+  for (const one of ended) if (one.status === "rejected") throw one.reason;
 
   // 4. The request.
   const expired = expiredSnapshots(metadata, committedAt, context.keepSnapshotsMs);

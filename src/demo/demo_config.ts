@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import type { DemoFolder } from "./folder.ts";
+import { DEMO_KEY, type IcebergServer } from "./iceberg_server.ts";
 import { REPLAY_TABLE } from "./replay_table.ts";
 
 export const DEMO_DATABASE = "posthog";
@@ -7,7 +8,12 @@ export const DEMO_EXPORT = "replays";
 export const DEMO_POSTHOG = "https://eu.posthog.com";
 
 /** The demo's config. It stays in the folder, so that you can try every other command on the demo's lake. */
-export function demoConfig(folder: DemoFolder, start: Date, end: Date): string {
+export function demoConfig(
+  folder: DemoFolder,
+  start: Date,
+  end: Date,
+  server?: Pick<IcebergServer, "catalog" | "endpoint" | "bucket">,
+): string {
   return `# Written by \`replayport demo\`. Try: replayport --config ${basename(folder.path)}/schedules.yaml status
 posthog_url: ${DEMO_POSTHOG}
 
@@ -18,7 +24,7 @@ source:
     table: ${REPLAY_TABLE}
 
 destinations:
-  lake: { type: file, path: ./${basename(folder.lake)} }
+${server ? icebergDestination(server) : `  lake: { type: file, path: ./${basename(folder.lake)} }`}
 
 exports:
   ${DEMO_EXPORT}:
@@ -32,4 +38,24 @@ exports:
     settle: 5m
     sweep: { schedule: "@daily", after: 1d }
 `;
+}
+
+function icebergDestination({
+  catalog,
+  endpoint,
+  bucket,
+}: Pick<IcebergServer, "catalog" | "endpoint" | "bucket">): string {
+  return `  lake:
+    type: iceberg
+    catalog:
+      uri: ${catalog}
+      warehouse: ${bucket}
+      oauth2: { client_id: ${DEMO_KEY}, client_secret: ${DEMO_KEY}, token_url: ${catalog}/v1/oauth/tokens }
+    namespace: [demo]
+    storage:
+      endpoint: ${endpoint}
+      region: us-east-1
+      force_path_style: true
+      access_key_id: ${DEMO_KEY}
+      secret_access_key: ${DEMO_KEY}`;
 }

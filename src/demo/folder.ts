@@ -7,6 +7,8 @@ export interface DemoFolder {
   /** Absolute, as are the others. */
   readonly path: string;
   readonly lake: string;
+  /** The files of the catalog's server, where the lake is an Iceberg table. */
+  readonly catalog: string;
   readonly engine: string;
   readonly config: string;
   readonly stage: string;
@@ -33,6 +35,7 @@ export async function claimFolder(path: string): Promise<DemoFolder> {
   return {
     path: root,
     lake: join(root, "lake"),
+    catalog: join(root, "seaweedfs"),
     engine: join(root, "clickhouse"),
     config: join(root, "schedules.yaml"),
     stage: join(root, ".stage"),
@@ -41,5 +44,7 @@ export async function claimFolder(path: string): Promise<DemoFolder> {
 
 /** Deletes an earlier demo's lake. Call it once the engine has locked its data directory: no other demo is running then. */
 export async function clearFolder(folder: DemoFolder): Promise<void> {
-  for (const path of [folder.lake, folder.stage, folder.config]) await rm(path, { recursive: true, force: true });
+  for (const path of [folder.lake, folder.catalog, folder.stage, folder.config]) {
+    await rm(path, { recursive: true, force: true });
+  }
 }

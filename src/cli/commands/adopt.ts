@@ -28,5 +28,6 @@ async function adopt(cli: CliEnvironment, name: string | undefined, options: Glo
     const former = before === undefined || before === installation ? "" : `, no longer to ${before}`;
     printLine(cli.stdout, `${definition.name}: ${destination.name} ${change}${former}`);
   }
-  if (adopted === 0) throw usageError(`${name ?? "no export"} doesn't go to a lake`, "Only a lake has an owner.");
+  if (adopted === 0)
+    throw usageError(`${name ?? "no export"} goes to a warehouse`, "Only a lake or an Iceberg table has an owner.");
 }

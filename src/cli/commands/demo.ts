@@ -1,13 +1,15 @@
 import { writeFile } from "node:fs/promises";
-import { relative } from "node:path";
+import { delimiter, join, relative } from "node:path";
 import { Writable } from "node:stream";
 import type { Command } from "commander";
+import { type DestinationOptions, isLake } from "../../../destinations/options.ts";
 import { loadDestinations } from "../../../destinations/registry.ts";
 import { loadConfig } from "../../config/load.ts";
 import { DEMO_DATABASE, demoConfig } from "../../demo/demo_config.ts";
 import { engineSql } from "../../demo/engine_sql.ts";
 import { type DemoFolder, claimFolder, clearFolder } from "../../demo/folder.ts";
 import type { SessionPlan } from "../../demo/generate.ts";
+import { DEMO_KEY, type IcebergServer, startIcebergServer } from "../../demo/iceberg_server.ts";
 import { holds, prove } from "../../demo/proof.ts";
 import { createLakeView, LAKE_VIEW, runSampleQueries } from "../../demo/sample_queries.ts";
 import { REPLAY_TABLE } from "../../demo/replay_table.ts";
@@ -42,6 +44,7 @@ interface DemoOptions extends GlobalOptions {
   readonly sessions: number;
   readonly days: number;
   readonly dir: string;
+  readonly iceberg?: boolean;
 }
 
 const DAY_MS = 86_400_000;
@@ -57,6 +60,7 @@ export function addDemo(program: Command, cli: CliEnvironment): void {
     .option("--sessions <n>", "sessions to make up", wholeNumber, 200_000)
     .option("--days <n>", "days to spread them over", wholeNumber, 2)
     .option("--dir <folder>", "where to keep its files; the next demo replaces them", "demo")
+    .option("--iceberg", "export to an Iceberg table; needs SeaweedFS (`weed`) on the PATH, which is the catalog")
     .option("--json", "print only the results, as JSON")
     .addHelpText("after", "\nExample:\n  replayport demo --sessions 20000 --dir /tmp/replayport-demo")
     .action(async (_options, command: Command) => {
@@ -91,7 +95,9 @@ async function demo(cli: CliEnvironment, options: DemoOptions): Promise<void> {
   );
 
   const clock = new Clock(from);
-  const definition = await writeConfig(folder, from, new Date(until.getTime() + LATE_MS), cli);
+  await using server =
+    options.iceberg === true ? await startIcebergServer(folder.catalog, programs(cli), signal) : undefined;
+  const { definition, lake } = await writeConfig(folder, from, new Date(until.getTime() + LATE_MS), cli, server);
   const engineSource = await openClickHouse({
     url: engine.url,
     ...engine.credentials,
@@ -101,9 +107,9 @@ async function demo(cli: CliEnvironment, options: DemoOptions): Promise<void> {
   });
   await using source = withoutClock(engineSource);
   const log = loggerFor(cli, options);
-  const openDestination = await loadDestinations(["file"]);
+  const openDestination = await loadDestinations([lake.type]);
   await using destination = openDestination(
-    { type: "file", path: folder.lake },
+    lake,
     { export: definition.name, path: definition.path },
     { now: clock.now, version: VERSION, onWarning: (message, detail) => log.warn(detail, message) },
   );
@@ -119,7 +125,8 @@ async function demo(cli: CliEnvironment, options: DemoOptions): Promise<void> {
   const arrived = report.step("Three days later: late rows, tags and deletions arrived while the worker was down");
   await letAllArrive(simulation, plan, signal);
   const shape = { columns: exportedColumns(definition.selection), key: SESSION_REPLAYS_KEY };
-  await createLakeView(sql, lakeSql(definition, { type: "file", path: folder.lake }, shape, "clickhouse"), signal);
+  const select = isLake(lake) ? lakeSql(definition, lake, shape, "clickhouse") : icebergSelect(server);
+  await createLakeView(sql, select, signal);
   const table = `${DEMO_DATABASE}.${REPLAY_TABLE}`;
   const behind = await prove(sql, table, LAKE_VIEW, signal);
   report.line(
@@ -140,7 +147,7 @@ async function demo(cli: CliEnvironment, options: DemoOptions): Promise<void> {
   await arrivals.end(signal);
 
   const seconds = (performance.now() - began) / 1000;
-  if (holds(proof)) next(report, folder, seconds);
+  if (holds(proof)) next(report, folder, seconds, server);
   else report.line(`   This is a bug. Please report it, with the files in ${shown(folder.path)}.`);
   if (options.json === true) {
     const results = { source: facts, live, behind, caughtUp, answers, proof };
@@ -154,18 +161,41 @@ async function withProgress(report: DemoReport, work: (tick: OnProgress) => Prom
   return await work(bar.tick);
 }
 
-async function writeConfig(folder: DemoFolder, start: Date, end: Date, cli: CliEnvironment): Promise<ExportDefinition> {
-  await writeFile(folder.config, demoConfig(folder, start, end));
-  const [definition] = (await loadConfig(folder.config, cli.env)).exports;
-  if (!definition) throw new Error(`the demo's own config has no export: ${folder.config}`);
-  return definition;
+async function writeConfig(
+  folder: DemoFolder,
+  start: Date,
+  end: Date,
+  cli: CliEnvironment,
+  server: IcebergServer | undefined,
+): Promise<{ readonly definition: ExportDefinition; readonly lake: DestinationOptions }> {
+  await writeFile(folder.config, demoConfig(folder, start, end, server));
+  const { exports, destinations } = await loadConfig(folder.config, cli.env);
+  const [definition] = exports;
+  const lake = definition && destinations[definition.destination];
+  if (!lake) throw new Error(`the demo's own config has no export: ${folder.config}`);
+  return { definition, lake };
 }
 
-function next(report: DemoReport, folder: DemoFolder, seconds: number): void {
+/** The PATH, and where the tests install SeaweedFS in a checkout. */
+function programs({ env }: CliEnvironment): string {
+  return [env["PATH"] ?? "", join(process.cwd(), ".tools", "seaweedfs", "bin")].join(delimiter);
+}
+
+/** ClickHouse reads the table by its metadata, as it's there now. */
+function icebergSelect(server: IcebergServer | undefined): string {
+  return `SELECT * FROM icebergS3('${server?.endpoint}/${server?.bucket}/demo/replays/', '${DEMO_KEY}', '${DEMO_KEY}')`;
+}
+
+function next(report: DemoReport, folder: DemoFolder, seconds: number, server: IcebergServer | undefined): void {
   const config = `--config ${shown(folder.config)}`;
   report.line();
   report.title(`Done in ${formatDuration(seconds)}. What next?`);
-  report.line(`   The lake is in ${shown(folder.lake)}: Parquet files, and receipts in _replayport.`);
+  if (server) {
+    report.line("   The lake is the table demo.replays in an Iceberg catalog, which has ended. To start it again:");
+    report.line(`     ${server.command}`);
+  } else {
+    report.line(`   The lake is in ${shown(folder.lake)}: Parquet files, and receipts in _replayport.`);
+  }
   report.line("   Explore it:");
   report.line(`     replayport status ${config}`);
   report.line(`     replayport sql ${config}`);

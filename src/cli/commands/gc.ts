@@ -8,7 +8,7 @@ export function addGc(program: Command, cli: CliEnvironment): void {
   program
     .command("gc")
     .description(
-      "list the files of an export in a lake that no receipt names, and unfinished uploads, such as those of a worker that was killed",
+      "list the files of an export in a lake or an Iceberg table that nothing names, and unfinished uploads, such as those of a worker that was killed",
     )
     .argument("<export>", "the export")
     .option("--delete", "remove those that are older than a day; younger ones may belong to a load that runs")
@@ -28,14 +28,14 @@ async function gc(
   const [definition] = context.exports(name);
   const destination = definition && context.destination(definition);
   if (!destination?.collectGarbage)
-    throw usageError(`${name} doesn't go to a lake`, "Only lakes have files to remove.");
+    throw usageError(`${name} goes to a warehouse`, "Only lakes and Iceberg tables have files to remove.");
   const found = await Array.fromAsync(destination.collectGarbage(options.delete === true, cli.signal));
   if (options.json === true) {
     printJson(cli.stdout, found);
     return;
   }
   if (found.length === 0) {
-    printLine(cli.stdout, `${name}: each file has its receipt`);
+    printLine(cli.stdout, `${name}: nothing is left over`);
     return;
   }
   printTable(
@@ -50,5 +50,5 @@ async function gc(
   );
   const removed = found.filter((one) => one.removed).length;
   const next = removed > 0 ? `${plural(removed, "file")} removed` : "to remove those older than a day: --delete";
-  printLine(cli.stdout, `\n${name}: ${plural(found.length, "file")} that no receipt names; ${next}`);
+  printLine(cli.stdout, `\n${name}: ${plural(found.length, "file")} that nothing names; ${next}`);
 }
