@@ -34,6 +34,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 }
 
 const LABELS: readonly (readonly [name: string, label: string])[] = [
+  ["plain", "(a′) the engine, one plain HTTP request"],
   ["engine", "(a) the engine alone, INSERT INTO FUNCTION file"],
   ["load", "(b) Replayport, one interval to a local lake"],
   ["parquetjs", "(c) parsed in JavaScript, written by parquetjs-lite"],
@@ -76,11 +77,17 @@ function ratios(figures: ReadonlyMap<string, Measured>): string[] {
   const sample = figures.get("parquetjs");
   const inScript = sample?.waited === undefined ? undefined : sample.rows / (sample.seconds - sample.waited);
   add("(b) to (a), rows/s", of("load"), of("engine"), " (aim: 0.85)");
+  const coresOf = (name: string): number | undefined => {
+    const one = figures.get(name);
+    return one?.engineCores === undefined ? undefined : one.cores + one.engineCores;
+  };
   const costs = (name: string): number | undefined => {
     const one = figures.get(name);
     return one?.engineCores === undefined ? undefined : one.rows / (one.cores + one.engineCores);
   };
   add("(b) to (a), rows for a core-second", costs("load"), costs("engine"));
+  add("(b) to (a′), seconds", figures.get("load")?.seconds, figures.get("plain")?.seconds, " (aim: 0.65)");
+  add("(b) to (a′), core-seconds", coresOf("load"), coresOf("plain"), " (aim: 0.65)");
   add("(b) to (c), rows/s, without the time that (c) waits for ClickHouse", of("load"), inScript, " (aim: 10)");
   add("(b) to (c), rows/s, all in all", of("load"), of("parquetjs"));
   add("a year's backfill to (a), rows/s, a folder for each day", of("year"), of("engine"));

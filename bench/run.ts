@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: fills an embedded ClickHouse with a year of sessions, takes each figure in a process of its own, prints
- * them, and writes them to RESULTS.md. Options: --sessions 1000000, --repeats 3, --only engine,load,parquetjs,empty,hours,year,
+ * them, and writes them to RESULTS.md. Options: --sessions 1000000, --repeats 3, --only plain,engine,load,parquetjs,empty,hours,year,
  * sweep,fleet, --rows-per-file, --no-record.
  */
 import { mkdir, rm } from "node:fs/promises";
@@ -14,7 +14,7 @@ import { type Measured, median, report, spent } from "./report.ts";
 import { record } from "./results.ts";
 import { type Bench, FROM, UNTIL, setUp } from "./setup.ts";
 
-const LOADS = ["engine", "load", "parquetjs", "empty", "hours", "year"] as const;
+const LOADS = ["plain", "engine", "load", "parquetjs", "empty", "hours", "year"] as const;
 const ALL = [...LOADS, "sweep", "fleet"] as const;
 const HOURS = 1_000;
 const EMPTY = 50;
@@ -92,7 +92,7 @@ async function measureLoads(): Promise<string> {
   console.error(`  ${bench.table.sessions} sessions in ${bench.table.rows} rows, ${bench.table.parts} parts`);
 
   const figures = new Map<string, Measured>();
-  const compared = (["engine", "load"] as const).filter((kind) => wanted.has(kind));
+  const compared = (["plain", "engine", "load"] as const).filter((kind) => wanted.has(kind));
   const results = await sideBySide(
     bench,
     compared.map((kind) => ({ kind })),

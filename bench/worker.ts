@@ -1,6 +1,6 @@
 /* One job in a process of its own; started by run.ts, told what to do by its argument, answers with one message. */
 import { backfillYear } from "./jobs/backfill.ts";
-import { engineAlone } from "./jobs/engine.ts";
+import { engineAlone, plainRequest } from "./jobs/engine.ts";
 import type { Answer, Job, Outcome } from "./jobs/job.ts";
 import { loadHours, loadOnce } from "./jobs/load.ts";
 import { parquetJs } from "./jobs/parquetjs.ts";
@@ -10,6 +10,8 @@ async function run(job: Job): Promise<Outcome> {
   switch (job.kind) {
     case "engine":
       return await engineAlone(job);
+    case "plain":
+      return await plainRequest(job);
     case "load":
       return await loadOnce(job);
     case "parquetjs":

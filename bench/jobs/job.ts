@@ -24,7 +24,7 @@ interface Common {
 }
 
 export type Job =
-  | (Common & { readonly kind: "engine" })
+  | (Common & { readonly kind: "engine" | "plain" })
   | (Common & { readonly kind: "load" })
   /** Takes one of `share` parts of the sessions. */
   | (Common & { readonly kind: "parquetjs"; readonly share: number })
