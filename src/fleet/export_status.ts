@@ -100,6 +100,8 @@ export interface ExportStatus {
 /** What the config says about an export, for people. Holds no secret. */
 export interface ExportRules {
   readonly start: Date;
+  /** Nothing after it is due; undefined: it goes on for ever. */
+  readonly end: Date | undefined;
   /** End of the last interval that is due by now. */
   readonly dueUntil: Date;
   readonly sweep: Sweep | undefined;

@@ -5,12 +5,14 @@ import type { Condition, Teams } from "../models/model.ts";
 import type { ExportRules } from "./fleet.ts";
 
 export function rulesOf(definition: ExportDefinition, now: Date): ExportRules {
-  const { selection, schedule, start, settleMs, sweep } = definition;
+  const { selection, schedule, start, end, settleMs, sweep } = definition;
+  const settled = new Date(now.getTime() - settleMs);
   const { teams, posthogUrl } = selection;
   const named = teams === "all" || posthogUrl === "" ? [] : [teams].flat();
   return {
     start,
-    dueUntil: lastTick(schedule, new Date(now.getTime() - settleMs)) ?? start,
+    end,
+    dueUntil: end !== undefined && end <= settled ? end : (lastTick(schedule, settled) ?? start),
     sweep,
     projects: named.map((team) => ({ team, url: `${posthogUrl}/project/${team}/replay/home` })),
     rules: texts(definition)
@@ -37,7 +39,8 @@ function lastTick(schedule: Schedule, time: Date): Date | undefined {
 }
 
 function texts(definition: ExportDefinition): [name: string, value: string][] {
-  const { model, selection, schedule, sweep, audit } = definition;
+  const { model, selection, schedule, sweep, audit, end } = definition;
+  const until = end === undefined ? "" : ` to ${minute(end)}`;
   const { rules } = selection;
   return [
     ["Model", model.kind === "sql" ? `SQL of ${model.file}, key ${model.key.join(", ")}` : model.kind],
@@ -47,7 +50,7 @@ function texts(definition: ExportDefinition): [name: string, value: string][] {
     ["Columns left out", rules.exclude.join(", ")],
     ["Columns hashed", rules.hash.join(", ")],
     ["URLs without query", rules.stripQuery.join(", ")],
-    ["Schedule", `${schedule.text}, ${schedule.timezone}, from ${definition.start.toISOString().slice(0, 16)}Z`],
+    ["Schedule", `${schedule.text}, ${schedule.timezone}, from ${minute(definition.start)}${until}`],
     ["Settles after", duration(definition.settleMs)],
     ["Lookback", duration(definition.lookbackMs)],
     ["Sweep", sweep ? `${sweep.schedule.text}, ${duration(sweep.afterMs)} after the window's end` : "off"],
@@ -56,6 +59,11 @@ function texts(definition: ExportDefinition): [name: string, value: string][] {
     ["Path", definition.path],
     ["Time limit", `${duration(definition.attemptMs)} for one attempt`],
   ];
+}
+
+/** `2026-10-01T13:00Z` */
+function minute(time: Date): string {
+  return `${time.toISOString().slice(0, 16)}Z`;
 }
 
 function teamsText(teams: Teams): string {

@@ -28,8 +28,8 @@ export function addExportPages(app: OpenAPIHono, dependencies: ExportPageDepende
     const name = c.req.param("name");
     const signal = pageSignal(c, ending);
     const at = now();
-    const range = daysUntil(c.req.query("until"), at);
     const rules = fleet.rules(name);
+    const range = daysUntil(c.req.query("until"), rules.end !== undefined && rules.end < at ? rules.end : at);
     const problems: string[] = [];
     const [status, runs, backfills, history] = await Promise.all([
       fleet.export(name, signal),
@@ -81,9 +81,10 @@ export function addExportPages(app: OpenAPIHono, dependencies: ExportPageDepende
 }
 
 /** Whole days (UTC) up to this one, which is the last that is shown. */
-function daysUntil(text: string | undefined, now: Date): Interval {
-  const asked = /^\d{4}-\d{2}-\d{2}$/.test(text ?? "") ? new Date(`${text}T00:00:00Z`) : now;
-  const last = Number.isNaN(asked.getTime()) || asked > now ? now : asked;
-  const end = (Math.floor(last.getTime() / DAY_MS) + 1) * DAY_MS;
+function daysUntil(text: string | undefined, latest: Date): Interval {
+  const asked = /^\d{4}-\d{2}-\d{2}$/.test(text ?? "") ? new Date(`${text}T00:00:00Z`) : latest;
+  const last = Number.isNaN(asked.getTime()) || asked > latest ? latest : asked;
+  // A day that ends at midnight is the last one.
+  const end = (Math.floor((last.getTime() - (text === undefined ? 1 : 0)) / DAY_MS) + 1) * DAY_MS;
   return { start: new Date(end - DAYS_SHOWN * DAY_MS), end: new Date(end) };
 }

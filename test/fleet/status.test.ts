@@ -52,6 +52,14 @@ suite("whether an export is late", () => {
   });
 });
 
+test("what is due ends with the export", () => {
+  const ended = exportOf("ended", { end: at("04T00:00") });
+  assert.deepEqual(rulesOf(ended, at("05T12:04")).dueUntil, at("04T00:00"));
+  assert.deepEqual(rulesOf(ended, at("03T12:04")).dueUntil, at("03T11:00"));
+  const schedule = rulesOf(ended, at("05T12:04")).rules.find(({ name }) => name === "Schedule");
+  assert.match(schedule?.value ?? "", /from 2026-10-01T00:00Z to 2026-10-04T00:00Z/);
+});
+
 test("the rules of an export hold its choices and no secret", () => {
   const definition = exportOf("replays", {
     selection: {

@@ -195,6 +195,7 @@ export function exampleState(count = 200): Partial<FakeState> {
     history: exampleHistory(),
     rules: {
       start: at("2026-09-11T00:00:00Z"),
+      end: undefined,
       dueUntil: new Date(END),
       sweep: { schedule: { text: "@daily", timezone: "UTC", next: () => undefined }, afterMs: 24 * HOUR_MS },
       projects: [{ team: 2, url: "https://eu.posthog.com/project/2/replay/home" }],

@@ -155,6 +155,7 @@ export function fakeFleet(given: Partial<FakeState> = {}): FakeFleet {
     backfills: [],
     rules: {
       start: at("2026-10-01T00:00:00Z"),
+      end: undefined,
       dueUntil: at("2026-10-05T11:00:00Z"),
       sweep: { schedule: parseSchedule("@daily"), afterMs: 86_400_000 },
       projects: [{ team: 2, url: "https://eu.posthog.com/project/2/replay/home" }],

@@ -76,6 +76,20 @@ suite("coverage", () => {
     assert.equal(stateAt("05T09", { rules: { ...rules, start: at("2026-10-05T10:00:00Z") } }), "none");
   });
 
+  test("after an export's end nothing is missing, and its page shows its last days", async () => {
+    assert.ok(rules);
+    const ended = { ...rules, end: at("2026-10-04T00:00:00Z"), dueUntil: at("2026-10-04T00:00:00Z") };
+    assert.equal(stateAt("03T23", { ...history(receipt("03T23")), rules: ended }), "loaded");
+    assert.equal(stateAt("03T23", { rules: ended }), "missing");
+    assert.equal(stateAt("04T00", { rules: ended }), "none");
+    using client = await openApp({ state: { ...exampleState(), rules: ended } });
+    const { text } = await client.ask("GET", "/exports/replays");
+    assert.match(text, /2026-<\/span>10-03/);
+    assert.doesNotMatch(text, /2026-<\/span>10-04|>Later</);
+    const earlier = await client.ask("GET", "/exports/replays?until=2026-09-12");
+    assert.match(earlier.text, />Later</);
+  });
+
   test("an hour is missing if any part of it that is due isn't loaded", () => {
     const quarter = { ...receipt("05T09"), interval: { start: hour("05T09").start, end: at("2026-10-05T09:45:00Z") } };
     assert.equal(stateAt("05T09", history(quarter)), "missing");

@@ -1,5 +1,6 @@
 /** How an export is, in one word. */
 import type { ExportStatus } from "../../fleet/fleet.ts";
+import { LATE_AFTER_SECONDS } from "../../intervals/lateness.ts";
 import { span } from "./format.ts";
 
 /** Worst first. */
@@ -16,9 +17,6 @@ export const NAMES: Readonly<Record<Condition, string>> = {
   good: "up to date",
 };
 
-/** What an interval may take to be queued and loaded once it is due. */
-const GRACE_SECONDS = 10 * 60;
-
 /** Needs attention, whether it's paused or not. */
 export function isFailing(one: ExportStatus): boolean {
   return one.failuresInRow > 0 || one.failedIntervals.length > 0 || one.ledgerError !== undefined;
@@ -26,7 +24,7 @@ export function isFailing(one: ExportStatus): boolean {
 
 /** By the schedule, not by the lag: a daily export lags by a day just before its next load. */
 export function isLate(one: ExportStatus): boolean {
-  return (one.lateSeconds ?? 0) > GRACE_SECONDS;
+  return (one.lateSeconds ?? 0) > LATE_AFTER_SECONDS.fleet;
 }
 
 /** A pause by a person isn't a failure. */

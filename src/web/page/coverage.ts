@@ -12,7 +12,7 @@ export const CELL_STATES = ["loaded", "swept", "audited", "missing", "running", 
  * - `audited`: loaded, and the last audit compared it with the source and found nothing lacking
  * - `missing`: due and not loaded, or an audit found sessions lacking
  * - `waiting`: not due yet
- * - `none`: before the export's start, or in the future
+ * - `none`: before the export's start, after its end, or in the future
  */
 export type CellState = (typeof CELL_STATES)[number];
 
@@ -66,7 +66,8 @@ export function coverageOf(question: CoverageQuestion): Day[] {
 
 function stateOf(hour: Interval, receipts: readonly Receipt[], question: CoverageQuestion): CellState {
   const { rules, history, failed, runs, now } = question;
-  if (hour.end <= rules.start || hour.start >= now) return "none";
+  const last = rules.end !== undefined && rules.end < now ? rules.end : now;
+  if (hour.end <= rules.start || hour.start >= last) return "none";
   const touches = ({ interval }: { readonly interval: Interval }): boolean => overlaps(interval, hour);
   if (failed.some(touches)) return "failed";
   if (runs.some(touches)) return "running";

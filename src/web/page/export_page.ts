@@ -111,6 +111,7 @@ function calendar(snapshot: ExportSnapshot, path: string, mayAct: boolean): Html
   const length = shown.end.getTime() - shown.start.getTime();
   const query = (until: number): string => `${path}?until=${dayOf(new Date(until - DAY_MS))}`;
   const latest = shown.end.getTime() + length;
+  const last = rules.end !== undefined && rules.end < now ? rules.end : now;
   return coverageSection({
     days:
       history &&
@@ -124,7 +125,7 @@ function calendar(snapshot: ExportSnapshot, path: string, mayAct: boolean): Html
         runs: live,
       }).toReversed(),
     earlier: shown.start > rules.start ? query(shown.start.getTime()) : undefined,
-    later: shown.end < now ? (latest >= now.getTime() ? path : query(latest)) : undefined,
+    later: shown.end < last ? (latest >= last.getTime() ? path : query(latest)) : undefined,
     load: mayAct ? ({ interval }) => `${path}/backfill?${rangeQuery(interval)}` : undefined,
   });
 }
