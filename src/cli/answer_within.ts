@@ -3,6 +3,8 @@ import { ReplayportError, retry } from "../errors.ts";
 import { deadline } from "../export/time_limit.ts";
 import { formatDuration } from "./output.ts";
 
+const CLEAN_UP_MS = 2_000;
+
 /** @throws ReplayportError `cli.no_answer` at the limit, without waiting for the work */
 export async function answerWithin<Answer>(
   what: string,
@@ -16,7 +18,13 @@ export async function answerWithin<Answer>(
   );
   using limit = deadline(ms, error, signal);
   const { promise: late, reject } = Promise.withResolvers<never>();
-  const onLimit = (): void => reject(limit.signal.reason);
+  let letGo: NodeJS.Timeout | undefined;
+  const onLimit = (): void => {
+    const { reason } = limit.signal;
+    // After Ctrl-C the work may clean up first.
+    if (reason === error) reject(reason);
+    else letGo = setTimeout(reject, CLEAN_UP_MS, reason);
+  };
   limit.signal.addEventListener("abort", onLimit, { once: true });
   if (limit.signal.aborted) onLimit();
   try {
@@ -25,5 +33,7 @@ export async function answerWithin<Answer>(
     // What the work makes of its abort doesn't matter.
     limit.signal.throwIfAborted();
     throw cause;
+  } finally {
+    clearTimeout(letGo);
   }
 }

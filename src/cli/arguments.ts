@@ -1,7 +1,6 @@
 /** Arguments and options that several commands share. */
 import { hostname, userInfo } from "node:os";
 import { InvalidArgumentError } from "commander";
-import { parseTime } from "../config/values/times.ts";
 import { parseDuration } from "../config/values/units.ts";
 import { giveUp, ReplayportError } from "../errors.ts";
 import { printable } from "../text.ts";
@@ -23,16 +22,6 @@ export function durationOption(text: string): number {
   const parsed = parseDuration(text);
   if ("value" in parsed && parsed.value > 0) return parsed.value;
   throw new InvalidArgumentError("value" in parsed ? "Write more than 0." : parsed.fix);
-}
-
-/** A date (midnight in `timezone`) or a time with its own zone. */
-export function parseTimeOption(text: string, timezone: string, option: string): Date {
-  const parsed = parseTime(text, timezone);
-  if ("value" in parsed && parsed.value.at.getTime() % 1000 === 0) return parsed.value.at;
-  throw new ReplayportError(
-    `${option} is not a time: "${text}"`,
-    giveUp("cli.time", "Write a date such as 2026-10-01, or a time with its zone such as 2026-10-01T13:00:00Z."),
-  );
 }
 
 /** Who runs the command, for the fleet's record of pauses and backfills. */

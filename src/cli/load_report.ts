@@ -40,27 +40,52 @@ export interface Load {
   readonly concurrency: number;
   /** No progress bar. */
   readonly quiet: boolean;
+  /** How to load the rest after Ctrl-C. */
+  readonly rest: string;
 }
 
 export async function loadIntervals(
   context: Context,
   definition: ExportDefinition,
-  { intervals, quiet, ...load }: Load,
+  { intervals, quiet, rest, ...load }: Load,
 ): Promise<ExportResult> {
   const { stderr, signal } = context.cli;
   const began = performance.now();
   const showBar = stderr.isTTY === true && !quiet && intervals.length > 1;
   using bar = showBar ? startBar(stderr, definition.name, intervals.length) : undefined;
-  const result = await runIntervals(
-    definition,
-    intervals,
-    { ...load, retry: BATCH_RETRY },
-    await context.loading(definition),
-    reporter(context, definition, bar),
-    signal,
-  );
-  return { export: definition.name, ...result, seconds: (performance.now() - began) / 1000 };
+  const done: Receipt[] = [];
+  const report = reporter(context, definition, bar);
+  try {
+    const result = await runIntervals(
+      definition,
+      intervals,
+      { ...load, retry: BATCH_RETRY },
+      await context.loading(definition),
+      (event) => {
+        if (event.kind === "loaded") done.push(event.receipt);
+        report(event);
+      },
+      signal,
+    );
+    return { export: definition.name, ...result, seconds: (performance.now() - began) / 1000 };
+  } catch (error) {
+    if (signal.aborted) {
+      const loaded = `${count(done.length)} of ${plural(intervals.length, "interval")} loaded, ${amountOf(done)}`;
+      const write = (): void => printLine(stderr, `${definition.name}: ${loaded}. ${rest}`);
+      if (bar) bar.above(write);
+      else write();
+    }
+    throw error;
+  }
 }
+
+const amountOf = (receipts: readonly Receipt[]): string => {
+  const sum = (of: (one: Receipt) => number): number => receipts.reduce((total, one) => total + of(one), 0);
+  return `${plural(
+    sum(({ rows }) => rows),
+    "row",
+  )}, ${bytes(sum((one) => one.bytes))}`;
+};
 
 function reporter({ log }: Context, definition: ExportDefinition, bar: Bar | undefined) {
   const aboveBar = (write: () => void): void => (bar ? bar.above(write) : write());
@@ -167,10 +192,8 @@ export function printSummary(context: Context, results: readonly ExportResult[],
       printLine(cli.stdout, `${name}: ${nothing}`);
       continue;
     }
-    const rows = receipts.reduce((sum, receipt) => sum + receipt.rows, 0);
-    const size = receipts.reduce((sum, receipt) => sum + receipt.bytes, 0);
     const failed = failures.length > 0 ? `, ${paint("red", `${plural(failures.length, "interval")} failed`)}` : "";
-    const what = `${plural(receipts.length, "interval")} loaded, ${plural(rows, "row")}, ${bytes(size)}`;
+    const what = `${plural(receipts.length, "interval")} loaded, ${amountOf(receipts)}`;
     const done = `${what} in ${formatDuration(seconds)}`;
     const shown = failures.length === 0 ? paint("green", done) : printable(done);
     printPainted(cli.stdout, `${printable(name)}: ${shown}${failed}`);

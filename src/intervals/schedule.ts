@@ -76,6 +76,20 @@ function parse(text: string, timezone: string): Schedule {
   return { text, timezone, next: (after) => cron.nextRun(after) ?? undefined };
 }
 
+/** How far apart ticks may be: a cron line can name 29 February. */
+const LONGEST_MS = 9 * 366 * 86_400_000;
+
+/** The last tick at or before the time; undefined if there is none within nine years. */
+export function lastTick(schedule: Schedule, time: Date): Date | undefined {
+  for (let back = MINUTE_MS; back < 2 * LONGEST_MS; back *= 2) {
+    let tick = schedule.next(new Date(time.getTime() - back));
+    if (tick === undefined || tick > time) continue;
+    for (let next = schedule.next(tick); next !== undefined && next <= time; next = schedule.next(tick)) tick = next;
+    return tick;
+  }
+  return undefined;
+}
+
 /** The units that a backfill may join its intervals to. */
 export const JOIN_UNITS = ["hour", "day", "week", "month"] as const;
 export type JoinUnit = (typeof JOIN_UNITS)[number];

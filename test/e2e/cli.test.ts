@@ -156,6 +156,26 @@ hash_salt: "\${SALT}"
     assert.equal(findings.find(({ what }) => what === "destination local")?.ok, true);
   });
 
+  test("backfill --plan over years is summed up by month, with the time to expect", async () => {
+    const { code, out, err } = await run(
+      "backfill",
+      "replays",
+      "--from",
+      "2024-01-01",
+      "--to",
+      "now",
+      "--plan",
+      "--interval",
+      "day",
+    );
+    assert.equal(code, 0, err);
+    assert.match(out, /^month \(UTC\) +intervals +rows +bytes\n2024-01 +31 +0 +0 B\n2024-02 +29 /m);
+    assert.match(
+      out,
+      /at most 60 rows, about .*, about \d.* by a guess, since nothing is loaded yet; nothing was loaded/,
+    );
+  });
+
   test("backfill --plan loads nothing", async () => {
     const from = new Date(start).toISOString();
     const to = new Date(start + 5 * HOUR).toISOString();
@@ -240,6 +260,41 @@ hash_salt: "\${SALT}"
     const athena = await run("sql", "replays", "--engine", "athena");
     assert.equal(athena.code, 1);
     assert.match(athena.err, /can.t read the folder/);
+  });
+
+  test("a forced backfill that Ctrl-C cut off says what it loaded, and --resume loads the rest", async () => {
+    const range = ["--from", new Date(start).toISOString(), "--to", new Date(start + 5 * HOUR).toISOString()];
+    const args = ["backfill", "replays", ...range, "--force", "--interval", "schedule", "--concurrency", "1"];
+    const refused = await run(...args, "--resume");
+    assert.deepEqual([refused.code, /no forced backfill of replays was cut off/.test(refused.err)], [2, true]);
+    await using proxy = await openFaultProxy(server.options.url);
+    let extractions = 0;
+    let third: () => void = () => undefined;
+    const reached = new Promise<void>((resolve) => {
+      third = resolve;
+    });
+    proxy.decide(({ form }) => {
+      if (!form.includes("param_exported_at")) return undefined;
+      extractions += 1;
+      if (extractions < 3) return undefined;
+      third();
+      return { kind: "hold-answer", until: new Promise(() => undefined) };
+    });
+    const child = begin(args, { CLICKHOUSE_URL: proxy.url });
+    const cut = end(child);
+    await reached;
+    child.kill("SIGINT");
+    const { code, err } = await cut;
+    assert.equal(code, 130);
+    assert.match(err, /^stopping; press Ctrl-C again/m);
+    const [, loaded = ""] =
+      /^replays: (\d) of 5 intervals loaded, \d+ rows, .*\. To load the rest: .* --resume$/m.exec(err) ?? [];
+    // The next interval is read while this one is loaded.
+    assert.ok(["1", "2"].includes(loaded), err);
+    const resumed = await run(...args, "--resume");
+    assert.equal(resumed.code, 0, resumed.err);
+    assert.match(resumed.out, new RegExp(`^replays: ${5 - Number(loaded)} intervals loaded`));
+    assert.equal((await run(...args, "--resume")).code, 2);
   });
 
   test("run --interval and backfill --force replace files without duplicating rows", async () => {

@@ -14,8 +14,8 @@ export interface Ended {
 }
 
 export interface CommandLine {
-  begin(args: readonly string[], over?: Readonly<Record<string, string>>): ChildProcess;
-  run(...args: string[]): Promise<Ended>;
+  readonly begin: (args: readonly string[], over?: Readonly<Record<string, string>>) => ChildProcess;
+  readonly run: (...args: string[]) => Promise<Ended>;
 }
 
 export async function ended(child: ChildProcess): Promise<Ended> {

@@ -10,38 +10,55 @@ import type { CliEnvironment, GlobalOptions } from "../environment.ts";
 import { EXIT } from "../exit_codes.ts";
 import { redisOf } from "../fleet_host.ts";
 import { errorFields } from "../log.ts";
-import { printJson, printLine } from "../output.ts";
+import { painter, printJson, printLine, printPainted, widthOf, wrap } from "../output.ts";
+import { sayStopping } from "../stopping.ts";
+import { printable } from "../../text.ts";
+import { answerWithin } from "../answer_within.ts";
+import { durationOption } from "../arguments.ts";
+
+interface CheckOptions extends GlobalOptions {
+  readonly timeout: number;
+}
 
 interface Finding {
   readonly what: string;
+  /** False if it was skipped, too. */
   readonly ok: boolean;
+  /** It wasn't tried, because something that it needs failed. */
+  readonly skipped?: true;
   readonly detail: string;
   readonly hint?: string | undefined;
 }
+
+const TIMEOUT_MS = 60_000;
 
 export function addCheck(program: Command, cli: CliEnvironment): void {
   program
     .command("check")
     .description("test the config, the source, and each destination with a real write, read and delete")
+    .option("--timeout <duration>", "how long each test may take (default: 60s)", durationOption, TIMEOUT_MS)
     .option("--json", "print JSON")
-    .addHelpText("after", "\nExample:\n  replayport check -c schedules.yaml")
+    .addHelpText("after", "\nExample:\n  replayport check -c schedules.yaml --timeout 10s")
     .action(async (_options, command: Command) => {
       await check(cli, command.optsWithGlobals());
     });
 }
 
-async function check(cli: CliEnvironment, options: GlobalOptions): Promise<void> {
+async function check(cli: CliEnvironment, options: CheckOptions): Promise<void> {
   await using context = await Context.open(cli, options);
+  using _stopping = sayStopping(cli);
   const findings: Finding[] = [];
-  const found = ({ what, ok, detail, hint }: Finding): void => {
-    const finding = { what, ok, detail: cli.redactor.message(detail), hint: hint && cli.redactor.message(hint) };
+  const found = ({ detail, hint, ...rest }: Finding): void => {
+    const finding = { ...rest, detail: cli.redactor.message(detail), hint: hint && cli.redactor.message(hint) };
     findings.push(finding);
     if (options.json !== true) printFinding(cli, finding);
   };
   /** Runs a check. What it returns is the detail of its finding, what it throws becomes a failure. */
-  const attempt = async (what: string, work: () => Promise<string>): Promise<boolean> => {
+  const attempt = async (what: string, work: (signal: AbortSignal) => Promise<string>): Promise<boolean> => {
     try {
-      found({ what, ok: true, detail: await work() });
+      using _announced = announce(context, what);
+      const detail = await answerWithin(what, options.timeout, work, cli.signal);
+      found({ what, ok: true, detail });
       return true;
     } catch (error) {
       if (cli.signal.aborted) throw cli.signal.reason;
@@ -52,21 +69,27 @@ async function check(cli: CliEnvironment, options: GlobalOptions): Promise<void>
   };
   const exports = context.exports();
   found({ what: "config", ok: true, detail: `${context.config.file}: ${exports.map(({ name }) => name).join(", ")}` });
-  const reachable = await attempt("source", async () => {
-    const { name, version } = await (await context.source()).info(cli.signal);
+  const reachable = await attempt("source", async (signal) => {
+    const { name, version } = await (await context.source()).info(signal);
     return `${name}, version ${version}`;
   });
   if (reachable) {
-    await attempt("clock", async () => {
-      const clock = await askClock(await context.source(), cli.now, cli.signal);
+    await attempt("clock", async (signal) => {
+      const clock = await askClock(await context.source(), cli.now, signal);
       agreedNow(clock, Math.min(...exports.map(({ settleMs }) => settleMs)), cli.now());
       return `${Math.abs(clock.aheadMs / 1000).toFixed(1)} s from the source's`;
     });
   }
+  const skip = (what: string, why: string): void => found({ what, ok: false, skipped: true, detail: why });
+  if (!reachable) skip("clock", "the source didn't answer");
   const models = new Map<string, Model>();
-  for (const definition of reachable ? exports : []) {
-    await attempt(`export ${definition.name}`, async () => {
-      const model = await (await context.source()).model(definition, cli.signal);
+  for (const definition of exports) {
+    if (!reachable) {
+      skip(`export ${definition.name}`, "the source didn't answer");
+      continue;
+    }
+    await attempt(`export ${definition.name}`, async (signal) => {
+      const model = await (await context.source()).model(definition, signal);
       models.set(definition.name, model);
       return `${model.name}, ${model.columns.length} columns`;
     });
@@ -80,16 +103,21 @@ async function check(cli: CliEnvironment, options: GlobalOptions): Promise<void>
     const { name, destination: at } = definition;
     const destination = context.destination(definition);
     if (!checked.has(at)) {
-      const works = await attempt(`destination ${at}`, async () => {
-        await destination.check(cli.signal);
+      const works = await attempt(`destination ${at}`, async (signal) => {
+        await destination.check(signal);
         return `${destination.name}: written, read and deleted`;
       });
       checked.set(at, works);
     }
     const model = models.get(name);
-    if (model === undefined || destination.checkRows === undefined || checked.get(at) !== true) continue;
-    await attempt(`export ${name} into ${at}`, async () => {
-      await destination.checkRows?.(model, cli.signal);
+    if (destination.checkRows === undefined) continue;
+    if (model === undefined || checked.get(at) !== true) {
+      const missing = model === undefined ? `its columns aren't known` : `destination ${at} failed`;
+      skip(`export ${name} into ${at}`, missing);
+      continue;
+    }
+    await attempt(`export ${name} into ${at}`, async (signal) => {
+      await destination.checkRows?.(model, signal);
       return `${destination.name} takes its columns`;
     });
   }
@@ -102,14 +130,35 @@ async function check(cli: CliEnvironment, options: GlobalOptions): Promise<void>
       return [`${redisName(redis)}: takes the fleet's scripts, writes and blocking commands`, ...warnings].join(". ");
     });
   }
-  const failed = findings.filter(({ ok }) => !ok).length;
+  const skipped = findings.filter((one) => one.skipped === true).length;
+  const failed = findings.filter(({ ok }) => !ok).length - skipped;
   if (failed > 0) cli.setExitCode(EXIT.failed);
   if (options.json === true) printJson(cli.stdout, { ok: failed === 0, findings });
-  else if (failed > 0) printLine(cli.stdout, `${failed} of ${findings.length} checks failed.`);
-  else printLine(cli.stdout, "All checks passed. Next: replayport run --due");
+  else if (failed > 0) {
+    const also = skipped > 0 ? `, ${skipped} skipped` : "";
+    printLine(cli.stdout, `${failed} of ${findings.length} checks failed${also}.`);
+  } else printLine(cli.stdout, "All checks passed. Next: replayport run --due");
 }
 
-function printFinding(cli: CliEnvironment, { what, ok, detail, hint }: Finding): void {
-  printLine(cli.stdout, `${ok ? "ok    " : "FAILED"}  ${what}: ${detail}`);
-  if (hint !== undefined) printLine(cli.stdout, `        what to do: ${hint}`);
+/** Says what is about to be tried: it may take a while. On a terminal the line goes away afterwards. */
+function announce({ cli, log }: Context, what: string): Disposable {
+  const { stderr } = cli;
+  if (stderr.isTTY !== true) {
+    log.info(`trying: ${what}`);
+    return { [Symbol.dispose]: () => undefined };
+  }
+  stderr.write(`trying: ${printable(what)}`);
+  return { [Symbol.dispose]: () => void stderr.write("\r\u001B[K") };
+}
+
+function printFinding({ stdout, env }: CliEnvironment, { what, ok, skipped, detail, hint }: Finding): void {
+  const paint = painter(stdout, env);
+  const [word, style] = ok
+    ? (["ok", "green"] as const)
+    : skipped
+      ? (["skipped", "yellow"] as const)
+      : (["FAILED", "red"] as const);
+  const text = wrap(`${what}: ${detail}`, widthOf(stdout), "        ").trimStart();
+  printPainted(stdout, `${paint(style, word)}${" ".repeat(8 - word.length)}${text}`);
+  if (hint !== undefined) printPainted(stdout, wrap(`what to do: ${hint}`, widthOf(stdout), "        "));
 }

@@ -5,14 +5,17 @@ import { type Audit, lackingOf, readAudit } from "../../audit/receipt.ts";
 import type { ExportDefinition } from "../../export/definition.ts";
 import { dueIntervals, readCoverage } from "../../export/ledger.ts";
 import { readSilence } from "../../export/silence.ts";
+import { lastTick } from "../../intervals/schedule.ts";
 import { planBackfill } from "../../intervals/backfill.ts";
 import type { Interval } from "../../intervals/interval.ts";
-import { parseTimeOption, wholeNumber, usageError } from "../arguments.ts";
+import { wholeNumber, usageError } from "../arguments.ts";
 import { runAudit } from "../audit_report.ts";
 import { Context } from "../context.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
 import { EXIT } from "../exit_codes.ts";
 import { errorFields } from "../log.ts";
+import { sayStopping } from "../stopping.ts";
+import { parseTimeOption, second } from "../times.ts";
 import { type ExportResult, loadIntervals, printSummary, SILENT } from "../load_report.ts";
 
 interface RunCommandOptions extends GlobalOptions {
@@ -53,6 +56,7 @@ async function run(cli: CliEnvironment, name: string | undefined, options: RunCo
     );
   }
   await using context = await Context.open(cli, options);
+  using _stopping = sayStopping(cli);
   const results: ExportResult[] = [];
   for (const definition of context.exports(name)) {
     results.push(await loadExport(context, definition, options));
@@ -88,7 +92,8 @@ async function loadExport(
       if (!audit) break;
       continue;
     }
-    const load = { intervals, covered, concurrency, quiet };
+    const rest = "To load the rest: replayport run --due";
+    const load = { intervals, covered, concurrency, quiet, rest };
     const { receipts, failures, seconds } = await loadIntervals(context, definition, load);
     covered = [...covered, ...receipts];
     total = { ...total, receipts: [...total.receipts, ...receipts], failures, seconds: total.seconds + seconds };
@@ -117,8 +122,19 @@ async function auditAfterLoad(context: Context, definition: ExportDefinition): P
 /** The schedule's interval that starts at the given time, widened to the receipts that it would replace. */
 function oneInterval(definition: ExportDefinition, text: string, covered: readonly Coverage[], now: Date): Interval[] {
   const { schedule, settleMs } = definition;
-  const start = parseTimeOption(text, schedule.timezone, "--interval");
+  const start = parseTimeOption(text, schedule.timezone, "--interval", now);
   const end = schedule.next(start);
+  const begins = (time: Date): boolean =>
+    time.getTime() === definition.start.getTime() ||
+    covered.some((one) => one.interval.start.getTime() === time.getTime());
+  const before = lastTick(schedule, start);
+  if (before?.getTime() !== start.getTime() && !begins(start)) {
+    const around = [before, end].flatMap((time) => (time ? [second(time)] : []));
+    throw usageError(
+      `no interval of ${definition.name} starts at ${second(start)}`,
+      `Around it: ${around.join(" and ")}.`,
+    );
+  }
   const planned = end
     ? planBackfill({
         range: { start, end },
