@@ -7,7 +7,7 @@ import { RequestError } from "./errors.ts";
 import type { Histories } from "./histories.ts";
 import { printableTexts } from "./json.ts";
 import { backfillPage, backfillsPage } from "./page/backfill_pages.ts";
-import { exportPage } from "./page/export_page.ts";
+import { DAYS_SHOWN, exportPage } from "./page/export_page.ts";
 import { runPage } from "./page/run_page.ts";
 import { visitorOf } from "./visitor.ts";
 
@@ -16,8 +16,6 @@ export interface ExportPageDependencies extends PageDependencies {
 }
 
 const DAY_MS = 86_400_000;
-/** Four weeks fit on a screen. */
-const DAYS_SHOWN = 28;
 /** All that a fleet remembers. */
 const RUNS_READ = 500;
 
@@ -29,7 +27,8 @@ export function addExportPages(app: OpenAPIHono, dependencies: ExportPageDepende
     const signal = pageSignal(c, ending);
     const at = now();
     const rules = fleet.rules(name);
-    const range = daysUntil(c.req.query("until"), rules.end !== undefined && rules.end < at ? rules.end : at);
+    const last = rules.end !== undefined && rules.end < at ? rules.end : at;
+    const range = daysUntil(c.req.query("until"), rules.start, last);
     const problems: string[] = [];
     const [status, runs, backfills, history] = await Promise.all([
       fleet.export(name, signal),
@@ -80,11 +79,13 @@ export function addExportPages(app: OpenAPIHono, dependencies: ExportPageDepende
   });
 }
 
-/** Whole days (UTC) up to this one, which is the last that is shown. */
-function daysUntil(text: string | undefined, latest: Date): Interval {
-  const asked = /^\d{4}-\d{2}-\d{2}$/.test(text ?? "") ? new Date(`${text}T00:00:00Z`) : latest;
-  const last = Number.isNaN(asked.getTime()) || asked > latest ? latest : asked;
+/** Whole days (UTC) up to the one that is asked for, of those that the export has. */
+function daysUntil(text: string | undefined, first: Date, last: Date): Interval {
+  const day = (time: number): number => Math.floor(time / DAY_MS) * DAY_MS;
   // A day that ends at midnight is the last one.
-  const end = (Math.floor((last.getTime() - (text === undefined ? 1 : 0)) / DAY_MS) + 1) * DAY_MS;
-  return { start: new Date(end - DAYS_SHOWN * DAY_MS), end: new Date(end) };
+  const [from, to] = [day(first.getTime()), day(Math.max(first.getTime(), last.getTime() - 1))];
+  const asked = /^\d{4}-\d{2}-\d{2}$/.test(text ?? "") ? Date.parse(`${text}T00:00:00Z`) : to;
+  const shown = Number.isNaN(asked) ? to : Math.min(Math.max(asked, from), to);
+  const start = Math.max(from, shown - (DAYS_SHOWN - 1) * DAY_MS);
+  return { start: new Date(start), end: new Date(shown + DAY_MS) };
 }

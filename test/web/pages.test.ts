@@ -166,6 +166,9 @@ suite("the page of an export", () => {
     assert.match(before.text, /2026-<\/span>09-12/);
     assert.doesNotMatch(before.text, /Earlier/, "before the export's start there is nothing");
     assert.match(before.text, /Later/);
+    const long = await client.ask("GET", "/exports/replays?until=2001-01-01");
+    assert.match(long.text, /2026-<\/span>09-11/, "the first day there is");
+    assert.doesNotMatch(now.text, /2026-<\/span>09-10/);
     for (const nonsense of ["2026-99-99", "x", "2999-01-01"]) {
       const { text } = await client.ask("GET", `/exports/replays?until=${nonsense}`);
       assert.match(text, /2026-<\/span>10-05/, nonsense);
@@ -237,6 +240,14 @@ suite("the pages of runs and backfills", () => {
     }
     assert.doesNotMatch(page, /777/);
     assert.match(text, /href="https:\/\/eu\.posthog\.com\/project\/2\/replay\/home\?filters=/);
+  });
+
+  test("an audit's run says that it has audited, and can't be loaded again", async () => {
+    const audit = run({ id: "replays/x/audit", rows: 0, bytes: 0, files: 0, times: undefined });
+    using client = await openApp({ state: { runs: [audit] } });
+    const page = words((await client.ask("GET", "/exports/replays")).text);
+    assert.match(page, /2026-10-05 10:00 – 11:00 audit audited/);
+    assert.match(words((await client.ask("GET", "/run?id=replays/x/audit")).text), /State audited, 1 attempt/);
   });
 
   test("a backfill's page shows its plan, progress and failures", async () => {

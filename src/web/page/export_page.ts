@@ -32,6 +32,8 @@ export interface ExportSnapshot {
 }
 
 const DAY_MS = 86_400_000;
+/** Four weeks fit on a screen. */
+export const DAYS_SHOWN = 28;
 const RUNS_SHOWN = 12;
 const RECEIPTS_SHOWN = 100;
 const BACKFILLS_SHOWN = 5;
@@ -108,9 +110,8 @@ function facts(status: ExportStatus, now: Date): Html {
 function calendar(snapshot: ExportSnapshot, path: string, mayAct: boolean): Html {
   const { range: shown, history, status, rules, runs, backfills, at: now } = snapshot;
   const live = runs.filter(({ state }) => state === "queued" || state === "running" || state === "retrying");
-  const length = shown.end.getTime() - shown.start.getTime();
   const query = (until: number): string => `${path}?until=${dayOf(new Date(until - DAY_MS))}`;
-  const latest = shown.end.getTime() + length;
+  const latest = shown.end.getTime() + DAYS_SHOWN * DAY_MS;
   const last = rules.end !== undefined && rules.end < now ? rules.end : now;
   return coverageSection({
     days:

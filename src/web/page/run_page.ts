@@ -5,7 +5,7 @@ import { exportLink } from "./attention_section.ts";
 import { rangeQuery, replayLinks } from "./export_page.ts";
 import { ago, bytes, clock, explained, type Html, plural, range, span } from "./format.ts";
 import { secondsOf, stageBar, stageLegend } from "./run_sections.ts";
-import { runState } from "./runs_section.ts";
+import { isAudit, runState } from "./runs_section.ts";
 import { pageOf, type Visitor } from "./shell.ts";
 
 export interface RunSnapshot {
@@ -24,7 +24,7 @@ export function runPage({ at, runs, rules }: RunSnapshot, visitor: Visitor, refr
       <div id="run" data-live>
         <div class="head">
           <h1>${range(run.interval)}</h1>
-          ${runState(run, at)} ${visitor.login === "in" ? loadAgain(run) : ""}
+          ${runState(run, at)} ${visitor.login === "in" && !isAudit(run) ? loadAgain(run) : ""}
         </div>
         <div class="card">${runFacts(run, rules, at)}</div>
         ${

@@ -2,7 +2,7 @@
 import { html } from "hono/html";
 import type { Run, RunTimes } from "../../fleet/fleet.ts";
 import { ago, bytes, count, explained, type Html, range, span } from "./format.ts";
-import { runLink, runState } from "./runs_section.ts";
+import { isAudit, runLink, runState } from "./runs_section.ts";
 import { tableSection } from "./table.ts";
 
 export const secondsOf = ({ startedAt, finishedAt }: Run): number | undefined =>
@@ -25,7 +25,7 @@ function runRow(run: Run, now: Date): Html {
   const isAbout = error !== undefined && (state === "failed" || state === "retrying");
   return html`<tr>
     <th scope="row">
-      ${runLink(run, "../", range(run.interval))}
+      ${runLink(run, "../", range(run.interval))} ${isAudit(run) ? html`<small class="sub">audit</small>` : ""}
       ${run.backfill === undefined ? "" : html`<small class="sub">backfill ${run.backfill}</small>`}
       ${isAbout ? html`<small class="sub">${explained(error)} <code>${error.code}</code></small>` : ""}
     </th>

@@ -102,12 +102,20 @@ const STATE_STYLE = {
   cancelled: "",
 } as const satisfies Record<RunState, string>;
 
+/** It compares, and loads nothing. */
+export function isAudit({ id }: Run): boolean {
+  return id.endsWith("/audit");
+}
+
 export function runState(run: Run, now: Date): Html {
   if (run.state === "retrying") {
     const when = run.nextAttemptAt ? ago(run.nextAttemptAt, now) : "";
     return html`<span class="badge warn">attempt ${run.attempt + 1}</span> <small>${when}</small>`;
   }
-  if (run.state !== "running") return html`<span class="badge ${STATE_STYLE[run.state]}">${run.state}</span>`;
+  if (run.state !== "running") {
+    const text = run.state === "loaded" && isAudit(run) ? "audited" : run.state;
+    return html`<span class="badge ${STATE_STYLE[run.state]}">${text}</span>`;
+  }
   const stage = run.stage === undefined ? "started" : STAGES[run.stage];
   const seconds = run.startedAt && Math.max(0, (now.getTime() - run.startedAt.getTime()) / 1000);
   const nth = run.attempt > 1 ? `, attempt ${run.attempt}` : "";
