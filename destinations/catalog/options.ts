@@ -11,7 +11,7 @@ export type CatalogAuth =
       readonly type: "oauth2";
       readonly clientId: string;
       readonly clientSecret: string;
-      /** Default: as the catalog's config says, else `v1/oauth/tokens` of the catalog. */
+      /** Default: `v1/oauth/tokens` of the catalog. */
       readonly tokenUrl?: string;
       /** Default `catalog`. */
       readonly scope?: string;

@@ -18,7 +18,11 @@ const oauth2 = z.strictObject({
   client_id: field(text, "The id of the client.", "replayport"),
   client_secret: field(secret, "Its secret.", "${CATALOG_SECRET}"),
   scope: optional(text, "What the token is for. Default: catalog.", "PRINCIPAL_ROLE:ALL"),
-  token_url: optional(httpUrl, "Where tokens come from. Without it, the catalog says.", "https://idp.acme.com/token"),
+  token_url: optional(
+    httpUrl,
+    "Where tokens come from. Without it, v1/oauth/tokens of the catalog.",
+    "https://idp.acme.com/token",
+  ),
 });
 
 const sigv4 = z.union([
