@@ -1,25 +1,29 @@
 /**
  * `npm run bench`: fills an embedded ClickHouse with a year of sessions, takes each figure in a process of its own, prints
  * them, and writes them to RESULTS.md. Options: --sessions 1000000, --repeats 3, --only plain,engine,load,parquetjs,empty,hours,year,
- * sweep,fleet, --rows-per-file, --no-record.
+ * sweep,fleet,iceberg, --rows-per-file, --no-record.
  */
+import { randomBytes } from "node:crypto";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { icebergServer } from "../test/support/iceberg.ts";
 import { ask } from "./ask.ts";
 import { measureFleet } from "./fleet.ts";
-import type { Answer, Job } from "./jobs/job.ts";
+import type { Answer, IcebergJob, Job } from "./jobs/job.ts";
 import { coreSeconds, describeMachine, peakMemory, resetPeak } from "./machine.ts";
 import { type Measured, median, report, spent } from "./report.ts";
 import { record } from "./results.ts";
 import { type Bench, FROM, UNTIL, setUp } from "./setup.ts";
 
 const LOADS = ["plain", "engine", "load", "parquetjs", "empty", "hours", "year"] as const;
-const ALL = [...LOADS, "sweep", "fleet"] as const;
+const ALL = [...LOADS, "sweep", "fleet", "iceberg"] as const;
 const HOURS = 1_000;
 const EMPTY = 50;
 /** parquetjs-lite gets a fifth of the sessions: its rate does not depend on their number, its time does. */
 const SHARE = 5;
+/** Of the day that is loaded by its hours into an Iceberg table. */
+const DAY_SESSIONS = 100_000;
 
 const { values } = parseArgs({
   options: {
@@ -130,9 +134,50 @@ async function measureSweep(): Promise<string> {
   return `- the sweep of a day of ${rows.toLocaleString("en-US")} sessions over the files of its 24 hours: ${seconds.toFixed(1)} s, **${each}**`;
 }
 
+/** Needs SeaweedFS, which the tests install. */
+async function measureIceberg(): Promise<string> {
+  const server = await icebergServer();
+  if ("skip" in server) return `Iceberg was not measured: ${server.skip}.`;
+  await using _server = server.server;
+  const { bucket: _, ...storage } = server.storage;
+  const task = (hourly: boolean): Omit<IcebergJob, "config" | "url" | "folder" | "from" | "until"> => {
+    const namespace = [`bench_${randomBytes(4).toString("hex")}`];
+    const options = { type: "iceberg", catalog: server.options("oauth2"), namespace, storage } as const;
+    return { kind: "iceberg", hourly, options };
+  };
+  const lines: string[] = [];
+  const from = new Date("2026-03-02T00:00:00Z");
+  const until = new Date(from.getTime() + 24 * 3_600_000);
+  {
+    console.error("filling a table with the sessions of one day …");
+    await using bench = await setUp(DAY_SESSIONS, undefined, signal, { from, until });
+    const perfect = await measure(bench, { ...task(false), from, until });
+    const hourly = await measure(bench, { ...task(true), from, until });
+    const ratio = (hourly.written ?? 0) / (perfect.written ?? 1);
+    const commits = hourly.each.toSorted((a, b) => a - b);
+    const middle = commits[Math.floor(commits.length / 2)] ?? 0;
+    lines.push(
+      `- Iceberg, a day of ${DAY_SESSIONS.toLocaleString("en-US")} sessions by its hours and its sweep: bytes written to those of one load: **${ratio.toFixed(2)}** (aim: at most 3), ` +
+        `${(hourly.seconds / hourly.batches).toFixed(2)} s a load, ${middle.toFixed(0)} ms for the request of a commit`,
+    );
+  }
+  console.error("filling the table …");
+  await using bench = await setUp(Number(values.sessions), undefined, signal);
+  const [engine, table] = await sideBySide(bench, [{ kind: "engine" }, task(false)], Number(values.repeats));
+  if (engine && table) {
+    const rate = table.rows / table.seconds / (engine.rows / engine.seconds);
+    const rows = table.rows.toLocaleString("en-US");
+    lines.push(
+      `- Iceberg, ${rows} sessions in one load, to the engine alone, rows/s: **${rate.toFixed(2)}** (aim: 0.8), ${spent(table)} core-seconds, worker + engine`,
+    );
+  }
+  return lines.join("\n");
+}
+
 const texts: string[] = [];
 if (LOADS.some((one) => wanted.has(one))) texts.push(await measureLoads());
 if (wanted.has("sweep")) texts.push(await measureSweep());
+if (wanted.has("iceberg")) texts.push(await measureIceberg());
 if (wanted.has("fleet")) texts.push(await measureFleet(signal));
 const text = texts.join("\n\n");
 console.log(text);

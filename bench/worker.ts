@@ -1,6 +1,7 @@
 /* One job in a process of its own; started by run.ts, told what to do by its argument, answers with one message. */
 import { backfillYear } from "./jobs/backfill.ts";
 import { engineAlone, plainRequest } from "./jobs/engine.ts";
+import { icebergLoads } from "./jobs/iceberg.ts";
 import type { Answer, Job, Outcome } from "./jobs/job.ts";
 import { loadHours, loadOnce } from "./jobs/load.ts";
 import { parquetJs } from "./jobs/parquetjs.ts";
@@ -20,6 +21,8 @@ async function run(job: Job): Promise<Outcome> {
       return await loadHours(job);
     case "sweep":
       return await sweepDay(job);
+    case "iceberg":
+      return await icebergLoads(job);
     case "backfill":
       return await backfillYear(job);
     default:

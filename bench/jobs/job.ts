@@ -1,6 +1,7 @@
 /** What a worker process is told to do, and what it answers. Each job runs in a process of its own, so its memory is its own. */
 import { randomInt } from "node:crypto";
 import { openFileLake } from "../../destinations/lake/index.ts";
+import type { IcebergOptions } from "../../destinations/iceberg/options.ts";
 import type { Destination } from "../../destinations/destination.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { ReplayportError } from "../../src/errors.ts";
@@ -32,7 +33,15 @@ export type Job =
   | (Common & { readonly kind: "hours"; readonly count: number })
   /** Loads the hours of a day, which isn't measured, and then the day. `engine`: its process. */
   | (Common & { readonly kind: "sweep"; readonly engine: number })
+  | IcebergJob
   | (Common & { readonly kind: "backfill"; readonly export: string });
+
+/** Loads the interval into a table; before it, if `hourly`, each of its hours. */
+export type IcebergJob = Common & {
+  readonly kind: "iceberg";
+  readonly hourly: boolean;
+  readonly options: IcebergOptions;
+};
 
 export interface Outcome {
   readonly seconds: number;
@@ -41,6 +50,8 @@ export interface Outcome {
   readonly batches: number;
   /** Seconds of each batch, where a job has many. */
   readonly each: readonly number[];
+  /** iceberg: bytes written to the storage; `each` are then milliseconds of each commit, if hourly. */
+  readonly written?: number;
   /** parquetjs: seconds until the first row came; the rest is JavaScript's. */
   readonly waited?: number;
   /** Core-seconds of the worker and of the engine, where they aren't those of the whole process. */
