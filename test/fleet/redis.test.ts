@@ -122,7 +122,15 @@ suite("keys", () => {
     );
     assert.deepEqual(
       all.map((key) => key.slice(world.prefix.length + 1)),
-      ["batches:events", "batches:id", "batches:meta", "batches:stalled-check", "export:replays@here", "runs:other"],
+      [
+        "batches:events",
+        "batches:id",
+        "batches:meta",
+        "batches:stalled-check",
+        "export:replays@here",
+        "loads:replays@here",
+        "runs:other",
+      ],
     );
   });
 });
