@@ -41,7 +41,7 @@ import { dataFile, workOf } from "./names.ts";
 import { stagedKeys } from "./row_keys.ts";
 import type { Storage } from "./storage.ts";
 import { ensureTable, missingColumns } from "./tables.ts";
-import { uploadFile } from "./upload.ts";
+import { checkStaged, uploadFile } from "./upload.ts";
 
 /** Uploads at a time. A large file is uploaded in parallel parts. */
 const PARALLEL = 2;
@@ -99,6 +99,7 @@ async function upload(
   path: string,
   signal: AbortSignal,
 ): Promise<Uploaded> {
+  await checkStaged(staged, signal);
   const gone = await goneOf(context, batch, staged);
   const prefixes = await stagedKeys(context, staged, path, batch, signal);
   const file = await uploadFile(storage, schema, batch, staged, path, signal);

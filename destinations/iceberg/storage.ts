@@ -21,14 +21,16 @@ export interface Storage {
   /** A new file; its name must be one that nobody else uses. */
   create(path: string, content: string | Uint8Array, now: Date, signal: AbortSignal): Promise<void>;
   putFile(path: string, file: LocalFile, signal: AbortSignal): Promise<void>;
-  /** Ignores files that don't exist. */
+  /** Ignores files that don't exist, and those in buckets of S3 Tables, which removes them itself. */
   delete(paths: readonly string[], signal: AbortSignal): Promise<void>;
-  /** Files below a folder, with `path` in place of the key. */
+  /** Files below a folder; none of a bucket of S3 Tables, which can't be listed. Each has its path in place of the key. */
   list(folder: string, signal: AbortSignal): AsyncIterable<Omit<StoredObject, "key"> & { readonly path: string }>;
   /** Rejects if a large file couldn't be written. May leave a file at this path. */
   checkLargeFiles(path: string, signal: AbortSignal): Promise<void>;
 }
 
+/** Buckets of S3 Tables. They let nobody list or remove files, and remove by themselves what no snapshot needs. */
+const MANAGED = /--table-s3$/;
 const ADDRESS = /^s3[an]?:\/\/(?<bucket>[^/]+)\/(?<key>.*)$/s;
 
 export type OpenStore = (options: S3Bucket) => Store;
@@ -51,6 +53,7 @@ export class Stores implements AsyncDisposable {
       if (bucket === undefined || key === undefined) throw unsupported(path);
       return { store: this.#store(bucket, vendedFor(path, loaded?.credentials ?? [])), key };
     };
+    const isManaged = (path: string): boolean => MANAGED.test(ADDRESS.exec(path)?.groups?.["bucket"] ?? "");
     const readIfThere = async (path: string, signal: AbortSignal): Promise<Uint8Array | undefined> => {
       const { store, key } = at(path);
       return await store.readRange(key, 0, WHOLE, signal);
@@ -83,7 +86,7 @@ export class Stores implements AsyncDisposable {
         await store.putFile(key, file, signal);
       },
       async delete(paths, signal) {
-        const located = paths.map(at);
+        const located = paths.filter((path) => !isManaged(path)).map(at);
         for (const [store, some] of Map.groupBy(located, (one) => one.store)) {
           await store.delete(
             some.map(({ key }) => key),
@@ -92,6 +95,7 @@ export class Stores implements AsyncDisposable {
         }
       },
       async *list(folder, signal) {
+        if (isManaged(folder)) return;
         const { store, key } = at(folder);
         const root = folder.slice(0, folder.length - key.length);
         for await (const { key: found, ...object } of store.list(key, signal)) yield { path: root + found, ...object };

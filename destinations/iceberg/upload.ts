@@ -25,10 +25,7 @@ export async function uploadFile(
   signal: AbortSignal,
 ): Promise<DataFile> {
   await using handle = await open(staged.path, "r+");
-  const { start, thrift } = await readFooter(localFile(handle, staged.bytes)).catch(async (error: unknown) => {
-    await hashUpTo(staged, 0, signal);
-    throw error;
-  });
+  const { start, thrift } = await readFooter(localFile(handle, staged.bytes));
   const hash = await hashUpTo(staged, start, signal);
   const footer = withFieldIds(thrift, fieldIds(schema));
   await handle.truncate(start);
@@ -46,6 +43,11 @@ export async function uploadFile(
     bytes,
     ...fileMetrics(thrift, schema, (name) => bounded.has(name)),
   };
+}
+
+/** Before anything is read of it: a file that was cut should not look like one that is broken. @throws ReplayportError `stage.file_changed` */
+export async function checkStaged(staged: StagedFile, signal: AbortSignal): Promise<void> {
+  await hashUpTo(staged, 0, signal);
 }
 
 /** The hash of the first bytes. Reads the whole file, and rejects if it isn't what was staged. */

@@ -15,7 +15,7 @@ import { coerce, reportIssues } from "./problems/zod_issues.ts";
 import { configJsonSchema } from "./problems/json_schema.ts";
 import { installationOf } from "./installation.ts";
 import { isRecord, type Path, pathKey } from "./problems/path.ts";
-import { checkCollisions } from "./path_collisions.ts";
+import { checkCollisions, checkTables } from "./path_collisions.ts";
 import { createReport, type Problem, type Report } from "./problems/problems.ts";
 import { configSchema, exportSchema } from "./schema.ts";
 import { collectSecrets, type IsSecret, secretPaths } from "./secrets.ts";
@@ -107,6 +107,7 @@ async function resolveConfig(
     fromEnv: (path) => origin(path) !== undefined,
   });
   checkCollisions(exports, destinations, report);
+  checkTables(exports, destinations, report);
   for (const definition of exports) {
     const destination = destinations[definition.destination];
     if (destination) checkForDestination(definition, destination, report);

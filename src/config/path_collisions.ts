@@ -46,6 +46,28 @@ function canCollide(one: string, other: string): boolean {
   return Array.from(one, (_, index) => index).every((index) => fits(one.charAt(index), other.charAt(index)));
 }
 
+/** An Iceberg table is one export's. */
+export function checkTables(
+  exports: readonly ExportDefinition[],
+  destinations: Readonly<Record<string, DestinationOptions>>,
+  report: Report,
+): void {
+  const seen = new Map<string, string>();
+  for (const { name, destination } of exports) {
+    const options = Object.hasOwn(destinations, destination) ? destinations[destination] : undefined;
+    if (options?.type !== "iceberg") continue;
+    const { catalog, namespace, table = name } = options;
+    const id = JSON.stringify([catalog.uri, catalog.warehouse, namespace, table]);
+    const earlier = seen.get(id);
+    if (earlier === undefined) seen.set(id, name);
+    else {
+      const fix =
+        "Leave `table` out of the destination, so that each export has the table of its name, or write another destination.";
+      report.add(["exports", name], `loads into the same Iceberg table as the export ${earlier}`, fix, "key");
+    }
+  }
+}
+
 /** Two exports in one folder would delete each other's files. Two destinations may be the same place; exports may not. */
 export function checkCollisions(
   exports: readonly ExportDefinition[],

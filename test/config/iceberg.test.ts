@@ -116,6 +116,14 @@ suite("config: iceberg", () => {
       "storage.secret_access_key: is missing",
       /go together/,
     ),
+    "one table for two exports": {
+      config: {
+        ...withIceberg({ table: "replays" }),
+        exports: { replays: EXPORT, others: { ...EXPORT, team_id: 2 } },
+      },
+      problems: ["exports.others: loads into the same Iceberg table as the export replays"],
+      fix: /table of its name/,
+    },
     "no namespace": wrong({ namespace: [] }, "namespace: the list is empty", /./),
     "files that Iceberg doesn't have": wrong(
       {},
