@@ -3,6 +3,7 @@ import type { WriteStream } from "node:tty";
 import { styleText } from "node:util";
 import Table from "cli-table3";
 import { count, printable } from "../text.ts";
+import { toJson } from "../web/json.ts";
 
 export { bytes, count, minute as time, plural } from "../text.ts";
 
@@ -38,8 +39,9 @@ export function widthOf(out: NodeJS.WritableStream): number | undefined {
   return isTTY === true && columns !== undefined && columns > 0 ? columns : undefined;
 }
 
+/** In the API's form: every field is there, and what has no value is null. */
 export function printJson(out: NodeJS.WritableStream, value: unknown): void {
-  printLine(out, JSON.stringify(value, null, 2));
+  printLine(out, JSON.stringify(toJson(value), null, 2));
 }
 
 /** Names and messages may come from elsewhere, so nothing in them drives the terminal. */

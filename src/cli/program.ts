@@ -27,6 +27,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
   demo: async () => (await import("./commands/demo.ts")).addDemo,
   feed: async () => (await import("./commands/feed.ts")).addFeed,
   clickhouse: async () => (await import("./commands/clickhouse.ts")).addClickhouse,
+  schema: async () => (await import("./commands/schema.ts")).addSchema,
+  completion: async () => (await import("./commands/completion.ts")).addCompletion,
   serve: async () => (await import("./commands/fleet.ts")).addServe,
   scheduler: async () => (await import("./commands/fleet.ts")).addScheduler,
   worker: async () => (await import("./commands/fleet.ts")).addWorker,
@@ -37,7 +39,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Add>>> = {
   cancel: async () => (await import("./commands/backfills.ts")).addCancel,
 };
 
-const ABOUT_ALL: ReadonlySet<string> = new Set(["-h", "--help", "help"]);
+const ABOUT_ALL: ReadonlySet<string> = new Set(["-h", "--help", "help", "completion"]);
 
 /**
  * @param args the command line, from which it takes the commands to load: each that it names, as an option's value too. All of

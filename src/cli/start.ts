@@ -1,6 +1,7 @@
 /** Runs the command line: only this file ends the process or prints an error. */
 import { CommanderError } from "commander";
-import { ReplayportError } from "../errors.ts";
+import { messageOf, ReplayportError } from "../errors.ts";
+import type { ErrorBody } from "../web/schemas.ts";
 import type { CliEnvironment } from "./environment.ts";
 import { EXIT } from "./exit_codes.ts";
 import { Interrupted, listenForInterrupt } from "./interrupt.ts";
@@ -44,9 +45,25 @@ function isUsage(code: string): boolean {
   return code.startsWith("config.") || code.startsWith("cli.") || code === "demo.folder_in_use";
 }
 
+/** With --json, the error is also printed on stdout, in the API's form, for whoever parses that. */
+function printJsonError(code: string, message: string, hint?: string): void {
+  if (!process.argv.includes("--json")) return;
+  const body: ErrorBody = { error: { code, message, hint: hint ?? null } };
+  process.stdout.write(`${JSON.stringify(body, null, 2)}\n`);
+}
+
 /** @returns the exit code */
 function printError(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return EXIT.ok;
+    const [message = "", ...more] = error.message.replace(/^error: /, "").split("\n");
+    printJsonError(
+      "cli.options",
+      redactor.apply(message),
+      more.length > 0 ? redactor.apply(more.join(" ")) : undefined,
+    );
+    return EXIT.usage;
+  }
   const print = (text: string): unknown => process.stderr.write(`${redactor.apply(text)}\n`);
   if (error instanceof Interrupted) {
     print(`${error.message}; anything not loaded is still due`);
@@ -55,10 +72,14 @@ function printError(error: unknown): number {
   if (error instanceof ReplayportError) {
     const usage = isUsage(error.code);
     // A config's message lists all of its problems.
-    print(`error: ${usage ? error.message : redactor.message(error.message)}`);
+    const message = usage ? redactor.apply(error.message) : redactor.message(error.message);
+    const hint = error.hint === undefined ? undefined : redactor.apply(error.hint);
+    printJsonError(error.code, message, hint);
+    print(`error: ${message}`);
     if (error.hint !== undefined) print(`  what to do: ${error.hint}`);
     return usage ? EXIT.usage : EXIT.failed;
   }
+  printJsonError("unexpected", redactor.message(messageOf(error)));
   print(error instanceof Error ? (error.stack ?? error.message) : String(error));
   return EXIT.failed;
 }

@@ -2,13 +2,14 @@ import type { Command } from "commander";
 import { usageError } from "../arguments.ts";
 import { Context } from "../context.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
-import { printLine } from "../output.ts";
+import { printJson, printLine } from "../output.ts";
 
 export function addAdopt(program: Command, cli: CliEnvironment): void {
   program
     .command("adopt")
     .description("make an export's lake this installation's, after ClickHouse or PostHog has moved to another host")
     .argument("[export]", "one export; all of them if omitted")
+    .option("--json", "print JSON: each export's owner now and before")
     .addHelpText("after", "\nExample:\n  replayport adopt replays")
     .action(async (name: string | undefined, _options, command: Command) => {
       await adopt(cli, name, command.optsWithGlobals());
@@ -18,16 +19,17 @@ export function addAdopt(program: Command, cli: CliEnvironment): void {
 async function adopt(cli: CliEnvironment, name: string | undefined, options: GlobalOptions): Promise<void> {
   await using context = await Context.open(cli, options);
   const { installation } = context.config;
-  let adopted = 0;
+  const owners = [];
   for (const definition of context.exports(name)) {
     const destination = context.destination(definition);
     if (!destination.adopt) continue;
-    adopted += 1;
     const before = await destination.adopt(cli.signal);
     const change = before === installation ? `belongs to ${installation} already` : `belongs to ${installation} now`;
     const former = before === undefined || before === installation ? "" : `, no longer to ${before}`;
-    printLine(cli.stdout, `${definition.name}: ${destination.name} ${change}${former}`);
+    owners.push({ export: definition.name, installation, before });
+    if (options.json !== true) printLine(cli.stdout, `${definition.name}: ${destination.name} ${change}${former}`);
   }
-  if (adopted === 0)
+  if (owners.length === 0)
     throw usageError(`${name ?? "no export"} goes to a warehouse`, "Only a lake or an Iceberg table has an owner.");
+  if (options.json === true) printJson(cli.stdout, owners);
 }

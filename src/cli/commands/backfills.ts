@@ -27,10 +27,14 @@ export function addCancel(program: Command, cli: CliEnvironment): void {
     .command("cancel")
     .description("cancel a backfill of the fleet; what it has loaded stays")
     .argument("<id>", "as shown by: replayport backfills")
+    .option("--json", "print JSON: the API's backfill")
     .addHelpText("after", "\nExample:\n  replayport cancel 3hojiaoj")
     .action(async (id: string, _options, command: Command) => {
-      await using host = await openFleetHost(cli, command.optsWithGlobals());
-      show(cli, await host.fleet.cancelBackfill(id, cli.signal), false);
+      const options: GlobalOptions = command.optsWithGlobals();
+      await using host = await openFleetHost(cli, options);
+      const cancelled = await host.fleet.cancelBackfill(id, cli.signal);
+      if (options.json === true) printJson(cli.stdout, cancelled);
+      else show(cli, cancelled, false);
     });
 }
 
@@ -39,14 +43,19 @@ export function addRetry(program: Command, cli: CliEnvironment): void {
     .command("retry")
     .description("retry failed intervals now")
     .argument("<export-or-backfill>", "an export, or the id of a backfill")
+    .option("--json", "print JSON: how many intervals, or the API's backfill")
     .addHelpText("after", "\nExamples:\n  replayport retry replays\n  replayport retry 3hojiaoj")
     .action(async (name: string, _options, command: Command) => {
-      await using host = await openFleetHost(cli, command.optsWithGlobals());
+      const options: GlobalOptions = command.optsWithGlobals();
+      await using host = await openFleetHost(cli, options);
       if (host.context.config.exports.some((one) => one.name === name)) {
         const count = await host.fleet.retry(name, cli.signal);
-        printLine(cli.stdout, `${name}: ${plural(count, "interval")} to retry`);
+        if (options.json === true) printJson(cli.stdout, { intervals: count });
+        else printLine(cli.stdout, `${name}: ${plural(count, "interval")} to retry`);
       } else {
-        show(cli, await host.fleet.retryBackfill(name, cli.signal), false);
+        const backfill = await host.fleet.retryBackfill(name, cli.signal);
+        if (options.json === true) printJson(cli.stdout, backfill);
+        else show(cli, backfill, false);
       }
     });
 }

@@ -3,7 +3,6 @@ import type { Receipt } from "../../../destinations/destination.ts";
 import { batchId, type ExportDefinition } from "../../export/definition.ts";
 import type { Run, RunsQuery, RunState } from "../../fleet/fleet.ts";
 import { ALL_TIME } from "../../intervals/interval.ts";
-import { toJson } from "../../web/json.ts";
 import { usageError, wholeNumber } from "../arguments.ts";
 import { Context } from "../context.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
@@ -66,7 +65,7 @@ async function runs(cli: CliEnvironment, name: string | undefined, options: Runs
   const found = context.config.redis
     ? await ofFleet(context, queryOf(name, options))
     : await ofReceipts(context, definitions, options);
-  if (options.json === true) printJson(cli.stdout, toJson(found));
+  if (options.json === true) printJson(cli.stdout, found);
   else if (found.length === 0) printLine(cli.stdout, "no runs");
   else print(cli, found);
 }

@@ -22,7 +22,7 @@ import { usageError } from "../arguments.ts";
 import { Context } from "../context.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
 import { errorFields } from "../log.ts";
-import { printLine } from "../output.ts";
+import { printJson, printLine } from "../output.ts";
 
 interface SqlOptions extends GlobalOptions {
   readonly engine: Reader | IcebergReader;
@@ -48,6 +48,7 @@ export function addSql(program: Command, cli: CliEnvironment): void {
         .default("folder"),
     )
     .option("--view <name>", "make a view of that name in the engine")
+    .option("--json", "print JSON: the export and its sql")
     .addHelpText(
       "after",
       "\nExamples:\n  replayport sql replays --engine duckdb | duckdb\n  replayport sql replays --view replays | duckdb lake.db",
@@ -69,7 +70,9 @@ async function sql(cli: CliEnvironment, name: string | undefined, options: SqlOp
   }
   const destination = context.config.destinations[definition.destination];
   if (!destination) return;
-  printLine(cli.stdout, await selectFrom(destination, context, definition, options));
+  const statement = await selectFrom(destination, context, definition, options);
+  if (options.json === true) printJson(cli.stdout, { export: definition.name, sql: statement });
+  else printLine(cli.stdout, statement);
 }
 
 async function selectFrom(

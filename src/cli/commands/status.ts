@@ -82,8 +82,8 @@ async function show(
   const rows = worstFirst(read);
   const failing = options.failing === true;
   if (options.json === true) {
-    const shown = toJson(failing ? rows.filter(needsAttention) : rows);
-    if (watching) printLine(cli.stdout, JSON.stringify(shown));
+    const shown = failing ? rows.filter(needsAttention) : rows;
+    if (watching) printLine(cli.stdout, JSON.stringify(toJson(shown)));
     else printJson(cli.stdout, shown);
   } else {
     if (watching && widthOf(cli.stdout) !== undefined) cli.stdout.write(CLEAR);
