@@ -72,7 +72,8 @@ suite("the commands of the fleet", { skip: clickhouseSkip }, () => {
       ({ state }) => state === "done",
       60,
     );
-    assert.match(await ok(site, "backfills", other), /\| done \| \d of \d intervals? done \| 2 rows,/);
+    // Around midnight the range has two folders, and a session that goes on is in both batches.
+    assert.match(await ok(site, "backfills", other), /\| done \| \d of \d intervals? done \| [23] rows,/);
     assert.match(
       await ok(site, "backfill", "replays", ...range(site), "--enqueue"),
       /^replays: every interval in this range that has ended is loaded/,

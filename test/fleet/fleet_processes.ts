@@ -82,7 +82,7 @@ const LONG_LIVED = new Set(["scheduler", "worker", "serve"]);
 
 /** What may lie in Redis when nothing runs; docs/fleet.md lists it. */
 const KEYS =
-  /^\{replayport\}:(?:batches:(?:events|id|meta|stalled-check|stalled)|(?:export|failed_intervals):replays(?:_\d)?@[0-9a-f]{8}|runs:(?:failed|other)|processes|backfills|(?:backfill|failed):[0-9a-z]{8})$/;
+  /^\{replayport\}:(?:batches:(?:events|id|meta|stalled-check|stalled)|(?:export|failed_intervals|loads):replays(?:_\d)?@[0-9a-f]{8}|runs:(?:failed|other)|processes|backfills|(?:backfill|failed):[0-9a-z]{8})$/;
 
 /** Undefined where there is no Redis; then the test is skipped with the reason. */
 export async function openSite(t: TestContext, options: SiteOptions): Promise<Site | undefined> {
