@@ -51,7 +51,7 @@ async function program(): Promise<{ readonly main: Command; readonly output: () 
 
 /** The arguments of a `replayport` call in a line of shell, or undefined where it calls something else. */
 function argumentsOf(line: string): string[] | undefined {
-  const [, rest] = /(?:^|npx )(?:[A-Z_]+=\S+ )?replayport((?: [^|#&\n]*)?)/.exec(line.trim()) ?? [];
+  const [, rest] = /(?:^|npx )(?:[A-Z_]+=\S+ )?replayport((?: [^|#&>\n]*)?)/.exec(line.trim()) ?? [];
   return rest === undefined
     ? undefined
     : [...rest.matchAll(/"([^"]*)"|(\S+)/g)].map(([word, quoted]) => quoted ?? word);
