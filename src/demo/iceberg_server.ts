@@ -4,7 +4,7 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { access } from "node:fs/promises";
+import { access, mkdir } from "node:fs/promises";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { delimiter, join } from "node:path";
@@ -50,9 +50,11 @@ export async function startIcebergServer(folder: string, path: string, signal: A
   const keys = { AWS_ACCESS_KEY_ID: DEMO_KEY, AWS_SECRET_ACCESS_KEY: DEMO_KEY };
   // The shell ends it when its own input ends: also if this process is killed.
   const script = 'exec 3<&0; "$0" "$@" 3<&- & server=$!; { read _ <&3; kill -9 $server; } & wait $server';
+  await mkdir(folder, { recursive: true });
   const child = spawn("/bin/sh", ["-c", script, program, ...args], {
     stdio: ["pipe", "ignore", "ignore"],
-    env: { ...process.env, ...keys },
+    // Its logs go with its data.
+    env: { ...process.env, ...keys, TMPDIR: folder },
   });
   child.stdin.on("error", () => undefined);
   const address = (name: string): string => `http://127.0.0.1:${ports.get(name)}`;

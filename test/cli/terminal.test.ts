@@ -72,7 +72,7 @@ exports:
 
   for (const columns of [80, 120]) {
     test(`a failed run shows its error and what to do in full, at ${columns} columns`, async () => {
-      const { code, lines } = await shown(columns, ["run", "replays", "--due"]);
+      const { code, lines } = await shown(columns, ["run", "replays", "--due", "--concurrency", "1"]);
       const text = joined(lines);
       assert.equal(code, 1, text);
       const first = lines.findIndex((line) => line !== "");
