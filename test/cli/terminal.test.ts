@@ -94,7 +94,8 @@ exports:
       const row = lines.findIndex((line) => /^broken +unreadable /.test(line));
       assert.match(lines[row + 1] ?? "", /^ {2}error: /);
       assert.match(joined(lines), /what to do: A file is in the way of a folder\. Move it, or fix the lake's path\./);
-      assert.match(joined(lines), /replays: 11 intervals due\. Next: replayport run replays --due/);
+      // In the first minutes of an hour the last one isn't settled.
+      assert.match(joined(lines), /replays: 1[01] intervals due\. Next: replayport run replays --due/);
     });
   }
 
