@@ -3,6 +3,7 @@
  * ReplayportError otherwise, and is repeated once with a new token if the old one was refused.
  */
 import { BigQuery } from "@google-cloud/bigquery";
+import { unlessAborted } from "../../src/abort.ts";
 import { ReplayportError } from "../../src/errors.ts";
 import { openUpload, type Upload } from "./upload.ts";
 import { tokensOf } from "./auth.ts";
@@ -269,20 +270,4 @@ function emulator(): string | undefined {
   const host = process.env["BIGQUERY_EMULATOR_HOST"];
   if (host === undefined || host === "") return undefined;
   return (/^https?:\/\//.test(host) ? host : `http://${host}`).replace(/\/+$/, "").replace(/\/bigquery\/v2$/, "");
-}
-
-/** The SDK can't cancel a request. After an abort its result is ignored. */
-async function unlessAborted<Answer>(work: Promise<Answer>, signal: AbortSignal): Promise<Answer> {
-  let onAbort = (): void => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason as Error);
-  });
-  aborted.catch(() => undefined);
-  work.catch(() => undefined);
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
 }

@@ -112,7 +112,7 @@ export function openCatalog(options: CatalogOptions): Catalog {
       metadataLocation: json["metadata-location"],
       metadata: readTableMetadata(json.metadata),
       config: table,
-      credentials: vendedCredentials(json, table),
+      credentials: vendedCredentials(json["storage-credentials"], table),
     };
   };
 
@@ -195,7 +195,9 @@ const TABLE = z.looseObject({
   "metadata-location": z.string().optional(),
   metadata: z.looseObject({}),
   config: SETTINGS.optional(),
-  "storage-credentials": z.array(z.object({ prefix: z.string().default(""), config: SETTINGS.default({}) })).optional(),
+  "storage-credentials": z
+    .array(z.object({ prefix: z.string().default(""), config: SETTINGS.default({}) }))
+    .default([]),
 });
 
 /** They may be an answer to a request that was applied, or that still may be. */

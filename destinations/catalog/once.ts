@@ -1,4 +1,5 @@
 /** Work that several callers wait for, such as a new token: each can stop waiting, the work goes on for the others. */
+import { unlessAborted } from "../../src/abort.ts";
 
 /** Runs the work at the first call, and again after it has failed. What it resolves with is kept. */
 export function once<Value>(work: () => Promise<Value>): (signal: AbortSignal) => Promise<Value> {
@@ -11,17 +12,4 @@ export function once<Value>(work: () => Promise<Value>): (signal: AbortSignal) =
     });
     return await unlessAborted(running, signal);
   };
-}
-
-async function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const stop = (): void => reject(signal.reason);
-  signal.addEventListener("abort", stop, { once: true });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener("abort", stop);
-    // Nobody may be left to hear of it.
-    work.catch(() => undefined);
-  }
 }

@@ -13,22 +13,22 @@ export interface VendedCredentials {
   readonly forcePathStyle: boolean | undefined;
 }
 
+/** What a catalog says of the storage below an address. */
+export interface StorageSettings {
+  readonly prefix: string;
+  readonly config: Readonly<Record<string, string>>;
+}
+
 /**
  * Those for S3, the most specific prefix first.
  * @param config the table's settings. Older catalogs put the credentials in there
  */
 export function vendedCredentials(
-  answer: unknown,
+  listed: readonly StorageSettings[],
   config: Readonly<Record<string, string>>,
 ): readonly VendedCredentials[] {
-  const { "storage-credentials": listed = [] } = answer as {
-    readonly "storage-credentials"?: readonly {
-      readonly prefix?: string;
-      readonly config?: Readonly<Record<string, string>>;
-    }[];
-  };
   return [...listed, { prefix: "", config: {} }]
-    .flatMap(({ prefix = "", config: own = {} }) => one(prefix, { ...config, ...own }))
+    .flatMap((own) => one(own.prefix, { ...config, ...own.config }))
     .sort((a, b) => b.prefix.length - a.prefix.length);
 }
 

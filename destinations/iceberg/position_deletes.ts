@@ -1,5 +1,5 @@
 /** The rows that a table's files of position deletes mark, by the path of the data file. */
-import { ReplayportError } from "../../src/errors.ts";
+import { messageOf, ReplayportError } from "../../src/errors.ts";
 import type { DataFile } from "../table_format/manifest.ts";
 import { readPositionDeletes } from "../table_format/position_deletes.ts";
 import { unreadable } from "../table_format/unreadable.ts";
@@ -23,9 +23,7 @@ export async function readDeletes(
       return found;
     } catch (error) {
       signal.throwIfAborted();
-      throw error instanceof ReplayportError
-        ? error
-        : unreadable(path, error instanceof Error ? error.message : String(error), error);
+      throw error instanceof ReplayportError ? error : unreadable(path, messageOf(error), error);
     }
   });
 }

@@ -1,5 +1,6 @@
 /** The files of a manifest, which of them a commit added, kept or removed. https://iceberg.apache.org/spec/#manifests */
 import { z } from "zod";
+import { messageOf } from "../../src/errors.ts";
 import { type AvroValue, readAvro } from "../avro/read.ts";
 import { writeAvro } from "../avro/write.ts";
 import { printJson } from "./json.ts";
@@ -97,7 +98,7 @@ export function readManifest(
   try {
     return readAvro(bytes, nameById).records.map((record) => entryOf(record, manifest));
   } catch (error) {
-    throw unreadable(manifest.path, error instanceof Error ? error.message : String(error), error);
+    throw unreadable(manifest.path, messageOf(error), error);
   }
 }
 

@@ -1,5 +1,6 @@
 /** The list of a snapshot's manifests. https://iceberg.apache.org/spec/#manifest-lists */
 import { z } from "zod";
+import { messageOf } from "../../src/errors.ts";
 import { readAvro } from "../avro/read.ts";
 import { writeAvro } from "../avro/write.ts";
 import { MANIFEST_FILE, nameById } from "./manifest_avro.ts";
@@ -75,7 +76,7 @@ export function readManifestList(bytes: Uint8Array, path: string): readonly Mani
       };
     });
   } catch (error) {
-    throw unreadable(path, error instanceof Error ? error.message : String(error), error);
+    throw unreadable(path, messageOf(error), error);
   }
 }
 

@@ -21,6 +21,12 @@ export function summaryOf({ days, lacking, unexamined }: Audit): AuditSummary {
   };
 }
 
+/** What is shown of the last audit wherever exports are listed. */
+export function lastAuditOf(audit: Audit): Omit<AuditSummary, "unexamined"> & Pick<Audit, "readAt"> {
+  const { lacking, unrepaired, onlyDestination } = summaryOf(audit);
+  return { readAt: audit.readAt, lacking, unrepaired, onlyDestination };
+}
+
 /** If the destination lacks rows that were read again without success. */
 export function unrepairedError(audit: Audit): ReplayportError | undefined {
   const { unrepaired } = summaryOf(audit);

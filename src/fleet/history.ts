@@ -1,7 +1,7 @@
 /** What the destination says about an export's past. */
 import type { Destination } from "../../destinations/destination.ts";
 import { readAudit } from "../audit/receipt.ts";
-import { summaryOf } from "../audit/summary.ts";
+import { lastAuditOf } from "../audit/summary.ts";
 import type { Interval } from "../intervals/interval.ts";
 import type { ExportHistory } from "./fleet.ts";
 
@@ -15,15 +15,11 @@ export async function readHistory(
     readAudit(destination, signal),
   ]);
   if (!audit) return { receipts, audit: undefined };
-  const { lacking, unrepaired, onlyDestination } = summaryOf(audit);
   const [first] = audit.days.map(({ day }) => day).sort();
   return {
     receipts,
     audit: {
-      readAt: audit.readAt,
-      lacking,
-      unrepaired,
-      onlyDestination,
+      ...lastAuditOf(audit),
       from: first === undefined ? undefined : new Date(`${first}T00:00:00Z`),
       lackingIn: audit.lacking.map(({ interval }) => interval),
     },

@@ -1,5 +1,6 @@
 /** Histories that pages show. A destination may be slow and cost money, and a page asks every few seconds: so they are kept for a while. */
 import pLimit from "p-limit";
+import { unlessAborted } from "../abort.ts";
 import type { ExportHistory, Fleet } from "../fleet/fleet.ts";
 import type { Interval } from "../intervals/interval.ts";
 
@@ -31,7 +32,8 @@ export class Histories {
     const key = JSON.stringify([name, range.start, range.end]);
     const before = this.#kept.get(key);
     const kept = before && performance.now() - before.at < KEPT_MS ? before : this.#ask(key, name, range);
-    return await Promise.race([kept.history, aborted(signal)]);
+    signal.throwIfAborted();
+    return await unlessAborted(kept.history, signal);
   }
 
   /** Of an export that has just been changed. */
@@ -56,12 +58,4 @@ export class Histories {
     }
     return kept;
   }
-}
-
-async function aborted(signal: AbortSignal): Promise<never> {
-  signal.throwIfAborted();
-  return await new Promise((_, reject) => {
-    // eslint-disable-next-line typescript/prefer-promise-reject-errors -- the reason of an abort is one
-    signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
-  });
 }

@@ -1,23 +1,10 @@
 /** Which commands a command line loads: loading all of them takes longer than most commands. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { createProgram } from "../../src/cli/program.ts";
-import { Redactor } from "../../src/cli/redactor.ts";
+import { commandLine } from "../support/command_line.ts";
 
 async function commandsOf(...args: readonly string[]): Promise<string[]> {
-  const program = await createProgram(
-    {
-      env: {},
-      stdout: process.stdout,
-      stderr: process.stderr,
-      redactor: new Redactor(),
-      now: () => new Date(),
-      signal: new AbortController().signal,
-      setExitCode: () => undefined,
-    },
-    args,
-  );
-  return program.commands.map((command) => command.name());
+  return (await commandLine(args)).commands.map((command) => command.name());
 }
 
 suite("the commands that a command line loads", () => {

@@ -12,7 +12,7 @@ import { graceMs } from "../../src/cli/fleet_process.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { helm } from "../support/helm.ts";
 import { firstLine, pythonEnvironment, run } from "../support/tools.ts";
-import { assertCommand, optionOf } from "./commands.ts";
+import { assertCommand, optionOf } from "../support/command_line.ts";
 
 interface Container {
   readonly image: string;

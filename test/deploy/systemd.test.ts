@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { suite, test } from "node:test";
 import { graceMs } from "../../src/cli/fleet_process.ts";
 import { programOnPath, run } from "../support/tools.ts";
-import { assertCommand, optionOf } from "./commands.ts";
+import { assertCommand, optionOf } from "../support/command_line.ts";
 
 const FOLDER = "deploy/systemd";
 const units = (await readdir(FOLDER)).sort();

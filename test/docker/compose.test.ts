@@ -6,10 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import { promisify } from "node:util";
-import { Redactor } from "../../src/cli/redactor.ts";
 import { graceMs } from "../../src/cli/fleet_process.ts";
-import { createProgram } from "../../src/cli/program.ts";
 import { loadConfig } from "../../src/config/load.ts";
+import { assertCommand, optionOf } from "../support/command_line.ts";
 import { answering, composeText, exitOf, readCompose, readText, type Service } from "./files.ts";
 
 const { services, volumes } = readCompose();
@@ -22,16 +21,6 @@ const service = (name: string): Service => {
 };
 const CONFIG = "docker/schedules.yaml";
 const START = "2026-10-01";
-
-const program = await createProgram({
-  env: {},
-  stdout: process.stdout,
-  stderr: process.stderr,
-  redactor: new Redactor(),
-  now: () => new Date(),
-  signal: new AbortController().signal,
-  setExitCode: () => undefined,
-});
 
 suite("compose.yaml", () => {
   test("has a scheduler, two workers, ClickHouse, Redis, S3, and sessions that arrive", () => {
@@ -48,21 +37,12 @@ suite("compose.yaml", () => {
   });
 
   test("gives commands and options that the command line has", () => {
-    for (const [name, { command = [] }] of ours) {
-      const found = program.commands.find((one) => one.name() === command[0]);
-      assert.ok(found, `${name}: ${command[0]}`);
-      for (const option of command.filter((part) => part.startsWith("--"))) {
-        assert.ok(
-          [...found.options, ...program.options].some(({ long }) => long === option),
-          `${name}: ${option}`,
-        );
-      }
-    }
+    for (const [, { command = [] }] of ours) assertCommand(command);
   });
 
   test("gives each batch its grace before Docker kills the worker", () => {
     const { command = [], stop_grace_period: period = "" } = service("worker");
-    const grace = graceMs(command[command.indexOf("--grace") + 1] ?? "");
+    const grace = graceMs(optionOf(command, "--grace"));
     // After the grace, loads are aborted and let go of what they hold.
     assert.ok(Number.parseInt(period) * 1000 >= grace + 15_000, `${period} for a grace of ${grace} ms`);
   });

@@ -11,6 +11,8 @@ export interface IcebergServer {
   readonly storage: S3Bucket;
   /** How a client reaches the catalog. @param uri of a proxy before it */
   options(way: "oauth2" | "sigv4", uri?: string): CatalogOptions;
+  /** The same by OAuth2, as PyIceberg and Iceberg's Java write it. */
+  readonly properties: Readonly<Record<string, string>>;
 }
 
 /** SeaweedFS: one server for all tests of a process, which ends with it. */
@@ -34,6 +36,17 @@ export async function icebergServer(): Promise<IcebergServer | Unavailable> {
             }
           : { type: "sigv4", service: "s3tables", region, credentials },
     }),
+    properties: {
+      type: "rest",
+      uri: catalog,
+      warehouse: tableBucket,
+      credential: `${credentials.accessKeyId}:${credentials.secretAccessKey}`,
+      "oauth2-server-uri": `${catalog}/v1/oauth/tokens`,
+      "s3.endpoint": endpoint,
+      "s3.region": region,
+      "s3.access-key-id": credentials.accessKeyId,
+      "s3.secret-access-key": credentials.secretAccessKey,
+    },
   };
 }
 

@@ -2,8 +2,7 @@
 import type { Column, ColumnType } from "../../../src/models/column.ts";
 import type { DataFolder, FileFormat } from "../../destination.ts";
 import { athenaDdl, timeFromText, trino } from "../../sql/trino.ts";
-import { shown, unlessGone } from "../../sql/deletion.ts";
-import { newestFirst } from "../../sql/reading_order.ts";
+import { rankedView } from "./ranked_view.ts";
 import { demandS3, formatOf, ownFolder, rootOf, type ReadRequest } from "./request.ts";
 
 interface Table {
@@ -87,29 +86,17 @@ function stored({ type }: Column, format: HiveFormat, types: Readonly<Record<Col
 }
 
 function view(request: ReadRequest, tables: readonly Table[]): string {
-  const { columns, key } = request;
   const { identifier } = trino;
-  const item = shown(request, identifier);
-  const files = tables.map(({ name, format }) => {
-    const values = columns.map((column) => {
-      const [value, quoted] = [converted(column, format), identifier(column.name)];
-      return value === quoted ? quoted : `${value} AS ${quoted}`;
-    });
-    return `    SELECT ${values.join(", ")}\n    FROM ${identifier(name)}`;
-  });
-  return `CREATE OR REPLACE VIEW ${identifier(request.view ?? request.export)} AS
-SELECT
-  ${columns.map((column) => item(column, identifier(column.name))).join(",\n  ")}
-FROM (
-  SELECT *, row_number() OVER (
-    PARTITION BY ${key.map(identifier).join(", ")}
-    ORDER BY ${newestFirst(request, identifier)}
-  ) AS "_rank"
-  FROM (
-${files.join("\n    UNION ALL\n")}
-  )
-)
-WHERE "_rank" = 1${unlessGone(request, identifier)};`;
+  return rankedView(
+    request,
+    identifier,
+    tables.map(({ name, format }) => ({ name, items: request.columns.map((column) => item(column, format)) })),
+  );
+}
+
+function item(column: Column, format: HiveFormat): string {
+  const [value, quoted] = [converted(column, format), trino.identifier(column.name)];
+  return value === quoted ? quoted : `${value} AS ${quoted}`;
 }
 
 function converted({ name, type }: Column, format: HiveFormat): string {

@@ -1,40 +1,21 @@
 /** Spark and Databricks: a table over the files of each folder, and a view over those. */
 import type { Column } from "../../../src/models/column.ts";
 import type { DataFolder, FileFormat } from "../../destination.ts";
-import { shown, unlessGone } from "../../sql/deletion.ts";
 import { isList } from "../../sql/dialect.ts";
-import { newestFirst } from "../../sql/reading_order.ts";
 import { spark } from "../../sql/spark.ts";
+import { rankedView } from "./ranked_view.ts";
 import { formatOf, ownFolder, rootOf, type ReadRequest } from "./request.ts";
 
 const { identifier, string, types } = spark;
 
 export function sparkSql(request: ReadRequest): string {
-  const { columns, key } = request;
-  const item = shown(request, identifier);
   const tables = request.folders.map((folder, at) => {
-    const name = identifier(`${request.export}_files${at === 0 ? "" : `_${at + 1}`}`);
-    return { name, format: formatOf(folder), ddl: table(request, folder, name) };
+    const name = `${request.export}_files${at === 0 ? "" : `_${at + 1}`}`;
+    const items = request.columns.map((column) => converted(column, formatOf(folder)));
+    return { name, items, ddl: table(request, folder, identifier(name)) };
   });
-  const files = tables.map(
-    ({ name, format }) =>
-      `    SELECT ${columns.map((column) => converted(column, format)).join(", ")}\n    FROM ${name}`,
-  );
-  return `${NOTES[request.options.type]}${tables.map(({ ddl }) => ddl).join("\n\n")}
-
-CREATE OR REPLACE VIEW ${identifier(request.view ?? request.export)} AS
-SELECT
-  ${columns.map((column) => item(column, identifier(column.name))).join(",\n  ")}
-FROM (
-  SELECT *, row_number() OVER (
-    PARTITION BY ${key.map(identifier).join(", ")}
-    ORDER BY ${newestFirst(request, identifier)}
-  ) AS \`_rank\`
-  FROM (
-${files.join("\n    UNION ALL\n")}
-  )
-)
-WHERE \`_rank\` = 1${unlessGone(request, identifier)};`;
+  const ddl = tables.map((one) => one.ddl).join("\n\n");
+  return `${NOTES[request.options.type]}${ddl}\n\n${rankedView(request, identifier, tables)}`;
 }
 
 const NOTES = {

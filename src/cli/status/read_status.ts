@@ -2,7 +2,7 @@
 import pLimit, { type LimitFunction } from "p-limit";
 import type { Receipt } from "../../../destinations/destination.ts";
 import { lackingOf, readAudit } from "../../audit/receipt.ts";
-import { summaryOf } from "../../audit/summary.ts";
+import { lastAuditOf } from "../../audit/summary.ts";
 import { ReplayportError } from "../../errors.ts";
 import type { ExportDefinition } from "../../export/definition.ts";
 import { ledgerState } from "../../export/ledger.ts";
@@ -216,11 +216,6 @@ function loaded({ state, facts, last, recent }: Exclude<Ledger, { readonly error
       silentSince: facts.silentSince,
     },
     recentLoads: recent.map(({ interval, rows, committedAt }) => ({ interval, rows, committedAt })),
-    lastAudit: audit && lastAudit(audit),
+    lastAudit: audit && lastAuditOf(audit),
   };
-}
-
-function lastAudit(audit: NonNullable<LedgerFacts["audit"]>): ExportStatus["lastAudit"] {
-  const { lacking, unrepaired, onlyDestination } = summaryOf(audit);
-  return { readAt: audit.readAt, lacking, unrepaired, onlyDestination };
 }

@@ -20,8 +20,8 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import type { Coverage } from "../../../destinations/destination.ts";
 import { auditIsDue } from "../../audit/audit.ts";
-import { type Audit, lackingOf } from "../../audit/receipt.ts";
-import { summaryOf } from "../../audit/summary.ts";
+import { lackingOf } from "../../audit/receipt.ts";
+import { lastAuditOf } from "../../audit/summary.ts";
 import type { ExportDefinition } from "../../export/definition.ts";
 import { dueIntervals, lagOf, loadedState } from "../../export/ledger.ts";
 import { type Interval, overlaps, sameInterval } from "../../intervals/interval.ts";
@@ -32,7 +32,6 @@ import type { Events } from "../events.ts";
 import { auditRunId, type JobName, parseJobId, runId } from "../redis/jobs.ts";
 import { LedgerReads } from "./ledger_reads.ts";
 import type { ExportState } from "../redis/state.ts";
-import type { LastAudit } from "../fleet.ts";
 import type { FleetOptions } from "../resources.ts";
 import { encode } from "../redis/records.ts";
 import { ScheduleCache } from "./schedule_cache.ts";
@@ -322,7 +321,8 @@ export class Scheduler {
       }
       const { loadedUntil, lagSeconds, gaps } = loadedState(definition, covered, now);
       events.emit({ kind: "lag", export: name, at: now, lagSeconds, due: count, gaps: gaps.length, paused: isPaused });
-      const audit = lastAudit(this.#ledgers.audit(name));
+      const found = this.#ledgers.audit(name);
+      const audit = found && lastAuditOf(found);
       const snapshot = { due: count, loadedUntil, gaps: gaps.slice(0, GAPS_SHOWN), gapCount: gaps.length, audit };
       const text = encode(snapshot);
       const before = this.#written.get(name);
@@ -342,12 +342,6 @@ async function* yielding<T>(items: Iterable<T>): AsyncGenerator<T> {
     if (count % YIELD_EVERY === 0) await nextTurn();
     yield item;
   }
-}
-
-function lastAudit(audit: Audit | undefined): LastAudit | undefined {
-  if (!audit) return undefined;
-  const { lacking, unrepaired, onlyDestination } = summaryOf(audit);
-  return { readAt: audit.readAt, lacking, unrepaired, onlyDestination };
 }
 
 /** Whether the export is paused and it is time to try one interval. */

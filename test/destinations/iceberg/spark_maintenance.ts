@@ -17,23 +17,11 @@ import { ReplayBatches, type ReplayRow } from "../replay_batches.ts";
 const signal = AbortSignal.timeout(900_000);
 const server = await icebergServer();
 if ("skip" in server) throw new Error(server.skip);
-const { catalog, credentials, endpoint, region, tableBucket } = server.server;
 const options = freshOptions(server);
-const settings = {
-  type: "rest",
-  uri: catalog,
-  warehouse: tableBucket,
-  credential: `${credentials.accessKeyId}:${credentials.secretAccessKey}`,
-  "oauth2-server-uri": `${catalog}/v1/oauth/tokens`,
-  "s3.endpoint": endpoint,
-  "s3.region": region,
-  "s3.access-key-id": credentials.accessKeyId,
-  "s3.secret-access-key": credentials.secretAccessKey,
-};
 const jars = globSync(join(TOOLS, "spark-jars", "*.jar"));
 const python = join(await pythonEnvironment("spark", ["pyspark==4.0.1"]), "bin", "python");
 const script = join(import.meta.dirname, "spark_maintenance.py");
-const spark = spawn(python, [script, JSON.stringify({ catalog: settings, jars })], {
+const spark = spawn(python, [script, JSON.stringify({ catalog: server.properties, jars })], {
   stdio: ["pipe", "pipe", "ignore"],
 });
 const lines = createInterface({ input: spark.stdout })[Symbol.asyncIterator]();

@@ -13,23 +13,11 @@ import { pythonEnvironment, run, TOOLS } from "../../../support/tools.ts";
 const writer = process.argv[2] ?? "pyiceberg";
 const server = await icebergServer();
 if ("skip" in server) throw new Error(server.skip);
-const { catalog, credentials, endpoint, region, tableBucket } = server.server;
 const namespace = `golden_${randomUUID().slice(0, 8)}`;
 await openCatalog(server.options("oauth2")).createNamespace([namespace], AbortSignal.timeout(60_000));
-const settings = {
-  type: "rest",
-  uri: catalog,
-  warehouse: tableBucket,
-  credential: `${credentials.accessKeyId}:${credentials.secretAccessKey}`,
-  "oauth2-server-uri": `${catalog}/v1/oauth/tokens`,
-  "s3.endpoint": endpoint,
-  "s3.region": region,
-  "s3.access-key-id": credentials.accessKeyId,
-  "s3.secret-access-key": credentials.secretAccessKey,
-};
 const environment =
   writer === "spark" ? await pythonEnvironment("spark", ["pyspark==4.0.1"]) : join(TOOLS, "iceberg");
-const given = { catalog: settings, namespace, jars: globSync(join(TOOLS, "spark-jars", "*.jar")) };
+const given = { catalog: server.properties, namespace, jars: globSync(join(TOOLS, "spark-jars", "*.jar")) };
 const script = join(import.meta.dirname, `write_${writer}.py`);
 const { stdout } = await run(join(environment, "bin", "python"), [script, JSON.stringify(given)], { timeout: 600_000 });
 console.log(stdout);
