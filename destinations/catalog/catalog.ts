@@ -190,14 +190,23 @@ export function openCatalog(options: CatalogOptions): Catalog {
   };
 }
 
-const SETTINGS = z.record(z.string(), z.string());
+/** Some catalogs write null where they have nothing to say. */
+const TEXT = z.string().nullish();
+const SETTINGS = z
+  .record(z.string(), TEXT)
+  .nullish()
+  .transform((settings): Record<string, string> => {
+    const said = Object.entries(settings ?? {}).filter((one): one is [string, string] => typeof one[1] === "string");
+    return Object.fromEntries(said);
+  });
 const TABLE = z.looseObject({
-  "metadata-location": z.string().optional(),
+  "metadata-location": TEXT.transform((location) => location ?? undefined),
   metadata: z.looseObject({}),
-  config: SETTINGS.optional(),
+  config: SETTINGS,
   "storage-credentials": z
-    .array(z.object({ prefix: z.string().default(""), config: SETTINGS.default({}) }))
-    .default([]),
+    .array(z.object({ prefix: TEXT.transform((prefix) => prefix ?? ""), config: SETTINGS }))
+    .nullish()
+    .transform((listed) => listed ?? []),
 });
 
 /** They may be an answer to a request that was applied, or that still may be. */
