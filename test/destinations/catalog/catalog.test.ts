@@ -118,13 +118,14 @@ suite("the catalog client", () => {
   });
 
   test("an answer may say null where it has nothing to say", async () => {
-    const answer = { "metadata-location": null, metadata: METADATA, config: null, "storage-credentials": null };
+    const metadata = { ...METADATA, "current-snapshot-id": 7 };
+    const answer = { "metadata-location": null, metadata, config: null, "storage-credentials": null };
     await using server = await catalogs((_, response) => reply(response, 200, answer));
     const loaded = await open(server.uri).loadTable(ID, signal);
     assert.equal(loaded?.metadataLocation, undefined);
     assert.deepEqual(loaded?.credentials, []);
     assert.equal((await open(server.uri).commit(ID, "{}", signal)).answer, "won");
-    const some = { metadata: METADATA, config: { "s3.region": "eu-west-1", "s3.endpoint": null } };
+    const some = { metadata, config: { "s3.region": "eu-west-1", "s3.endpoint": null } };
     await using other = await catalogs((_, response) => reply(response, 200, some));
     assert.equal((await open(other.uri).loadTable(ID, signal))?.config["s3.region"], "eu-west-1");
   });
