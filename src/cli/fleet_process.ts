@@ -1,10 +1,12 @@
 /** The processes that run until they are stopped: scheduler, worker, or both in one. */
 import { once } from "node:events";
+import { unlessAborted } from "../abort.ts";
 import { parseDuration } from "../config/values/units.ts";
 import { usageError } from "./arguments.ts";
 import type { CliEnvironment, GlobalOptions } from "./environment.ts";
 import { logEvent, openFleetHost } from "./fleet_host.ts";
 import { fleetParts, type PartOptions } from "./fleet_parts.ts";
+import { Interrupted } from "./interrupt.ts";
 import { plural } from "./output.ts";
 
 export interface ProcessOptions extends GlobalOptions {
@@ -38,6 +40,21 @@ export async function runFleet(
   beside: PartOptions,
 ): Promise<void> {
   const grace = graceMs(options.grace ?? "30s");
+  try {
+    await runUntilStopped(cli, options, roles, beside, grace);
+  } catch (error) {
+    // A process that is stopped while it starts has left nothing undone: that is as clean as a stop later.
+    if (!(error instanceof Interrupted)) throw error;
+  }
+}
+
+async function runUntilStopped(
+  cli: CliEnvironment,
+  options: ProcessOptions,
+  roles: Roles,
+  beside: PartOptions,
+  grace: number,
+): Promise<void> {
   await using host = await openFleetHost(cli, options);
   const { fleet, context } = host;
   const { log } = context;
@@ -47,7 +64,7 @@ export async function runFleet(
     for (const part of fleetParts(beside, cli.signal)) parts.push(await part(host));
     const scheduler = roles.scheduler ? await fleet.startScheduler(cli.signal) : undefined;
     const concurrency = options.concurrency ?? CONCURRENCY;
-    const worker = roles.worker ? await fleet.startWorker(concurrency) : undefined;
+    const worker = roles.worker ? await unlessAborted(fleet.startWorker(concurrency), cli.signal) : undefined;
     if (scheduler) log.info(`scheduler started for ${plural(context.config.exports.length, "export")}`);
     const batches = concurrency === 1 ? "1 batch" : `${concurrency} batches`;
     if (worker) log.info({ worker: worker.name }, `worker started, ${batches} at a time`);

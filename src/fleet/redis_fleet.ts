@@ -11,6 +11,7 @@
  * How it closes: stop the workers and dispose of the scheduler first, in any order, then the fleet. Each closes what it
  * opened: the work in progress, its heartbeat, its queue, its connection.
  */
+import { unlessAborted } from "../abort.ts";
 import { ReplayportError, giveUp } from "../errors.ts";
 import type { ExportDefinition } from "../export/definition.ts";
 import type { Interval } from "../intervals/interval.ts";
@@ -43,7 +44,7 @@ import { startWorker } from "./worker/start_worker.ts";
 /** @throws ReplayportError `redis.…` if Redis can't be reached or refuses us */
 export async function connectFleet(options: FleetOptions, signal: AbortSignal): Promise<FleetHandle> {
   signal.throwIfAborted();
-  for (const warning of await checkRedis(options.redis)) options.log.warn(warning);
+  for (const warning of await unlessAborted(checkRedis(options.redis), signal)) options.log.warn(warning);
   return new RedisFleet(options);
 }
 

@@ -1,9 +1,14 @@
 /** What only real processes show: SIGTERM once, twice and with Redis down, and a process that slept and continues too late. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { type AddressInfo, type Socket, createServer } from "node:net";
+import { join } from "node:path";
 import { suite, test } from "node:test";
+import { commandLine, ended } from "../support/cli_process.ts";
 import { clickhouseSkip } from "../support/clickhouse.ts";
 import { first } from "../support/fault_proxy.ts";
-import { filesBelow } from "../support/temporary_folder.ts";
+import { filesBelow, temporaryFolder } from "../support/temporary_folder.ts";
 import { PATIENCE, type Running, type Site, extracting, openSite, paused } from "./fleet_processes.ts";
 import { until } from "../support/fleet_fixture.ts";
 
@@ -89,6 +94,39 @@ suite("SIGTERM", { skip: clickhouseSkip }, () => {
     await site.redis.restart();
     await site.close();
   });
+});
+
+suite("SIGTERM during the start", () => {
+  const roles = [["scheduler"], ["worker"], ["serve", "--http", "0"]];
+  test("a scheduler, worker or server that is stopped while it connects to Redis ends with code 0, without an error", async () => {
+    await Promise.all(roles.map(stoppedAtStart));
+  });
+
+  async function stoppedAtStart(args: readonly string[]): Promise<void> {
+    await using folder = await temporaryFolder();
+    // It accepts connections and never answers.
+    const redis = createServer().listen(0, "127.0.0.1");
+    await once(redis, "listening");
+    const { port } = redis.address() as AddressInfo;
+    await writeFile(
+      join(folder.path, "schedules.yaml"),
+      `source: { clickhouse: { url: "http://127.0.0.1:1" } }
+destinations: { local: { type: file, path: ./lake } }
+exports: { replays: { model: session_replays, team_id: all, destination: local, schedule: "@hourly", start: 2026-01-01 } }
+redis: { url: "redis://127.0.0.1:${port}" }
+http: { public_reads: true }
+`,
+    );
+    const connected = once(redis, "connection") as Promise<[Socket]>;
+    const child = commandLine(folder.path).begin(args);
+    const end = ended(child);
+    const [socket] = await connected;
+    socket.on("error", () => undefined);
+    child.kill("SIGTERM");
+    const { code, err } = await end;
+    redis.close();
+    assert.deepEqual([code, err], [0, ""], args.join(" "));
+  }
 });
 
 suite("two live attempts of one batch", { skip: clickhouseSkip }, () => {
