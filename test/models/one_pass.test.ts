@@ -10,6 +10,7 @@ import { REPLAY_COLUMNS } from "../../src/demo/replay_table.ts";
 import { inOnePass } from "../../src/models/session_replays_changed.ts";
 import { type ClickHouseHarness, clickhouse, clickhouseSkip } from "../support/clickhouse.ts";
 import { HOUR_MS, HOUR_ONE, READ, REPLAYS } from "../support/definitions.ts";
+import { until as waitUntil } from "../support/fleet_fixture.ts";
 import type { PartialRow } from "../support/replay_source.ts";
 
 const START = HOUR_ONE.start.getTime();
@@ -89,6 +90,8 @@ suite("a read in one pass", { skip: clickhouseSkip }, () => {
   });
   after(async () => await server[Symbol.asyncDispose]());
 
+  const name = (): string => `${table.database}.${table.table}`;
+
   async function rowsOf(selection: Partial<Selection>, read: Read): Promise<unknown[]> {
     const { sql, parameters } = sessionReplays(table, { ...REPLAYS.selection, ...selection }).rows(read, "jsonl");
     assert.equal(sql.includes("HAVING"), inOnePass(read), "the way that was chosen");
@@ -101,18 +104,37 @@ suite("a read in one pass", { skip: clickhouseSkip }, () => {
     return await result.json();
   }
 
+  /** Stops merges, and resolves when none is running. */
+  async function stopMerges(): Promise<void> {
+    await server.client.command({ query: `SYSTEM STOP MERGES ${name()}` });
+    await waitUntil(
+      "running merges",
+      async () => {
+        const query = `SELECT count() AS merges FROM system.merges WHERE concat(database, '.', table) = '${name()}'`;
+        return await (await server.client.query({ query, format: "JSONEachRow" })).json<{ merges: string }>();
+      },
+      ([row]) => Number(row?.merges) === 0,
+    );
+  }
+  async function startMerges(): Promise<void> {
+    await server.client.command({ query: `SYSTEM START MERGES ${name()}` });
+  }
+
   const MANY = { sessions: 1_000_000, near: 100 };
 
   test("property: it has the rows that a read by IN has, whatever rows there are", async () => {
     let found = 0;
     await fc.assert(
       fc.asyncProperty(events, fc.array(reads, { minLength: 3, maxLength: 3 }), async (history, choices) => {
+        await startMerges();
         await server.replays.truncate();
         for (const event of history) {
           if (event === "merge") await server.replays.merge();
           else if (event === "purge") await server.replays.remove("is_deleted = 1 AND message_count = 0");
           else await server.replays.insert(event);
         }
+        // Rows that merge between the two reads may bring a session into the interval, or take it out.
+        await stopMerges();
         for (const { prunes, reloads, rereads, corrected, teams, conditional, from, until } of choices) {
           const read: Read = {
             ...READ,
@@ -131,7 +153,9 @@ suite("a read in one pass", { skip: clickhouseSkip }, () => {
       // Each step of shrinking would ask ClickHouse again: minutes.
       { numRuns: 15, endOnFailure: true },
     );
-    assert.ok(found > 100, `${found} rows were compared`);
+    await startMerges();
+    // About 300, at random; what matters is that it is not always none.
+    assert.ok(found > 10, `${found} rows were compared`);
   });
 
   test("it's made of many sessions whose ids have their time, and otherwise by IN", () => {
