@@ -1,6 +1,6 @@
 /**
- * Writes what is generated from the sources: docs/error-codes.md, docs/glossary.md, and what each room may import in
- * ARCHITECTURE.md.
+ * Writes what is generated from the sources: docs/config.md, docs/columns.md, docs/error-codes.md, docs/glossary.md, and what
+ * each room may import in ARCHITECTURE.md.
  *
  * `node scripts/write-docs.ts` writes them; with `--check` it only says what is out of date, and exits 1 if anything is. Both
  * report codes with the wrong prefix, codes that only the docs know, words that are defined twice, and rooms that the table
@@ -8,6 +8,8 @@
  */
 import { existsSync, globSync, readFileSync, writeFileSync } from "node:fs";
 import { configJsonSchema } from "../src/config/problems/json_schema.ts";
+import { columnsPage } from "./columns_page.ts";
+import { configPage } from "./config_reference.ts";
 import { codeProblems, codeSites, errorCodesPage } from "./error_codes.ts";
 import { definedTwice, glossaryPage, terms } from "./glossary.ts";
 import { roomProblems, withImports } from "./rooms_table.ts";
@@ -17,6 +19,8 @@ const words = terms();
 const architecture = readFileSync("ARCHITECTURE.md", "utf8");
 const generated = new Map([
   ["ARCHITECTURE.md", withImports(architecture)],
+  ["docs/columns.md", columnsPage()],
+  ["docs/config.md", configPage(configJsonSchema())],
   ["docs/error-codes.md", errorCodesPage(sites)],
   ["docs/glossary.md", glossaryPage(words)],
 ]);

@@ -1,6 +1,6 @@
 /** What README and docs say of commands and of the config holds: their examples go through the real parsers. */
 import assert from "node:assert/strict";
-import { globSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
 import { PassThrough } from "node:stream";
 import { suite, test } from "node:test";
 import type { Command } from "commander";
@@ -68,8 +68,8 @@ async function parses(args: readonly string[]): Promise<string | undefined> {
 }
 
 suite("the documentation", () => {
-  test("README's table of commands names every command, and no other", async () => {
-    const [, table = ""] = /\n## Commands\n([^]*?)\n## /.exec(`${read("README.md")}\n## `) ?? [];
+  test("the table of commands names every command, and no other", async () => {
+    const [, table = ""] = /^# Commands\n([^]*?)\n## /.exec(read("docs/commands.md")) ?? [];
     const cells = [...table.matchAll(/^\| (`[^|]*) \|/gm)].map(([, cell = ""]) => cell.replaceAll("\\|", " "));
     const named = new Set(cells.flatMap((cell) => [...cell.matchAll(/`([a-z]+)[^`]*`/g)].map(([, name = ""]) => name)));
     const { main } = await program();
@@ -138,11 +138,38 @@ suite("the documentation", () => {
           name.endsWith("PASSWORD") ? "password" : "https://example.com/a-long-secret",
         ]),
       );
-      const result = await parseConfig(whole, { file: "schedules.yaml", env, read: () => Promise.resolve("") });
+      const result = await parseConfig(whole, { file: "schedules.yaml", env, read: () => Promise.resolve("SELECT 1") });
       assert.deepEqual("problems" in result ? result.problems : [], [], page);
       checked += 1;
     }
     assert.ok(checked >= 6);
+  });
+
+  test("the README says once which Node.js is needed, and package, docs and image agree", () => {
+    const { engines } = JSON.parse(read("package.json")) as { engines: { node: string } };
+    const oldest = /^>=(\d+\.\d+)\.0$/.exec(engines.node)?.[1] ?? assert.fail(engines.node);
+    const versions = (page: string): string[] =>
+      [...read(page).matchAll(/Node(?:\.js)? (\d+(?:\.\d+)*) or newer/g)].map(([, version = ""]) => version);
+    assert.deepEqual(versions("README.md"), [oldest]);
+    assert.equal(read("README.md").match(/Node(\.js)? \d/g)?.length, 1);
+    assert.deepEqual(versions("docs/compatibility.md"), [oldest]);
+    for (const page of [...pages, "CONTRIBUTING.md"]) {
+      for (const version of versions(page)) assert.equal(version, oldest, page);
+    }
+    const [image = ""] = /(?<=^ARG NODE=)\d+/m.exec(read("Dockerfile")) ?? [];
+    assert.equal(image, read(".nvmrc").trim());
+    assert.ok(Number(image) >= Number(oldest), `the image's Node.js ${image} is older than ${oldest}`);
+  });
+
+  test("a link of README or CONTRIBUTING leads to a file", () => {
+    for (const page of ["README.md", "CONTRIBUTING.md", "SECURITY.md", "ARCHITECTURE.md"]) {
+      const targets = [...read(page).matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, target = ""]) => target);
+      assert.deepEqual(
+        targets.filter((target) => !existsSync(target)),
+        [],
+        page,
+      );
+    }
   });
 
   test("the metrics that the docs name exist", () => {
