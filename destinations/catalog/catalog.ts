@@ -64,6 +64,8 @@ export interface Catalog {
   dropNamespace(namespace: readonly string[], signal: AbortSignal): Promise<void>;
   /** Undefined if there is no such table, or no such namespace. */
   loadTable(id: TableId, signal: AbortSignal): Promise<LoadedTable | undefined>;
+  /** Whether the name is a view's. False for a catalog that knows no views. */
+  viewExists(id: TableId, signal: AbortSignal): Promise<boolean>;
   createTable(id: TableId, table: NewTable, signal: AbortSignal): Promise<LoadedTable | "exists">;
   /** Ignores a table that doesn't exist. Its files stay. */
   dropTable(id: TableId, signal: AbortSignal): Promise<void>;
@@ -150,6 +152,11 @@ export function openCatalog(options: CatalogOptions): Catalog {
       if (!reply.ok) throw catalogError(reply, `load table ${tableName(id)}`, name);
       return loaded(reply, settings);
     },
+    async viewExists(id, signal) {
+      const at = await path(signal, "namespaces", spaceOf(id.namespace), "views", encodeURIComponent(id.name));
+      const reply = await send({ method: "GET", path: at }, signal);
+      return reply.ok && VIEW.safeParse(reply.json).success;
+    },
     async createTable(id, { schema, properties, location }, signal) {
       const settings = await config(signal);
       const body = printJson({
@@ -208,6 +215,8 @@ const TABLE = z.looseObject({
     .nullish()
     .transform((listed) => listed ?? []),
 });
+
+const VIEW = z.looseObject({ metadata: z.looseObject({ "view-uuid": z.string() }) });
 
 /** They may be an answer to a request that was applied, or that still may be. */
 const OPEN: ReadonlySet<number> = new Set([408, 409, 425, 429]);

@@ -8,7 +8,7 @@ import type { IcebergContext } from "./context.ts";
 import { currentLedger } from "./ledger.ts";
 import { folders } from "./names.ts";
 import { readState } from "./snapshot.ts";
-import { loadTable } from "./tables.ts";
+import { loadTable, refuseView } from "./tables.ts";
 
 const PROBE_PROPERTY = "replayport.check";
 
@@ -25,7 +25,11 @@ export async function check(context: IcebergContext, signal: AbortSignal): Promi
   const probe: TableId = { namespace: table.namespace, name };
   let dropped = false;
   try {
-    const loaded = await step("loading the table", () => loadTable(context, signal));
+    const loaded = await step("loading the table", async () => {
+      const found = await loadTable(context, signal);
+      if (!found) await refuseView(context, signal);
+      return found;
+    });
     if (loaded) await step("reading the table", () => checkTable(context, loaded, signal));
     await step(`creating a probe table, ${namespace}.${name}`, () => createProbe(context, probe, signal));
     const created = await step("loading the probe table", () => catalog.loadTable(probe, signal));

@@ -3,6 +3,7 @@ import type { Catalog, LoadedTable, TableId } from "../catalog/catalog.ts";
 import type { DestinationDeps } from "../destination.ts";
 import type { PackedKeys } from "../keys/packed_keys.ts";
 import type { ManifestEntry } from "../table_format/manifest.ts";
+import type { ManifestFile } from "../table_format/manifest_list.ts";
 import type { Cache } from "./cache.ts";
 import type { LedgerFile } from "./ledger_file.ts";
 import type { Storage } from "./storage.ts";
@@ -21,6 +22,7 @@ export interface IcebergContext extends DestinationDeps {
   readonly storage: (loaded: LoadedTable | undefined) => Storage;
   /** Files never change, so what was read of them is kept by path. */
   readonly caches: {
+    readonly lists: Cache<readonly ManifestFile[]>;
     readonly manifests: Cache<readonly ManifestEntry[]>;
     readonly keys: Cache<PackedKeys>;
     readonly deletes: Cache<ReadonlyMap<string, readonly number[]>>;

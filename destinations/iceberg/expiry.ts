@@ -3,6 +3,7 @@ import { readManifest } from "../table_format/manifest.ts";
 import { readManifestList } from "../table_format/manifest_list.ts";
 import { ancestors, type Snapshot, type TableMetadata } from "../table_format/metadata.ts";
 import { PROPERTIES } from "./names.ts";
+import { askedRetention, keepsAllFiles } from "./table_settings.ts";
 import type { TableState } from "./snapshot.ts";
 
 /** However old they are. */
@@ -10,22 +11,24 @@ const ALWAYS_KEPT = 10;
 /** In one commit: the rest follows with the next ones. */
 const MOST_EXPIRED = 100;
 
-/** Of the history of `main`, the oldest first. Other branches and tags keep theirs. */
+/** Of the history of `main`, the oldest first. Other branches and tags keep theirs; the table itself may ask for more. */
 export function expiredSnapshots(metadata: TableMetadata, now: Date, keepMs: number): Snapshot[] {
+  if (keepsAllFiles(metadata)) return [];
+  const asked = askedRetention(metadata);
   const kept = new Set<bigint>();
   for (const [name, ref] of Object.entries(metadata.refs)) {
     if (name === "main") continue;
     for (const { id } of ancestors(metadata, ref.snapshotId)) kept.add(id);
   }
   return ancestors(metadata)
-    .slice(ALWAYS_KEPT)
-    .filter(({ id, timestampMs }) => !kept.has(id) && timestampMs < now.getTime() - keepMs)
+    .slice(Math.max(ALWAYS_KEPT, asked.snapshots))
+    .filter(({ id, timestampMs }) => !kept.has(id) && timestampMs < now.getTime() - Math.max(keepMs, asked.ageMs))
     .toReversed()
     .slice(0, MOST_EXPIRED);
 }
 
 /**
- * The files that only the expired snapshots needed. In a history without branches that is, of each expired snapshot, what its
+ * The files that only the expired snapshots needed. Where all snapshots are one history that is, of each expired one, what its
  * successor has removed. Reads a few files of each; what it can't find, or what isn't so simple, is left to `gc`.
  * @param state before the commit that expired them
  */
@@ -34,8 +37,9 @@ export async function unneededFiles(
   expired: readonly Snapshot[],
   signal: AbortSignal,
 ): Promise<string[]> {
-  const oldest = ancestors(metadata).at(-1);
-  const simple = Object.keys(metadata.refs).every((name) => name === "main") && oldest?.id === expired[0]?.id;
+  const history = ancestors(metadata);
+  // Another branch or tag, and a snapshot that was staged or rolled back, may need what `main` has removed.
+  const simple = metadata.snapshots.length === history.length && history.at(-1)?.id === expired[0]?.id;
   if (!simple) return [];
   const successors = new Map(metadata.snapshots.map((one) => [one.parentId, one]));
   const unneeded = new Set<string>();

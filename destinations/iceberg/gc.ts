@@ -1,9 +1,12 @@
 /** Finds files in the table's folders that have names of ours and that nothing needs: of attempts that died. */
+import { giveUp, ReplayportError } from "../../src/errors.ts";
 import type { Leftover } from "../destination.ts";
 import type { StoredObject } from "../store/store.ts";
 import type { IcebergContext } from "./context.ts";
 import { neededFiles } from "./leftovers.ts";
 import { attemptOf, folders } from "./names.ts";
+import { refuseUnsupported } from "./supported.ts";
+import { keepsAllFiles } from "./table_settings.ts";
 import { loadTable } from "./tables.ts";
 
 /** What is younger may belong to a load that runs. */
@@ -17,6 +20,8 @@ export async function* collectGarbage(
 ): AsyncIterable<Leftover> {
   const before = await loadTable(context, signal);
   if (!before) return;
+  refuseUnsupported(context.tableName, before.metadata);
+  if (remove && keepsAllFiles(before.metadata)) throw keptByOthers(context);
   const storage = context.storage(before);
   const files: (Omit<StoredObject, "key"> & { readonly path: string })[] = [];
   for (const folder of folders(before.metadata.location)) {
@@ -32,4 +37,15 @@ export async function* collectGarbage(
     if (removed) await storage.delete([path], signal);
     yield { key: path, unfinished: false, bytes, modified, removed };
   }
+}
+
+function keptByOthers({ tableName }: IcebergContext): ReplayportError {
+  return new ReplayportError(
+    `${tableName} may not lose files: its property gc.enabled is false`,
+    giveUp(
+      "iceberg.gc_disabled",
+      "Something else, such as a branch in Nessie, may need files that this table doesn't name. Remove them with the catalog's own " +
+        "garbage collection; without --delete they are only listed.",
+    ),
+  );
 }

@@ -16,6 +16,7 @@ import { collectGarbage } from "./gc.ts";
 import { currentLedger, receiptsIn } from "./ledger.ts";
 import { load } from "./load.ts";
 import { icebergRecords } from "./records.ts";
+import { readState } from "./snapshot.ts";
 import { loadTable, missingColumns } from "./tables.ts";
 
 /** A table in a catalog, for one export. load.ts and commit.ts have the protocol. */
@@ -47,7 +48,9 @@ export class Iceberg implements Destination {
 
   async checkRows(rows: Pick<Batch, "columns" | "key">, signal: AbortSignal): Promise<void> {
     const loaded = await loadTable(this.#context, signal);
-    if (loaded) missingColumns(this.#context, loaded, rows);
+    if (!loaded) return;
+    await readState(this.#context, loaded, signal);
+    missingColumns(this.#context, loaded, rows);
   }
 
   load(batch: Batch, signal: AbortSignal): Promise<Receipt> {

@@ -45,6 +45,7 @@ export function openIcebergOn(
     storage: (loaded) => stores.storage(loaded),
     caches: {
       keys: new Cache(CACHED_ROWS * PACKED_WORDS, ({ words }) => words.length),
+      lists: new Cache(CACHED_ENTRIES, (manifests) => manifests.length + 1),
       manifests: new Cache(CACHED_ENTRIES, (entries) => entries.length + 1),
       deletes: new Cache(CACHED_POSITIONS, (byPath) => [...byPath.values()].reduce((sum, one) => sum + one.length, 1)),
       ledgers: new Cache(CACHED_RECEIPTS, ({ receipts }) => receipts.length + 1),

@@ -7,6 +7,7 @@ import { readLedger } from "./ledger.ts";
 import { attemptOf, prefixes, PROPERTIES, type Work } from "./names.ts";
 import type { TableState } from "./snapshot.ts";
 import type { Storage } from "./storage.ts";
+import { keepsAllFiles } from "./table_settings.ts";
 
 /** Files about the same interval that other attempts wrote. What isn't dead is sorted out by `deadFiles`. */
 export async function filesOfOthers(
@@ -49,7 +50,7 @@ export async function deadFiles(
     ...ledger.receipts.map(({ attempt }) => attempt),
   ]);
   const dead = files.filter((path) => !committed.has(attemptOf(path) ?? ""));
-  if (dead.length === 0) return [];
+  if (dead.length === 0 || keepsAllFiles(state.metadata)) return [];
   // An attempt that committed long ago isn't listed any more, but its files may still be in a snapshot.
   const needed = await neededFiles(context, state, signal);
   return dead.filter((path) => !needed.has(path));

@@ -1,7 +1,7 @@
 /**
  * How a batch gets into an Iceberg table. A load
  *
- *  1. creates the table if there is none, and reads the ledger: its precondition.
+ *  1. creates the table if there is none, refuses one that it couldn't keep right, and reads the ledger: its precondition.
  *  2. uploads its files (upload.ts) and keeps their keys. Nobody sees them: no snapshot names them.
  *  3. lists the files that other attempts of the interval have left.
  *  4. commits (commit.ts): one snapshot adds the files, marks or drops the rows that are older, and has the receipt in its ledger.
@@ -24,6 +24,7 @@
  */
 import { ReplayportError, retry } from "../../src/errors.ts";
 import { sameInterval } from "../../src/intervals/interval.ts";
+import type { LoadedTable } from "../catalog/catalog.ts";
 import { cleanupDeadline } from "../cleanup.ts";
 import { expectWon } from "../commit_outcome.ts";
 import type { Batch, Receipt, StagedFile } from "../destination.ts";
@@ -39,6 +40,7 @@ import { type CurrentLedger, currentLedger, isOvertaken } from "./ledger.ts";
 import { deadFiles, filesOfOthers } from "./leftovers.ts";
 import { dataFile, workOf } from "./names.ts";
 import { stagedKeys } from "./row_keys.ts";
+import { readState } from "./snapshot.ts";
 import type { Storage } from "./storage.ts";
 import { ensureTable, missingColumns } from "./tables.ts";
 import { checkStaged, uploadFile } from "./upload.ts";
@@ -49,8 +51,7 @@ const PARALLEL = 2;
 export async function load(context: IcebergContext, batch: Batch, signal: AbortSignal): Promise<Receipt> {
   // 1.
   const table = await ensureTable(context, batch, signal);
-  const { metadata } = table;
-  const storage = context.storage(table);
+  const { metadata, storage } = await readState(context, table, signal);
   const before = await currentLedger(context, storage, metadata, signal);
   refuseOlder(context, batch, before);
   const schema = schemaAfter(table, missingColumns(context, table, batch));
@@ -64,7 +65,7 @@ export async function load(context: IcebergContext, batch: Batch, signal: AbortS
       async (staged, either) => {
         const path = dataFile(metadata.location, work, staged.index);
         paths.push(path);
-        return await upload(context, storage, schema, batch, staged, path, either);
+        return await upload(context, table, schema, batch, staged, path, either);
       },
       signal,
     );
@@ -92,7 +93,7 @@ export async function load(context: IcebergContext, batch: Batch, signal: AbortS
 
 async function upload(
   context: IcebergContext,
-  storage: Storage,
+  table: LoadedTable,
   schema: IcebergSchema,
   batch: Batch,
   staged: StagedFile,
@@ -102,7 +103,7 @@ async function upload(
   await checkStaged(staged, signal);
   const gone = await goneOf(context, batch, staged);
   const prefixes = await stagedKeys(context, staged, path, batch, signal);
-  const file = await uploadFile(storage, schema, batch, staged, path, signal);
+  const file = await uploadFile(context.storage(table), schema, table.metadata.properties, batch, staged, path, signal);
   expectRows(batch, staged.rows, file.rows);
   return { file, gone, prefixes };
 }

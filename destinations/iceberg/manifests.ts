@@ -28,7 +28,9 @@ export function nextManifests(
   snapshotId: bigint,
 ): NextManifest[] {
   const write = (content: ManifestFile["content"], entries: readonly NewEntry[]): NextManifest[] =>
-    entries.length === 0 ? [] : [{ written: writeManifest({ content, schema, snapshotId, entries }) }];
+    entries.length === 0
+      ? []
+      : [{ written: writeManifest({ content, schema, specId: state.metadata.defaultSpecId, snapshotId, entries }) }];
   const newEntries = (files: readonly DataFile[]): NewEntry[] => files.map((file) => ({ status: "added", file }));
 
   const data = Map.groupBy(state.data, ({ manifest }) => manifest);

@@ -1,5 +1,4 @@
 /** The live files of a table's current snapshot, with the deletes that apply to each. */
-import { giveUp, ReplayportError } from "../../src/errors.ts";
 import type { LoadedTable } from "../catalog/catalog.ts";
 import { type ManifestEntry, readManifest } from "../table_format/manifest.ts";
 import { type ManifestFile, readManifestList } from "../table_format/manifest_list.ts";
@@ -7,7 +6,8 @@ import { currentSnapshot, type Snapshot, type TableMetadata } from "../table_for
 import type { IcebergContext } from "./context.ts";
 import { DeadRows } from "./dead_rows.ts";
 import { readDeletes } from "./position_deletes.ts";
-import type { Storage } from "./storage.ts";
+import { refuseAddress, type Storage } from "./storage.ts";
+import { refuseFile, refuseUnsupported } from "./supported.ts";
 import { deletedFrom } from "../table_format/position_deletes.ts";
 
 export interface DataEntry {
@@ -32,19 +32,22 @@ export interface TableState {
   readonly deletes: readonly { readonly entry: ManifestEntry; readonly manifest: ManifestFile }[];
 }
 
-/** @throws ReplayportError for a table that has files Replayport can't keep right */
+/** @throws ReplayportError `iceberg.unsupported_table` */
 export async function readState(
   context: IcebergContext,
   loaded: LoadedTable,
   signal: AbortSignal,
 ): Promise<TableState> {
   const { metadata } = loaded;
+  refuseUnsupported(context.tableName, metadata);
+  refuseAddress(metadata.location);
   const storage = context.storage(loaded);
   const snapshot = currentSnapshot(metadata);
   const manifests = snapshot
-    ? readManifestList(await storage.read(snapshot.manifestList, signal), snapshot.manifestList)
+    ? await context.caches.lists.get(snapshot.manifestList, async () =>
+        readManifestList(await storage.read(snapshot.manifestList, signal), snapshot.manifestList),
+      )
     : [];
-  refusePartitions(context, metadata, manifests);
   const data: Omit<DataEntry, "deletes" | "shared">[] = [];
   const deletes: { entry: ManifestEntry; manifest: ManifestFile }[] = [];
   for (const manifest of manifests) {
@@ -53,7 +56,7 @@ export async function readState(
     );
     for (const entry of entries) {
       if (entry.status === "deleted") continue;
-      refuseFile(context, entry);
+      refuseFile(context.tableName, entry, manifest, metadata);
       (entry.file.content === "data" ? data : deletes).push({ entry, manifest });
     }
   }
@@ -94,47 +97,4 @@ export async function deadRows(
     for (const position of positions) dead.add(position);
   }
   return dead.count === 0 ? undefined : dead;
-}
-
-function refusePartitions(
-  { tableName }: IcebergContext,
-  metadata: TableMetadata,
-  manifests: readonly ManifestFile[],
-): void {
-  const partitioned = new Set(metadata.specs.filter(({ fields }) => fields.length > 0).map(({ id }) => id));
-  const sorted = metadata.sortOrders.some(({ id, fields }) => id === metadata.defaultSortOrderId && fields.length > 0);
-  const problem =
-    metadata.formatVersion !== 2
-      ? `it has format version ${metadata.formatVersion}; Replayport writes version 2`
-      : partitioned.has(metadata.defaultSpecId) || manifests.some(({ specId }) => partitioned.has(specId))
-        ? "it's partitioned"
-        : sorted
-          ? "it has a sort order"
-          : undefined;
-  if (problem !== undefined) throw unsupported(tableName, problem);
-}
-
-function refuseFile({ tableName }: IcebergContext, { file }: ManifestEntry): void {
-  const problem =
-    file.content === "equality-deletes"
-      ? "it has equality deletes"
-      : file.format === "PUFFIN" || file.contentOffset !== undefined
-        ? "it has deletion vectors"
-        : file.format !== "PARQUET"
-          ? `it has files of the format ${file.format}`
-          : file.keyMetadata !== undefined
-            ? "its files are encrypted"
-            : undefined;
-  if (problem !== undefined) throw unsupported(tableName, problem);
-}
-
-function unsupported(tableName: string, problem: string): ReplayportError {
-  return new ReplayportError(
-    `${tableName} can't be kept current: ${problem}`,
-    giveUp(
-      "iceberg.unsupported_table",
-      "Load into a new table: Replayport creates it as format version 2, without partitions and sort order. An engine that writes " +
-        "equality deletes must not write to it.",
-    ),
-  );
 }

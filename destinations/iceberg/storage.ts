@@ -149,6 +149,11 @@ function bucketOptions(
   };
 }
 
+/** @throws ReplayportError `iceberg.storage` */
+export function refuseAddress(location: string): void {
+  if (!ADDRESS.test(`${location}/`)) throw unsupported(location);
+}
+
 function unsupported(path: string): ReplayportError {
   return new ReplayportError(
     `the table has files in storage that Replayport can't use: ${path}`,

@@ -12,18 +12,16 @@ import { PROPERTIES } from "./names.ts";
 
 type Rows = Pick<Batch, "columns" | "key">;
 
-/** The table, made if there is none. @throws ReplayportError as `refuseForeign` */
+/** The table, made if there is none. @throws ReplayportError as `loadTable`, and `iceberg.is_view` */
 export async function ensureTable(context: IcebergContext, rows: Rows, signal: AbortSignal): Promise<LoadedTable> {
   const found = (await loadTable(context, signal)) ?? (await createTable(context, rows, signal));
   if (found !== "exists") return found;
   const loaded = await loadTable(context, signal);
   if (loaded) return loaded;
+  await refuseView(context, signal);
   throw new ReplayportError(
     `${context.tableName} exists and doesn't: the catalog refuses to create it, and doesn't find it`,
-    retry(
-      "iceberg.table_unclear",
-      "Somebody may be creating or dropping it now. If it stays, look for a view of that name.",
-    ),
+    retry("iceberg.table_unclear", "Somebody may be creating or dropping it now."),
   );
 }
 
@@ -32,6 +30,15 @@ export async function loadTable(context: IcebergContext, signal: AbortSignal): P
   const loaded = await context.catalog.loadTable(context.table, signal);
   if (loaded) refuseForeign(context, loaded);
   return loaded;
+}
+
+/** For a name that has no table. @throws ReplayportError `iceberg.is_view` */
+export async function refuseView({ catalog, table, tableName }: IcebergContext, signal: AbortSignal): Promise<void> {
+  if (!(await catalog.viewExists(table, signal))) return;
+  throw new ReplayportError(
+    `${tableName} is a view`,
+    giveUp("iceberg.is_view", "Set `table` to a name that nothing else has, or drop the view."),
+  );
 }
 
 async function createTable(
@@ -89,13 +96,23 @@ function refuseForeign({ export: name, installation, tableName }: IcebergContext
   );
 }
 
-/** The columns that the table lacks. @throws ReplayportError `iceberg.type_clash` */
+/** The columns that the table lacks. @throws ReplayportError `iceberg.type_clash`, `iceberg.other_key` */
 export function missingColumns(
   { tableName }: IcebergContext,
   { metadata }: LoadedTable,
-  { columns }: Rows,
+  { columns, key }: Rows,
 ): readonly Column[] {
-  const { missing, clashes } = compareSchema(currentSchema(metadata), columns);
+  const schema = currentSchema(metadata);
+  const names = new Map(schema.fields.map(({ id, name }) => [id, name]));
+  const identifiers = schema.identifierFieldIds.map((id) => names.get(id) ?? `field ${id}`);
+  // A table may have none: some catalogs drop them, and one that began with a record never had any.
+  if (identifiers.length > 0 && identifiers.toSorted().join() !== key.toSorted().join()) {
+    throw new ReplayportError(
+      `${tableName} has one row of each ${identifiers.join(", ")}; the export has one of each ${key.join(", ")}`,
+      giveUp("iceberg.other_key", "Load into another table, or correct the table's identifier fields with an engine."),
+    );
+  }
+  const { missing, clashes } = compareSchema(schema, columns);
   if (clashes.length === 0) return missing;
   const each = clashes.map(({ column, ours, theirs }) => `${column}: the table has ${theirs}, the export ${ours}`);
   throw new ReplayportError(

@@ -9,6 +9,7 @@ import { readFooter, withFieldIds } from "../parquet/footer.ts";
 import { localFile } from "../parquet/local_file.ts";
 import type { DataFile } from "../table_format/manifest.ts";
 import type { Storage } from "./storage.ts";
+import { allowsBounds } from "./table_settings.ts";
 
 const PART_BYTES = 8 * 1024 * 1024;
 
@@ -19,6 +20,7 @@ const PART_BYTES = 8 * 1024 * 1024;
 export async function uploadFile(
   storage: Storage,
   schema: IcebergSchema,
+  properties: Readonly<Record<string, string>>,
   { columns, key }: Pick<Batch, "columns" | "key">,
   staged: StagedFile,
   path: string,
@@ -34,7 +36,9 @@ export async function uploadFile(
   await storage.putFile(path, { path: staged.path, bytes, sha256: hash.update(footer).digest("hex") }, signal);
   // Bounds outlive the rows that they're from, in the table's metadata.
   const bounded = new Set(
-    columns.filter(({ name, privacy }) => privacy === "none" || key.includes(name)).map(({ name }) => name),
+    columns
+      .filter(({ name, privacy }) => (privacy === "none" || key.includes(name)) && allowsBounds(properties, name))
+      .map(({ name }) => name),
   );
   return {
     content: "data",

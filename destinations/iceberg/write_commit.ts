@@ -9,7 +9,7 @@ import type { DataFile } from "../table_format/manifest.ts";
 import { writeManifestList } from "../table_format/manifest_list.ts";
 import { ancestors, currentSchema, type Snapshot } from "../table_format/metadata.ts";
 import { writePositionDeletes } from "../table_format/position_deletes.ts";
-import { grownSchema, type IcebergSchema, nameMapping, schemaJson } from "../table_format/schema.ts";
+import { grownSchema, type IcebergSchema, schemaJson } from "../table_format/schema.ts";
 import type { Change } from "./change.ts";
 import type { IcebergContext } from "./context.ts";
 import type { DeadRows } from "./dead_rows.ts";
@@ -20,6 +20,7 @@ import { nextManifests } from "./manifests.ts";
 import { PROPERTIES, type TryNames } from "./names.ts";
 import type { TableState } from "./snapshot.ts";
 import { operationOf, summaryOf } from "./summary.ts";
+import { mappingProperty } from "./table_settings.ts";
 
 const PARALLEL_WRITES = 8;
 
@@ -113,7 +114,7 @@ export async function writeCommit(
     [PROPERTIES.export]: context.export,
     [PROPERTIES.ledger]: names.ledger,
     // The ids are the catalog's: it may have given others than those that the table was created with.
-    "schema.name-mapping.default": nameMapping(schema),
+    ...mappingProperty(metadata, schema),
   };
   const snapshot = {
     "snapshot-id": snapshotId,
@@ -150,7 +151,13 @@ export async function writeCommit(
           ]),
       { action: "set-properties", updates: properties },
       { action: "add-snapshot", snapshot },
-      { action: "set-snapshot-ref", "ref-name": "main", type: "branch", "snapshot-id": snapshotId },
+      {
+        action: "set-snapshot-ref",
+        "ref-name": "main",
+        ...metadata.refs["main"]?.settings,
+        type: "branch",
+        "snapshot-id": snapshotId,
+      },
       ...(expired.length === 0 ? [] : [{ action: "remove-snapshots", "snapshot-ids": expired.map(({ id }) => id) }]),
     ],
   };

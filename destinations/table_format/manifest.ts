@@ -4,7 +4,7 @@ import { messageOf } from "../../src/errors.ts";
 import { type AvroValue, readAvro } from "../avro/read.ts";
 import { writeAvro } from "../avro/write.ts";
 import { printJson } from "./json.ts";
-import { MANIFEST_ENTRY, nameById } from "./manifest_avro.ts";
+import { asUnknown, MANIFEST_ENTRY, nameById, unknownField } from "./manifest_avro.ts";
 import { FORMAT_VERSION, type ManifestContent, type ManifestFile } from "./manifest_list.ts";
 import { schemaJson, type IcebergSchema } from "./schema_json.ts";
 import { unreadable } from "./unreadable.ts";
@@ -36,6 +36,8 @@ export interface DataFile {
   readonly referencedDataFile?: string | undefined;
   /** Where a deletion vector is in its file. Format 3 only. */
   readonly contentOffset?: number | undefined;
+  /** The name of a field that it has and that isn't above. */
+  readonly unknown?: string | undefined;
 }
 
 export interface ManifestEntry {
@@ -104,6 +106,7 @@ export function readManifest(
 
 function entryOf(record: AvroValue, manifest: Pick<ManifestFile, "addedSnapshotId" | "sequenceNumber">): ManifestEntry {
   const { data_file: file, ...entry } = ENTRY.parse(record);
+  const { data_file: raw = null, ...rest } = record as { readonly [name: string]: AvroValue };
   const status = STATUSES[entry.status];
   const content = CONTENTS[file.content];
   if (status === undefined || content === undefined) throw new Error(`an unknown status or kind of ${file.file_path}`);
@@ -134,18 +137,24 @@ function entryOf(record: AvroValue, manifest: Pick<ManifestFile, "addedSnapshotI
       sortOrderId: file.sort_order_id,
       referencedDataFile: file.referenced_data_file,
       contentOffset: file.content_offset,
+      ...asUnknown(unknownField(rest) ?? unknownField(raw)),
     },
   };
 }
 
-/** An entry to write. A new file takes its sequence number from the manifest; one that was there before keeps its own. */
+/**
+ * An entry to write. A new file takes its sequence number from the manifest, unless its rows have been in the table since an
+ * earlier one; a file that was there before keeps its own.
+ */
 export type NewEntry =
-  | { readonly status: "added"; readonly file: DataFile }
+  | { readonly status: "added"; readonly file: DataFile; readonly sequenceNumber?: number | undefined }
   | (Omit<ManifestEntry, "status"> & { readonly status: "existing" | "deleted" });
 
 export interface ManifestContents {
   readonly content: ManifestContent;
   readonly schema: IcebergSchema;
+  /** The one without partitions. */
+  readonly specId: number;
   /** The commit that the manifest belongs to. Files that it deletes are marked with it. */
   readonly snapshotId: bigint;
   /** In a manifest of deletes only position deletes; one at least. */
@@ -162,21 +171,21 @@ export interface WrittenManifest {
 }
 
 /** Of an unpartitioned table. */
-export function writeManifest({ content, schema, snapshotId, entries }: ManifestContents): WrittenManifest {
+export function writeManifest({ content, schema, specId, snapshotId, entries }: ManifestContents): WrittenManifest {
   const bytes = writeAvro({
     schema: MANIFEST_ENTRY,
     metadata: {
       schema: printJson(schemaJson(schema)),
       "schema-id": String(schema.id),
       "partition-spec": "[]",
-      "partition-spec-id": "0",
+      "partition-spec-id": String(specId),
       "format-version": String(FORMAT_VERSION),
       content,
     },
     records: entries.map((entry) => ({
       status: STATUSES.indexOf(entry.status),
       snapshot_id: entry.status === "existing" ? entry.snapshotId : snapshotId,
-      sequence_number: entry.status === "added" ? null : entry.sequenceNumber,
+      sequence_number: entry.sequenceNumber ?? null,
       file_sequence_number: entry.status === "added" ? null : entry.fileSequenceNumber,
       data_file: fileRecord(entry.file),
     })),
@@ -186,13 +195,15 @@ export function writeManifest({ content, schema, snapshotId, entries }: Manifest
     return { files: found.length, rows: found.reduce((rows, { file }) => rows + file.rows, 0) };
   };
   const [added, existing, deleted] = [count("added"), count("existing"), count("deleted")];
-  const carried = entries.flatMap((entry) => (entry.status === "existing" ? [entry.sequenceNumber] : []));
+  const carried = entries.flatMap(({ status, sequenceNumber }) =>
+    status === "deleted" || sequenceNumber === undefined ? [] : [sequenceNumber],
+  );
   return {
     bytes,
     describe: (path, sequenceNumber) => ({
       path,
       length: bytes.length,
-      specId: 0,
+      specId,
       content,
       sequenceNumber,
       minSequenceNumber: carried.reduce((lowest, one) => Math.min(lowest, one), sequenceNumber),

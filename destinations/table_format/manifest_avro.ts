@@ -1,4 +1,5 @@
 /** The Avro schemas of manifests and manifest lists in format 2. Readers go by the field ids. https://iceberg.apache.org/spec/#manifests */
+import type { AvroValue } from "../avro/read.ts";
 import type { AvroField, AvroRecord, AvroSchema } from "../avro/schema.ts";
 
 function needed(id: number, name: string, type: AvroSchema): AvroField {
@@ -90,8 +91,12 @@ export const MANIFEST_FILE: AvroRecord = {
   ],
 };
 
-/** Fields that only formats 1 and 3 have, which we read. */
+/** Fields that only formats 1 and 3 have: which we read, or which say nothing about the rows. */
 const OTHERS: readonly AvroField[] = [
+  optional(105, "block_size_in_bytes", "long"),
+  optional(106, "file_ordinal", "int"),
+  optional(107, "sort_columns", list(112, "int")),
+  optional(111, "distinct_counts", byField(123, 124, "long")),
   optional(144, "content_offset", "long"),
   optional(145, "content_size_in_bytes", "long"),
 ];
@@ -99,6 +104,17 @@ const OTHERS: readonly AvroField[] = [
 const NAMES = new Map<number, string>();
 for (const { fields } of [MANIFEST_ENTRY, DATA_FILE, MANIFEST_FILE, { fields: OTHERS }])
   for (const { name, "field-id": id } of fields) if (id !== undefined) NAMES.set(id, name);
+const KNOWN: ReadonlySet<string> = new Set(NAMES.values());
+
+/** A field of a file or a manifest that has a value and that would be lost if we wrote it again. Undefined if there is none. */
+export function unknownField(record: AvroValue): string | undefined {
+  return Object.entries(record ?? {}).find(([name, value]) => value !== null && !KNOWN.has(name))?.[0];
+}
+
+/** For the property `unknown`. */
+export function asUnknown(name: string | undefined): { readonly unknown?: string } {
+  return name === undefined ? {} : { unknown: name };
+}
 
 /** The name above of a field in a file by any writer: some use other names for the same id. */
 export function nameById({ name, "field-id": id }: AvroField): string {

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { messageOf } from "../../src/errors.ts";
 import { readAvro } from "../avro/read.ts";
 import { writeAvro } from "../avro/write.ts";
-import { MANIFEST_FILE, nameById } from "./manifest_avro.ts";
+import { asUnknown, MANIFEST_FILE, nameById, unknownField } from "./manifest_avro.ts";
 import { unreadable } from "./unreadable.ts";
 
 export const FORMAT_VERSION = 2;
@@ -15,7 +15,6 @@ const CONTENTS = ["data", "deletes"] as const satisfies readonly ManifestContent
 export interface ManifestFile {
   readonly path: string;
   readonly length: number;
-  /** Of our tables 0: they have no partitions. */
   readonly specId: number;
   readonly content: ManifestContent;
   /** Of the commit that added the manifest. Entries without a number of their own have this one. */
@@ -29,6 +28,9 @@ export interface ManifestFile {
   readonly addedRows: number;
   readonly existingRows: number;
   readonly deletedRows: number;
+  readonly encrypted?: boolean;
+  /** The name of a field that it has and that isn't above. */
+  readonly unknown?: string | undefined;
 }
 
 const COUNT = z
@@ -50,6 +52,7 @@ const LISTED = z.object({
   added_rows_count: COUNT,
   existing_rows_count: COUNT,
   deleted_rows_count: COUNT,
+  key_metadata: z.instanceof(Uint8Array).nullish(),
 });
 
 /** @param path names the file in errors. @throws ReplayportError `iceberg.unreadable` */
@@ -73,6 +76,8 @@ export function readManifestList(bytes: Uint8Array, path: string): readonly Mani
         addedRows: one.added_rows_count,
         existingRows: one.existing_rows_count,
         deletedRows: one.deleted_rows_count,
+        ...(one.key_metadata ? { encrypted: true } : {}),
+        ...asUnknown(unknownField(record)),
       };
     });
   } catch (error) {

@@ -21,6 +21,7 @@ const SNAPSHOT = z
     "manifest-list": z.string().default(""),
     summary: z.record(z.string(), z.string()).default({}),
     "schema-id": z.int().optional(),
+    "key-id": z.string().nullish(),
   })
   .transform((one) => ({
     id: one["snapshot-id"],
@@ -30,12 +31,25 @@ const SNAPSHOT = z
     manifestList: one["manifest-list"],
     summary: one.summary,
     schemaId: one["schema-id"],
+    encrypted: typeof one["key-id"] === "string",
   }));
 export type Snapshot = Readonly<z.output<typeof SNAPSHOT>>;
 
 const REF = z
-  .object({ "snapshot-id": SNAPSHOT_ID, type: z.enum(["branch", "tag"]) })
-  .transform((one) => ({ snapshotId: one["snapshot-id"], type: one.type }));
+  .looseObject({
+    "snapshot-id": SNAPSHOT_ID,
+    type: z.enum(["branch", "tag"]),
+    "min-snapshots-to-keep": z.int().nullish(),
+    "max-snapshot-age-ms": z.int().nullish(),
+  })
+  .transform(({ "snapshot-id": snapshotId, type, ...settings }) => ({
+    snapshotId,
+    type,
+    minSnapshots: settings["min-snapshots-to-keep"] ?? undefined,
+    maxSnapshotAgeMs: settings["max-snapshot-age-ms"] ?? undefined,
+    /** All that it has besides, such as how long it's kept, as it came: setting the ref again has to repeat it. */
+    settings: settings as Readonly<Record<string, unknown>>,
+  }));
 
 const METADATA = z
   .object({
@@ -65,6 +79,7 @@ const METADATA = z
       .transform((log) => log.map((one) => ({ id: one["snapshot-id"], timestampMs: one["timestamp-ms"] })))
       .default([]),
     refs: z.record(z.string(), REF).default({}),
+    "encryption-keys": z.array(z.unknown()).nullish(),
   })
   .transform((one) => ({
     formatVersion: one["format-version"],
@@ -84,6 +99,7 @@ const METADATA = z
     snapshots: one.snapshots,
     snapshotLog: one["snapshot-log"],
     refs: one.refs,
+    encrypted: (one["encryption-keys"] ?? []).length > 0,
   }));
 export type TableMetadata = Readonly<z.output<typeof METADATA>>;
 

@@ -84,6 +84,8 @@ export function compareSchema(
     if (!field) missing.push(column);
     else if (field.name !== column.name || typeText(field.type) !== typeText(typeOf(column)))
       clashes.push({ column: column.name, ours, theirs: `${field.name} ${typeText(field.type)}` });
+    else if (typeof field.type === "object" && field.type.type === "list" && field.type["element-required"])
+      clashes.push({ column: column.name, ours, theirs: `${typeText(field.type)} of required elements` });
     else if (field.required && column.nullable)
       clashes.push({ column: column.name, ours, theirs: `${typeText(field.type)} required` });
   }

@@ -37,14 +37,16 @@ export interface IcebergSchema {
   readonly id: number;
   readonly identifierFieldIds: readonly number[];
   readonly fields: readonly IcebergField[];
+  /** What else a table's schema has, as it came. */
+  readonly more?: Readonly<Record<string, unknown>>;
 }
 
 const TYPE: z.ZodType<IcebergType> = z.lazy(() =>
   z.union([
     z.string(),
-    z.object({ type: z.literal("list"), "element-id": z.int(), element: TYPE, "element-required": z.boolean() }),
-    z.object({ type: z.literal("struct"), fields: z.array(FIELD) }),
-    z.object({
+    z.looseObject({ type: z.literal("list"), "element-id": z.int(), element: TYPE, "element-required": z.boolean() }),
+    z.looseObject({ type: z.literal("struct"), fields: z.array(FIELD) }),
+    z.looseObject({
       type: z.literal("map"),
       "key-id": z.int(),
       key: TYPE,
@@ -65,18 +67,22 @@ const FIELD: z.ZodType<IcebergField> = z.looseObject({
 });
 
 export const SCHEMA = z
-  .object({
+  .looseObject({
+    type: z.unknown(),
     "schema-id": z.int().default(0),
     "identifier-field-ids": z.array(z.int()).default([]),
     fields: z.array(FIELD),
   })
-  .transform((one): IcebergSchema => ({
-    id: one["schema-id"],
-    identifierFieldIds: one["identifier-field-ids"],
-    fields: one.fields,
-  }));
+  .transform(
+    ({ type: _, "schema-id": id, "identifier-field-ids": identifierFieldIds, fields, ...more }): IcebergSchema => ({
+      id,
+      identifierFieldIds,
+      fields,
+      ...(Object.keys(more).length === 0 ? {} : { more }),
+    }),
+  );
 
 /** For requests to a catalog, and for the header of a manifest. */
-export function schemaJson({ id, identifierFieldIds, fields }: IcebergSchema): object {
-  return { type: "struct", "schema-id": id, "identifier-field-ids": identifierFieldIds, fields };
+export function schemaJson({ id, identifierFieldIds, fields, more }: IcebergSchema): object {
+  return { ...more, type: "struct", "schema-id": id, "identifier-field-ids": identifierFieldIds, fields };
 }

@@ -128,6 +128,7 @@ const LISTED_FILE = {
   upperBounds: new Map([[2, new TextEncoder().encode("z")]]),
 } as const;
 const WRITTEN = writeManifest({
+  specId: 0,
   content: "data",
   schema: SCHEMA,
   snapshotId: 7n,

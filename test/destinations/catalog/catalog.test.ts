@@ -27,6 +27,22 @@ suite("the catalog client", () => {
     );
   });
 
+  test("a view is told from what isn't one, and from catalogs that know no views", async () => {
+    const answers: [number, unknown, boolean][] = [
+      [200, { "metadata-location": "s3://lake/v.json", metadata: { "view-uuid": "u", "format-version": 1 } }, true],
+      [200, { metadata: METADATA }, false],
+      [200, "<html>", false],
+      [404, { error: { type: "NoSuchViewException" } }, false],
+      [400, { error: { type: "UnsupportedOperationException" } }, false],
+      [403, { error: { type: "ForbiddenException" } }, false],
+    ];
+    for (const [status, body, expected] of answers) {
+      await using server = await catalogs((_, response) => reply(response, status, body));
+      assert.equal(await open(server.uri).viewExists(ID, signal), expected);
+      assert.equal(server.seen.at(-1)?.url, "/v1/catalogs/7/namespaces/a%1Fb%20c/views/t%2F1");
+    }
+  });
+
   test("an override of the address is followed, a default of it is not", async () => {
     await using real = await fake((_, response) => reply(response, 404, { error: { type: "NoSuchTableException" } }));
     await using server = await fake((_, response) =>

@@ -22,33 +22,27 @@ export const COLUMNS: readonly Column[] = [
 /** A row of a batch: its session, its version, and what else it has, as SQL by column. */
 export type SqlRow = readonly [session: string, version: number, more?: Readonly<Record<string, string>>];
 
-export interface Fixture extends AsyncDisposable {
+/** Makes batches of one file for each list of rows, each read one minute after the one before. */
+export interface SqlBatches extends AsyncDisposable {
+  batch(hour: number, files: readonly (readonly SqlRow[])[], columns?: readonly Column[]): Promise<Batch>;
+}
+
+export interface Fixture extends SqlBatches {
   readonly options: IcebergOptions;
   open(deps?: Partial<DestinationDeps>, around?: Crash["step"], options?: Partial<IcebergOptions>): Destination;
-  /** A batch of one file for each list of rows, read one minute after the one before. */
-  batch(hour: number, files: readonly (readonly SqlRow[])[], columns?: readonly Column[]): Promise<Batch>;
   /** The rows as a reader sees them, by session; some columns of them. */
   rows(...columns: readonly string[]): Promise<Record<string, unknown>[]>;
   about(): Promise<AboutTable>;
 }
 
 export async function openFixture(place: IcebergPlace, more: Partial<IcebergOptions> = {}): Promise<Fixture> {
-  const maker = await BatchMaker.open();
+  const batches = await openBatches();
   const options = { ...freshOptions(place.found), ...more };
   const table = { namespace: options.namespace, table: options.table ?? EXPORT };
-  let minute = 0;
   return {
+    ...batches,
     options,
     open: (deps, around, others) => openTestTable({ ...options, ...others }, deps, around ? { around } : {}),
-    async batch(hour, files, columns = COLUMNS) {
-      minute += 1;
-      const readAt = new Date(Date.UTC(2026, 9, 2, 0, minute));
-      const select = (rows: readonly SqlRow[]): string =>
-        rows
-          .map((row) => `SELECT ${columns.map((one) => `${valueOf(one, row, readAt)} AS "${one.name}"`).join(", ")}`)
-          .join("\nUNION ALL ");
-      return await maker.make({ of: hours(hour), columns, files: files.map(select), readAt });
-    },
     async rows(...columns) {
       const rows = (await place.reader.rows(table, columns)) ?? [];
       return rows.sort((one, other) => (String(one["session_id"]) < String(other["session_id"]) ? -1 : 1));
@@ -57,6 +51,22 @@ export async function openFixture(place: IcebergPlace, more: Partial<IcebergOpti
       const about = await place.reader.about(table);
       if (!about) throw new Error("there is no table");
       return about;
+    },
+  };
+}
+
+export async function openBatches(): Promise<SqlBatches> {
+  const maker = await BatchMaker.open();
+  let minute = 0;
+  return {
+    async batch(hour, files, columns = COLUMNS) {
+      minute += 1;
+      const readAt = new Date(Date.UTC(2026, 9, 2, 0, minute));
+      const select = (rows: readonly SqlRow[]): string =>
+        rows
+          .map((row) => `SELECT ${columns.map((one) => `${valueOf(one, row, readAt)} AS "${one.name}"`).join(", ")}`)
+          .join("\nUNION ALL ");
+      return await maker.make({ of: hours(hour), columns, files: files.map(select), readAt });
     },
     [Symbol.asyncDispose]: () => maker[Symbol.asyncDispose](),
   };

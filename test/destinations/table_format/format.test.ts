@@ -249,7 +249,13 @@ suite("manifests", () => {
       { status: "existing", file: file("b"), snapshotId: others, sequenceNumber: 3, fileSequenceNumber: 2 },
       { status: "deleted", file: file("c"), snapshotId: others, sequenceNumber: 1, fileSequenceNumber: 1 },
     ];
-    const { bytes, describe } = writeManifest({ content: "data", schema: SCHEMA, snapshotId: mine, entries });
+    const { bytes, describe } = writeManifest({
+      content: "data",
+      schema: SCHEMA,
+      specId: 0,
+      snapshotId: mine,
+      entries,
+    });
     const listed = describe("s3://m", 9);
     assert.deepEqual(readManifest(bytes, listed), [
       { status: "added", snapshotId: mine, sequenceNumber: 9, fileSequenceNumber: 9, file: file("a") },

@@ -132,7 +132,7 @@ suite("our files, read by others", { skip }, () => {
       ["data", files.map(added)],
       ["deletes", [added(deleteFile)]],
     ] as const) {
-      const manifest = writeManifest({ content, schema, snapshotId, entries });
+      const manifest = writeManifest({ content, schema, specId: 0, snapshotId, entries });
       const path = await put(`metadata/${content}.avro`, manifest.bytes);
       manifests.push(manifest.describe(path, sequenceNumber));
       const read = readManifest(manifest.bytes, { path, addedSnapshotId: snapshotId, sequenceNumber });
