@@ -22,7 +22,10 @@ export interface Deadline extends Disposable {
 export function deadline(ms: number, error: Error, signal: AbortSignal): Deadline {
   const either = new AbortController();
   const timer = setTimeout(() => either.abort(error), ms);
-  const abort = (): void => either.abort(signal.reason);
+  const abort = (): void => {
+    clearTimeout(timer);
+    either.abort(signal.reason);
+  };
   signal.addEventListener("abort", abort, { once: true });
   if (signal.aborted) abort();
   return {

@@ -28,7 +28,14 @@ async function fail(attempt: number, error: Error, probe = false) {
   const events: FleetEvent[] = [];
   const outcome = await handleFailure(
     { ...TASK, force: false, probe },
-    { attempt, queuedAt: NOON, startedAt: NOON, worker: "w", report: () => undefined },
+    {
+      attempt,
+      queuedAt: NOON,
+      startedAt: NOON,
+      worker: "w",
+      report: () => undefined,
+      working: async (work) => await work,
+    },
     error,
     {
       ...SETTINGS,

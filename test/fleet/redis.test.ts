@@ -1,10 +1,14 @@
 /** Connections: what is refused and how it is said, where the keys lie, and a Redis that is away for a while. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { suite, test, type TestContext } from "node:test";
 import { ReplayportError } from "../../src/errors.ts";
 import { checkRedis, warningsFrom } from "../../src/fleet/redis/check.ts";
 import { redisName } from "../../src/fleet/redis/errors.ts";
 import type { FleetRedisOptions } from "../../src/fleet/fleet.ts";
+import { connectFleet } from "../../src/fleet/redis_fleet.ts";
+import type { FleetOptions } from "../../src/fleet/resources.ts";
 import { ownRedisFor } from "../support/redis.ts";
 import { SETTINGS, drained, exportOf, never, openWorld, until } from "../support/fleet_fixture.ts";
 
@@ -47,6 +51,23 @@ suite("what is refused, and what is said", () => {
       checkRedis(single(1, { password: "hunter2" })),
       refused("redis.unreachable", /redis:\/\/127\.0\.0\.1:1\/0 can't be reached: .*ECONNREFUSED/),
     );
+  });
+
+  test("a start that waits for a Redis that doesn't answer ends when it is stopped", async () => {
+    const silent = createServer().listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const stopped = new Error("stopped");
+    const stop = new AbortController();
+    const sockets: Socket[] = [];
+    silent.on("connection", (socket) => {
+      sockets.push(socket.on("error", () => undefined));
+      stop.abort(stopped);
+    });
+    const { port } = silent.address() as AddressInfo;
+    const options = { redis: single(port) } as FleetOptions;
+    await assert.rejects(connectFleet(options, stop.signal), (error) => error === stopped);
+    for (const socket of sockets) socket.destroy();
+    silent.close();
   });
 
   test("a missing or wrong Redis password or user is refused, and the right one is accepted", async (t) => {

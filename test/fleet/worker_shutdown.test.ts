@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { suite, test, type TestContext } from "node:test";
 import { Gate } from "../support/fleet_fakes.ts";
+import { type OwnRedis, ownRedisFor } from "../support/redis.ts";
 import {
   IDENTITY,
   ONE_HOUR,
@@ -95,6 +96,61 @@ suite("a worker that stops", () => {
     assert.ok(performance.now() - began < 11_000);
     paused.gate.open();
   });
+});
+
+/** What may happen to Redis while a batch has to be recorded there. Each returns what ends it. */
+const TROUBLE: Readonly<Record<string, (redis: OwnRedis) => Promise<() => Promise<unknown>>>> = {
+  "is gone": async (redis) => {
+    await redis.kill();
+    return async () => await redis.restart();
+  },
+  "no longer answers": async (redis) => {
+    const pid = await redis.pid();
+    process.kill(pid, "SIGSTOP");
+    return async () => await Promise.resolve(process.kill(pid, "SIGCONT"));
+  },
+  "refuses to write": async (redis) => {
+    await redis.client.config("SET", "maxmemory", "1");
+    return async () => await redis.client.config("SET", "maxmemory", "0");
+  },
+};
+
+suite("a worker that stops while a batch waits for Redis", () => {
+  for (const [what, makeTrouble] of Object.entries(TROUBLE)) {
+    test(`a worker that stops ends after its grace although a batch waits for a Redis that ${what}`, async (t) => {
+      await using server = await ownRedisFor(t);
+      if (!server) return;
+      await using world = await openWorld(t, server);
+      if (!world) return;
+      const { fleet } = await world.open([exportOf("replays", ONE_HOUR)]);
+      const gate = new Gate();
+      world.ledger.beforeCommit = gate.pass;
+      const ticker = await world.ticker([exportOf("replays", ONE_HOUR)]);
+      await ticker.tick();
+      const worker = await fleet.startWorker(1);
+      await until(
+        "the load at its commit",
+        () => gate.came,
+        (count) => count === 1,
+      );
+      const mend = await makeTrouble(server);
+      try {
+        gate.open();
+        await until(
+          "the batch, loaded",
+          () => world.ledger.loads.length,
+          (count) => count === 1,
+        );
+        const began = performance.now();
+        await worker.stop(100);
+        // A load that ignores its abort gets eight seconds. This one has ended.
+        const took = performance.now() - began;
+        assert.ok(took < 6_000, `${took} ms`);
+      } finally {
+        await mend();
+      }
+    });
+  }
 });
 
 suite("two live attempts of one batch", () => {

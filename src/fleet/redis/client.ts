@@ -29,6 +29,8 @@ const SILENCE_MS = 15_000;
 const FINISH_MS = 5_000;
 const FINISH_DOWN_MS = 500;
 const FINISH_LOOK_MS = 100;
+/** One that hangs keeps its connections open. */
+const FINISH_SILENT_MS = 1_000;
 
 interface ConnectionOptions {
   readonly maxRetriesPerRequest: number | null;
@@ -119,16 +121,25 @@ function watch(
   });
 }
 
+/** Connections that are to be closed, and have had no answer to a PING. */
+const silent = new WeakSet<RedisClient>();
+
 /** Whether Redis answers and accepts commands now. */
 export function isLive(client: RedisClient): boolean {
   // A Cluster is in "connect" for a while, and accepts commands then.
-  return (client.status === "ready" || client.status === "connect") && !isRefusing(client);
+  return (client.status === "ready" || client.status === "connect") && !isRefusing(client) && !silent.has(client);
 }
 
-/** Waits up to five seconds for the last commands to Redis; half a second once Redis is away, which they may find out. */
+/**
+ * Waits up to five seconds for the last commands to Redis; half a second once Redis is away, which they may find out; a second if it
+ * doesn't answer.
+ */
 export async function finishWithin(client: RedisClient, work: Promise<unknown>): Promise<void> {
   const finished = new AbortController();
   const began = performance.now();
+  const unanswered = setTimeout(() => silent.add(client), FINISH_SILENT_MS);
+  const answered = (): void => clearTimeout(unanswered);
+  if (isLive(client)) client.ping().then(answered, answered);
   const late = (async () => {
     for (let waited = 0; waited < (isLive(client) ? FINISH_MS : FINISH_DOWN_MS); waited = performance.now() - began) {
       await sleep(FINISH_LOOK_MS, undefined, { signal: finished.signal });
@@ -136,6 +147,7 @@ export async function finishWithin(client: RedisClient, work: Promise<unknown>):
   })();
   await Promise.race([work, late].map((one) => one.catch(() => undefined)));
   finished.abort();
+  answered();
 }
 
 /** Closes the connection without waiting for a Redis that may be down. */

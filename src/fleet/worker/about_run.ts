@@ -18,6 +18,8 @@ export interface AttemptContext {
   readonly startedAt: Date;
   readonly worker: string;
   readonly report: (progress: JobProgress) => void;
+  /** What doesn't wait for Redis: it ends when it's aborted, and needs time to clean up. */
+  readonly working: <Value>(work: Promise<Value>) => Promise<Value>;
 }
 
 export function runOf(

@@ -105,7 +105,7 @@ async function load(
       ? await readCoverage(loadDependencies.destination, signal, interval.start)
       : covered,
   };
-  const receipt = await loadBatch(definition, interval, options, loadDependencies, signal);
+  const receipt = await context.working(loadBatch(definition, interval, options, loadDependencies, signal));
   const silent =
     receipt.rows === 0 && backfill === undefined
       ? await readSilence(loadDependencies.destination, interval, signal).catch(() => undefined)

@@ -19,7 +19,9 @@ export async function runAudit(
   const loading = await dependencies.loadDependencies(definition, () => undefined);
   const last = await readAudit(loading.destination, signal);
   const isDue = auditIsDue(definition, last, now());
-  const audit = isDue ? await auditExport(definition, definition.audit?.days ?? 0, loading, signal) : undefined;
+  const audit = isDue
+    ? await context.working(auditExport(definition, definition.audit?.days ?? 0, loading, signal))
+    : undefined;
   const unrepaired = audit && unrepairedError(audit);
   if (unrepaired) throw unrepaired;
   await state.clearFailed(task.export, [task.interval]);

@@ -52,7 +52,7 @@ const DEATHS = 10;
 /** How often a worker checks whether the backfills that it works for were cancelled. */
 const CANCEL_MS = 2_000;
 const PROGRESS_MS = 500;
-/** After the abort, for loads to clean up. */
+/** After the abort, for loads to clean up. Nothing else gets it: what waits for Redis is left. */
 const CLEAN_UP_MS = 8_000;
 
 /** How long BullMQ waits before it asks for a job again after it lost its connection. */
@@ -77,6 +77,8 @@ interface Attempt {
   readonly task: Task;
   readonly controller: AbortController;
   readonly ended: Promise<void>;
+  /** What it does beside waiting for Redis, until that has ended. */
+  working: Promise<unknown> | undefined;
 }
 
 export class BatchWorker {
@@ -120,30 +122,37 @@ export class BatchWorker {
   }
 
   /**
-   * Takes no more jobs, waits up to `graceMs` for running ones, then aborts and releases them. Resolves within seconds after that,
-   * while BullMQ's own `close` would wait forever.
+   * 1. Takes no more jobs, and waits up to `graceMs` for running ones.
+   * 2. Aborts those that are left, and waits until their loads have cleaned up. One that ignores its abort runs until the process exits.
+   * 3. Lets them and BullMQ store how they ended, if Redis answers.
+   *
+   * So it resolves within seconds after the grace, while BullMQ's own `close` would wait for Redis forever.
    */
   async stop(graceMs: number): Promise<void> {
     clearInterval(this.#cancelTimer);
     const { client, onError } = this.#dependencies;
     // By force if Redis is away: otherwise BullMQ would wait for it.
     const closing = this.#worker.close(!isLive(client)).catch(onError);
-    const abort = setTimeout(() => {
-      this.#stopping = true;
-      for (const { controller } of this.#attempts.values()) controller.abort(new Released());
-    }, graceMs);
-    const given = new AbortController();
-    const late = sleep(graceMs + CLEAN_UP_MS, undefined, { signal: given.signal }).catch(() => undefined);
-    await Promise.race([this.#idle(), late]);
-    clearTimeout(abort);
-    given.abort();
-    // BullMQ still has to store the ends of the last jobs. A load that ignores its abort runs until the process exits.
-    if (this.#attempts.size === 0) await finishWithin(client, closing);
+    await within(graceMs, this.#idle());
+    this.#stopping = true;
+    for (const { controller } of this.#attempts.values()) controller.abort(new Released());
+    await within(CLEAN_UP_MS, this.#worked());
+    if (this.#isWorking()) return;
+    await finishWithin(client, Promise.all([this.#idle(), closing]));
   }
 
   async #idle(): Promise<void> {
     // A job that was being fetched when `stop` was called may still begin.
     while (this.#attempts.size > 0) await Promise.all([...this.#attempts.values()].map(({ ended }) => ended));
+  }
+
+  async #worked(): Promise<void> {
+    while (this.#isWorking())
+      await Promise.allSettled([...this.#attempts.values()].map(async ({ working }) => await working));
+  }
+
+  #isWorking(): boolean {
+    return [...this.#attempts.values()].some(({ working }) => working !== undefined);
   }
 
   async #process(job: Job, token: string): Promise<Outcome> {
@@ -160,15 +169,24 @@ export class BatchWorker {
     }
     if (this.#foreign.isForeign(task)) return await this.#leave(job, token, task);
     using reporter = progressReporter(job);
+    const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+    const attempt: Attempt = { task, controller, ended, working: undefined };
     const context: AttemptContext = {
       attempt: job.attemptsMade + 1,
       queuedAt: new Date(job.timestamp),
       startedAt,
       worker: this.#dependencies.name,
       report: (progress) => reporter.report(progress),
+      working: async (work) => {
+        attempt.working = work;
+        try {
+          return await work;
+        } finally {
+          attempt.working = undefined;
+        }
+      },
     };
-    const { promise: ended, resolve: end } = Promise.withResolvers<void>();
-    this.#attempts.set(id, { task, controller, ended });
+    this.#attempts.set(id, attempt);
     this.#lost.delete(id);
     if (this.#stopping) controller.abort(new Released());
     try {
@@ -243,7 +261,7 @@ export class BatchWorker {
       const message = `${task.id}: given up by the queue: ${error.message}`;
       const died = new ReplayportError(message, retry("fleet.stalled", hint));
       const times = { queuedAt: new Date(job.timestamp), startedAt: now() };
-      const context = { attempt: job.attemptsMade, ...times, worker, report: () => undefined };
+      const context = { attempt: job.attemptsMade, ...times, worker, report: () => undefined, working: unchanged };
       await handleFailure(task, context, died, { ...this.#dependencies, attempts: 0 }, 0);
       await this.#next(task, new AbortController().signal);
     } catch (thrown) {
@@ -271,6 +289,16 @@ export class BatchWorker {
   }
 }
 
+const unchanged = async <Value>(work: Promise<Value>): Promise<Value> => await work;
+
+/** Waits for the work, but no longer than that. */
+async function within(ms: number, work: Promise<void>): Promise<void> {
+  const given = new AbortController();
+  const late = sleep(ms, undefined, { signal: given.signal }).catch(() => undefined);
+  await Promise.race([work, late]);
+  given.abort();
+}
+
 /**
  * Shows the latest progress at most twice a second, so a short batch shows none: each costs Redis a script, and every scheduler an
  * event.
@@ -280,7 +308,7 @@ function progressReporter(job: Job): Disposable & { readonly report: (progress: 
   const timer = setInterval(() => {
     if (latest) void showProgress(job, latest);
     latest = undefined;
-  }, PROGRESS_MS);
+  }, PROGRESS_MS).unref();
   return {
     report: (progress) => {
       latest = progress;
