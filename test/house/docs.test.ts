@@ -9,7 +9,7 @@ import { createProgram } from "../../src/cli/program.ts";
 import { parseConfig } from "../../src/config/config.ts";
 import { configJsonSchema } from "../../src/config/problems/json_schema.ts";
 
-const pages = ["README.md", ...globSync("docs/*.md")].sort();
+const pages = ["README.md", ...globSync("{docs/*,examples/*,examples/*/README}.md")].sort();
 const read = (page: string): string => readFileSync(page, "utf8");
 
 /** What an example leaves out. */
