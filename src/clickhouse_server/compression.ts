@@ -41,5 +41,8 @@ export function decoder(contentEncoding: string | undefined): Transform | undefi
   if (name === "" || name === "identity") return undefined;
   const create = DECODERS.get(name);
   if (create) return create();
-  throw new ServerException(48, "NOT_IMPLEMENTED", `Unknown compression method of the request's body: ${name}.`);
+  const message =
+    `A request's body in ${name} is not supported: send it as it is, or with gzip, deflate, br or zstd ` +
+    "(JDBC: decompress=false; clickhouse-connect: compress='gzip').";
+  throw new ServerException(48, "NOT_IMPLEMENTED", message);
 }

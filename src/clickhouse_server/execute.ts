@@ -8,12 +8,14 @@ import { type Encoding, compressionClause } from "./compression.ts";
 import { type Engine, type EngineQuery, literal } from "./engine.ts";
 import { ServerException } from "./exception.ts";
 import { DEFAULT_FORMAT, formatName, isBinary } from "./formats.ts";
-import { refuseOutside } from "./refusals.ts";
+import { refuseNative, refuseOutside, refuseSessions } from "./refusals.ts";
 import { tokens } from "./tokens.ts";
 
 export interface Execution {
   readonly query: Omit<EngineQuery, "sql" | "format">;
   readonly defaultFormat: string | undefined;
+  readonly nativeProtocol: boolean;
+  readonly inSession: boolean;
   readonly encoding: Encoding | undefined;
   readonly compressionLevel: number | undefined;
   /** A directory of this process, for results and data to insert. */
@@ -35,17 +37,18 @@ export async function execute(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { statement } = incoming;
-  if (!execution.outside) {
-    const text = statement.kind === "plain" ? statement.sql : `${statement.before} ${statement.after}`;
-    refuseOutside([...tokens(text)]);
-  }
+  const text = statement.kind === "plain" ? statement.sql : `${statement.before} ${statement.after}`;
+  if (execution.inSession) refuseSessions([...tokens(text)]);
+  if (!execution.outside) refuseOutside([...tokens(text)]);
+  const usual = statement.kind === "insert" ? "Values" : DEFAULT_FORMAT;
+  const format = formatName(statement.format ?? execution.defaultFormat ?? usual);
+  if (execution.nativeProtocol && statement.kind !== "insert") refuseNative(format);
   switch (statement.kind) {
     case "rows":
-      return await select(engine, statement, execution, signal);
+      return await select(engine, statement, format, execution, signal);
     case "insert":
-      return await insert(engine, statement, incoming.data, execution, signal);
+      return await insert(engine, statement, incoming.data, format, execution, signal);
     case "plain": {
-      const format = formatName(statement.format ?? execution.defaultFormat ?? DEFAULT_FORMAT);
       const query = { ...execution.query, sql: utf8(statement.sql), format };
       const result = await engine.run(query, signal);
       return { result, wrote: false, format, encoding: undefined, body: { bytes: result.bytes() } };
@@ -60,10 +63,10 @@ type Of<Kind> = Extract<Incoming["statement"], { readonly kind: Kind }>;
 async function select(
   engine: Engine,
   statement: Of<"rows">,
-  { query, defaultFormat, encoding, compressionLevel, directory }: Execution,
+  format: string,
+  { query, encoding, compressionLevel, directory }: Execution,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const format = formatName(statement.format ?? defaultFormat ?? DEFAULT_FORMAT);
   const file = join(directory, `result-${randomUUID()}`);
   const clause = `INTO OUTFILE ${literal(file)} ${compressionClause(encoding, compressionLevel)}`;
   const tail = statement.format === undefined ? `FORMAT ${format}` : utf8(statement.after);
@@ -81,10 +84,10 @@ async function insert(
   engine: Engine,
   statement: Of<"insert">,
   data: AsyncIterable<Buffer>,
-  { query, defaultFormat, directory, outside }: Execution,
+  format: string,
+  { query, directory, outside }: Execution,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const format = formatName(statement.format ?? defaultFormat ?? "Values");
   const answer = (result: ChdbResult): Outcome => {
     return { result, wrote: true, format, encoding: undefined, body: { bytes: new Uint8Array() } };
   };

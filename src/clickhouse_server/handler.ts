@@ -22,7 +22,8 @@ export interface HandlerOptions {
 /**
  * Answers as ClickHouse's HTTP interface does (https://clickhouse.com/docs/interfaces/http), always as with
  * `wait_end_of_query=1`: the status and the summary are true, because the result is complete before it is sent.
- * Not supported: sessions (`session_id`), external tables, roles and ClickHouse's own compression.
+ * Not supported: what a session keeps (`session_id`), external tables, roles, ClickHouse's own compression, and Native as in the
+ * TCP protocol (`client_protocol_version`).
  */
 export function createHandler(options: HandlerOptions): (request: IncomingMessage, response: ServerResponse) => void {
   return (request, response) => {
@@ -75,6 +76,8 @@ async function answerQuery(
     {
       query: { settings: settingsOf(asked, request), params: asked.params, database: asked.database },
       defaultFormat: asked.defaultFormat,
+      nativeProtocol: asked.nativeProtocol,
+      inSession: asked.inSession,
       encoding: asked.compress ? chooseEncoding(request.headers["accept-encoding"]?.toString()) : undefined,
       compressionLevel: asked.compressionLevel,
       directory: options.directory,

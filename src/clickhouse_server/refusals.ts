@@ -48,6 +48,31 @@ export function refuseOutside(all: readonly Token[]): void {
   }
 }
 
+/**
+ * Clients send a session's name with every query, mostly without need of it. But what a statement leaves to its session would be gone
+ * at the next one: its client would read with other settings than it set.
+ */
+export function refuseSessions(all: readonly Token[]): void {
+  const first = all[0]?.word ?? "";
+  const temporary = all.some(({ word }, at) => word === "TEMPORARY" && MAKES.has(all[at - 1]?.word ?? ""));
+  if (!temporary && !LEAVES.has(first)) return;
+  const what = temporary ? "a temporary table" : first;
+  const message = `Sessions are not supported, so nothing would be left of ${what}: send settings and the database with each query.`;
+  throw new ServerException(48, "NOT_IMPLEMENTED", message);
+}
+
+const LEAVES: ReadonlySet<string> = new Set(["SET", "USE", "BEGIN", "START", "COMMIT", "ROLLBACK"]);
+const MAKES: ReadonlySet<string> = new Set(["CREATE", "REPLACE", "ATTACH"]);
+
+/** With a version of the protocol, Native has more bytes before blocks and columns. The engine as a library doesn't write them. */
+export function refuseNative(format: string): void {
+  if (format.toLowerCase() !== "native") return;
+  const message =
+    "Native with client_protocol_version is not supported: leave client_protocol_version out, or ask for another format. " +
+    "clickhouse-go always asks for it, so it can't be used here.";
+  throw new ServerException(48, "NOT_IMPLEMENTED", message);
+}
+
 function deny(what: string): never {
   const message = `${what} reaches outside of the data directory, and is not allowed here.`;
   throw new ServerException(497, "ACCESS_DENIED", message);

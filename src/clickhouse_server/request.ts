@@ -10,6 +10,9 @@ export interface QueryRequest {
   readonly database: string | undefined;
   readonly defaultFormat: string | undefined;
   readonly queryId: string | undefined;
+  /** Whether the client reads Native as in the TCP protocol: `client_protocol_version`. */
+  readonly nativeProtocol: boolean;
+  readonly inSession: boolean;
   /** Compress the answer if the client accepts it. */
   readonly compress: boolean;
   readonly compressionLevel: number | undefined;
@@ -32,7 +35,8 @@ const NOT_SETTINGS: ReadonlySet<string> = new Set(
 /**
  * Reads the URL, the headers and the fields of a form.
  *
- * @throws ServerException for native compression (`compress=1`), which the engine can't write to a file
+ * @throws ServerException for native compression (`compress=1`), which the engine can't write to a file, and for a session that
+ *   must exist (`session_check=1`): none does
  */
 export function readRequest(url: URL, headers: IncomingMessage["headers"], form: URLSearchParams): QueryRequest {
   const all = [...url.searchParams, ...form];
@@ -42,6 +46,14 @@ export function readRequest(url: URL, headers: IncomingMessage["headers"], form:
     if (!on(name)) continue;
     const message = `${name}=1 (ClickHouse's own compression) is not supported: use enable_http_compression=1.`;
     throw new ServerException(48, "NOT_IMPLEMENTED", message);
+  }
+  const session = value("session_id") ?? "";
+  if (session !== "" && on("session_check")) {
+    throw new ServerException(
+      372,
+      "SESSION_NOT_FOUND",
+      `Session ${session} not found: no session outlives its request.`,
+    );
   }
   const header = (name: string): string | undefined => headers[name]?.toString();
   const parameters = all.filter(([name]) => name.startsWith("param_"));
@@ -55,6 +67,8 @@ export function readRequest(url: URL, headers: IncomingMessage["headers"], form:
     database: value("database") ?? header("x-clickhouse-database"),
     defaultFormat: value("default_format") ?? header("x-clickhouse-format"),
     queryId: value("query_id"),
+    nativeProtocol: !/^0*$/.test(value("client_protocol_version") ?? ""),
+    inSession: session !== "",
     compress: on("enable_http_compression"),
     compressionLevel: level === undefined ? undefined : Number(level),
     progressMs: on("send_progress_in_http_headers")

@@ -266,6 +266,51 @@ suite("embedded: HTTP", { skip: embeddedSkip }, () => {
     await impatient.close();
   });
 
+  test("Native is answered without a version of the protocol, and refused with one", async () => {
+    const native = await post("SELECT 1 AS check", "default_format=Native&client_protocol_version=0");
+    assert.deepEqual(Buffer.from(await native.arrayBuffer()), Buffer.from("\x01\x01\x05check\x05UInt8\x01", "latin1"));
+    const version = "client_protocol_version=54405";
+    const refused = [
+      post("SELECT 1 FORMAT Native", version),
+      post("SELECT 1 FORMAT `native` SETTINGS max_threads = 1", version),
+      post("SELECT 1", `default_format=Native&${version}`),
+      post("SELECT 1", version, { headers: { "x-clickhouse-format": "Native" } }),
+      post("SHOW DATABASES", `default_format=Native&${version}`),
+    ];
+    for (const response of await Promise.all(refused)) {
+      assert.equal(response.status, 501);
+      assert.match(await response.text(), /^Code: 48\..* leave client_protocol_version out/);
+    }
+    assert.equal(await (await post("SELECT 1 FORMAT CSV", version)).text(), "1\n");
+    assert.equal(await (await post("SELECT 1", `default_format=Native&default_format=CSV&${version}`)).text(), "1\n");
+  });
+
+  test("a session is accepted until it would have to keep something", async () => {
+    assert.equal(await (await post("SELECT 1", "session_id=a&session_timeout=60&session_check=0")).text(), "1\n");
+    const missing = await post("SELECT 1", "session_id=a&session_check=1");
+    assert.deepEqual([missing.status, missing.headers.get("x-clickhouse-exception-code")], [404, "372"]);
+    for (const sql of [
+      "SET max_threads = 3",
+      "/* a */ set max_threads = 3",
+      "USE system",
+      "CREATE TEMPORARY TABLE t (a UInt8)",
+      "create or replace temporary table t (a UInt8) engine = Memory",
+      "BEGIN TRANSACTION",
+    ]) {
+      const response = await post(sql, "session_id=a");
+      assert.equal(response.status, 501, sql);
+      assert.match(await response.text(), /^Code: 48\..* send settings and the database with each query/);
+    }
+    assert.equal((await post("CREATE TABLE kept (temporary UInt8) ENGINE = Memory", "session_id=a")).status, 200);
+    assert.equal((await post("SET max_threads = 3", "session_id=")).status, 200, "an empty name is no session");
+  });
+
+  test("a body that can't be decompressed is refused with what can", async () => {
+    const response = await post("SELECT 1", "", { headers: { "content-encoding": "lz4" } });
+    assert.equal(response.status, 501);
+    assert.match(await response.text(), /^Code: 48\..*lz4.*gzip, deflate, br or zstd.*JDBC: decompress=false/);
+  });
+
   test("requests from web pages of other sites are refused", async () => {
     const headers = { "sec-fetch-site": "cross-site" };
     assert.equal((await post("SELECT 1", "", { headers })).status, 403);
