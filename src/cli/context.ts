@@ -3,7 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Destination } from "../../destinations/destination.ts";
 import { type OpenDestination, loadDestinations } from "../../destinations/registry.ts";
+import type { Needs } from "../config/config.ts";
 import type { Config } from "../config/load.ts";
+import { isKnown, knownValues } from "../config/missing.ts";
 import { environmentSecrets } from "../config/secrets.ts";
 import { giveUp, ReplayportError } from "../errors.ts";
 import { newAttempt } from "../export/attempt.ts";
@@ -51,17 +53,18 @@ export class Context implements AsyncDisposable {
     this.#openDestination = openDestination;
   }
 
-  static async open(cli: CliEnvironment, options: GlobalOptions): Promise<Context> {
+  /** @param needs which variables of the config have to be there. What loads data asks for all, before it begins */
+  static async open(cli: CliEnvironment, options: GlobalOptions, needs: Needs = "used"): Promise<Context> {
     cli.redactor.add(environmentSecrets(cli.env));
     const { loadConfig } = await import("../config/load.ts");
-    const config = await loadConfig(options.config, cli.env);
+    const config = await loadConfig(options.config, cli.env, needs);
     cli.redactor.add(config.secrets);
     cli.redactor.add(await secretsInFiles(config, cli.env));
     const stageRoot =
       options.stageDir ??
       cli.env["REPLAYPORT_STAGE_DIR"] ??
       join(tmpdir(), `replayport-stage-${process.getuid?.() ?? "user"}`);
-    const openDestination = await loadDestinations(Object.values(config.destinations).map(({ type }) => type));
+    const openDestination = await loadDestinations(knownValues(config.destinations).map(({ type }) => type));
     return new Context(cli, config, loggerFor(cli, options), stageRoot, openDestination);
   }
 
@@ -117,9 +120,15 @@ export class Context implements AsyncDisposable {
     return clock === undefined ? now() : agreedNow(clock, settleMs, now());
   }
 
-  destination(definition: ExportDefinition): Destination {
-    const known = this.#destinations.get(definition.name);
-    if (known) return known;
+  /** @param use who only reads it needn't know whose it is, which takes the source's address */
+  destination(definition: ExportDefinition, use: "change" | "read" = "change"): Destination {
+    const key = `${use} ${definition.name}`;
+    const opened = this.#destinations.get(key) ?? this.#openFor(definition, use);
+    this.#destinations.set(key, opened);
+    return opened;
+  }
+
+  #openFor(definition: ExportDefinition, use: "change" | "read"): Destination {
     const options = this.config.destinations[definition.destination];
     if (!options) throw new Error(`the config accepted an unknown destination: ${definition.destination}`);
     const opened = this.#openDestination(
@@ -128,12 +137,11 @@ export class Context implements AsyncDisposable {
       {
         now: this.cli.now,
         version: VERSION,
-        installation: this.config.installation,
+        ...(use === "read" && !isKnown(this.config, "installation") ? {} : { installation: this.config.installation }),
         folder: this.stageRoot,
         onWarning: (message, detail) => this.log.warn({ export: definition.name, ...detail }, message),
       },
     );
-    this.#destinations.set(definition.name, opened);
     this.#open.push(opened);
     return opened;
   }

@@ -1,8 +1,10 @@
 /** Opens the fleet for a command: the config's Redis, and the context's source and destinations. */
 import { readFile } from "node:fs/promises";
+import type { Needs } from "../config/config.ts";
 import { identityOf } from "../config/identity.ts";
 import { defined } from "../config/values/defined.ts";
 import { giveUp, messageOf, ReplayportError } from "../errors.ts";
+import type { ExportDefinition } from "../export/definition.ts";
 import type { Backfill, FleetEvent, FleetHandle, FleetRedisOptions } from "../fleet/fleet.ts";
 import { type Interval, overlaps } from "../intervals/interval.ts";
 import { VERSION } from "../version.ts";
@@ -43,8 +45,15 @@ export async function redisOf(context: Context): Promise<FleetRedisOptions> {
   return { ...address, ...defined<Pick<FleetRedisOptions, "ca" | "cert" | "key">>({ ca, cert, key }) };
 }
 
-/** The fleet of the config, with the context's source and destinations. Dispose of it before the context. */
-export async function connectTo(context: Context, signal: AbortSignal): Promise<FleetHandle> {
+/**
+ * The fleet of the config, with the context's source and destinations. Dispose of it before the context.
+ * @param exports those that the caller asks about
+ */
+export async function connectTo(
+  context: Context,
+  signal: AbortSignal,
+  exports: readonly ExportDefinition[] = context.config.exports,
+): Promise<FleetHandle> {
   const { log, config, cli } = context;
   // Loaded here, so that other commands don't wait for the queue's packages.
   const { connectFleet } = await import("../fleet/redis_fleet.ts");
@@ -52,7 +61,7 @@ export async function connectTo(context: Context, signal: AbortSignal): Promise<
     {
       redis: await redisOf(context),
       settings: config.fleet,
-      exports: config.exports,
+      exports,
       identity: (definition) => {
         const destination = config.destinations[definition.destination];
         if (!destination) throw new Error(`the config accepted an unknown destination: ${definition.destination}`);
@@ -83,8 +92,12 @@ export async function connectTo(context: Context, signal: AbortSignal): Promise<
 }
 
 /** A clean stop must not cut off running batches, so source and destinations don't get `cli.signal`. */
-export async function openFleetHost(cli: CliEnvironment, options: GlobalOptions): Promise<FleetHost> {
-  const context = await Context.open({ ...cli, signal: new AbortController().signal }, options);
+export async function openFleetHost(
+  cli: CliEnvironment,
+  options: GlobalOptions,
+  needs: Needs = "used",
+): Promise<FleetHost> {
+  const context = await Context.open({ ...cli, signal: new AbortController().signal }, options, needs);
   try {
     const fleet = await connectTo(context, cli.signal);
     return {

@@ -55,7 +55,7 @@ async function runUntilStopped(
   beside: PartOptions,
   grace: number,
 ): Promise<void> {
-  await using host = await openFleetHost(cli, options);
+  await using host = await openFleetHost(cli, options, "all");
   const { fleet, context } = host;
   const { log } = context;
   using _listening = fleet.onEvent((event) => logEvent(log, event));

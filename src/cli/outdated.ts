@@ -3,7 +3,7 @@ import type { DataFolder, Receipt } from "../../destinations/destination.ts";
 import { joinFolders } from "../../destinations/lake/folders.ts";
 import { unreadableParts } from "../../destinations/lake/read_sql.ts";
 import { type DestinationOptions, isLake } from "../../destinations/options.ts";
-import { type ExportDefinition, fingerprint, sameSelection } from "../export/definition.ts";
+import { type ExportDefinition, sameSelection } from "../export/definition.ts";
 import type { Interval } from "../intervals/interval.ts";
 import { SESSION_REPLAYS_KEY } from "../models/session_replays.ts";
 import { exportedColumns } from "../models/session_replays_query.ts";
@@ -27,18 +27,20 @@ export function outdatedLoads(
   definition: ExportDefinition,
   options: DestinationOptions | undefined,
   receipts: readonly Receipt[],
+  /** Undefined if a variable is missing that today's rules need. */
+  mark: string | undefined,
 ): Outdated {
   const { model, selection, name } = definition;
   const columns = model.kind === "session_replays" ? exportedColumns(selection) : [];
-  const mark = fingerprint(definition, columns);
   const today = todaysFolder(definition, columns);
   const isOlder = (folder: DataFolder): boolean => folder.path !== today.path || folder.extension !== today.extension;
   const folders = joinFolders(receipts.flatMap((one) => one.folders ?? []));
   const [first, ...others] = folders;
   const intervals = (of: (receipt: Receipt) => boolean): Interval[] => receipts.filter(of).map((one) => one.interval);
   return {
-    outdated: model.kind === "session_replays" ? intervals((one) => one.fingerprint !== mark) : undefined,
-    otherSelection: intervals((one) => !sameSelection(one.fingerprint, mark)),
+    outdated:
+      model.kind === "session_replays" && mark !== undefined ? intervals((one) => one.fingerprint !== mark) : undefined,
+    otherSelection: mark === undefined ? [] : intervals((one) => !sameSelection(one.fingerprint, mark)),
     otherFolders: intervals((one) => one.folders?.some(isOlder) === true),
     olderFiles: folders.filter(isOlder).map(({ path, extension }) => `${path}/*${extension}`),
     unreadable:

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Config } from "../config/load.ts";
+import { isKnown, knownValues } from "../config/missing.ts";
 import { SECRET_NAME } from "../config/secrets.ts";
 import type { Environment } from "../config/values/env.ts";
 
@@ -11,7 +12,7 @@ export async function secretsInFiles(
   env: Environment,
 ): Promise<string[]> {
   const paths = [
-    ...Object.values(destinations).flatMap(keyFilesOf),
+    ...knownValues(destinations).flatMap(keyFilesOf),
     env["GOOGLE_APPLICATION_CREDENTIALS"],
     env["AWS_WEB_IDENTITY_TOKEN_FILE"],
     env["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"],
@@ -26,9 +27,10 @@ export async function secretsInFiles(
 /** `{ type: "key_file", path }` and the like, wherever a destination's options have them. */
 function keyFilesOf(options: unknown): string[] {
   if (typeof options !== "object" || options === null) return [];
-  const { type, path } = options as { readonly type?: unknown; readonly path?: unknown };
+  const { type } = options as { readonly type?: unknown };
+  const { path } = isKnown(options, "path") ? (options as { readonly path?: unknown }) : {};
   const own = typeof type === "string" && type.endsWith("_file") && typeof path === "string" ? [path] : [];
-  return [...own, ...Object.values(options).flatMap(keyFilesOf)];
+  return [...own, ...knownValues(options as Readonly<Record<string, unknown>>).flatMap(keyFilesOf)];
 }
 
 /** The secrets of AWS's file of profiles: `aws_secret_access_key = …`. */

@@ -14,6 +14,15 @@ import { resolveHttp } from "./http.ts";
 import { coerce, reportIssues } from "./problems/zod_issues.ts";
 import { configJsonSchema } from "./problems/json_schema.ts";
 import { installationOf } from "./installation.ts";
+import {
+  invalidConfig,
+  isMarked,
+  markOf,
+  missingAt,
+  type MissingVariable,
+  setOrThrow,
+  throwingExcept,
+} from "./missing.ts";
 import { isRecord, type Path, pathKey } from "./problems/path.ts";
 import { checkCollisions, checkTables } from "./path_collisions.ts";
 import { createReport, type Problem, type Report } from "./problems/problems.ts";
@@ -40,9 +49,14 @@ export interface Config {
   /** Undefined if the file has no `alerts`. */
   readonly alerts: ReturnType<typeof resolveAlerts> | undefined;
   readonly telemetry: ReturnType<typeof resolveTelemetry>;
+  /** Whether the file has `redis`, even if it can't be read for lack of a variable. */
+  readonly hasFleet: boolean;
   /** Every secret in the file, longest first, for logs to hide. */
   readonly secrets: readonly string[];
 }
+
+/** Which variables of the config have to be there: all of them, or those that are then used. */
+export type Needs = "all" | "used";
 
 export interface ParseOptions {
   /** Names the file in problems. Relative paths start in its folder. */
@@ -50,6 +64,8 @@ export interface ParseOptions {
   readonly env: Environment;
   /** The text of another file, by its absolute path. */
   readonly read: (path: string) => Promise<string>;
+  /** Default: all. With "used", what needs a missing variable throws `config.invalid` when it is read. */
+  readonly needs?: Needs;
 }
 
 export type ParseResult = { readonly config: Config } | { readonly problems: readonly Problem[] };
@@ -59,16 +75,21 @@ export async function parseConfig(text: string, options: ParseOptions): Promise<
   const { document, lines, tree: raw, problems: syntax, readable } = readYaml(text, file);
   if (!readable) return { problems: syntax };
   const isSecret = secretPaths(configJsonSchema());
-  const report = createReport({ file, document, lines, raw, isSecret });
-  const config = await resolveConfig(substituteTree(raw, env), options, isSecret, report);
-  const problems = [...syntax, ...report.problems];
-  return config && problems.length === 0 ? { config } : { problems };
+  const written = { file, document, lines, raw, isSecret };
+  const report = createReport(written);
+  const substituted = substituteTree(raw, env);
+  const missing = findMissing(substituted, createReport(written));
+  for (const { path } of missing) report.mute(path);
+  const config = await resolveConfig(substituted, missing, options, isSecret, report);
+  const mistakes = [...syntax, ...report.problems];
+  const taken = mistakes.length === 0 && (options.needs === "used" || missing.length === 0);
+  return config && taken ? { config } : { problems: [...missing.map(({ problem }) => problem), ...mistakes] };
 }
 
 /**
  * Reports everything that is wrong at once, so each step works with what the steps before it left valid:
  *
- * 1. variables that are missing;
+ * 1. placeholders that are malformed;
  * 2. the schema, where numbers and flags from the environment are still text;
  * 3. names that the user chose;
  * 4. source and destinations, each by itself;
@@ -76,16 +97,18 @@ export async function parseConfig(text: string, options: ParseOptions): Promise<
  * 6. exports together with each other and with their destinations;
  * 7. the optional sections, which the schema has checked in full.
  *
+ * @param missing variables; a problem that follows from one is none
  * @returns undefined if there is no valid source; other problems are only in the report
  */
 async function resolveConfig(
   substituted: SubstitutedTree,
+  missing: readonly MissingVariable[],
   { file, read }: ParseOptions,
   isSecret: IsSecret,
   report: Report,
 ): Promise<Config | undefined> {
   const folder = dirname(resolve(file));
-  reportEnvironment(substituted, report);
+  reportMalformed(substituted, report);
   const top = checkSchema(substituted, report);
   const settings = validKeys(configSchema, top);
 
@@ -100,52 +123,105 @@ async function resolveConfig(
     destinations: Object.keys(isRecord(top["destinations"]) ? top["destinations"] : {}),
     hasSalt: Object.hasOwn(top, "hash_salt"),
     salt: settings.hash_salt ?? "",
-    posthogUrl: settings.posthog_url ?? "",
+    posthogUrl: settings.posthog_url ?? missingAt(missing, "posthog_url").map(({ name }) => markOf(name))[0] ?? "",
     limits: settings.limits ?? {},
     read,
     wholeFromEnv: (path) => origin(path)?.whole ?? false,
     fromEnv: (path) => origin(path) !== undefined,
   });
-  checkCollisions(exports, destinations, report);
-  checkTables(exports, destinations, report);
-  for (const definition of exports) {
+  const complete = exports.filter(({ name }) => missingAt(missing, "exports", name).length === 0);
+  checkCollisions(complete, destinations, report);
+  checkTables(complete, destinations, report);
+  for (const definition of complete) {
     const destination = destinations[definition.destination];
     if (destination) checkForDestination(definition, destination, report);
   }
 
-  if (!source) return undefined;
+  if (!source && missingAt(missing, "source").length === 0) return undefined;
   if (settings.redis) checkRedisKeys(settings.redis, report);
   const redis = settings.redis && resolveRedis(settings.redis, folder);
-  return {
-    file: resolve(file),
+  const { posthog_url: posthog } = settings;
+  const known = source && (posthog !== undefined || !Object.hasOwn(top, "posthog_url"));
+  const sections = {
     source,
-    installation: settings.installation ?? installationOf(source, settings.posthog_url),
-    destinations,
-    exports: exports.map((definition) => {
-      const destination = destinations[definition.destination];
-      return destination ? suited(definition, destination) : definition;
-    }),
+    installation: settings.installation ?? (known ? installationOf(source, posthog) : undefined),
     redis,
     fleet: resolveFleet(settings.fleet),
     http: resolveHttp(settings.http),
     alerts: settings.alerts && resolveAlerts(settings.alerts),
     telemetry: resolveTelemetry(settings.telemetry),
+  };
+  const config = {
+    file: resolve(file),
+    hasFleet: Object.hasOwn(top, "redis"),
+    destinations,
+    exports: complete.map((definition) => {
+      const destination = destinations[definition.destination];
+      return destination ? suited(definition, destination) : definition;
+    }),
     // The password of Redis is part of its URL, so only the parsed URL has it.
     secrets: collectSecrets(substituted, isSecret, redis?.password),
   };
+  if (missing.length === 0) return { ...config, ...sections } as Config;
+  return throwWhereMissing(config, sections, { top, settings }, missing, file);
 }
 
-function reportEnvironment({ origins }: SubstitutedTree, report: Report): void {
-  for (const { path, missing, malformed } of origins.values()) {
-    for (const name of new Set(missing)) {
+/** Whoever reads what was made of a missing variable gets the error that names it, and where the file has it. */
+function throwWhereMissing(
+  { destinations, exports, ...rest }: Pick<Config, "file" | "hasFleet" | "secrets" | "destinations" | "exports">,
+  sections: Readonly<Record<string, unknown>>,
+  { top, settings }: { readonly top: Readonly<Record<string, unknown>>; readonly settings: object },
+  missing: readonly MissingVariable[],
+  file: string,
+): Config {
+  const refuse = (which: readonly MissingVariable[]) =>
+    invalidConfig(
+      which.map(({ problem }) => problem),
+      file,
+    );
+  const at = (...path: Path): MissingVariable[] => missingAt(missing, ...path);
+  const namesIn = (section: string): string[] => Object.keys(isRecord(top[section]) ? top[section] : {});
+  const config = { ...rest, secrets: rest.secrets.filter((secret) => !isMarked(secret)) };
+  for (const [key, value] of Object.entries(sections)) {
+    const own = key === "installation" && !Object.hasOwn(top, key) ? [...at("source"), ...at("posthog_url")] : at(key);
+    // Numbers and addresses don't take the place of a missing variable, so the schema refused the section that has one.
+    const refused = Object.hasOwn(top, key) && !Object.hasOwn(settings, key);
+    setOrThrow(config, key, refused ? undefined : value, own, refuse);
+  }
+  const all = {};
+  for (const name of namesIn("destinations"))
+    setOrThrow(all, name, destinations[name], at("destinations", name), refuse);
+  const definitions = namesIn("exports").flatMap((name) => {
+    const own = at("exports", name);
+    if (own.length > 0) return [throwingExcept(name, () => refuse(own))];
+    const found = exports.find((one) => one.name === name);
+    if (!found) return [];
+    const { selection, limits, attemptMs, ...others } = found;
+    const shared = at("limits");
+    setOrThrow(others, "selection", selection, [...at("hash_salt"), ...at("posthog_url")], refuse);
+    setOrThrow(others, "limits", shared.length > 0 ? undefined : limits, shared, refuse);
+    setOrThrow(others, "attemptMs", shared.length > 0 ? undefined : attemptMs, shared, refuse);
+    return [others];
+  });
+  return Object.assign(config, { destinations: all, exports: definitions }) as unknown as Config;
+}
+
+function findMissing({ origins }: SubstitutedTree, report: Report): MissingVariable[] {
+  return [...origins.values()].flatMap(({ path, missing }) =>
+    [...new Set(missing)].flatMap((name) => {
       const fix = `Set ${name} to a value that is not empty, or write \${${name}:-default}.`;
       report.add(path, `the environment variable ${name} is missing`, fix);
-    }
-    if (malformed) {
-      const fix = "Write ${NAME} or ${NAME:-default}; for a literal ${ write $${.";
-      report.add(path, "not a placeholder", fix);
-    }
-    if (missing.length > 0 || malformed) report.mute(path);
+      const problem = report.problems.at(-1);
+      return problem ? [{ name, path, problem }] : [];
+    }),
+  );
+}
+
+function reportMalformed({ origins }: SubstitutedTree, report: Report): void {
+  for (const { path, malformed } of origins.values()) {
+    if (!malformed) continue;
+    report.add(path, "not a placeholder", "Write ${NAME} or ${NAME:-default}; for a literal ${ write $${.");
+    report.mute(path);
   }
 }
 

@@ -1,18 +1,19 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { giveUp, messageOf, ReplayportError } from "../errors.ts";
-import { type Config, parseConfig } from "./config.ts";
+import { type Config, parseConfig, type Needs } from "./config.ts";
+import { invalidConfig } from "./missing.ts";
 import type { Environment } from "./values/env.ts";
-import { formatProblems } from "./problems/problems.ts";
 
 export type { Config };
 
 /**
  * The config of a file.
  * @param file relative to the working directory
+ * @param needs which variables have to be there. With "used", reading what needs a missing one throws `config.invalid`
  * @throws ReplayportError `config.missing`, `config.unreadable`, or `config.invalid`, whose message lists every problem
  */
-export async function loadConfig(file: string, env: Environment): Promise<Config> {
+export async function loadConfig(file: string, env: Environment, needs: Needs = "all"): Promise<Config> {
   const read = (path: string): Promise<string> => readFile(path, "utf8");
   let text: string;
   try {
@@ -29,10 +30,7 @@ export async function loadConfig(file: string, env: Environment): Promise<Config
           cause,
         });
   }
-  const result = await parseConfig(text, { file, env, read });
+  const result = await parseConfig(text, { file, env, read, needs });
   if ("config" in result) return result.config;
-  throw new ReplayportError(
-    formatProblems(result.problems, file),
-    giveUp("config.invalid", "Fix the problems above and try again."),
-  );
+  throw invalidConfig(result.problems, file);
 }

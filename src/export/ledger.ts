@@ -17,12 +17,12 @@ export async function readCoverage(destination: Destination, signal: AbortSignal
 
 /** @param now the earlier of the worker's and the source's clock */
 export function dueIntervals(
-  definition: ExportDefinition,
+  { schedule, start, end, settleMs, quietAfterMs, sweep }: ExportDefinition,
   covered: readonly Coverage[],
   now: Date,
   more: Pick<DueQuestion, "limit" | "reserved" | "lacking"> = {},
 ): Interval[] {
-  return due({ ...definition, ...more, covered, now });
+  return due({ schedule, start, end, settleMs, quietAfterMs, sweep, ...more, covered, now });
 }
 
 /** What a backfill has to leave out: unless forced, the intervals that need no other read. */

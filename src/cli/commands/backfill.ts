@@ -67,7 +67,7 @@ export function addBackfill(program: Command, cli: CliEnvironment): void {
 const NOTHING_OPEN = "every interval in this range that has ended is loaded; --force loads them again";
 
 async function backfill(cli: CliEnvironment, name: string, options: BackfillOptions): Promise<void> {
-  await using context = await Context.open(cli, options);
+  await using context = await Context.open(cli, options, "all");
   const [definition] = context.exports(name);
   if (!definition) return;
   const now = cli.now();

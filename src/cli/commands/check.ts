@@ -45,7 +45,7 @@ export function addCheck(program: Command, cli: CliEnvironment): void {
 }
 
 async function check(cli: CliEnvironment, options: CheckOptions): Promise<void> {
-  await using context = await Context.open(cli, options);
+  await using context = await Context.open(cli, options, "all");
   using _stopping = sayStopping(cli);
   const findings: Finding[] = [];
   const found = ({ detail, hint, ...rest }: Finding): void => {

@@ -31,7 +31,7 @@ export function addFeed(program: Command, cli: CliEnvironment): void {
 }
 
 async function feed(cli: CliEnvironment, options: FeedOptions): Promise<void> {
-  const { source, secrets } = await loadConfig(options.config, cli.env);
+  const { source, secrets } = await loadConfig(options.config, cli.env, "used");
   cli.redactor.add([...environmentSecrets(cli.env), ...secrets]);
   if (source.kind !== "clickhouse") {
     throw usageError(

@@ -26,7 +26,7 @@ async function gc(
 ): Promise<void> {
   await using context = await Context.open(cli, options);
   const [definition] = context.exports(name);
-  const destination = definition && context.destination(definition);
+  const destination = definition && context.destination(definition, options.delete === true ? "change" : "read");
   if (!destination?.collectGarbage)
     throw usageError(`${name} goes to a warehouse`, "Only lakes and Iceberg tables have files to remove.");
   const found = await Array.fromAsync(destination.collectGarbage(options.delete === true, cli.signal));

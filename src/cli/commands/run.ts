@@ -55,7 +55,7 @@ async function run(cli: CliEnvironment, name: string | undefined, options: RunCo
       "For example: replayport run replays --interval 2026-10-01",
     );
   }
-  await using context = await Context.open(cli, options);
+  await using context = await Context.open(cli, options, "all");
   using _stopping = sayStopping(cli);
   const results: ExportResult[] = [];
   for (const definition of context.exports(name)) {

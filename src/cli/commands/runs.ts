@@ -4,6 +4,7 @@ import { batchId, type ExportDefinition } from "../../export/definition.ts";
 import type { Run, RunsQuery, RunState } from "../../fleet/fleet.ts";
 import { ALL_TIME } from "../../intervals/interval.ts";
 import { usageError, wholeNumber } from "../arguments.ts";
+import { isInvalidConfig } from "../../config/missing.ts";
 import { Context } from "../context.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
 import { EXIT } from "../exit_codes.ts";
@@ -63,7 +64,7 @@ async function runs(cli: CliEnvironment, name: string | undefined, options: Runs
   await using context = await Context.open(cli, options);
   const definitions = context.exports(name);
   const found = context.config.redis
-    ? await ofFleet(context, queryOf(name, options))
+    ? await ofFleet(context, definitions, queryOf(name, options))
     : await ofReceipts(context, definitions, options);
   if (options.json === true) printJson(cli.stdout, found);
   else if (found.length === 0) printLine(cli.stdout, "no runs");
@@ -77,11 +78,15 @@ const queryOf = (name: string | undefined, { limit, state, backfill }: RunsOptio
   ...(backfill === undefined ? {} : { backfill }),
 });
 
-async function ofFleet(context: Context, query: RunsQuery): Promise<readonly Run[]> {
+async function ofFleet(
+  context: Context,
+  definitions: readonly ExportDefinition[],
+  query: RunsQuery,
+): Promise<readonly Run[]> {
   const { signal } = context.cli;
   // Loaded here, so that nobody without a fleet waits for the queue's packages.
   const { connectTo } = await import("../fleet_host.ts");
-  await using fleet = await connectTo(context, signal);
+  await using fleet = await connectTo(context, signal, definitions);
   return await fleet.runs(query, signal);
 }
 
@@ -96,9 +101,10 @@ async function ofReceipts(
   const all = await Promise.all(
     definitions.map(async (one) => {
       try {
-        return await Array.fromAsync(context.destination(one).receipts(ALL_TIME, signal));
+        return await Array.fromAsync(context.destination(one, "read").receipts(ALL_TIME, signal));
       } catch (error) {
         signal.throwIfAborted();
+        if (isInvalidConfig(error)) throw error;
         context.log.error({ export: one.name, ...errorFields(error) }, "can't read the receipts");
         context.cli.setExitCode(EXIT.failed);
         return [];

@@ -19,6 +19,7 @@ import type { Column } from "../../models/column.ts";
 import { SESSION_REPLAYS_KEY } from "../../models/session_replays.ts";
 import { exportedColumns } from "../../models/session_replays_query.ts";
 import { usageError } from "../arguments.ts";
+import { isInvalidConfig } from "../../config/missing.ts";
 import { Context } from "../context.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
 import { errorFields } from "../log.ts";
@@ -88,8 +89,9 @@ async function selectFrom(
       return `${viewOf({ view }, name)}SELECT * FROM ${name(destination.table)};`;
     }
     case "snowflake": {
+      const { database, schema } = destination;
       const { snowflakeTable } = await import("../../../destinations/snowflake/index.ts");
-      const name = (table: string): string => snowflakeTable({ ...destination, table });
+      const name = (table: string): string => snowflakeTable({ database, schema, table });
       return `${viewOf({ view }, name)}SELECT * FROM ${name(destination.table)};`;
     }
     case "iceberg":
@@ -140,9 +142,10 @@ async function lakeStatement(
   let receipts: Receipt[] = [];
   let unknown = "";
   try {
-    receipts = await Array.fromAsync(context.destination(definition).receipts(ALL_TIME, cli.signal));
+    receipts = await Array.fromAsync(context.destination(definition, "read").receipts(ALL_TIME, cli.signal));
   } catch (error) {
     cli.signal.throwIfAborted();
+    if (isInvalidConfig(error)) throw error;
     log.warn(
       { export: definition.name, ...errorFields(error) },
       "can't read the receipts; the statement covers today's path and format only",

@@ -88,7 +88,7 @@ async function show(
   } else {
     if (watching && widthOf(cli.stdout) !== undefined) cli.stdout.write(CLEAR);
     if (watching) printLine(cli.stdout, `${cli.now().toISOString().slice(0, 19)}Z\n`);
-    printStatus(cli, rows, { failing, fleet: context.config.redis !== undefined });
+    printStatus(cli, rows, { failing, fleet: context.config.hasFleet });
     if (watching) printLine(cli.stdout);
   }
   return rows.every(({ ledgerError }) => ledgerError === undefined);

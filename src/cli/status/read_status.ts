@@ -3,16 +3,19 @@ import pLimit, { type LimitFunction } from "p-limit";
 import type { Receipt } from "../../../destinations/destination.ts";
 import { lackingOf, readAudit } from "../../audit/receipt.ts";
 import { lastAuditOf } from "../../audit/summary.ts";
-import { ReplayportError } from "../../errors.ts";
-import type { ExportDefinition } from "../../export/definition.ts";
+import { isInvalidConfig } from "../../config/missing.ts";
+import { giveUp, ReplayportError } from "../../errors.ts";
+import { type ExportDefinition, fingerprint } from "../../export/definition.ts";
 import { ledgerState } from "../../export/ledger.ts";
 import { silentSince } from "../../export/silence.ts";
 import type { ExportStatus, FleetError } from "../../fleet/fleet.ts";
 import { fleetError } from "../../fleet/fleet_error.ts";
 import { ALL_TIME } from "../../intervals/interval.ts";
 import { LATE_AFTER_SECONDS, lateness } from "../../intervals/lateness.ts";
+import { exportedColumns } from "../../models/session_replays_query.ts";
 import { answerWithin } from "../answer_within.ts";
 import type { Context } from "../context.ts";
+import { errorFields } from "../log.ts";
 import { outdatedLoads } from "../outdated.ts";
 import { type LedgerFacts, type StatusRow, stateOf } from "./export_status.ts";
 
@@ -31,17 +34,24 @@ export interface StatusOptions {
 
 type FleetStatuses = ReadonlyMap<string, ExportStatus> | FleetError | undefined;
 
-/** Never rejects because of one export: its row has the error. */
+/**
+ * Never rejects because of one export: its row has the error.
+ * @throws ReplayportError `config.invalid` if each export needs a variable that is missing
+ */
 export async function readStatuses(
   context: Context,
   definitions: readonly ExportDefinition[],
   { timeoutMs }: StatusOptions,
   signal: AbortSignal,
 ): Promise<StatusRow[]> {
-  const fleet = askFleet(context, signal);
+  const refused = new Map(definitions.map((one) => [one, refusalOf(context, one)]));
+  const able = definitions.filter((one) => refused.get(one) === undefined);
+  const fleet = askFleet(context, able, signal);
   const destinations = new Map<string, Asked>();
-  return await Promise.all(
+  const rows = await Promise.all(
     definitions.map(async (definition) => {
+      const refusal = refused.get(definition);
+      if (refusal) return { ...UNKNOWN, export: definition.name, ledgerError: errorOf(context, refusal) };
       const asked = destinations.get(definition.destination) ?? { limit: pLimit(AT_ONCE), silent: undefined };
       destinations.set(definition.destination, asked);
       const clock = clockOf(context, definition, signal);
@@ -51,7 +61,59 @@ export async function readStatuses(
       return rowOf(context, definition, await clock, ledger, await fleet);
     }),
   );
+  const errors = rows.map(({ ledgerError }) => ledgerError);
+  if (errors[0] && errors.every((error) => error?.code === "config.invalid")) {
+    throw new ReplayportError(errors[0].message, giveUp("config.invalid", "Fix the problems above and try again."));
+  }
+  return rows;
 }
+
+/** The error of an export that can't be read for lack of a variable, its own or its destination's. */
+function refusalOf(context: Context, definition: ExportDefinition): ReplayportError | undefined {
+  try {
+    context.destination(definition, "read");
+    return undefined;
+  } catch (error) {
+    // Of any other error, its row says more.
+    return isInvalidConfig(error) ? error : undefined;
+  }
+}
+
+const errorOf = ({ cli }: Context, error: unknown): FleetError =>
+  fleetError(error, cli.now(), (text) => cli.redactor.message(text));
+
+/** What is known of an export without reading anything. */
+const NOTHING = {
+  paused: undefined,
+  due: undefined,
+  queued: 0,
+  running: 0,
+  failuresInRow: 0,
+  failedIntervals: [],
+  loadedUntil: undefined,
+  lagSeconds: undefined,
+  lateSeconds: undefined,
+  nextAt: undefined,
+  recentLoads: [],
+  gaps: [],
+  gapCount: undefined,
+  ledgerAt: undefined,
+  lastReceipt: undefined,
+  lastAudit: undefined,
+  lastError: undefined,
+} as const satisfies Partial<ExportStatus>;
+
+const UNKNOWN = {
+  ...NOTHING,
+  state: "unreadable",
+  destination: "unknown",
+  schedule: "unknown",
+  timezone: "unknown",
+  location: undefined,
+  end: undefined,
+  clock: undefined,
+  fleetError: undefined,
+} as const satisfies Partial<StatusRow>;
 
 /** What the exports of one destination share. */
 interface Asked {
@@ -97,11 +159,11 @@ async function readLedger(
   asked: Asked,
   signal: AbortSignal,
 ): Promise<Ledger> {
-  const { cli } = context;
   let location: string | undefined;
   try {
     if (asked.silent !== undefined) throw asked.silent;
-    const destination = context.destination(definition);
+    const options = context.config.destinations[definition.destination];
+    const destination = context.destination(definition, "read");
     location = destination.name;
     const ask = async (stop: AbortSignal) =>
       await Promise.all([Array.fromAsync(destination.receipts(ALL_TIME, stop)), readAudit(destination, stop)]);
@@ -116,7 +178,7 @@ async function readLedger(
       files: sum(({ files }) => files),
       silentSince: silentSince(receipts),
       audit,
-      ...outdatedLoads(definition, context.config.destinations[definition.destination], receipts),
+      ...outdatedLoads(definition, options, receipts, markOf(context, definition)),
     };
     const last = receipts.reduce<Receipt | undefined>(
       (newest, one) => (newest && newest.committedAt > one.committedAt ? newest : one),
@@ -128,26 +190,44 @@ async function readLedger(
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof ReplayportError && error.code === "cli.no_answer") asked.silent = error;
-    return { location, error: fleetError(error, cli.now(), (text) => cli.redactor.message(text)) };
+    return { location, error: errorOf(context, error) };
+  }
+}
+
+/** The fingerprint of today's rules. Without a variable that they need, such as the salt, the rest is shown all the same. */
+function markOf({ log }: Context, definition: ExportDefinition): string | undefined {
+  try {
+    const { model, selection } = definition;
+    return fingerprint(definition, model.kind === "session_replays" ? exportedColumns(selection) : []);
+  } catch (error) {
+    if (!isInvalidConfig(error)) throw error;
+    log.warn(
+      { export: definition.name, ...errorFields(error) },
+      "can't tell whether intervals were loaded under other rules",
+    );
+    return undefined;
   }
 }
 
 /** Undefined without a fleet; an error if its Redis doesn't answer. */
-async function askFleet(context: Context, signal: AbortSignal): Promise<FleetStatuses> {
-  const { cli, config } = context;
-  if (config.redis === undefined) return undefined;
+async function askFleet(
+  context: Context,
+  definitions: readonly ExportDefinition[],
+  signal: AbortSignal,
+): Promise<FleetStatuses> {
+  if (!context.config.hasFleet) return undefined;
   try {
     const ask = async (stop: AbortSignal): Promise<readonly ExportStatus[]> => {
       // Loaded here, so that nobody without a fleet waits for the queue's packages.
       const { connectTo } = await import("../fleet_host.ts");
-      await using fleet = await connectTo(context, stop);
+      await using fleet = await connectTo(context, stop, definitions);
       return await fleet.exports(stop);
     };
     const statuses = await answerWithin("the fleet's Redis", FLEET_MS, ask, signal);
     return new Map(statuses.map((one) => [one.export, one]));
   } catch (error) {
     signal.throwIfAborted();
-    return fleetError(error, cli.now(), (text) => cli.redactor.message(text));
+    return errorOf(context, error);
   }
 }
 
@@ -165,23 +245,7 @@ function rowOf(
     destination: definition.destination,
     schedule: definition.schedule.text,
     timezone: definition.schedule.timezone,
-    paused: undefined,
-    due: undefined,
-    queued: 0,
-    running: 0,
-    failuresInRow: 0,
-    failedIntervals: [],
-    loadedUntil: undefined,
-    lagSeconds: undefined,
-    lateSeconds: undefined,
-    nextAt: undefined,
-    recentLoads: [],
-    gaps: [],
-    gapCount: undefined,
-    ledgerAt: undefined,
-    lastReceipt: undefined,
-    lastAudit: undefined,
-    lastError: undefined,
+    ...NOTHING,
     ...known,
     ledgerError: "error" in ledger ? ledger.error : undefined,
   };

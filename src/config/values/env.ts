@@ -5,6 +5,7 @@
  * An empty variable counts as missing, because an empty password nearly always means that a deployment forgot it.
  * `${NAME:-}` allows it to be empty.
  */
+import { markOf } from "../missing.ts";
 import { type Path, pathKey } from "../problems/path.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -41,7 +42,7 @@ export function substitute(text: string, env: Environment): Substituted {
     const value = given === undefined || given === "" ? fallback : given;
     if (value === undefined) {
       missing.push(name);
-      return token;
+      return markOf(name);
     }
     used.push({ name, value });
     return value;
