@@ -45,6 +45,24 @@ suite("stories of purges", { skip: clickhouseSkip }, () => {
     );
   });
 
+  test("a marker that comes after a TTL has dropped the recording deletes the session and leaves one row without a person", async () => {
+    await using story = await openStory(server, { export: daily });
+    await story.insert(recording("a", { start: START, seconds: 600, clicks: 500, url: "https://example.com/cart" }));
+    await day(story, 0);
+    await story.source(`TRUNCATE TABLE ${story.table}`);
+    await story.insert(deletion("a", time(9, 4)));
+    await day(story, 9);
+    const deleted = [[true, iso(time(9, 4)), null, null]];
+    const shown = async (): Promise<unknown[][]> =>
+      (await story.rows()).map((row) => ["is_deleted", "deleted_at", "distinct_id", "first_url"].map((of) => row[of]));
+    assert.deepEqual(await shown(), deleted);
+    // The recording without its marker, as after a restored backup: what was seen deleted stays so.
+    await story.source(`TRUNCATE TABLE ${story.table}`);
+    await story.insert(recording("a", { start: START, seconds: 900, clicks: 900, ingested: time(10, 4) }));
+    await day(story, 10);
+    assert.deepEqual(await shown(), deleted);
+  });
+
   test("tags that come after a TTL has dropped the recording's rows leave its counts as they were", async () => {
     await using story = await openStory(server, { export: daily });
     await story.insert(recording("a", { start: START, seconds: 600, clicks: 500, url: "https://example.com/cart" }));
