@@ -5,6 +5,7 @@ import type { ChdbResult } from "./chdb.ts";
 import type { Encoding } from "./compression.ts";
 import type { ServerException } from "./exception.ts";
 import { contentTypeOf } from "./formats.ts";
+import { inBlocks, toBlocks } from "./native_blocks.ts";
 
 /** What a statement led to. The result is in a file, or small. */
 export interface Outcome {
@@ -16,13 +17,18 @@ export interface Outcome {
 }
 
 /** Sends a result with backpressure. Unlinks the file once it is open, so that it's gone however this ends. */
-export async function sendOutcome(response: ServerResponse, outcome: Outcome, signal: AbortSignal): Promise<void> {
+export async function sendOutcome(
+  response: ServerResponse,
+  outcome: Outcome,
+  blocks: boolean,
+  signal: AbortSignal,
+): Promise<void> {
   response.statusCode = 200;
   response.setHeader("Content-Type", contentTypeOf(outcome.format));
   response.setHeader("X-ClickHouse-Format", outcome.format);
   response.setHeader("X-ClickHouse-Summary", JSON.stringify(summaryOf(outcome)));
   if ("bytes" in outcome.body) {
-    response.end(outcome.body.bytes);
+    response.end(blocks ? inBlocks(outcome.body.bytes) : outcome.body.bytes);
     return;
   }
   const file = await open(outcome.body.file).catch((error: unknown) => {
@@ -36,10 +42,19 @@ export async function sendOutcome(response: ServerResponse, outcome: Outcome, si
   }
   await unlink(outcome.body.file);
   if (outcome.encoding) response.setHeader("Content-Encoding", outcome.encoding);
-  await pipeline(file.createReadStream(), response, { signal });
+  if (blocks) await pipeline(file.createReadStream(), toBlocks, response, { signal });
+  else await pipeline(file.createReadStream(), response, { signal });
 }
 
-export function sendException(response: ServerResponse, exception: ServerException, version: string): void {
+/** The statuses whose bodies JDBC reads as blocks, if it asked for blocks. */
+const IN_BLOCKS: ReadonlySet<number> = new Set([400, 404, 500]);
+
+export function sendException(
+  response: ServerResponse,
+  exception: ServerException,
+  version: string,
+  blocks: boolean,
+): void {
   if (response.headersSent) {
     // The result was announced as complete: only a cut connection tells the client that it isn't.
     response.destroy();
@@ -48,7 +63,8 @@ export function sendException(response: ServerResponse, exception: ServerExcepti
   response.statusCode = exception.status;
   response.setHeader("Content-Type", "text/plain; charset=UTF-8");
   response.setHeader("X-ClickHouse-Exception-Code", String(exception.code));
-  response.end(exception.body(version));
+  const body = Buffer.from(exception.body(version));
+  response.end(blocks && IN_BLOCKS.has(exception.status) ? inBlocks(body) : body);
 }
 
 /**

@@ -43,6 +43,6 @@ export function decoder(contentEncoding: string | undefined): Transform | undefi
   if (create) return create();
   const message =
     `A request's body in ${name} is not supported: send it as it is, or with gzip, deflate, br or zstd ` +
-    "(JDBC: decompress=false; clickhouse-connect: compress='gzip').";
+    "(JDBC: decompress=false; clickhouse-connect: raw_insert with CSV or JSONEachRow).";
   throw new ServerException(48, "NOT_IMPLEMENTED", message);
 }

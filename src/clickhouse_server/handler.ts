@@ -22,7 +22,7 @@ export interface HandlerOptions {
 /**
  * Answers as ClickHouse's HTTP interface does (https://clickhouse.com/docs/interfaces/http), always as with
  * `wait_end_of_query=1`: the status and the summary are true, because the result is complete before it is sent.
- * Not supported: what a session keeps (`session_id`), external tables, roles, ClickHouse's own compression, and Native as in the
+ * Not supported: what a session keeps (`session_id`), external tables, roles, bodies in ClickHouse's own compression, and Native as in the
  * TCP protocol (`client_protocol_version`).
  */
 export function createHandler(options: HandlerOptions): (request: IncomingMessage, response: ServerResponse) => void {
@@ -32,7 +32,7 @@ export function createHandler(options: HandlerOptions): (request: IncomingMessag
     answer(options, request, response, gone.signal).catch((error: unknown) => {
       if (gone.signal.aborted) return;
       const exception = error instanceof ServerException ? error : fromEngine(error);
-      sendException(response, exception, options.version);
+      sendException(response, exception, options.version, /[?&]compress=(?:1|true)(?:&|$)/.test(request.url ?? ""));
     });
   };
 }
@@ -85,7 +85,7 @@ async function answerQuery(
     },
     signal,
   );
-  await sendOutcome(response, outcome, signal);
+  await sendOutcome(response, outcome, asked.blocks, signal);
 }
 
 /** As in ClickHouse, GET can't change anything. `readonly = 2` lets a query choose its settings, but not this one. */

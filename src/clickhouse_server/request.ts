@@ -15,6 +15,8 @@ export interface QueryRequest {
   readonly inSession: boolean;
   /** Compress the answer if the client accepts it. */
   readonly compress: boolean;
+  /** Answer in blocks of ClickHouse's own compression: `compress=1`. */
+  readonly blocks: boolean;
   readonly compressionLevel: number | undefined;
   /** Milliseconds between signs of life while a query runs. Undefined: none. */
   readonly progressMs: number | undefined;
@@ -35,16 +37,17 @@ const NOT_SETTINGS: ReadonlySet<string> = new Set(
 /**
  * Reads the URL, the headers and the fields of a form.
  *
- * @throws ServerException for native compression (`compress=1`), which the engine can't write to a file, and for a session that
- *   must exist (`session_check=1`): none does
+ * @throws ServerException for a body in native compression (`decompress=1`), and for a session that must exist
+ *   (`session_check=1`): none does
  */
 export function readRequest(url: URL, headers: IncomingMessage["headers"], form: URLSearchParams): QueryRequest {
   const all = [...url.searchParams, ...form];
   const value = (name: string): string | undefined => all.findLast(([key]) => key === name)?.[1];
   const on = (name: string): boolean => ["1", "true"].includes(value(name) ?? "");
-  for (const name of ["compress", "decompress"]) {
-    if (!on(name)) continue;
-    const message = `${name}=1 (ClickHouse's own compression) is not supported: use enable_http_compression=1.`;
+  if (on("decompress")) {
+    const message =
+      "A body in ClickHouse's own compression (decompress=1) is not supported: send it as it is, or with Content-Encoding: gzip " +
+      "(JDBC: decompress=false).";
     throw new ServerException(48, "NOT_IMPLEMENTED", message);
   }
   const session = value("session_id") ?? "";
@@ -69,7 +72,9 @@ export function readRequest(url: URL, headers: IncomingMessage["headers"], form:
     queryId: value("query_id"),
     nativeProtocol: !/^0*$/.test(value("client_protocol_version") ?? ""),
     inSession: session !== "",
-    compress: on("enable_http_compression"),
+    // As in ClickHouse, compress=1 counts if both are asked for.
+    compress: on("enable_http_compression") && !on("compress"),
+    blocks: on("compress"),
     compressionLevel: level === undefined ? undefined : Number(level),
     progressMs: on("send_progress_in_http_headers")
       ? Math.max(Number.isFinite(interval) ? interval : 100, 10)
