@@ -38,19 +38,19 @@ function classify({ status, type = "" }: Reply, what: string): Classification {
   if (status === 403 || /AccessDenied|Forbidden/i.test(type))
     return giveUp("catalog.access_denied", `Grant the permission to ${what} to the credentials of this catalog.`);
   if (status === 401 || status === 419)
-    return giveUp("catalog.unauthorized", "Check the credentials of this catalog, and that they haven't ended.");
+    return giveUp("catalog.unauthorized", "Check the credentials of this catalog, and that they haven't expired.");
   if (/NoSuchNamespace/i.test(type))
     return giveUp("catalog.no_namespace", "Create the namespace, or correct `namespace`.");
-  if (/NoSuchTable/i.test(type)) return giveUp("catalog.no_table", "The table was dropped meanwhile. Try again.");
+  if (/NoSuchTable/i.test(type)) return giveUp("catalog.no_table", "The table was dropped in the meantime. Try again.");
   if (status === 404)
     return giveUp("catalog.not_found", "Check `uri` and `warehouse`, as the catalog's documentation gives them.");
   if (status === 409) return retry("catalog.conflict", "Somebody else changed it at the same time.");
   if (status === 429 || /Throttl|TooManyRequests/i.test(type))
-    return retry("catalog.busy", "The catalog takes fewer requests than it gets. Load less often.");
+    return retry("catalog.busy", "The catalog limits the rate of requests. Load less often.");
   if (status === 408 || status === 425 || status >= 500)
     return retry("catalog.unavailable", "The catalog is busy or down. Its own log says more.");
   if (status < 300) return noCatalog();
-  if (status < 400) return giveUp("catalog.redirected", "Set `uri` to the address that the catalog is really at.");
+  if (status < 400) return giveUp("catalog.redirected", "Set `uri` to the address that it redirects to.");
   if (status === 406 || status === 501)
     return giveUp("catalog.not_supported", `This catalog can't ${what}. Use another one.`);
   return giveUp("catalog.rejected", "The catalog refuses the request. Its message says why.");

@@ -78,7 +78,7 @@ function refused(
   const said = [status, type, message].filter(Boolean).join(" ").replaceAll(clientSecret, "[redacted]");
   const text = `${bareAddress(address)} gives no token to client ${clientId}: ${said}`;
   if (status === 408 || status === 429 || status >= 500)
-    return new ReplayportError(text, retry("catalog.unavailable", "The server of tokens is busy or down."));
+    return new ReplayportError(text, retry("catalog.unavailable", "The token server is busy or down."));
   return new ReplayportError(
     text,
     giveUp(

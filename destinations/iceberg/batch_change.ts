@@ -96,6 +96,6 @@ function sameIds(one: IcebergSchema, other: IcebergSchema, { columns }: Batch): 
 function changed(batch: Batch): ReplayportError {
   return new ReplayportError(
     `${describeBatch(batch)}: the table's columns were changed during the load`,
-    retry("iceberg.table_changed", "Nothing is wrong: the next load uses the columns of then."),
+    retry("iceberg.table_changed", "Nothing is wrong: the next load uses the table's new columns."),
   );
 }

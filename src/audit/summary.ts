@@ -32,7 +32,7 @@ export function unrepairedError(audit: Audit): ReplayportError | undefined {
   const { unrepaired } = summaryOf(audit);
   if (unrepaired === 0) return undefined;
   return new ReplayportError(
-    `export ${audit.export}: the destination lacks ${unrepaired} sessions that the source has, although they were read again`,
+    `export ${audit.export}: the destination lacks ${unrepaired} sessions of the source although they were loaded again`,
     giveUp(
       "audit.unrepaired",
       "Look for something that removes rows there, or a row access policy that hides them. Then: " +

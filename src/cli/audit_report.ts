@@ -15,15 +15,15 @@ export function describeAudit(audit: Audit): string {
   const { lacking, unrepaired, onlyDestination, unexamined } = summaryOf(audit);
   const sessions = audit.days.reduce((sum, { source }) => sum + source, 0);
   const found = [
-    lacking === 0 ? "nothing is lacking" : `${plural(lacking, "session")} lacking`,
-    ...(unrepaired > 0 ? [`${count(unrepaired)} of them although they were read again`] : []),
+    lacking === 0 ? "nothing is missing" : `${plural(lacking, "session")} missing`,
+    ...(unrepaired > 0 ? [`${count(unrepaired)} of them although they were loaded again`] : []),
     ...(onlyDestination > 0 ? [`${count(onlyDestination)} only in the destination`] : []),
-    ...(unexamined > 0 ? [`${count(unexamined)} left to the next audit`] : []),
+    ...(unexamined > 0 ? [`${count(unexamined)} left for the next audit`] : []),
   ];
   return `${plural(sessions, "session")} of ${plural(audit.days.length, "day")} compared, ${found.join(", ")}`;
 }
 
-/** Logs what it found. Sets the exit code if rows are lacking that no read brings. Undefined if there's nothing to compare. */
+/** Logs what it found. Sets the exit code if rows are missing that loading again did not bring. Undefined if there's nothing to compare. */
 export async function runAudit(
   context: Context,
   definition: ExportDefinition,
@@ -46,7 +46,7 @@ export async function runAudit(
   log.info({ export: definition.name, ...summaryOf(audit) }, "audited");
   const unrepaired = unrepairedError(audit);
   if (unrepaired) {
-    log.error({ export: definition.name, ...errorFields(unrepaired) }, "rows are lacking");
+    log.error({ export: definition.name, ...errorFields(unrepaired) }, "rows are missing");
     cli.setExitCode(EXIT.failed);
   }
   return audit;

@@ -5,7 +5,7 @@
  * - export: one entry of schedules.yaml: a model, teams, a schedule, a destination, column rules and conditions.
  * - lookback: a session is read only if its first row is at most this much older than the interval. It keeps the scan
  *   small; a sweep reads the rest. Without a sweep all are read.
- * - audit: a comparison of destination and source. Rows that are lacking are due again.
+ * - audit: a comparison of destination and source. Missing rows are due again.
  * - selection: which rows there are: model, teams, conditions.
  * - form: how they look: columns and their rules.
  * - fingerprint: a hash of each. Receipts carry it, so `status` can say which intervals were loaded under others.

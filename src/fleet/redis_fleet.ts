@@ -68,7 +68,7 @@ class RedisFleet implements FleetHandle {
     const outageLog = {
       away: (error: ReplayportError) => {
         const what = error.code === "redis.unreachable" ? "Redis is down" : "Redis refuses what the fleet does";
-        if (error.remedy === "give-up") log.error(error, `${what}, waiting until that is mended`);
+        if (error.remedy === "give-up") log.error(error, `${what}, waiting until that is fixed`);
         else log.warn(`${what}, waiting for it: ${error.message}. ${error.hint ?? ""}`);
       },
       back: () => log.info("Redis is back"),

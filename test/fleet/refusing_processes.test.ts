@@ -57,7 +57,7 @@ suite("serve with a Redis that refuses", { skip: clickhouseSkip }, () => {
       async () => (await at("/readyz")).status,
       (status) => status === 503,
     );
-    const { level } = await serve.says(/^Redis refuses what the fleet does, waiting until that is mended$/);
+    const { level } = await serve.says(/^Redis refuses what the fleet does, waiting until that is fixed$/);
     assert.equal(level, 50);
     const began = performance.now();
     serve.kill("SIGTERM");

@@ -12,14 +12,14 @@ const DAYS = 30;
 export function addAudit(program: Command, cli: CliEnvironment): void {
   program
     .command("audit")
-    .description("compare the destination with the source; what it lacks is then due")
+    .description("compare the destination with the source; what is missing becomes due")
     .argument("<export>", "the export")
     .option("--days <n>", "sessions that started in the last N days (default: the export's audit.days)", wholeNumber)
     .option("--json", "print the result as JSON")
     .addHelpText(
       "after",
-      "\n`run --due` and the fleet do this by themselves, by the export's `audit`. Exit code 1: rows are lacking that" +
-        "\nwere read again already.\n\nExample:\n  replayport audit replays && replayport run replays --due",
+      "\n`run --due` and the fleet also do this, as the export's `audit` says. Exit code 1: rows are missing even though" +
+        "\ntheir intervals were loaded again.\n\nExample:\n  replayport audit replays && replayport run replays --due",
     )
     .action(async (name: string, _options, command: Command) => {
       await audit(cli, name, command.optsWithGlobals());
@@ -46,12 +46,12 @@ function print({ stdout }: CliEnvironment, result: Audit): void {
   if (differing.length > 0) {
     printTable(
       stdout,
-      ["day of start (UTC)", "source", "destination", "lacking", "only in destination"],
+      ["day of start (UTC)", "source", "destination", "missing", "only in destination"],
       differing.map((one) => [one.day, one.source, one.destination, one.lacking, one.onlyDestination]),
     );
   }
   printLine(stdout, `${result.export}: ${describeAudit(result)}`);
   if (result.lacking.some(({ unrepaired }) => !unrepaired)) {
-    printLine(stdout, `  To load what is lacking: replayport run ${result.export} --due`);
+    printLine(stdout, `  To load what is missing: replayport run ${result.export} --due`);
   }
 }

@@ -18,12 +18,14 @@ const STEP_MS = 5_000;
 export function addFeed(program: Command, cli: CliEnvironment): void {
   program
     .command("feed")
-    .description("for trying things out: make PostHog's table in the config's ClickHouse, and let demo sessions arrive")
+    .description(
+      "for trying things out: create PostHog's table in the config's ClickHouse and keep inserting demo sessions",
+    )
     .option("--sessions <n>", "sessions a day", wholeNumber, 50_000)
-    .option("--days <n>", "days before today that have sessions, too", wholeNumber, 2)
+    .option("--days <n>", "days before today to fill with sessions", wholeNumber, 2)
     .addHelpText(
       "after",
-      "\nIt writes to a table of its own making only. compose.yaml runs it.\n\nExample:\n  replayport feed --sessions 5000",
+      "\nIt only writes to a table that it created. compose.yaml runs it.\n\nExample:\n  replayport feed --sessions 5000",
     )
     .action(async (_options, command: Command) => {
       await feed(cli, command.optsWithGlobals());
@@ -35,8 +37,8 @@ async function feed(cli: CliEnvironment, options: FeedOptions): Promise<void> {
   cli.redactor.add([...environmentSecrets(cli.env), ...secrets]);
   if (source.kind !== "clickhouse") {
     throw usageError(
-      "the config's source is no server",
-      "Name one in source.clickhouse; for the rest there is: replayport demo",
+      "the config's source is not a ClickHouse server",
+      "Set source.clickhouse.url. To try Replayport without a server, use: replayport demo",
     );
   }
   const { url, username, password, database, table } = source;

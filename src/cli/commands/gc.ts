@@ -7,11 +7,9 @@ import { bytes, plural, printJson, printLine, printTable, time } from "../output
 export function addGc(program: Command, cli: CliEnvironment): void {
   program
     .command("gc")
-    .description(
-      "list the files of an export in a lake or an Iceberg table that nothing names, and unfinished uploads, such as those of a worker that was killed",
-    )
+    .description("list files that belong to no load, and unfinished uploads, such as those of a worker that was killed")
     .argument("<export>", "the export")
-    .option("--delete", "remove those that are older than a day; younger ones may belong to a load that runs")
+    .option("--delete", "remove those older than a day; newer ones may belong to a load in progress")
     .option("--json", "print them as JSON")
     .addHelpText("after", "\nExample:\n  replayport gc replays --delete")
     .action(async (name: string, _options, command: Command) => {
@@ -35,7 +33,7 @@ async function gc(
     return;
   }
   if (found.length === 0) {
-    printLine(cli.stdout, `${name}: nothing is left over`);
+    printLine(cli.stdout, `${name}: no unused files`);
     return;
   }
   printTable(
@@ -50,5 +48,5 @@ async function gc(
   );
   const removed = found.filter((one) => one.removed).length;
   const next = removed > 0 ? `${plural(removed, "file")} removed` : "to remove those older than a day: --delete";
-  printLine(cli.stdout, `\n${name}: ${plural(found.length, "file")} that nothing names; ${next}`);
+  printLine(cli.stdout, `\n${name}: ${plural(found.length, "unused file")}; ${next}`);
 }

@@ -123,7 +123,7 @@ function problemsOf(one: ExportStatus): Problem[] {
   }
   if (lastAudit && lastAudit.lacking > 0) {
     const { readAt: at, lacking, unrepaired } = lastAudit;
-    const again = unrepaired > 0 ? `, ${count(unrepaired)} of them although they were read again` : "";
+    const again = unrepaired > 0 ? `, ${count(unrepaired)} of them although they were loaded again` : "";
     const what = `The last audit found ${plural(lacking, "session")} lacking${again}.`;
     add({ cause: JSON.stringify(["audit", one.destination]), what, at, severity: unrepaired > 0 ? "bad" : "warn" });
   }
