@@ -4,7 +4,7 @@
  */
 import * as z from "zod";
 import { COMPRESSIONS } from "../export/definition.ts";
-import { SCHEDULE_FORMS } from "../intervals/schedule.ts";
+import { SCHEDULE_FORMS, SCHEDULE_PATTERN } from "../intervals/schedule.ts";
 import { SESSION_REPLAYS } from "../models/session_replays.ts";
 import { alertsSchema } from "./alerts.ts";
 import { destinationSchema } from "./destinations/destinations.ts";
@@ -13,7 +13,7 @@ import { fleetSchema, redisSchema } from "./fleet.ts";
 import { httpSchema } from "./http.ts";
 import { sourceSchema } from "./source.ts";
 import { telemetrySchema } from "./telemetry.ts";
-import { isTimezone } from "./values/times.ts";
+import { TIME_PATTERN, TIMEZONE_PATTERN, isTimezone } from "./values/times.ts";
 import { DAY_MS, HOUR_MS } from "./values/units.ts";
 import { nearest } from "./problems/suggest.ts";
 
@@ -35,14 +35,22 @@ const limitsSchema = field(
   { memory: "4GiB", time: "10m", threads: 0 },
 );
 
-const timezone = parsed<string>((given) => {
-  if (isTimezone(given)) return { value: given };
-  const known = nearest(given, ["UTC", ...Intl.supportedValuesOf("timeZone")]);
-  const start = known === undefined ? "" : `Did you mean "${known}"? `;
-  return { problem: "not a time zone", fix: `${start}Write an IANA name such as Europe/Berlin, or UTC.` };
+const timezone = parsed<string>(
+  (given) => {
+    if (isTimezone(given)) return { value: given };
+    const known = nearest(given, ["UTC", ...Intl.supportedValuesOf("timeZone")]);
+    const start = known === undefined ? "" : `Did you mean "${known}"? `;
+    return { problem: "not a time zone", fix: `${start}Write an IANA name such as Europe/Berlin, or UTC.` };
+  },
+  { pattern: TIMEZONE_PATTERN },
+);
+
+const schedule = text.meta({
+  pattern: SCHEDULE_PATTERN,
+  examples: ["@hourly", "@daily", "every 15 minutes", "30 6 * * 1-5"],
 });
 
-const schedule = text.meta({ examples: ["@hourly", "@daily", "every 15 minutes", "30 6 * * 1-5"] });
+const time = text.meta({ pattern: TIME_PATTERN });
 
 const columnNames = (description: string, example: string[]) => optional(z.array(text), description, example);
 
@@ -108,12 +116,12 @@ export const exportSchema = z
     schedule: schedule.describe(`When, and how time is cut into intervals: ${SCHEDULE_FORMS}.`),
     timezone: field(timezone.prefault("UTC"), "IANA name; where days begin.", "Europe/Berlin"),
     start: field(
-      text,
+      time,
       "Where to start: a date (midnight in timezone), or a timestamp with its zone.",
       "2026-10-01",
       "2026-10-01T06:00:00Z",
     ),
-    end: optional(text, "Where to stop, written like start. Nothing after it is due.", "2027-01-01"),
+    end: optional(time, "Where to stop, written like start. Nothing after it is due.", "2027-01-01"),
     format: field(z.enum(formats).default("parquet"), "The files' format.", "parquet"),
     compression: field(
       z.enum(compressions).default("zstd"),

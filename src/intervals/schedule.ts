@@ -19,6 +19,20 @@ const EVERY = /^(?:@every|every)\s+(\d+)\s*(?:m|min|minutes?)$/;
 export const SCHEDULE_FORMS =
   "@hourly, @daily, @weekly, @monthly, 'every 5 minutes' (a divisor of 60), or a cron line of five fields";
 
+/** A field of a cron line: values, ranges, lists and steps. */
+const cronField = (value: string): string => `(?:0*${value}(?![0-9])|/[0-9]+|[-*?,+#LWlw])+`;
+const CRON_LINE = [
+  cronField("[0-5]?[0-9]"),
+  cronField("(?:1?[0-9]|2[0-3])"),
+  cronField("(?:[12]?[0-9]|3[01])"),
+  cronField("(?:[0-9]|1[0-2]|[A-Za-z]{3})"),
+  cronField("(?:[0-7]|[A-Za-z]{3})"),
+].join(String.raw`\s+`);
+const EVERY_PATTERN = String.raw`@?every\s+0*(?:[1-6]|1[025]|20|30|60)\s*(?:m|min|minutes?)`;
+
+/** For editors. It takes each text that `parseSchedule` takes, and a few that only croner can judge, such as 30 February. */
+export const SCHEDULE_PATTERN = String.raw`^\s*(?:@hourly|@daily|@weekly|@monthly|${EVERY_PATTERN}|${CRON_LINE})\s*$`;
+
 const PRESETS: ReadonlyMap<string, string> = new Map([
   ["@daily", "0 0 * * *"],
   ["@weekly", "0 0 * * 1"],

@@ -3,8 +3,11 @@ import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { suite, test } from "node:test";
 import { promisify } from "node:util";
+import fc from "fast-check";
 import { parse } from "yaml";
 import { configJsonSchema } from "../../src/config/problems/json_schema.ts";
+import { parseTime } from "../../src/config/values/times.ts";
+import { parseSchedule } from "../../src/intervals/schedule.ts";
 import type { SchemaNode } from "../../src/config/problems/schema_node.ts";
 import { initTemplate } from "../../src/config/template.ts";
 import { accepts } from "./json_schema.ts";
@@ -59,8 +62,70 @@ suite("the JSON Schema refuses what the parser refuses", () => {
     "a team by name": withExport({ team_id: "acme" }),
     "no start": { ...BASE, exports: { a: { ...S3 } } },
     "a sweep that is true": withExport({ sweep: true }),
+    "a schedule in words": withExport({ schedule: "every day" }),
+    "a schedule that doesn't divide the hour": withExport({ schedule: "every 7 minutes" }),
+    "a preset that doesn't exist": withExport({ schedule: "@hour" }),
+    "a cron line of six fields": withExport({ schedule: "0 0 * * * *" }),
+    "a cron line with a minute that doesn't exist": withExport({ schedule: "60 * * * *" }),
+    "a cron line with an hour that doesn't exist": withExport({ schedule: "0 24 * * *" }),
+    "a schedule of the audit in words": withExport({ audit: { schedule: "daily" } }),
+    "an offset as a zone": withExport({ timezone: "+02:00" }),
+    "a start without its zone": withExport({ start: "2026-10-01T06:00:00" }),
+    "a start in another order": withExport({ start: "01.10.2026" }),
+    "an end in words": withExport({ end: "tomorrow" }),
+    "a server's address without a scheme": { ...BASE, source: { clickhouse: { url: "host:8123" } } },
   };
   for (const [name, config] of Object.entries(wrong)) test(name, () => assert.ok(!taken(config)));
+});
+
+test("property: the JSON Schema takes every schedule, start and end that the parser takes", () => {
+  const digits = fc.nat(99).map(String);
+  const value = fc.oneof(
+    digits,
+    fc.constantFrom("*", "?", "00", "07", "L", "LW", "15W", "jan", "MON", "5L", "mon#2", "fri"),
+  );
+  const item = fc.oneof(
+    { weight: 3, arbitrary: value },
+    fc.tuple(value, value).map(([from, to]) => `${from}-${to}`),
+    fc.tuple(fc.constantFrom("*", "1-5", "0-59", "?"), digits).map(([of, step]) => `${of}/${step}`),
+  );
+  const list = fc.oneof(
+    { weight: 3, arbitrary: item },
+    fc.array(item, { minLength: 1, maxLength: 3 }).map((of) => of.join(",")),
+  );
+  const cron = fc
+    .array(fc.oneof({ weight: 3, arbitrary: fc.constant("*") }, list), { minLength: 4, maxLength: 6 })
+    .map((fields) => fields.join(" "));
+  const preset = fc.constantFrom("@hourly", " @daily ", "@weekly", "@monthly", "@yearly", "hourly");
+  const every = fc
+    .tuple(fc.constantFrom("every", "@every", "Every"), fc.nat(61), fc.constantFrom("m", " min", " minutes", " h"))
+    .map(([word, count, unit]) => `${word} ${count}${unit}`);
+  let valid = 0;
+  fc.assert(
+    fc.property(fc.oneof({ weight: 3, arbitrary: cron }, preset, every), (schedule) => {
+      try {
+        parseSchedule(schedule);
+      } catch {
+        return;
+      }
+      valid += 1;
+      assert.ok(taken(withExport({ schedule })), schedule);
+    }),
+    { numRuns: 1000 },
+  );
+  assert.ok(valid > 50, `${valid} of the schedules were valid`);
+  const part = (values: string[]): fc.Arbitrary<string> => fc.constantFrom(...values);
+  const times = fc
+    .tuple(part(["2026-10-01", " 2026-02-28", "26-10-1"]), part(["", "T06:00", "t23:59:59.5", " 24:00", " 00:00:00"]))
+    .chain(([date, clock]) =>
+      part(["", "Z", "z ", "+02:00", " -1400", "+15:00", "CET"]).map((zone) => date + clock + zone),
+    );
+  fc.assert(
+    fc.property(times, (start) => {
+      if ("value" in parseTime(start, "UTC")) assert.ok(taken(withExport({ start, end: start })), start);
+    }),
+    { numRuns: 300 },
+  );
 });
 
 test("every key has its help", () => {

@@ -52,18 +52,21 @@ export function size(minBytes: number, minText: string) {
 }
 
 /** An http(s) address, without a trailing slash. */
-export const httpUrl = parsed<string>((text) => {
-  const fix = "Write an address such as https://host:8443, with http:// or https:// before it.";
-  const url = URL.canParse(text.trim()) ? new URL(text.trim()) : undefined;
-  if (!url || (url.protocol !== "http:" && url.protocol !== "https:")) return { problem: "not a web address", fix };
-  if (url.username !== "" || url.password !== "") {
-    return { problem: "an address with a name or password in it", fix: "Use the keys for them instead." };
-  }
-  if (url.search !== "" || url.hash !== "") {
-    return { problem: "an address with a query or a fragment", fix: "Remove the ? or # and what follows it." };
-  }
-  return { value: (url.origin + url.pathname).replace(/\/+$/, "") };
-});
+export const httpUrl = parsed<string>(
+  (text) => {
+    const fix = "Write an address such as https://host:8443, with http:// or https:// before it.";
+    const url = URL.canParse(text.trim()) ? new URL(text.trim()) : undefined;
+    if (!url || (url.protocol !== "http:" && url.protocol !== "https:")) return { problem: "not a web address", fix };
+    if (url.username !== "" || url.password !== "") {
+      return { problem: "an address with a name or password in it", fix: "Use the keys for them instead." };
+    }
+    if (url.search !== "" || url.hash !== "") {
+      return { problem: "an address with a query or a fragment", fix: "Remove the ? or # and what follows it." };
+    }
+    return { value: (url.origin + url.pathname).replace(/\/+$/, "") };
+  },
+  { pattern: String.raw`^\s*[Hh][Tt][Tt][Pp][Ss]?:` },
+);
 
 export const text = z.string().min(1);
 

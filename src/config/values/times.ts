@@ -5,6 +5,10 @@ import type { Parsed } from "./units.ts";
 const DATE = /^\d{4}-\d{2}-\d{2}$/;
 const TIMESTAMP =
   /^(?<date>\d{4}-\d{2}-\d{2})[T ](?<time>(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?)(?:\.(?<fraction>\d{1,6}))? ?(?<zone>Z|[+-](?:0\d|1[0-4]):?[0-5]\d)$/i;
+/** What `parseTime` takes looks like this. For editors, whose patterns have no flags. */
+export const TIME_PATTERN = String.raw`^\s*\d{4}-\d{2}-\d{2}(?:[Tt ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?:\.\d{1,6})? ?(?:[Zz]|[+-](?:0\d|1[0-4]):?[0-5]\d))?\s*$`;
+/** For editors: an offset such as +02:00 is no zone. Which names there are depends on the machine. */
+export const TIMEZONE_PATTERN = "^[A-Za-z]";
 const HALF_DAY_MS = 12 * 3600 * 1000;
 
 export interface Timestamp {
