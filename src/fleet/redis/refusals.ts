@@ -21,7 +21,7 @@ export type RedisClient = Redis | Cluster;
  * The answers to commands that a user with few rights may not send: nothing depends on them. BullMQ and ioredis want a version, so
  * they get the oldest that we support.
  */
-const OPTIONAL: Readonly<Record<string, string>> = { info: "redis_version:6.2.0\r\n", client: "OK" };
+const OPTIONAL: Readonly<Record<string, string>> = { info: "redis_version:6.2.0\r\n", client: "OK", ping: "PONG" };
 /** Sent by the client itself, which handles their errors. */
 const OF_CLIENT = new Set(["auth", "hello", "select", "client", "info", "readonly", "cluster", "quit"]);
 const BLOCKING = new Set(["bzpopmin", "xread"]);
