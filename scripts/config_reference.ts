@@ -2,27 +2,8 @@
  * docs/config.md: every key of schedules.yaml, from the config's JSON Schema. A table for each part of the file, with the keys
  * of nested objects in dotted form.
  */
+import type { SchemaNode } from "../src/config/problems/schema_node.ts";
 import { PLACEHOLDER_PATTERN } from "../src/config/values/env.ts";
-
-/** What is read of JSON Schema. */
-interface Node {
-  readonly description?: string;
-  readonly type?: string;
-  readonly const?: unknown;
-  readonly enum?: readonly unknown[];
-  readonly default?: unknown;
-  readonly examples?: readonly unknown[];
-  readonly pattern?: string;
-  readonly writeOnly?: boolean;
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly properties?: Readonly<Record<string, Node>>;
-  readonly required?: readonly string[];
-  readonly additionalProperties?: Node | false;
-  readonly items?: Node;
-  readonly anyOf?: readonly Node[];
-  readonly oneOf?: readonly Node[];
-}
 
 /** Patterns that have a name, by a part of them. */
 const NAMED_PATTERNS: readonly (readonly [part: string, name: string])[] = [
@@ -31,8 +12,7 @@ const NAMED_PATTERNS: readonly (readonly [part: string, name: string])[] = [
   ["^https?://", "URL"],
 ];
 
-export function configPage(schema: object): string {
-  const { properties = {}, required = [] } = schema as Node;
+export function configPage({ properties = {}, required = [] }: SchemaNode): string {
   const sections = Object.entries(properties).filter(([, node]) => node.type === "object");
   const plain = Object.entries(properties).filter(([, node]) => node.type !== "object");
   return `# Config reference
@@ -56,13 +36,13 @@ ${table(plain.flatMap(([key, node]) => rows(key, node, required.includes(key))))
 ${sections.map(([key, node]) => section(key, node)).join("\n")}`;
 }
 
-function section(key: string, node: Node): string {
+function section(key: string, node: SchemaNode): string {
   const named = node.additionalProperties || undefined;
   const title = named ? `${key}.<name>` : key;
   const head = `## ${key}\n\n${node.description ?? ""}${named?.description ? ` \`${title}\`: ${lowerFirst(named.description)}` : ""}\n\n`;
   const forms = named?.oneOf;
   if (forms === undefined) return `${head}${table(rowsOf(named ?? node, ""))}`;
-  const part = (form: Node): string => {
+  const part = (form: SchemaNode): string => {
     const type = String(form.properties?.["type"]?.const);
     return `### type: ${type}\n\n${form.description ?? ""}\n\n${table(rowsOf(form, ""))}`;
   };
@@ -73,7 +53,7 @@ function table(lines: readonly string[]): string {
   return `| key | value | |\n|---|---|---|\n${lines.join("\n")}\n`;
 }
 
-function rowsOf(node: Node, prefix: string): string[] {
+function rowsOf(node: SchemaNode, prefix: string): string[] {
   const own = Object.entries(node.properties ?? {}).flatMap(([key, child]) =>
     rows(`${prefix}${key}`, child, node.required?.includes(key) ?? false),
   );
@@ -83,7 +63,7 @@ function rowsOf(node: Node, prefix: string): string[] {
 }
 
 /** The row of a key, and those of the keys below it. */
-function rows(key: string, node: Node, isRequired: boolean): string[] {
+function rows(key: string, node: SchemaNode, isRequired: boolean): string[] {
   const forms = formsOf(node);
   const facts = [
     ...new Set(forms.map(valueOf)),
@@ -104,13 +84,13 @@ function rows(key: string, node: Node, isRequired: boolean): string[] {
 }
 
 /** The forms that a value may have, without placeholders. */
-function formsOf(node: Node): Node[] {
+function formsOf(node: SchemaNode): SchemaNode[] {
   const members = node.anyOf ?? node.oneOf;
   if (members === undefined) return [node];
   return members.filter(({ pattern }) => pattern !== PLACEHOLDER_PATTERN).flatMap(formsOf);
 }
 
-function valueOf(node: Node): string {
+function valueOf(node: SchemaNode): string {
   if (node.const !== undefined) return code(node.const);
   if (node.enum !== undefined) return node.enum.map(code).join(", ");
   if (node.type === "array") return `list of ${[...new Set(formsOf(node.items ?? {}).map(valueOf))].join(" or ")}`;
@@ -121,7 +101,7 @@ function valueOf(node: Node): string {
   return NAMED_PATTERNS.find(([part]) => node.pattern?.includes(part))?.[1] ?? "text";
 }
 
-function range({ minimum = 0, maximum = Number.MAX_SAFE_INTEGER }: Node): string {
+function range({ minimum = 0, maximum = Number.MAX_SAFE_INTEGER }: SchemaNode): string {
   if (maximum < Number.MAX_SAFE_INTEGER) return `${minimum}–${maximum}`;
   return minimum >= 2 ** 20 ? "bytes" : "number";
 }

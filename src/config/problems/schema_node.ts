@@ -4,13 +4,18 @@ import { isRecord, type Path } from "./path.ts";
 /** The part of JSON Schema that the config's schema is made of. */
 export interface SchemaNode {
   readonly description?: string;
+  readonly default?: unknown;
   readonly examples?: readonly unknown[];
   readonly type?: string;
+  readonly pattern?: string;
+  readonly minimum?: number;
+  readonly maximum?: number;
   /** Marks a secret. */
   readonly writeOnly?: boolean;
   readonly const?: unknown;
   readonly enum?: readonly unknown[];
   readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly required?: readonly string[];
   readonly additionalProperties?: SchemaNode | false;
   readonly items?: SchemaNode;
   readonly anyOf?: readonly SchemaNode[];

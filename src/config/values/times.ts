@@ -4,9 +4,11 @@ import type { Parsed } from "./units.ts";
 
 const DATE = /^\d{4}-\d{2}-\d{2}$/;
 const TIMESTAMP =
-  /^(?<date>\d{4}-\d{2}-\d{2})[T ](?<time>(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?)(?:\.(?<fraction>\d{1,6}))? ?(?<zone>Z|[+-](?:0\d|1[0-4]):?[0-5]\d)$/i;
-/** What `parseTime` takes looks like this. For editors, whose patterns have no flags. */
-export const TIME_PATTERN = String.raw`^\s*\d{4}-\d{2}-\d{2}(?:[Tt ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?:\.\d{1,6})? ?(?:[Zz]|[+-](?:0\d|1[0-4]):?[0-5]\d))?\s*$`;
+  /^(?<date>\d{4}-\d{2}-\d{2})[Tt ](?<time>(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?)(?:\.(?<fraction>\d{1,6}))? ?(?<zone>[Zz]|[+-](?:0\d|1[0-4]):?[0-5]\d)$/;
+/** Without anchors, and without names of groups, which not every reader of a JSON Schema knows. */
+const formOf = ({ source }: RegExp): string => source.slice(1, -1).replaceAll(/\(\?<\w+>/g, "(?:");
+/** What `parseTime` takes looks like this. For editors. */
+export const TIME_PATTERN = String.raw`^\s*(?:${formOf(DATE)}|${formOf(TIMESTAMP)})\s*$`;
 /** For editors: an offset such as +02:00 is no zone. Which names there are depends on the machine. */
 export const TIMEZONE_PATTERN = "^[A-Za-z]";
 const HALF_DAY_MS = 12 * 3600 * 1000;
