@@ -2,6 +2,8 @@
 import type { Redactor } from "./redactor.ts";
 
 export interface CliEnvironment {
+  /** For questions, on a terminal only. */
+  readonly stdin?: NodeJS.ReadableStream & { readonly isTTY?: boolean };
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdout: NodeJS.WritableStream;
   readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean };

@@ -23,6 +23,10 @@ async function main(): Promise<number> {
     let exitCode: number = EXIT.ok;
     const environment: CliEnvironment = {
       env: process.env,
+      // Opened on first use: most commands read nothing.
+      get stdin() {
+        return process.stdin;
+      },
       stdout: process.stdout,
       stderr: process.stderr,
       redactor,

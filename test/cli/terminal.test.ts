@@ -2,13 +2,14 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
-import { ended, MAIN } from "../support/cli_process.ts";
+import { commandLine, ended, MAIN } from "../support/cli_process.ts";
 import { writeReceipts } from "../support/lake_fixture.ts";
 import { screen } from "../support/screen.ts";
 
@@ -107,5 +108,72 @@ exports:
       assert.doesNotMatch((await shown(80, args, { NO_COLOR: "1" })).raw, colour);
     }
     assert.doesNotMatch((await shown(80, ["status"], { TERM: "dumb" })).raw, colour);
+  });
+
+  /** Types each answer once its question is on the screen. */
+  const answered = async (
+    child: ChildProcess,
+    answers: readonly (readonly [RegExp, string])[],
+  ): Promise<{ readonly code: number | null; readonly text: string }> => {
+    let [written, seen] = ["", 0];
+    let at = 0;
+    child.stdout?.on("data", (chunk: Buffer) => {
+      written += chunk.toString();
+      const [question, answer] = answers[at] ?? [];
+      if (question === undefined || !question.test(written.slice(seen))) return;
+      [seen, at] = [written.length, at + 1];
+      child.stdin?.write(answer ?? "");
+    });
+    const { code } = await ended(child);
+    assert.equal(at, answers.length, written);
+    return { code, text: screen(written, 100).join("\n") };
+  };
+  const SOURCE = /ClickHouse's HTTP address .*: $/;
+  const DESTINATION = /Destination: $/;
+
+  test("init asks for source, destination and project, asks again after a mistake, and writes the answers down", async () => {
+    const { code, text } = await answered(begin(100, ["init", "-c", "asked.yaml"]), [
+      [SOURCE, "clickhouse://host:9000\n"],
+      [/Write ClickHouse's HTTP address[^]*: $/, "https://reader:hunter22@host:8443/?database=ph\n"],
+      [DESTINATION, "9\n"],
+      [/Write 1 to 5, or a name[^]*: $/, "3\n"],
+      [/project id \(or all\): $/, "42\n"],
+    ]);
+    assert.equal(code, 0, text);
+    const written = await readFile(join(folder, "asked.yaml"), "utf8");
+    for (const line of [
+      'url: "https://host:8443"',
+      'username: "reader"',
+      'database: "ph"',
+      "type: snowflake",
+      "team_id: 42",
+    ])
+      assert.ok(written.includes(` ${line}`), written);
+    assert.doesNotMatch(written, /hunter22/);
+    assert.match(text, /SNOWFLAKE_PRIVATE_KEY +not set[^]* {2}replayport run --due --config asked\.yaml/);
+  });
+
+  test("init writes its example where all questions are skipped, and asks none if the file exists", async () => {
+    const answers = [SOURCE, DESTINATION, /project id \(or all\): $/].map((question) => [question, "\n"] as const);
+    const skipped = await answered(begin(100, ["init", "-c", "skipped.yaml"]), answers);
+    assert.equal(skipped.code, 0, skipped.text);
+    const piped = await commandLine(folder).run("init", "-c", "piped.yaml");
+    assert.equal(piped.code, 0, piped.err);
+    assert.equal(
+      await readFile(join(folder, "skipped.yaml"), "utf8"),
+      await readFile(join(folder, "piped.yaml"), "utf8"),
+    );
+    const again = await answered(begin(100, ["init", "-c", "skipped.yaml"]), []);
+    assert.equal(again.code, 2);
+    assert.match(again.text, /^error: skipped\.yaml already exists\n/);
+  });
+
+  test("Ctrl-C and the end of the input stop init's questions, and nothing is written", async () => {
+    const stopped = await answered(begin(100, ["init", "-c", "none.yaml"]), [[SOURCE, "\u0003"]]);
+    assert.equal(stopped.code, 130, stopped.text);
+    const left = await answered(begin(100, ["init", "-c", "none.yaml"]), [[SOURCE, "\u0004"]]);
+    assert.equal(left.code, 2, left.text);
+    assert.match(left.text, /error: the input ended, so nothing is written/);
+    assert.equal(existsSync(join(folder, "none.yaml")), false);
   });
 });

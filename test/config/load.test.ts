@@ -68,7 +68,7 @@ suite("loading a config file", () => {
 suite("the example config", () => {
   test("the example config is the template of `replayport init`", async () => {
     const start = new Date("2026-10-15T00:00:00Z");
-    assert.equal(await readFile(EXAMPLE, "utf8"), initTemplate(start, "schema/schedules.json"));
+    assert.equal(await readFile(EXAMPLE, "utf8"), initTemplate(start, { schema: "schema/schedules.json" }));
   });
 
   test("the example config is valid once its variables are set", async () => {
