@@ -1,6 +1,7 @@
 /** The S3 client as the options ask for it: credentials, patience, checksums. */
 import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
 import { fromTemporaryCredentials } from "@aws-sdk/credential-providers";
+import { expectS3Answers } from "./s3_answers.ts";
 import type { S3Bucket, S3Credentials } from "./s3_options.ts";
 
 const CONNECT_MS = 10_000;
@@ -13,7 +14,7 @@ const MAX_ATTEMPTS = 5;
 /** @param region in place of that of the options */
 export function openS3Client(options: S3Bucket, region = options.region): S3Client {
   const credentials = credentialsOf(options);
-  return new S3Client({
+  const client = new S3Client({
     ...(region === undefined ? {} : { region }),
     // Servers that only speak the protocol have no regions, but a signature needs one.
     ...(region === undefined && options.endpoint !== undefined ? { region: "us-east-1" } : {}),
@@ -31,6 +32,8 @@ export function openS3Client(options: S3Bucket, region = options.region): S3Clie
       throwOnRequestTimeout: true,
     },
   });
+  expectS3Answers(client);
+  return client;
 }
 
 function checksums(wanted: boolean): Pick<S3ClientConfig, "requestChecksumCalculation" | "responseChecksumValidation"> {

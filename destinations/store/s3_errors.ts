@@ -2,6 +2,7 @@
  * Turns the S3 SDK's errors into ReplayportError. The SDK's error isn't kept as the cause: it contains the request with its
  * signature, and some answers repeat the access key.
  */
+import { FOREIGN } from "./s3_answers.ts";
 import { type Classification, giveUp, messageOf, ReplayportError, retry } from "../../src/errors.ts";
 
 export interface S3Request {
@@ -27,6 +28,14 @@ interface SdkError {
   readonly $response?: { readonly headers?: Record<string, string> };
 }
 
+/** Another body has arrived than was sent. */
+const DAMAGED: ReadonlySet<string> = new Set([
+  "RequestTimeout",
+  "IncompleteBody",
+  "BadDigest",
+  "XAmzContentChecksumMismatch",
+  "XAmzContentSHA256Mismatch",
+]);
 const NETWORK = new Set([
   "ECONNREFUSED",
   "ECONNRESET",
@@ -113,6 +122,8 @@ function classify(error: SdkError, name: string, status: number | undefined, req
     case "SignatureDoesNotMatch":
     case "InvalidToken":
     case "InvalidClientTokenId":
+    // versitygw's, with status 404.
+    case "XAdminUserNotFound":
       return giveUp(
         "store.bad_credentials",
         `${at} doesn't know these credentials. Check the access key, its secret and which account they belong to.`,
@@ -152,6 +163,11 @@ function classify(error: SdkError, name: string, status: number | undefined, req
           : withoutHeader(header, at),
       );
     }
+    case FOREIGN:
+      return retry(
+        "store.foreign_answer",
+        `It isn't S3 that answered. Look for a proxy or a sign-in page before ${at}.`,
+      );
     case "ConditionalRequestConflict":
       return retry("store.conflict", "Nothing is wrong: another attempt wrote the same name at the same time.");
     default:
@@ -175,11 +191,18 @@ function classify(error: SdkError, name: string, status: number | undefined, req
   ) {
     return retry("store.unavailable", `${at} is overloaded or closed the connection. The batch will be retried.`);
   }
-  if (name === "RequestTimeout" || name === "BadDigest" || name === "XAmzContentChecksumMismatch") {
+  if (status === 401) return classify(error, "InvalidAccessKeyId", undefined, request);
+  if (DAMAGED.has(name)) {
     return retry("store.unavailable", "The request was damaged on its way. The batch will be retried.");
   }
   if (status === 404) return retry("store.vanished", "Something else removed it. The batch will be retried.");
+  if (status < 300) return classify(error, FOREIGN, undefined, request);
   const header = refusedHeader(error);
+  // An answer of S3 names its error.
+  if (error.Code === undefined && status !== 400) {
+    const what = status === 407 ? "A proxy asks for credentials" : "This answer doesn't look like S3's";
+    return giveUp("store.refused", `${what}. Look for a proxy before ${at}, and check \`endpoint\` and \`checksums\`.`);
+  }
   return giveUp(
     "store.refused",
     header === undefined

@@ -38,6 +38,8 @@ export type Fault =
       readonly kind: "change";
       readonly parameters?: (parameters: URLSearchParams) => void;
       readonly query?: (sql: string) => string;
+      /** The request's body, as it goes on to the server. */
+      readonly sent?: (body: Buffer) => Buffer;
       /** The server has done it, and the client is told this. */
       readonly status?: number;
       readonly headers?: (headers: IncomingHttpHeaders) => IncomingHttpHeaders;
@@ -234,8 +236,9 @@ async function forward(
 ): Promise<IncomingMessage> {
   const url = new URL(incoming.url ?? "/", to);
   if (change) change.parameters?.(url.searchParams);
-  const changed = change?.query?.((body ?? (await buffer(incoming))).toString("utf8"));
-  const sql = changed ?? body;
+  const changes = change?.query !== undefined || change?.sent !== undefined;
+  const whole = body ?? (changes ? await buffer(incoming) : undefined);
+  const sql = whole && (change?.query?.(whole.toString("utf8")) ?? change?.sent?.(whole) ?? whole);
   return await new Promise((resolve, reject) => {
     // `Expect: 100-continue` was answered by our own server already.
     const { expect: _, ...headers } = incoming.headers;

@@ -148,7 +148,8 @@ async function startMoto(program: string): Promise<S3Server | undefined> {
   return server && serverAt(endpoint, () => server.stop());
 }
 
-function serverAt(
+/** A server at an address, with the credentials that the tests use everywhere. */
+export function serverAt(
   endpoint: string,
   close: () => Promise<void>,
   habits: Pick<S3Server, "datesUnfinished" | "knowsBuckets"> = { datesUnfinished: false, knowsBuckets: true },

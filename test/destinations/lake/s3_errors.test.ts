@@ -56,6 +56,14 @@ suite("lake on S3: check and errors", { skip }, () => {
   const listing: readonly [string, Fault, string, "retry" | "give-up", RegExp][] = [
     ["an unknown key", refusal(403, "InvalidAccessKeyId"), "store.bad_credentials", "give-up", /access key/],
     ["a wrong secret", refusal(403, "SignatureDoesNotMatch"), "store.bad_credentials", "give-up", /secret/],
+    ["status 401", { kind: "answer", status: 401, body: "<html>" }, "store.bad_credentials", "give-up", /secret/],
+    [
+      "a body that was damaged",
+      refusal(400, "XAmzContentSHA256Mismatch"),
+      "store.unavailable",
+      "retry",
+      /damaged on its way/,
+    ],
     ["an old session", refusal(400, "ExpiredToken"), "store.bad_credentials", "give-up", /expired/],
     [
       "another region, by its header",

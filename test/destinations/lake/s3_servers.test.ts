@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import type { S3Encryption } from "../../../destinations/store/s3_options.ts";
+import { S3Store } from "../../../destinations/store/s3_store.ts";
 import { hours } from "../../conformance/batches.ts";
 import { EVERYTHING, rejectsWith, row } from "../../conformance/context.ts";
 import type { ProxiedRequest } from "../../support/fault_proxy.ts";
@@ -56,6 +57,72 @@ suite("lake on S3: servers of all kinds", { skip }, () => {
       await using lake = fixture.open({ maxAttempts: 1 });
       const error = await rejectsWith("retry", Array.fromAsync(lake.covered(EVERYTHING, SIGNAL)));
       assert.equal(error.code, "store.broken_listing");
+    });
+  }
+
+  const page = "<html><head><title>Sign in</title></head><body>Welcome to the guest network</body></html>";
+  for (const [what, status, body] of [
+    ["a sign-in page", 200, page],
+    ["a proxy's page", 203, page],
+    ["JSON", 200, "{}"],
+    ["nothing", 200, ""],
+    ["no content", 204, ""],
+  ] as const) {
+    test(`success with ${what} in it is no answer of S3: not an empty lake, not a written or a read object`, async () => {
+      await using fixture = await openFixture();
+      await using lake = fixture.open({ maxAttempts: 1 });
+      await loadTwice(fixture, lake);
+      const before = await fixture.keys();
+      const fault = { kind: "answer", status, body } as const;
+      const load = async (): Promise<unknown> =>
+        await lake.load(await fixture.batches.batch(hours(1), [[row("b", 1)]]), SIGNAL);
+      for (const method of ["GET", "PUT", "POST"]) {
+        fixture.proxy.decide((request) => (request.method === method ? fault : undefined));
+        const error = await rejectsWith("retry", load());
+        assert.match(error.code, /^(store\.|load\.commit_unknown)/, `${method}: ${error.message}`);
+      }
+      fixture.proxy.decide(() => fault);
+      const store = new S3Store({ ...s3Options(fixture.server, fixture.bucket), endpoint: fixture.proxy.url });
+      for (const ask of [
+        () => Array.fromAsync(lake.covered(EVERYTHING, SIGNAL)),
+        () => Array.fromAsync(store.list("", SIGNAL)),
+        () => store.unfinished("", SIGNAL),
+        () => store.read("any", SIGNAL),
+        () => store.put("any", "text", new Date(), SIGNAL),
+        () => store.createExclusive("any", "text", new Date(), SIGNAL),
+      ]) {
+        const error = await rejectsWith("retry", ask());
+        assert.equal(error.code, "store.foreign_answer", error.message);
+        assert.match(error.hint ?? "", /proxy/);
+      }
+      fixture.proxy.decide(() => undefined);
+      assert.deepEqual((await fixture.keys()).sort(), before.sort());
+      await load();
+      assert.equal((await Array.fromAsync(lake.receipts(EVERYTHING, SIGNAL))).length, 2);
+    });
+  }
+
+  for (const [status, hint] of [
+    [302, /proxy/],
+    [407, /proxy.*credentials/],
+    [413, /proxy/],
+    [418, /proxy/],
+    [431, /proxy/],
+    [451, /proxy/],
+  ] as const) {
+    test(`a page with status ${status} is told as a proxy's, not as a refusal by S3`, async () => {
+      await using fixture = await openFixture();
+      fixture.proxy.decide(() => ({
+        kind: "answer",
+        status,
+        body: page,
+        headers: { location: "http://127.0.0.1:1/" },
+      }));
+      await using lake = fixture.open({ maxAttempts: 1 });
+      const error = await rejectsWith("give-up", Array.fromAsync(lake.covered(EVERYTHING, SIGNAL)));
+      assert.equal(error.code, "store.refused");
+      assert.match(error.message, new RegExp(String(status)));
+      assert.match(error.hint ?? "", hint);
     });
   }
 

@@ -7,6 +7,7 @@ import type { S3Bucket } from "../../../destinations/store/s3_options.ts";
 import { S3Store } from "../../../destinations/store/s3_store.ts";
 import { s3Server, type S3Server, seaweedfsServer } from "../../support/s3.ts";
 import { temporaryFolder } from "../../support/temporary_folder.ts";
+import { versitygwServer } from "../../support/versitygw.ts";
 import type { Unavailable } from "../../support/tools.ts";
 import { type StoreHarness, testStore } from "./suite.ts";
 
@@ -72,6 +73,6 @@ function onS3(name: string, server: S3Server | Unavailable): StoreHarness {
   };
 }
 
-for (const harness of [onDisk, onS3("S3", await s3Server()), onS3("SeaweedFS", await seaweedfsServer())]) {
-  testStore(harness);
-}
+const servers = { S3: s3Server, SeaweedFS: seaweedfsServer, versitygw: versitygwServer };
+testStore(onDisk);
+for (const [name, server] of Object.entries(servers)) testStore(onS3(name, await server()));
