@@ -67,7 +67,7 @@ export interface Read {
   readonly alsoChangedSince: Date | undefined;
   /**
    * Whether a batch that has been loaded may hold sessions of the interval. Those that don't match `where` are then exported
-   * with `_matches` false, and else only those that changed before the interval too.
+   * with `_matches` false, and else only those that may have been exported before the interval.
    */
   readonly reread: boolean;
   /** All of the export. A row of a session that they concern wins against one that was read before them. */

@@ -69,6 +69,14 @@ export function nearParameters({ interval }: Pick<Read, "interval">): Record<str
   return { near_start: timeParameter(start), near_id: firstId(start), near_id_end: firstId(interval.end) };
 }
 
+/** In parentheses, of a session: whether its id says that it began in the interval. Other ids than PostHog's never do. */
+export const BEGAN = "(replay.session_id >= {began_id:String} AND replay.session_id < {began_id_end:String})";
+
+/** What the SQL of BEGAN names. */
+export function beganParameters({ interval }: Pick<Read, "interval">): Record<string, Parameter> {
+  return { began_id: firstId(interval.start), began_id_end: firstId(interval.end) };
+}
+
 /** How a UUID of version 7, as PostHog's ids are, begins at a time. */
 function firstId(time: Date): string {
   const hex = time.getTime().toString(16).padStart(12, "0");

@@ -9,6 +9,8 @@ import type { Model, Parameter, Query, Read, Selection, TextShape } from "./mode
 import { SESSION_REPLAYS, SESSION_REPLAYS_KEY } from "./session_replays.ts";
 import { sessionReplaysAudit } from "./session_replays_audit.ts";
 import {
+  BEGAN,
+  beganParameters,
   changed,
   changeParameters,
   inOnePass,
@@ -95,8 +97,8 @@ export function sessionReplays(table: ReplayTable, selection: Selection): Model 
     const named = used.map(
       ({ name, type, nullable, value }) => `  ${typed(value, type, nullable)} AS ${identifier(name)}`,
     );
-    // A session that changed in this interval for the first time has never been exported. Of a deleted one that isn't sure: the
-    // source may have dropped its recording before the marker came.
+    // Which sessions no batch before has had: those whose id begins in the interval, as PostHog's do with the session. That they
+    // changed in it for the first time proves nothing: the source may have dropped their first rows.
     const firstChange = conditional && !read.reread ? ["    min(_timestamp) AS _first_change"] : [];
     const items = columns.map((column) => {
       const { name, type, nullable } = column;
@@ -115,7 +117,9 @@ ${[...named, ...firstChange.map(() => "  _first_change, ifNull(deleted, 0) > 0 A
     GROUP BY team_id, session_id${ofChanged.having})
 ) AS replay`;
     const left =
-      firstChange.length > 0 ? "\nWHERE _matches OR _deleted OR _first_change < {interval_start:DateTime('UTC')}" : "";
+      firstChange.length > 0
+        ? `\nWHERE _matches OR _deleted OR NOT ${BEGAN} OR _first_change < {interval_start:DateTime('UTC')}`
+        : "";
     return {
       sql: `SELECT ${items.join(",\n  ")}
 FROM ${conditional ? `(SELECT *, ${typed(where.sql, "bool", false)} AS _matches FROM ${sessions}) AS replay` : sessions}${left}`,
@@ -124,6 +128,7 @@ FROM ${conditional ? `(SELECT *, ${typed(where.sql, "bool", false)} AS _matches 
         ...(inOnePass(read) ? nearParameters(read) : {}),
         ...correctionParameters(read.corrections),
         ...where.parameters,
+        ...(left === "" ? {} : beganParameters(read)),
         exported_at: timeParameter(read.exportedAt),
         posthog_url: selection.posthogUrl,
         ...(selection.rules.hash.length > 0 ? { hash_salt: selection.salt } : {}),

@@ -11,6 +11,7 @@ import { inOnePass } from "../../src/models/session_replays_changed.ts";
 import { type ClickHouseHarness, clickhouse, clickhouseSkip } from "../support/clickhouse.ts";
 import { HOUR_MS, HOUR_ONE, READ, REPLAYS } from "../support/definitions.ts";
 import { until as waitUntil } from "../support/fleet_fixture.ts";
+import { sessionId } from "../support/session_id.ts";
 import type { PartialRow } from "../support/replay_source.ts";
 
 const START = HOUR_ONE.start.getTime();
@@ -20,12 +21,7 @@ const signal = AbortSignal.timeout(600_000);
 const hours = fc.constantFrom(-720, -25, -24, -1.001, -1, -0.5, 0, 0.2, 0.5, 0.9997, 1, 1.5, 24, 720);
 
 /** As PostHog's, at that hour, in lower or upper case; and any other text. */
-const uuid = (at: number): string => {
-  const hex = Math.floor(START + at * HOUR_MS)
-    .toString(16)
-    .padStart(12, "0");
-  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-00000000000`;
-};
+const uuid = (at: number): string => sessionId(START + at * HOUR_MS);
 const ids = fc
   .tuple(
     fc.oneof(

@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { type ClickHouseHarness, clickhouse, clickhouseSkip } from "../support/clickhouse.ts";
+import { sessionId } from "../support/session_id.ts";
 import { deletion, recording } from "./partial_rows.ts";
 import { iso, openStory, type Story, time } from "./story.ts";
 
@@ -53,6 +54,21 @@ suite("stories of where and lookback", { skip: clickhouseSkip }, () => {
     await story.insert(recording("grows", { start: time(0, 10, 10), clicks: 50 }));
     // The sweep reads the day as a whole, and takes the place of the hour.
     await story.cli(["run", "--due", "--limit", "1"], { at: time(2, 0, 30) });
+    assert.deepEqual(await story.sessions(), ["quiet"]);
+  });
+
+  test("a session leaves the export when it no longer matches and the source has dropped its first rows", async () => {
+    await using story = await openStory(server, {
+      export: { ...daily, sweep: "off", audit: "off", where: { click_count: { max: 10 } } },
+    });
+    // One id begins with its time, as PostHog's do; one doesn't.
+    const grow = [sessionId(time(0, 9)), "grows"];
+    await story.insert(...[...grow, "quiet"].map((session) => recording(session, { start: time(0, 9), clicks: 5 })));
+    await due(story, time(1, 1));
+    assert.deepEqual(await story.sessions(), [...grow, "quiet"].sort());
+    await story.source(`TRUNCATE TABLE ${story.table}`);
+    await story.insert(...grow.map((session) => recording(session, { start: time(1, 9), clicks: 50 })));
+    await due(story, time(2, 1));
     assert.deepEqual(await story.sessions(), ["quiet"]);
   });
 
