@@ -147,6 +147,16 @@ export interface Leftover {
   readonly removed: boolean;
 }
 
+/** A data file of which many rows are dead: newer ones of their keys are elsewhere, or they were deleted. */
+export interface FileOfDeadRows {
+  readonly key: string;
+  readonly rows: number;
+  readonly dead: number;
+  readonly bytes: number;
+  /** Whether its other rows are in a new file now. */
+  readonly rewritten: boolean;
+}
+
 /** The rows that an audit compares: other exports may load into the same table. */
 export interface AuditScope {
   readonly teams: Teams;
@@ -217,4 +227,12 @@ export interface Destination extends AsyncDisposable {
    * @param remove those that are too old to belong to a load that runs
    */
   collectGarbage?(remove: boolean, signal: AbortSignal): AsyncIterable<Leftover>;
+  /**
+   * Files of which more than `percent` of the rows are dead. Default: there are none, or the destination doesn't say.
+   * @param change write them again without these rows
+   */
+  rewrite?(
+    how: { readonly percent: number; readonly change: boolean },
+    signal: AbortSignal,
+  ): AsyncIterable<FileOfDeadRows>;
 }

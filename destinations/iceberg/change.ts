@@ -9,13 +9,15 @@ export interface AddedFile {
   readonly file: DataFile;
   /** Rows that readers must not see: newer ones of their keys are in the table. */
   readonly dead: DeadRows;
+  /** Since which commit its rows are in the table. Default: this one. */
+  readonly sequenceNumber?: number | undefined;
 }
 
 export interface Change {
   readonly added: readonly AddedFile[];
   /** All dead rows of files of the snapshot of which some die now. A file of which all rows are dead leaves the table. */
   readonly killed: ReadonlyMap<string, DeadRows>;
-  /** Files that leave the table because their rows are in added files. Default: none. */
+  /** Files that leave the table because all rows of them that aren't dead are in added files. Default: none. */
   readonly replaced?: ReadonlySet<string>;
   /** The ledger of the commit. */
   readonly ledger: (committedAt: Date) => typeof EMPTY_LEDGER;

@@ -33,3 +33,19 @@ export class DeadRows implements Iterable<number> {
     }
   }
 }
+
+/**
+ * Of a copy that lacks the rows that were dead when it was made: which of its rows have died since. Undefined if a row that it
+ * lacks is alive, such as after a rollback.
+ */
+export function diedSince(before: DeadRows, now: DeadRows): DeadRows | undefined {
+  const died = new DeadRows(before.rows - before.count);
+  let at = 0;
+  for (let row = 0; row < before.rows; row += 1) {
+    if (!before.has(row)) {
+      if (now.has(row)) died.add(at);
+      at += 1;
+    } else if (!now.has(row)) return undefined;
+  }
+  return died;
+}

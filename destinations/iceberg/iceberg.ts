@@ -5,6 +5,7 @@ import type {
   Destination,
   DestinationAudit,
   DestinationRecords,
+  FileOfDeadRows,
   Leftover,
   Receipt,
 } from "../destination.ts";
@@ -16,6 +17,7 @@ import { collectGarbage } from "./gc.ts";
 import { currentLedger, receiptsIn } from "./ledger.ts";
 import { load } from "./load.ts";
 import { icebergRecords } from "./records.ts";
+import { rewriteFiles } from "./rewrite.ts";
 import { readState } from "./snapshot.ts";
 import { loadTable, missingColumns } from "./tables.ts";
 
@@ -73,6 +75,10 @@ export class Iceberg implements Destination {
 
   collectGarbage(remove: boolean, signal: AbortSignal): AsyncIterable<Leftover> {
     return collectGarbage(this.#context, remove, signal);
+  }
+
+  rewrite(how: Parameters<typeof rewriteFiles>[1], signal: AbortSignal): AsyncIterable<FileOfDeadRows> {
+    return rewriteFiles(this.#context, how, signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,6 +2,7 @@
 import { type DataFile, type NewEntry, writeManifest, type WrittenManifest } from "../table_format/manifest.ts";
 import type { ManifestFile } from "../table_format/manifest_list.ts";
 import type { IcebergSchema } from "../table_format/schema.ts";
+import type { AddedFile } from "./change.ts";
 import type { TableState } from "./snapshot.ts";
 
 /** More are merged into one, so that a year of loads isn't a year of manifests. */
@@ -10,7 +11,7 @@ const MOST_MANIFESTS = 16;
 const LARGE_BYTES = 8 * 1024 * 1024;
 
 export interface FileChanges {
-  readonly added: readonly DataFile[];
+  readonly added: readonly Pick<AddedFile, "file" | "sequenceNumber">[];
   /** Paths of data files that leave the table. */
   readonly dropped: ReadonlySet<string>;
   /** New position deletes. */
@@ -31,13 +32,16 @@ export function nextManifests(
     entries.length === 0
       ? []
       : [{ written: writeManifest({ content, schema, specId: state.metadata.defaultSpecId, snapshotId, entries }) }];
-  const newEntries = (files: readonly DataFile[]): NewEntry[] => files.map((file) => ({ status: "added", file }));
-
+  const newData = added.map(({ file, sequenceNumber }): NewEntry => ({
+    status: "added",
+    file,
+    ...(sequenceNumber === undefined ? {} : { sequenceNumber }),
+  }));
   const data = Map.groupBy(state.data, ({ manifest }) => manifest);
   const small = [...data.keys()].filter(({ length }) => length < LARGE_BYTES);
   const merging = small.length + (added.length > 0 ? 1 : 0) > MOST_MANIFESTS;
-  const merged: NewEntry[] = merging ? newEntries(added) : [];
-  const next: NextManifest[] = merging ? [] : write("data", newEntries(added));
+  const merged: NewEntry[] = merging ? newData : [];
+  const next: NextManifest[] = merging ? [] : write("data", newData);
   for (const [manifest, files] of data) {
     const entries = files.map(({ entry }) => carried(entry, dropped));
     if (merging && manifest.length < LARGE_BYTES) merged.push(...entries);
@@ -51,7 +55,10 @@ export function nextManifests(
   if (deletes.length === 0 && removed.size === 0) next.push(...[...byManifest.keys()].map((kept) => ({ kept })));
   else
     next.push(
-      ...write("deletes", [...newEntries(deletes), ...state.deletes.map(({ entry }) => carried(entry, removed))]),
+      ...write("deletes", [
+        ...deletes.map((file): NewEntry => ({ status: "added", file })),
+        ...state.deletes.map(({ entry }) => carried(entry, removed)),
+      ]),
     );
   return next;
 }

@@ -3,15 +3,21 @@ import type { DataFile } from "../table_format/manifest.ts";
 import type { FileChanges } from "./manifests.ts";
 import type { TableState } from "./snapshot.ts";
 
-export function operationOf({ added, dropped, deletes, removed }: FileChanges): "append" | "overwrite" | "delete" {
+/** @param replaces whether the files are others, and the rows the same as before */
+export function operationOf(
+  { added, dropped, deletes, removed }: FileChanges,
+  replaces: boolean,
+): "append" | "overwrite" | "delete" | "replace" {
+  if (replaces) return "replace";
   if (dropped.size === 0 && deletes.length === 0 && removed.size === 0) return "append";
   return added.length === 0 ? "delete" : "overwrite";
 }
 
 export function summaryOf(
   state: TableState,
-  { added, dropped, deletes, removed }: FileChanges,
+  { added: addedFiles, dropped, deletes, removed }: FileChanges,
 ): Readonly<Record<string, string>> {
+  const added = addedFiles.map(({ file }) => file);
   const data = state.data.map(({ entry }) => entry.file);
   const marks = state.deletes.map(({ entry }) => entry.file);
   const lost = data.filter(({ path }) => dropped.has(path));

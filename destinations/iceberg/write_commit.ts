@@ -81,7 +81,7 @@ export async function writeCommit(
 
   // 2. Manifests and their list.
   const { schema, lastColumnId } = schemaAfter(state, change);
-  const changes = { added: added.map(({ file }) => file), dropped, deletes, removed };
+  const changes = { added, dropped, deletes, removed };
   const manifests = [];
   for (const next of nextManifests(state, changes, schema, snapshotId)) {
     if ("kept" in next) manifests.push(next.kept);
@@ -124,7 +124,7 @@ export async function writeCommit(
     "manifest-list": names.list,
     "schema-id": schema.id,
     summary: {
-      operation: operationOf(changes),
+      operation: operationOf(changes, change.replaced !== undefined),
       ...summaryOf(state, changes),
       [PROPERTIES.ledger]: names.ledger,
       "replayport.version": context.version,

@@ -48,3 +48,11 @@ export async function columnNames(file: RangeReader): Promise<ReadonlySet<string
   const { children } = parquetSchema(await parquetMetadataAsync(asyncBuffer(file)));
   return new Set(children.map(({ element }) => element.name));
 }
+
+/** The names of the columns by their field ids; of a file without ids none. */
+export async function namesByFieldId(file: RangeReader): Promise<ReadonlyMap<number, string>> {
+  const { children } = parquetSchema(await parquetMetadataAsync(asyncBuffer(file)));
+  return new Map(
+    children.flatMap(({ element: { field_id: id, name } }) => (id === undefined ? [] : [[id, name] as const])),
+  );
+}

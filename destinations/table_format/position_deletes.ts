@@ -1,5 +1,5 @@
 /** Files of position deletes: which rows of a data file are dead. https://iceberg.apache.org/spec/#position-delete-files */
-import { parquetWriteBuffer } from "hyparquet-writer";
+import { parquetWriteBuffer } from "../parquet/writer.ts";
 import { parquetColumns } from "../parquet/columns.ts";
 import type { RangeReader } from "../parquet/range_reader.ts";
 import type { DataFile } from "./manifest.ts";

@@ -11,7 +11,7 @@ const HOMES: Readonly<Record<string, string>> = {
   chdb: "src/clickhouse_server",
   croner: "src/intervals",
   hyparquet: "destinations/parquet",
-  "hyparquet-writer": "destinations/table_format",
+  "hyparquet-writer": "destinations/parquet",
   yaml: "src/config",
   "fastest-levenshtein": "src/config",
   bullmq: "src/fleet",

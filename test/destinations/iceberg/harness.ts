@@ -136,7 +136,7 @@ export function icebergTarget({ found, reader }: IcebergPlace, options: IcebergO
   };
 }
 
-async function filesOf({ server }: IcebergServer, prefix: string): Promise<string[]> {
+export async function filesOf({ server }: IcebergServer, prefix: string): Promise<string[]> {
   const found: string[] = [];
   let token: string | undefined;
   do {

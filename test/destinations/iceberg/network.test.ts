@@ -162,21 +162,27 @@ suite("an Iceberg table on a bad network", { skip: missing[0] ?? clickhouseSkip 
       .sort(bySession);
     const given = { catalog, warehouse: tableBucket, endpoint, region, id: credentials.accessKeyId };
     const table = { namespace: options.namespace, table: options.table };
-    const read = (await python(
-      join(import.meta.dirname, "..", "..", "support", "iceberg_read.py"),
-      JSON.stringify({ ...given, ...table, secret: credentials.secretAccessKey }),
-    )) as Record<string, { session_id: string }[]>;
-    assert.deepEqual(read["pyiceberg"]?.sort(bySession), wanted, "PyIceberg");
-    assert.deepEqual(read["duckdb"]?.sort(bySession), wanted, "DuckDB");
     await using engine = await clickhouse();
-    const location = `${endpoint}/${tableBucket}/${options.namespace.join("/")}/${options.table}/`;
-    const result = await engine.client.query({
-      query: `SELECT * FROM icebergS3('${location}', '${credentials.accessKeyId}', '${credentials.secretAccessKey}')`,
-      format: "JSONEachRow",
-      clickhouse_settings: { date_time_output_format: "iso", output_format_json_quote_64bit_integers: 0 },
-    });
-    const seen = (await result.text()).trim().split("\n").map(parseJson) as { session_id: string }[];
-    assert.deepEqual(seen.sort(bySession), wanted, "ClickHouse");
+    const expectWanted = async (when: string): Promise<void> => {
+      const read = (await python(
+        join(import.meta.dirname, "..", "..", "support", "iceberg_read.py"),
+        JSON.stringify({ ...given, ...table, secret: credentials.secretAccessKey }),
+      )) as Record<string, { session_id: string }[]>;
+      assert.deepEqual(read["pyiceberg"]?.sort(bySession), wanted, `PyIceberg ${when}`);
+      assert.deepEqual(read["duckdb"]?.sort(bySession), wanted, `DuckDB ${when}`);
+      const location = `${endpoint}/${tableBucket}/${options.namespace.join("/")}/${options.table}/`;
+      const result = await engine.client.query({
+        query: `SELECT * FROM icebergS3('${location}', '${credentials.accessKeyId}', '${credentials.secretAccessKey}')`,
+        format: "JSONEachRow",
+        clickhouse_settings: { date_time_output_format: "iso", output_format_json_quote_64bit_integers: 0 },
+      });
+      const seen = (await result.text()).trim().split("\n").map(parseJson) as { session_id: string }[];
+      assert.deepEqual(seen.sort(bySession), wanted, `ClickHouse ${when}`);
+    };
+    await expectWanted("after the loads");
+    const rewritten = await Array.fromAsync(calm.rewrite?.({ percent: 0, change: true }, signal) ?? []);
+    assert.ok(rewritten.length > 0 && rewritten.every((file) => file.rewritten));
+    await expectWanted("after files were written again without their dead rows");
   });
 });
 

@@ -1,0 +1,2 @@
+/** What writes Parquet files. */
+export { fileWriter, ParquetWriter, parquetWriteBuffer } from "hyparquet-writer";
