@@ -14,7 +14,7 @@ import { type ClickHouseClient, ClickHouseLogLevel, type ClickHouseSettings, cre
 import type { FileFormat } from "../../destinations/destination.ts";
 import { ReplayportError, giveUp, retry } from "../errors.ts";
 import type { Compression, ExportDefinition } from "../export/definition.ts";
-import type { Extract, QueryPurpose, Source, SourceInfo } from "../export/source.ts";
+import type { Counted, Extract, QueryPurpose, Source, SourceInfo } from "../export/source.ts";
 import { describeInterval } from "../intervals/interval.ts";
 import type { Model, Query } from "../models/model.ts";
 import { sqlModel } from "../models/sql_model.ts";
@@ -47,6 +47,8 @@ export interface ClickHouseOptions {
   readonly caFile?: string | undefined;
 }
 
+const CLOCK = "toUnixTimestamp64Milli(now64(3))";
+
 /** The most that a KILL QUERY may take when a run is aborted, in milliseconds. */
 const KILL_TIMEOUT_MS = 5_000;
 
@@ -63,6 +65,11 @@ function label(purpose: QueryPurpose): string {
   return purpose.interval
     ? `export ${purpose.export}, ${describeInterval(purpose.interval)}`
     : `export ${purpose.export}`;
+}
+
+/** Large numbers come as text. */
+function asNumbers(row: Readonly<Record<string, string | number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(row).map(([key, value]) => [key, Number(value)]));
 }
 
 function newQueryId(): string {
@@ -141,8 +148,7 @@ class ClickHouseSource implements Source {
 
   async info(signal: AbortSignal): Promise<SourceInfo> {
     try {
-      const clock = "toUnixTimestamp64Milli(now64(3)) AS now_ms";
-      const sql = `SELECT version() AS version, ${clock}, ${EFFECTIVE_SETTINGS} AS settings, ${TABLE_FACTS}`;
+      const sql = `SELECT version() AS version, ${CLOCK} AS now_ms, ${EFFECTIVE_SETTINGS} AS settings, ${TABLE_FACTS}`;
       const { database, table } = this.#options;
       const [row] = await this.#ask<TableFacts & { version: string; now_ms: string | number; settings: string[] }>(
         { sql, parameters: { database, table } },
@@ -151,16 +157,17 @@ class ClickHouseSource implements Source {
       );
       const dropped = droppedSettings(row?.settings ?? []);
       if (dropped.length > 0) throw settingsDropped(this.#name, dropped);
-      const name = `${this.#name}, database ${this.#options.database}`;
-      this.#version = row?.version;
       this.#facts = row;
-      return { name, version: row?.version ?? "", now: new Date(Number(row?.now_ms)) };
+      return this.#info(row?.version, row?.now_ms);
     } catch (error) {
       throw this.#wrap("cannot reach the source", error, signal);
     }
   }
 
   async model(definition: ExportDefinition, signal: AbortSignal): Promise<Model> {
+    if (this.#facts === undefined) await this.info(signal);
+    const facts = this.#facts;
+    this.#facts = undefined;
     const purpose = { export: definition.name, interval: undefined, limits: definition.limits };
     try {
       const ask = async <T>(query: Query): Promise<T[]> => await this.#ask<T>(query, this.#settings(purpose), signal);
@@ -169,21 +176,27 @@ class ClickHouseSource implements Source {
         return sqlModel(model, selection, await describeSelect(ask, model, selection));
       }
       const { database, table } = this.#options;
-      const facts = this.#facts;
-      this.#facts = undefined;
-      return sessionReplays(await describeTable(ask, database, table, facts), selection);
+      return sessionReplays(describeTable(database, table, facts), selection);
     } catch (error) {
       throw this.#wrap(`cannot read the model of export ${definition.name}`, error, signal);
     }
   }
 
+  async count(query: Query, purpose: QueryPurpose, signal: AbortSignal): Promise<Counted> {
+    // The clock is a constant of the query: it's read before the first row is.
+    const sql = `SELECT version() AS _version, ${CLOCK} AS _now_ms, counted.* FROM (\n${query.sql}\n) AS counted`;
+    type Row = Record<string, string | number> & { readonly _version: string; readonly _now_ms: string | number };
+    const [found] = await this.#measure<Row>({ ...query, sql }, purpose, signal);
+    const { _version: version, _now_ms: now, ...row } = found ?? { _version: "", _now_ms: Number.NaN };
+    return { row: asNumbers(row), info: this.#info(version, now) };
+  }
+
   async numbers(query: Query, purpose: QueryPurpose, signal: AbortSignal): Promise<Record<string, number>[]> {
-    const rows = await this.#measure<string | number>(query, purpose, signal);
-    return rows.map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) => [key, Number(value)])));
+    return (await this.#measure<Record<string, string | number>>(query, purpose, signal)).map(asNumbers);
   }
 
   async texts(query: Query, purpose: QueryPurpose, signal: AbortSignal): Promise<string[]> {
-    const rows = await this.#measure<string>(query, purpose, signal);
+    const rows = await this.#measure<Record<string, string>>(query, purpose, signal);
     return rows.flatMap((row) => Object.values(row));
   }
 
@@ -219,12 +232,18 @@ class ClickHouseSource implements Source {
   }
 
   /** Runs a query that sizes an interval before its rows are read. */
-  async #measure<Value>(query: Query, purpose: QueryPurpose, signal: AbortSignal): Promise<Record<string, Value>[]> {
+  async #measure<Row>(query: Query, purpose: QueryPurpose, signal: AbortSignal): Promise<Row[]> {
     try {
-      return await this.#ask<Record<string, Value>>(query, this.#settings(purpose), signal);
+      return await this.#ask<Row>(query, this.#settings(purpose), signal);
     } catch (error) {
       throw this.#wrap(`cannot count the rows of ${label(purpose)}`, error, signal);
     }
+  }
+
+  #info(version: string | undefined, nowMs: string | number | undefined): SourceInfo {
+    this.#version = version;
+    const name = `${this.#name}, database ${this.#options.database}`;
+    return { name, version: version ?? "", now: new Date(Number(nowMs)) };
   }
 
   #settings(purpose: QueryPurpose): Settings {

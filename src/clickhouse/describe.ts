@@ -18,17 +18,8 @@ export interface TableFacts {
 export const TABLE_FACTS = `(SELECT groupArray((name, type)) FROM system.columns WHERE database = {database:String} AND table = {table:String}) AS columns,
   (SELECT groupArray(engine) FROM system.tables WHERE database = {database:String} AND name = {table:String}) AS engines`;
 
-/** @param facts if they have just been asked for */
-export async function describeTable(
-  ask: Ask,
-  database: string,
-  table: string,
-  facts: TableFacts | undefined,
-): Promise<ReplayTable> {
-  const [row] = facts
-    ? [facts]
-    : await ask<TableFacts>({ sql: `SELECT ${TABLE_FACTS}`, parameters: { database, table } });
-  const columns = new Map(row?.columns);
+export function describeTable(database: string, table: string, facts: TableFacts | undefined): ReplayTable {
+  const columns = new Map(facts?.columns);
   if (columns.size === 0) {
     throw new ReplayportError(
       `table ${database}.${table} doesn't exist, or this user can't see it`,
@@ -45,7 +36,7 @@ export async function describeTable(
       giveUp("source.wrong_table", "Point source.clickhouse.table at PostHog's session_replay_events."),
     );
   }
-  return { database, table, columns, distributed: row?.engines.includes("Distributed") === true };
+  return { database, table, columns, distributed: facts?.engines.includes("Distributed") === true };
 }
 
 export async function describeSelect(

@@ -13,10 +13,12 @@ const LEAST_TOLERANCE_MS = 1_000;
 
 /** The same source, which no longer says what time it is: its clock is this machine's, or time is simulated. */
 export function withoutClock(source: Source): Source {
-  const info = source.info.bind(source);
-  source.info = async (signal) => {
-    const { name, version } = await info(signal);
-    return { name, version };
+  const [info, count] = [source.info.bind(source), source.count.bind(source)];
+  const timeless = ({ name, version }: SourceInfo): SourceInfo => ({ name, version });
+  source.info = async (signal) => timeless(await info(signal));
+  source.count = async (query, purpose, signal) => {
+    const counted = await count(query, purpose, signal);
+    return { ...counted, info: timeless(counted.info) };
   };
   return source;
 }
@@ -35,6 +37,16 @@ export async function askClock(
   // A slow answer says less: the source may have read its clock at any time between question and answer.
   const uncertainMs = Math.abs(after - before) / 2;
   return { ...info, aheadMs: Math.abs(aheadMs) <= uncertainMs ? 0 : aheadMs };
+}
+
+/**
+ * By how much the source's clock is ahead at least, if it was read at some time between `asked` and `answered`. For a query that
+ * may take long, where the middle would be far from the time of the read.
+ */
+export function clockBetween(info: SourceInfo, asked: Date, answered: Date): SourceClock {
+  const source = info.now?.getTime() ?? asked.getTime();
+  const aheadMs = Math.min(0, source - asked.getTime()) + Math.max(0, source - answered.getTime());
+  return { ...info, aheadMs };
 }
 
 /**

@@ -7,7 +7,7 @@ import { ReplayportError, giveUp, retry } from "../errors.ts";
 import { type Interval, contains, describeInterval, overlaps } from "../intervals/interval.ts";
 import type { Model, Part, Read } from "../models/model.ts";
 import { type Stage, openStage } from "../stage/stage.ts";
-import { agreedNow, askClock } from "./clock.ts";
+import { agreedNow, clockBetween } from "./clock.ts";
 import { readCorrections } from "./corrections.ts";
 import { cutFiles, filesFor } from "./cut_files.ts";
 import { type ExportDefinition, batchId, fileExtension, fingerprint } from "./definition.ts";
@@ -17,6 +17,8 @@ import type { Source } from "./source.ts";
 export interface LoadOptions {
   /** The intervals that the ledger covers. Decides which moved sessions a reload has to include. */
   readonly covered: readonly Coverage[];
+  /** The source's model for all loads of a run. Default: the source is asked. */
+  readonly model?: (signal: AbortSignal) => Promise<Model>;
 }
 
 export interface LoadDependencies {
@@ -53,11 +55,12 @@ function pruneBound(definition: ExportDefinition, interval: Interval, readAt: Da
 }
 
 /**
- * 1. Asks the source for its clock, its version, whether decisive settings hold, and the model. Refuses an interval that has not
- *    ended by both clocks, and a source that has lost columns.
+ * 1. Takes the model of the run, or asks the source for it and whether decisive settings hold. Refuses a source that has lost
+ *    columns.
  * 2. Decides which sessions to read beyond those of the interval (`alsoChangedSince`), and how far back to scan. Reads the
  *    export's corrections, which are part of `_version`.
- * 3. Counts the sessions, reads the watermark, and cuts them into parts, one per file, so that no session is split.
+ * 3. Asks once for the source's clock, the number of sessions and the watermark: a small interval's time is round trips.
+ *    Refuses an interval that has not ended by both clocks. Cuts the sessions into parts, one per file, so that none is split.
  * 4. Hands the destination an iterable of staged files. For each file that the destination pulls, one part is extracted,
  *    written to the stage, counted and hashed; the next part is extracted while the destination uses this one.
  * 5. After the last file, and so before the destination can commit, refuses no rows where sessions were counted.
@@ -78,27 +81,28 @@ export async function loadBatch(
   // Before the source is asked, so that nothing is read earlier than the receipt says.
   const began = now();
   const attempt = dependencies.newAttempt();
-  const clock = await askClock(source, now, signal);
-  const readAt = agreedNow(clock, definition.settleMs, began);
-  if (interval.end > readAt) throw notOver(definition, interval, readAt);
-  const model = await source.model(definition, signal);
+  const model = await (options.model?.(signal) ?? source.model(definition, signal));
   const ownFingerprint = fingerprint(definition, model.columns);
   await refuseGoneColumns(definition, model, destination, interval, options.covered, signal);
   const changedSince = alsoChangedSince(interval, options.covered);
   const toCount = {
     interval,
-    exportedAt: readAt,
+    exportedAt: began,
     // Rows that merge take the earliest start. With the bound, a reload might miss sessions that the first load found.
-    pruneBefore: changedSince === undefined ? pruneBound(definition, interval, readAt) : undefined,
+    pruneBefore: changedSince === undefined ? pruneBound(definition, interval, began) : undefined,
     alsoChangedSince: changedSince,
     reread: options.covered.some((one) => overlaps(one.interval, interval)),
     corrections: await readCorrections(destination, signal),
   };
   const purpose = { export: definition.name, interval, limits: definition.limits };
-  const [counted] = await source.numbers(model.count(toCount), purpose, signal);
-  const read = { ...toCount, counted };
-  const sessions = counted?.["sessions"] ?? 0;
-  const watermark = counted?.["watermark"];
+  const asked = now();
+  const { row: counted, info } = await source.count(model.count(toCount), purpose, signal);
+  const clock = clockBetween(info, asked, now());
+  const readAt = agreedNow(clock, definition.settleMs, began);
+  if (interval.end > readAt) throw notOver(definition, interval, readAt);
+  const read = { ...toCount, exportedAt: readAt, counted };
+  const sessions = counted["sessions"] ?? 0;
+  const watermark = counted["watermark"];
   const rowsPerFile = Math.min(definition.rowsPerFile, Math.ceil(destination.fileBytes / USUAL_ROW_BYTES));
   const parts = await cutFiles(model, read, sessions, filesFor(sessions, rowsPerFile), source, purpose, signal);
   dependencies.onProgress({ kind: "counted", sessions, files: parts.length });
@@ -137,7 +141,8 @@ export async function loadBatch(
     key: model.key,
     fingerprint: ownFingerprint,
     readAt,
-    watermark: watermark === undefined ? undefined : new Date(watermark * 1000),
+    // The source's newest row may be newer than its clock, but nothing is known of what comes after it was read.
+    watermark: watermark === undefined ? undefined : new Date(Math.min(watermark * 1000, floorToSecond(readAt))),
     sourceVersion: clock.version,
     sourceColumns: model.sourceColumns,
     files: stagedFiles(),
@@ -151,6 +156,11 @@ export async function loadBatch(
   }
   dependencies.onProgress({ kind: "loaded", receipt });
   return receipt;
+}
+
+/** A watermark has whole seconds. */
+function floorToSecond(time: Date): number {
+  return Math.floor(time.getTime() / 1000) * 1000;
 }
 
 function notOver(definition: ExportDefinition, interval: Interval, now: Date): ReplayportError {

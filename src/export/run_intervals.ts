@@ -3,6 +3,7 @@ import pLimit from "p-limit";
 import type { Receipt } from "../../destinations/destination.ts";
 import { ReplayportError } from "../errors.ts";
 import type { Interval } from "../intervals/interval.ts";
+import type { Model } from "../models/model.ts";
 import { type RetryPolicy, isRetryable, withRetries } from "../retry.ts";
 import { type ExportDefinition, batchId } from "./definition.ts";
 import { type LoadDependencies, type LoadOptions, loadBatch } from "./load_batch.ts";
@@ -48,6 +49,14 @@ export async function runIntervals(
   const failures: { interval: Interval; error: unknown }[] = [];
   const covered = [...options.covered];
   const limit = pLimit(options.concurrency);
+  let known: Promise<Model> | undefined;
+  const model = async (stop: AbortSignal): Promise<Model> =>
+    await (known ??= dependencies.source.model(definition, stop));
+  const emit = (event: RunEvent): void => {
+    // Its columns may have changed. The next attempt asks for them.
+    if (event.kind === "retrying") known = undefined;
+    onEvent(event);
+  };
   await Promise.all(
     intervals.map((interval) =>
       limit(async () => {
@@ -55,13 +64,14 @@ export async function runIntervals(
         onEvent({ kind: "started", interval });
         const began = performance.now();
         try {
-          const load = { ...options, covered: [...covered] };
-          const receipt = await loadWithRetries(definition, interval, load, dependencies, onEvent, signal);
+          const load = { ...options, covered: [...covered], model };
+          const receipt = await loadWithRetries(definition, interval, load, dependencies, emit, signal);
           covered.push(receipt);
           receipts.push(receipt);
           onEvent({ kind: "loaded", interval, receipt, seconds: (performance.now() - began) / 1000 });
         } catch (error) {
           if (signal.aborted) return;
+          known = undefined;
           failures.push({ interval, error });
           onEvent({ kind: "failed", interval, error });
         }

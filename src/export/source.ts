@@ -28,12 +28,24 @@ export interface SourceInfo {
   readonly now?: Date;
 }
 
+/** What an interval holds, and what time it was when that was asked. */
+export interface Counted {
+  readonly row: Readonly<Record<string, number>>;
+  /** Its clock was read when the count began. */
+  readonly info: SourceInfo;
+}
+
 /** Every member rejects with ReplayportError, or with `signal.reason`. */
 export interface Source extends AsyncDisposable {
   /** Asks anew each time: a clock that is cached says nothing. */
   info(signal: AbortSignal): Promise<SourceInfo>;
-  /** The model as this source offers it. Rejects if the table or a required column is missing. */
+  /**
+   * The model as this source offers it. Rejects if the table or a required column is missing, or if settings that decide
+   * about rows don't hold.
+   */
   model(definition: ExportDefinition, signal: AbortSignal): Promise<Model>;
+  /** The row of `Model.count`, and the clock, in one query. */
+  count(query: Query, purpose: QueryPurpose, signal: AbortSignal): Promise<Counted>;
   /** Runs a query that returns a few rows of whole numbers. */
   numbers(query: Query, purpose: QueryPurpose, signal: AbortSignal): Promise<Record<string, number>[]>;
   /** Runs a query that returns one text per row. */

@@ -1,7 +1,7 @@
 /** PostHog's side of a story: rows that arrive, late or not, merge, go away for a while or for ever. */
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
-import type { Source } from "../../src/export/source.ts";
+import type { Source, SourceInfo } from "../../src/export/source.ts";
 import type { Model } from "../../src/models/model.ts";
 import type { Row } from "../support/replay_rows.ts";
 import type { PartialRow, ReplaySource } from "../support/replay_source.ts";
@@ -121,14 +121,16 @@ export class StorySource {
   async open(keep?: number): Promise<Source> {
     await this.write();
     const { source } = this.#replays;
+    const info = (): SourceInfo => ({ name: "the story", version: "26.1", now: new Date(this.#now()) });
     return {
-      info: async () => await Promise.resolve({ name: "the story", version: "26.1", now: new Date(this.#now()) }),
+      info: async () => await Promise.resolve(info()),
       model: async (definition, signal) => {
         const id = JSON.stringify(definition.selection);
         const model = this.#models.get(id) ?? (await source.model(definition, signal));
         this.#models.set(id, model);
         return model;
       },
+      count: async (query, purpose, signal) => ({ ...(await source.count(query, purpose, signal)), info: info() }),
       numbers: async (query, purpose, signal) => await source.numbers(query, purpose, signal),
       texts: async (query, purpose, signal) => await source.texts(query, purpose, signal),
       async extract(query, format, compression, purpose, signal) {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { type SourceClock, agreedNow, askClock } from "../../src/export/clock.ts";
+import { type SourceClock, agreedNow, askClock, clockBetween } from "../../src/export/clock.ts";
 import { ReplayportError } from "../../src/errors.ts";
 
 const NOON = new Date("2026-10-01T12:00:00Z");
@@ -28,6 +28,24 @@ suite("the source's clock", () => {
 
   test("is this machine's where the source is on it", async () => {
     assert.equal(await aheadBy(undefined, 200), 0);
+  });
+});
+
+suite("the source's clock, read with a count", () => {
+  const aheadAfter = (source: Date): number =>
+    clockBetween({ name: "ClickHouse", version: "1", now: source }, NOON, later(30_000)).aheadMs;
+
+  test("is behind by what is left to the time of the question, however long the answer took", () => {
+    assert.equal(aheadAfter(later(-2_000)), -2_000);
+  });
+
+  test("is ahead by what it's past the answer", () => {
+    assert.equal(aheadAfter(later(32_000)), 2_000);
+  });
+
+  test("is this machine's between question and answer, and where there's none", () => {
+    assert.equal(aheadAfter(later(29_000)), 0);
+    assert.equal(clockBetween({ name: "ClickHouse", version: "1" }, NOON, later(1)).aheadMs, 0);
   });
 });
 

@@ -121,7 +121,8 @@ suite("the load of a batch", () => {
     const loadAt = async (of: Interval, now: Date | undefined): Promise<Receipt> => {
       const fake = fakeSource([1]);
       const loading = dependencies(fake.source, memoryWarehouse().destination("replays"), stageRoot);
-      loading.source.info = async () => ({ name: "fake", version: "1", ...(now ? { now } : {}) });
+      const info = { name: "fake", version: "1", ...(now ? { now } : {}) };
+      loading.source.count = async () => ({ info, row: { sessions: 1 } });
       return await loadBatch(TEXT_REPLAYS, of, FIRST_LOAD, { ...loading, now: () => NOW }, signal);
     };
     const isNotOver = { code: "load.not_over", remedy: "retry" };
@@ -135,7 +136,7 @@ suite("the load of a batch", () => {
       assert.equal((await loadAt(hour(5, 6), NOW)).rows, 1);
     });
 
-    test("is not even looked at where the clocks differ by more than half of settle", async () => {
+    test("is not read where the clocks differ by more than half of settle", async () => {
       const wrong = { code: "source.clock", remedy: "retry" };
       await assert.rejects(loadAt(hour(5, 6), new Date(NOW.getTime() + 151_000)), wrong);
       await assert.rejects(loadAt(hour(0, 1), new Date(NOW.getTime() - 151_000)), wrong);
@@ -154,6 +155,16 @@ suite("the load of a batch", () => {
     const seconds = HOUR_ONE.end.getTime() / 1000;
     fake.source.numbers = async () => [{ sessions: 1, watermark: seconds }];
     assert.deepEqual((await load(fake, [])).done.watermark, HOUR_ONE.end);
+  });
+
+  test("the watermark is never later than the source's clock when it was read", async () => {
+    const loading = dependencies(fakeSource([1]).source, memoryWarehouse().destination("replays"), stageRoot);
+    const early = new Date(loading.now().getTime() - 60_000);
+    const watermark = loading.now().getTime() / 1000;
+    const info = { name: "fake", version: "1", now: early };
+    loading.source.count = async () => ({ info, row: { sessions: 1, watermark } });
+    const { watermark: kept } = await loadBatch(TEXT_REPLAYS, HOUR_ONE, FIRST_LOAD, loading, signal);
+    assert.deepEqual(kept, early);
   });
 
   test("a source that has fewer rows than before is loaded: the destination keeps the others", async () => {

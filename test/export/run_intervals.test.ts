@@ -62,6 +62,21 @@ suite("the runs of an export", () => {
     assert.ok(performance.now() - began >= 29);
   });
 
+  test("the source is asked for its model once, and again after an attempt that failed", async () => {
+    const fake = fakeSource([1]);
+    const { model } = fake.source;
+    let asked = 0;
+    fake.source.model = async (...args) => {
+      asked += 1;
+      return await model(...args);
+    };
+    assert.equal((await run(fake)).receipts.length, 3);
+    assert.equal(asked, 1);
+    fake.failAt.set(4, retry());
+    assert.equal((await run(fake)).receipts.length, 3);
+    assert.equal(asked, 3);
+  });
+
   test("an interval fails after the last attempt, and the other intervals are loaded", async () => {
     const fake = fakeSource([1]);
     for (const attempt of [1, 2, 3]) fake.failAt.set(attempt, retry());

@@ -9,7 +9,7 @@ import type { Correction } from "../../src/models/correction.ts";
 import type { Model } from "../../src/models/model.ts";
 import { sessionReplays } from "../../src/models/session_replays_query.ts";
 import { READS, type ReadColumn, type ReadName } from "../../src/models/session_replays_reads.ts";
-import { describeTable } from "../../src/clickhouse/describe.ts";
+import { describeTable, TABLE_FACTS, type TableFacts } from "../../src/clickhouse/describe.ts";
 import { READ } from "../support/definitions.ts";
 import { type EmbeddedHarness, embedded, embeddedSkip } from "../support/embedded.ts";
 import { type PartialRow, type ReplaySource, openOptions, replaySource } from "../support/replay_source.ts";
@@ -137,7 +137,11 @@ suite("_version", { skip: embeddedSkip }, () => {
     replays = await replaySource(engine.client, openOptions(engine.url, "posthog"));
     const rules = { include: [], exclude: [], hash: [], stripQuery: [] };
     const selection = { teams: "all" as const, rules, where: [], salt: "", posthogUrl: "" };
-    model = sessionReplays(await describeTable(ask, "posthog", "session_replay_events", undefined), selection);
+    const [facts] = await ask<TableFacts>({
+      sql: `SELECT ${TABLE_FACTS}`,
+      parameters: { database: "posthog", table: "session_replay_events" },
+    });
+    model = sessionReplays(describeTable("posthog", "session_replay_events", facts), selection);
   });
   after(async () => {
     await replays[Symbol.asyncDispose]();

@@ -52,6 +52,11 @@ export function fakeSource(files: number[] = []): FakeSource {
         await fake.beforeCount(purpose.export);
         return [{ sessions: counted() }];
       },
+      // As overridden by the test.
+      count: async (query, purpose, signal) => {
+        const info = await fake.source.info(signal);
+        return { info, row: (await fake.source.numbers(query, purpose, signal))[0] ?? {} };
+      },
       texts: async () => [],
       extract: async ({ parameters }) => {
         extracted += 1;
