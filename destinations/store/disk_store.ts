@@ -1,7 +1,21 @@
 import { randomBytes } from "node:crypto";
-import { link, lstat, mkdir, open, readdir, readFile, realpath, rename, rm, rmdir, unlink } from "node:fs/promises";
+import {
+  type FileHandle,
+  link,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  rmdir,
+  unlink,
+} from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { giveUp, ReplayportError } from "../../src/errors.ts";
+import { linkStaged } from "./link_staged.ts";
 import { diskError } from "./disk_errors.ts";
 import { type LocalFile, readStaged } from "../files/read_staged.ts";
 import type { Prepared, Store, StoredObject, Unfinished } from "./store.ts";
@@ -11,6 +25,9 @@ const CHUNK_BYTES = 1024 * 1024;
 const FOLDER_TRIES = 5;
 const TEMPORARY = /\.[0-9a-f]{12}\.tmp$/;
 const MISSING = { ENOENT: undefined, ENOTDIR: undefined };
+
+/** Writes the content of a file that was just created. */
+type Fill = (created: FileHandle, temporary: string) => Promise<void>;
 
 /**
  * A folder of this machine. Files are written under a name that begins with a dot, synced, then renamed or linked to their
@@ -65,13 +82,19 @@ export class DiskStore implements Store {
   }
 
   async putFile(key: string, file: LocalFile, signal: AbortSignal): Promise<void> {
-    await this.#write(key, readStaged(file, CHUNK_BYTES, signal), undefined, file.bytes, rename);
+    await this.#write(key, filledWith(readStaged(file, CHUNK_BYTES, signal)), file.bytes, rename);
   }
 
   async prepare(key: string, file: LocalFile, signal: AbortSignal): Promise<Prepared> {
-    const keep = (temporary: string): Promise<string> => Promise.resolve(temporary);
-    const temporary = await this.#write(key, readStaged(file, CHUNK_BYTES, signal), undefined, file.bytes, keep);
     const path = this.locate(key);
+    const keep = (temporary: string): Promise<string> => Promise.resolve(temporary);
+    const fill: Fill = async (created, temporary) => {
+      const linked = await linkStaged(file.path, file.bytes, temporary, temporaryName(path));
+      // Also what is linked is read: it has to be what was staged.
+      for await (const chunk of readStaged(file, CHUNK_BYTES, signal)) if (!linked) await created.writeFile(chunk);
+      if (linked) await syncFile(temporary);
+    };
+    const temporary = await this.#write(key, fill, file.bytes, keep);
     return {
       key,
       publish: async () => {
@@ -94,7 +117,7 @@ export class DiskStore implements Store {
   async put(key: string, content: string | Uint8Array, modified: Date, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     const bytes = bufferOf(content);
-    await this.#write(key, [bytes], modified, bytes.length, rename);
+    await this.#write(key, filledWith([bytes], modified), bytes.length, rename);
   }
 
   async createExclusive(
@@ -105,7 +128,7 @@ export class DiskStore implements Store {
   ): Promise<"created" | "exists"> {
     signal.throwIfAborted();
     const bytes = bufferOf(content);
-    return await this.#write(key, [bytes], modified, bytes.length, async (temporary, path) => {
+    return await this.#write(key, filledWith([bytes], modified), bytes.length, async (temporary, path) => {
       try {
         // Unlike rename, link never replaces a file.
         await link(temporary, path);
@@ -156,7 +179,7 @@ export class DiskStore implements Store {
   }
 
   async checkLargeFiles(key: string, _: AbortSignal): Promise<void> {
-    await this.#write(key, [Buffer.from("replayport")], undefined, 10, rename);
+    await this.#write(key, filledWith([Buffer.from("replayport")]), 10, rename);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -175,8 +198,7 @@ export class DiskStore implements Store {
   /** Writes a temporary file; `publish` then gives it its final name. */
   async #write<Outcome>(
     key: string,
-    content: AsyncIterable<Buffer> | Iterable<Buffer>,
-    modified: Date | undefined,
+    fill: Fill,
     bytes: number,
     publish: (temporary: string, path: string) => Promise<Outcome>,
   ): Promise<Outcome> {
@@ -184,8 +206,7 @@ export class DiskStore implements Store {
     const temporary = temporaryName(path);
     try {
       await using handle = await this.#create(key, temporary);
-      for await (const chunk of content) await handle.writeFile(chunk);
-      if (modified) await handle.utimes(modified, modified);
+      await fill(handle, temporary);
       await handle.sync();
       const outcome = await publish(temporary, path);
       await syncFolder(dirname(path));
@@ -258,6 +279,19 @@ function temporaryName(path: string): string {
 
 function keyOfTemporary(key: string): string {
   return join(dirname(key), basename(key).slice(1).replace(TEMPORARY, ""));
+}
+
+function filledWith(content: AsyncIterable<Buffer> | Iterable<Buffer>, modified?: Date): Fill {
+  return async (created) => {
+    for await (const chunk of content) await created.writeFile(chunk);
+    if (modified) await created.utimes(modified, modified);
+  };
+}
+
+async function syncFile(path: string): Promise<void> {
+  // Windows syncs only what may be written to.
+  await using handle = await open(path, "r+");
+  await handle.sync();
 }
 
 async function syncFolder(path: string): Promise<void> {

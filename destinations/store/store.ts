@@ -51,7 +51,10 @@ export interface Store extends AsyncDisposable {
    * (`stage.file_changed`). Replaces an object of that key.
    */
   putFile(key: string, file: LocalFile, signal: AbortSignal): Promise<void>;
-  /** Copies a local file like `putFile`, but it appears only when it's published. */
+  /**
+   * Like `putFile`, but the object appears only when it's published. May share the file's bytes in place of copying them: nobody
+   * may write to the file any more, only remove it.
+   */
   prepare(key: string, file: LocalFile, signal: AbortSignal): Promise<Prepared>;
   /** Writes the object; replaces one of that key. `modified` as for createExclusive. */
   put(key: string, content: string | Uint8Array, modified: Date, signal: AbortSignal): Promise<void>;
