@@ -4,13 +4,22 @@
  */
 import type { SchemaNode } from "../src/config/problems/schema_node.ts";
 import { PLACEHOLDER_PATTERN } from "../src/config/values/env.ts";
+import { HTTP_URL_PATTERN } from "../src/config/values/fields.ts";
+import { REDIS_URL_PATTERN } from "../src/config/values/redis_url.ts";
+import { TIME_PATTERN, TIMEZONE_PATTERN } from "../src/config/values/times.ts";
+import { DURATION_PATTERN, SIZE_PATTERN } from "../src/config/values/units.ts";
+import { SCHEDULE_PATTERN } from "../src/intervals/schedule.ts";
 
-/** Patterns that have a name, by a part of them. */
-const NAMED_PATTERNS: readonly (readonly [part: string, name: string])[] = [
-  ["[smhdw]", "duration"],
-  ["[kKMGT]", "size"],
-  ["^https?://", "URL"],
-];
+/** What a text with this pattern is called. */
+const NAMED_PATTERNS: ReadonlyMap<string | undefined, string> = new Map([
+  [DURATION_PATTERN, "duration"],
+  [SIZE_PATTERN, "size"],
+  [HTTP_URL_PATTERN, "URL"],
+  [REDIS_URL_PATTERN, "URL"],
+  [SCHEDULE_PATTERN, "schedule"],
+  [TIME_PATTERN, "date or time"],
+  [TIMEZONE_PATTERN, "time zone"],
+]);
 
 export function configPage({ properties = {}, required = [] }: SchemaNode): string {
   const sections = Object.entries(properties).filter(([, node]) => node.type === "object");
@@ -98,7 +107,7 @@ function valueOf(node: SchemaNode): string {
   if (node.type === "boolean") return "`true`, `false`";
   if (node.type === "object" || node.properties !== undefined) return "object";
   if (node.type !== "string") return node.type ?? "any";
-  return NAMED_PATTERNS.find(([part]) => node.pattern?.includes(part))?.[1] ?? "text";
+  return NAMED_PATTERNS.get(node.pattern) ?? "text";
 }
 
 function range({ minimum = 0, maximum = Number.MAX_SAFE_INTEGER }: SchemaNode): string {

@@ -1,6 +1,6 @@
 /** Where alerts go. */
 import * as z from "zod";
-import { duration, field, optional, parsed, SECRET } from "./values/fields.ts";
+import { duration, field, HTTP_URL_PATTERN, optional, parsed, SECRET } from "./values/fields.ts";
 import { DAY_MS, MINUTE_MS } from "./values/units.ts";
 
 const webhookUrl = parsed<string>(
@@ -13,7 +13,7 @@ const webhookUrl = parsed<string>(
     }
     return { value: url.href };
   },
-  { ...SECRET, pattern: "^https?://" },
+  { ...SECRET, pattern: HTTP_URL_PATTERN },
 );
 
 export const alertsSchema = z

@@ -9,7 +9,7 @@ import { SESSION_REPLAYS, SESSION_REPLAYS_KEY } from "../models/session_replays.
 import { plainValue } from "./problems/zod_issues.ts";
 import type { Path } from "./problems/path.ts";
 import type { Report } from "./problems/problems.ts";
-import type { ColumnsInput, ConditionInput } from "./schema.ts";
+import type { ColumnsInput, ConditionInput } from "./columns.ts";
 import { nearest, suggestion } from "./problems/suggest.ts";
 import { defined } from "./values/defined.ts";
 import { clickhouseTime, parseTime } from "./values/times.ts";
@@ -21,10 +21,11 @@ const BY_NAME = new Map(SESSION_REPLAYS.map((column) => [column.name, column]));
 const NAMES = [...BY_NAME.keys()];
 /** These identify a row and say which read of it is newer. Without them a destination can't replace an old row. */
 const NEEDED: ReadonlySet<string> = new Set([...SESSION_REPLAYS_KEY, ...READING_ORDER]);
-const OPT_IN = SESSION_REPLAYS.filter(({ optIn }) => optIn).map((column) => column.name);
+export const OPT_IN = SESSION_REPLAYS.filter(({ optIn }) => optIn).map((column) => column.name);
 
 const RULES = { include: "include", exclude: "exclude", hash: "hash", strip_query: "stripQuery" } as const;
-type Rule = keyof typeof RULES;
+export type Rule = keyof typeof RULES;
+export const RULE_NAMES = Object.keys(RULES) as readonly Rule[];
 
 function unknownColumn(name: string, candidates: readonly string[]): string {
   const close = nearest(name, candidates);
@@ -32,7 +33,7 @@ function unknownColumn(name: string, candidates: readonly string[]): string {
 }
 
 /** What is wrong with a rule on one column, and the fix. */
-function refusal(rule: Rule, name: string, input: ColumnsInput): readonly [string, string] | undefined {
+export function refusal(rule: Rule, name: string, input: ColumnsInput): readonly [string, string] | undefined {
   const column = BY_NAME.get(name);
   const included = input.include?.includes(name) ?? false;
   const optIn = column?.optIn === true;
@@ -71,7 +72,7 @@ function refusalInSql(rule: Rule, name: string, key: readonly string[]): readonl
 
 export function resolveRules(input: ColumnsInput, columns: Columns, path: Path, report: Report): ColumnRules {
   const rules: Record<(typeof RULES)[Rule], string[]> = { include: [], exclude: [], hash: [], stripQuery: [] };
-  for (const rule of Object.keys(RULES) as Rule[]) {
+  for (const rule of RULE_NAMES) {
     for (const [index, name] of (input[rule] ?? []).entries()) {
       if (rules[RULES[rule]].includes(name)) continue;
       const problem = columns.known ? refusal(rule, name, input) : refusalInSql(rule, name, columns.key);

@@ -5,8 +5,9 @@
 import * as z from "zod";
 import { COMPRESSIONS } from "../export/definition.ts";
 import { SCHEDULE_FORMS, SCHEDULE_PATTERN } from "../intervals/schedule.ts";
-import { SESSION_REPLAYS } from "../models/session_replays.ts";
 import { alertsSchema } from "./alerts.ts";
+import { columnsSchema, conditionSchema } from "./columns.ts";
+import { CONFIG_CONDITIONS, EXPORT_CONDITIONS } from "./column_schema.ts";
 import { destinationSchema } from "./destinations/destinations.ts";
 import { duration, field, httpUrl, name, optional, parsed, SECRET, size, text } from "./values/fields.ts";
 import { fleetSchema, redisSchema } from "./fleet.ts";
@@ -51,42 +52,6 @@ const schedule = text.meta({
 });
 
 const time = text.meta({ pattern: TIME_PATTERN });
-
-const columnNames = (description: string, example: string[]) => optional(z.array(text), description, example);
-
-const columnsSchema = z
-  .strictObject({
-    include: columnNames(
-      `Columns that are only exported if you name them: ${SESSION_REPLAYS.filter(({ optIn }) => optIn)
-        .map((column) => column.name)
-        .join(", ")}.`,
-      ["block_urls"],
-    ),
-    exclude: columnNames("Columns to leave out.", ["distinct_id"]),
-    hash: columnNames(
-      "Columns to replace by SHA-256 of hash_salt and value. Joins between hashed columns still work.",
-      ["distinct_id"],
-    ),
-    strip_query: columnNames("URL columns to export without query and fragment.", ["first_url", "all_urls"]),
-  })
-  .describe("Changes to columns, made before anything leaves ClickHouse.");
-
-const scalar = z.union([z.string(), z.number(), z.boolean()]);
-const bound = z.union([z.string(), z.number()]).optional();
-const conditionSchema = field(
-  z.union([
-    scalar,
-    z.array(z.union([z.string(), z.number()])).min(1),
-    z.strictObject({
-      min: bound.describe("The lowest value, included."),
-      max: bound.describe("The highest value, included."),
-    }),
-  ]),
-  "A value, a list of values, or a range { min, max } that includes both ends.",
-  "web",
-  ["web", "mobile"],
-  { min: 5, max: 600 },
-);
 
 const formats = Object.keys(COMPRESSIONS) as (keyof typeof COMPRESSIONS)[];
 const compressions = [...new Set(Object.values(COMPRESSIONS).flat())];
@@ -196,7 +161,8 @@ export const exportSchema = z
     ),
     limits: limitsSchema.optional(),
   })
-  .describe("One export: a model, a team, a schedule and a destination.");
+  .describe("One export: a model, a team, a schedule and a destination.")
+  .meta(EXPORT_CONDITIONS);
 
 export const configSchema = z
   .strictObject({
@@ -223,9 +189,8 @@ export const configSchema = z
       "${REPLAYPORT_HASH_SALT}",
     ),
   })
-  .describe("Replayport's exports.");
+  .describe("Replayport's exports.")
+  .meta(CONFIG_CONDITIONS);
 
 export type ExportInput = z.output<typeof exportSchema>;
-export type ColumnsInput = z.output<typeof columnsSchema>;
-export type ConditionInput = z.output<typeof conditionSchema>;
 export type LimitsInput = z.output<typeof limitsSchema>;

@@ -11,7 +11,9 @@ import { parseSchedule } from "../../src/intervals/schedule.ts";
 import type { SchemaNode } from "../../src/config/problems/schema_node.ts";
 import { initTemplate } from "../../src/config/template.ts";
 import { accepts } from "./json_schema.ts";
-import { BASE, EXPORT, type Fields, S3, withExport, withS3 } from "./parse.ts";
+import { BASE, EXPORT, type Fields, problemsOrNone, S3, withExport, withS3 } from "./parse.ts";
+import { EXPORT_CONDITIONS } from "../../src/config/column_schema.ts";
+import { SESSION_REPLAYS } from "../../src/models/session_replays.ts";
 
 const root = new URL("../../", import.meta.url);
 const schema = configJsonSchema();
@@ -41,6 +43,20 @@ suite("the JSON Schema takes what the parser takes", () => {
     "a model in SQL": withExport({ model: { sql: "a.sql", key: ["a"] } }),
     "a size in bytes": withExport({ limits: { memory: 4_294_967_296 } }),
     "a bucket": withS3({ prefix: "a", encryption: "AES256", force_path_style: "${PATH_STYLE}", region: "${REGION}" }),
+    "columns and values by placeholders": withExport(
+      {
+        columns: { include: ["${COLUMN}"], hash: ["block_urls", "${COLUMN}"] },
+        where: { is_deleted: "${FLAG}", size: { min: "${MIN}" }, start_time: ["${DAY}"], team_id: ["${TEAM}", 2] },
+      },
+      { hash_salt: "${SALT}" },
+    ),
+    "any columns of a model in SQL": withExport({
+      model: { sql: "a.sql", key: ["a"] },
+      columns: { include: ["size"], exclude: ["anything"] },
+      where: { anything: { min: "a" } },
+    }),
+    "a model by a placeholder": withExport({ model: "${MODEL}", columns: { exclude: ["anything"] } }),
+    "a webhook in capitals": { ...BASE, alerts: { webhook: "HTTPS://hooks.acme.internal/x" } },
     "a bucket by a placeholder": withS3({ bucket: "acme-${STAGE}" }),
   };
   for (const [name, config] of Object.entries(right)) test(name, () => assert.ok(taken(config)));
@@ -73,6 +89,13 @@ suite("the JSON Schema refuses what the parser refuses", () => {
     "a start without its zone": withExport({ start: "2026-10-01T06:00:00" }),
     "a start in another order": withExport({ start: "01.10.2026" }),
     "an end in words": withExport({ end: "tomorrow" }),
+    "no team for session_replays": { ...BASE, exports: { a: { ...EXPORT, team_id: undefined } } },
+    "a compression that the format hasn't": withExport({ format: "csv", compression: "snappy" }),
+    "the current row's columns left out of a model in SQL": withExport({
+      model: { sql: "a.sql", key: ["a"] },
+      columns: { exclude: ["_version"] },
+    }),
+    "hashing without a salt": withExport({ columns: { hash: ["distinct_id"] } }),
     "a server's address without a scheme": { ...BASE, source: { clickhouse: { url: "host:8123" } } },
   };
   for (const [name, config] of Object.entries(wrong)) test(name, () => assert.ok(!taken(config)));
@@ -126,6 +149,93 @@ test("property: the JSON Schema takes every schedule, start and end that the par
     }),
     { numRuns: 300 },
   );
+});
+
+/** The column rules and conditions of a config: names and values that fit and that don't. */
+const rulesAndConditions = fc.record(
+  {
+    columns: fc.record(
+      {
+        include: someColumns(),
+        exclude: someColumns(),
+        hash: someColumns(),
+        strip_query: someColumns(),
+      },
+      { requiredKeys: [] },
+    ),
+    where: fc.dictionary(columnName(), conditionValue(), { maxKeys: 2 }),
+  },
+  { requiredKeys: [] },
+);
+
+function columnName(): fc.Arbitrary<string> {
+  return fc.oneof(
+    { weight: 20, arbitrary: fc.constantFrom(...SESSION_REPLAYS.map(({ name }) => name)) },
+    fc.constantFrom("clicks", "Size", "", "_id", "toString"),
+  );
+}
+
+function someColumns(): fc.Arbitrary<string[]> {
+  return fc.array(columnName(), { maxLength: 2 });
+}
+
+function conditionValue(): fc.Arbitrary<unknown> {
+  const value = fc.constantFrom<unknown>(
+    "web",
+    "",
+    0,
+    5,
+    -1.5,
+    2 ** 53,
+    true,
+    false,
+    "2026-10-01",
+    "2026-10-01T06:00:00Z",
+    "5",
+  );
+  const ends = fc.constantFrom<unknown>(5, 1.5, "web", "2026-10-01", true);
+  return fc.oneof(
+    { weight: 4, arbitrary: value },
+    fc.array(value, { maxLength: 2 }),
+    // Both ends are the same: that min is greater than max is more than a schema can say.
+    fc.tuple(ends, fc.subarray(["min", "max"])).map(([end, keys]) => Object.fromEntries(keys.map((key) => [key, end]))),
+  );
+}
+
+test("property: the JSON Schema refuses the column rules and conditions that the CLI refuses, and no others", async () => {
+  const seen = { taken: 0, refused: 0 };
+  await fc.assert(
+    fc.asyncProperty(rulesAndConditions, fc.boolean(), fc.boolean(), async (fields, hasSalt, inSql) => {
+      const model = inSql ? { model: { sql: "a.sql", key: ["day"] } } : {};
+      const config = withExport({ ...fields, ...model }, hasSalt ? { hash_salt: "0123456789abcdef" } : {});
+      const problems = await problemsOrNone(config, { files: { "/etc/replayport/a.sql": "SELECT 1 AS day" } });
+      seen[problems.length === 0 ? "taken" : "refused"] += 1;
+      const found = problems.map(({ path, message }) => `${path}: ${message}`).join("\n");
+      assert.equal(taken(config), problems.length === 0, found);
+    }),
+    { numRuns: 1500 },
+  );
+  assert.ok(seen.taken > 100 && seen.refused > 100, JSON.stringify(seen));
+});
+
+test("an editor gets every column with its description, where its rule or condition allows it", () => {
+  const then = EXPORT_CONDITIONS.allOf[0]?.["then"] as {
+    readonly properties: { readonly columns: SchemaNode; readonly where: SchemaNode };
+  };
+  assert.ok(JSON.stringify(schema).includes(JSON.stringify(then)));
+  const names = (rule: string): (string | undefined)[] =>
+    (then.properties.columns.properties?.[rule]?.items?.anyOf ?? []).map(
+      ({ const: name }) => name as string | undefined,
+    );
+  assert.deepEqual(names("include"), [
+    ...SESSION_REPLAYS.filter(({ optIn }) => optIn).map(({ name }) => name),
+    undefined,
+  ]);
+  assert.ok(names("exclude").includes("size") && !names("exclude").includes("session_id"));
+  assert.ok(names("hash").includes("all_urls") && !names("hash").includes("size"));
+  const { all_urls: list, size } = then.properties.where.properties ?? {};
+  assert.equal(list, undefined);
+  assert.equal(size?.description, SESSION_REPLAYS.find(({ name }) => name === "size")?.description);
 });
 
 test("every key has its help", () => {

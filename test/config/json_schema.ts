@@ -1,5 +1,6 @@
 /** As much of JSON Schema as the config's schema uses. Throws on a keyword that it does not know. */
 import assert from "node:assert/strict";
+import { configJsonSchema } from "../../src/config/problems/json_schema.ts";
 
 type Schema = Readonly<Record<string, unknown>>;
 type Check = (value: unknown, expected: never, schema: Schema) => boolean;
@@ -12,6 +13,8 @@ const always = (): boolean => true;
 
 const CHECKS: Readonly<Record<string, Check>> = {
   $schema: always,
+  definitions: always,
+  $ref: (value, name: string) => accepts(definition(name), value),
   title: always,
   description: always,
   default: always,
@@ -35,6 +38,13 @@ const CHECKS: Readonly<Record<string, Check>> = {
   minItems: (value, least: number) => !Array.isArray(value) || value.length >= least,
   items: (value, schema: Schema) => !Array.isArray(value) || value.every((item) => accepts(schema, item)),
   anyOf: (value, schemas: readonly Schema[]) => schemas.some((schema) => accepts(schema, value)),
+  allOf: (value, schemas: readonly Schema[]) => schemas.every((schema) => accepts(schema, value)),
+  not: (value, schema: Schema) => !accepts(schema, value),
+  if: (value, schema: Schema, { then: expected = {} }) => !accepts(schema, value) || accepts(expected as Schema, value),
+  // oxlint-disable-next-line unicorn/no-thenable -- JSON Schema's keyword; nobody awaits a schema.
+  then: always,
+  contains: (value, schema: Schema) => !Array.isArray(value) || value.some((item) => accepts(schema, item)),
+  maxItems: (value, most: number) => !Array.isArray(value) || value.length <= most,
   oneOf: (value, schemas: readonly Schema[]) => schemas.filter((schema) => accepts(schema, value)).length === 1,
   required: (value, keys: readonly string[]) =>
     onObject(value, (object) => keys.every((key) => Object.hasOwn(object, key))),
@@ -53,6 +63,12 @@ const CHECKS: Readonly<Record<string, Check>> = {
       ),
     ),
 };
+
+/** Those of the config's schema: the only ones there are. */
+function definition(name: string): Schema {
+  const { definitions = {} } = configJsonSchema() as { readonly definitions?: Readonly<Record<string, Schema>> };
+  return definitions[name.replace("#/definitions/", "")] ?? assert.fail(`no definition ${name}`);
+}
 
 export function accepts(schema: Schema, value: unknown): boolean {
   return Object.entries(schema).every(([keyword, expected]) => {

@@ -50,6 +50,11 @@ async function parse(config: Fields | string, { env = {}, files = {} }: Options)
   });
 }
 
+export async function problemsOrNone(config: Fields, options: Options = {}): Promise<readonly Problem[]> {
+  const result = await parse(config, options);
+  return "problems" in result ? result.problems : [];
+}
+
 export async function problemsOf(config: Fields | string, options: Options = {}): Promise<readonly Problem[]> {
   const result = await parse(config, options);
   assert.ok("problems" in result, "the config was taken for a right one");

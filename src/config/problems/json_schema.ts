@@ -12,7 +12,13 @@ const ANNOTATIONS = new Set(["description", "default", "examples", "writeOnly"])
  */
 function allowPlaceholder(node: Record<string, unknown>): void {
   const type = node["type"];
-  const narrow = type === "integer" || type === "number" || type === "boolean" || "enum" in node || "pattern" in node;
+  const narrow =
+    type === "integer" ||
+    type === "number" ||
+    type === "boolean" ||
+    "enum" in node ||
+    "pattern" in node ||
+    Number(node["minLength"] ?? 0) > 1;
   if (!narrow) return;
   const own: Record<string, unknown> = {};
   for (const key of Object.keys(node)) {

@@ -51,6 +51,9 @@ export function size(minBytes: number, minText: string) {
   ]);
 }
 
+/** Any spelling that URL takes: an editor can check no more of an address. */
+export const HTTP_URL_PATTERN = String.raw`^\s*[Hh][Tt][Tt][Pp][Ss]?:`;
+
 /** An http(s) address, without a trailing slash. */
 export const httpUrl = parsed<string>(
   (text) => {
@@ -65,7 +68,7 @@ export const httpUrl = parsed<string>(
     }
     return { value: (url.origin + url.pathname).replace(/\/+$/, "") };
   },
-  { pattern: String.raw`^\s*[Hh][Tt][Tt][Pp][Ss]?:` },
+  { pattern: HTTP_URL_PATTERN },
 );
 
 export const text = z.string().min(1);
