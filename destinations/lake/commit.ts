@@ -22,7 +22,10 @@ export async function claim(
   return await settle({ send, readBack: (until) => readBack(lake, key, manifest, until) }, signal);
 }
 
-/** Only the owner of the claim writes the manifest, so it may be sent as often as it takes. */
+/**
+ * Only the owner of the claim writes the manifest, so it may be sent as often as it takes. The grace of what it replaces begins
+ * now: the claim may be an hour old, if the machine was asleep.
+ */
 export async function commit(
   lake: LakeContext,
   key: string,
@@ -31,7 +34,8 @@ export async function commit(
 ): Promise<CommitOutcome<undefined>> {
   const { store, now } = lake;
   const send = async (): Promise<typeof WON> => {
-    await store.put(key, encodeManifest(manifest), now(), signal);
+    const committedAt = now();
+    await store.put(key, encodeManifest({ ...manifest, committedAt }), committedAt, signal);
     return WON;
   };
   return await settle({ send, readBack: (until) => readBack(lake, key, manifest, until) }, signal);

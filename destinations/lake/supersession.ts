@@ -25,19 +25,18 @@ export interface Ledger {
  * later. The rest is removed after a grace.
  */
 export function ledgerOf(entries: readonly Entry[]): Ledger {
-  const superseded: Superseded[] = [];
+  const manifests = entries.filter(({ kind }) => kind === "manifest");
   const highest = new Map<string, Entry>();
-  for (const entry of entries.filter(({ kind }) => kind === "manifest")) {
+  for (const entry of manifests) {
     const name = intervalName(entry.interval);
     const other = highest.get(name);
-    if (!other) {
-      highest.set(name, entry);
-      continue;
-    }
-    const [lower, higher] = other.generation < entry.generation ? [other, entry] : [entry, other];
-    highest.set(name, higher);
-    superseded.push({ entry: lower, by: higher });
+    if (!other || other.generation < entry.generation) highest.set(name, entry);
   }
+  // By the one that counts, never by one in between: the grace begins when the last took its place.
+  const superseded: Superseded[] = manifests.flatMap((entry) => {
+    const by = highest.get(intervalName(entry.interval));
+    return by && by !== entry ? [{ entry, by }] : [];
+  });
   const claims = entries.filter(({ kind }) => kind === "claim");
 
   const current: Entry[] = [];

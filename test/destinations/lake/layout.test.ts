@@ -200,7 +200,12 @@ suite("lake: which manifests count", () => {
         const expected = all.filter((entry) => counts(entry, all)).map(({ key }) => key);
         assert.deepEqual(ledger.current.map(({ key }) => key).sort(), expected.sort());
         assert.equal(ledger.current.length + ledger.superseded.length, all.length);
-        for (const { entry, by } of ledger.superseded) assert.ok(contains(by.interval, entry.interval));
+        for (const { entry, by } of ledger.superseded) {
+          assert.ok(contains(by.interval, entry.interval));
+          const isLater = (other: Entry): boolean =>
+            sameInterval(other.interval, by.interval) && other.generation > by.generation;
+          assert.ok(!all.some(isLater), "superseded by a manifest that doesn't count itself");
+        }
         const starts = ledger.current.map(({ interval: of }) => of.start.getTime());
         assert.deepEqual(
           starts,
