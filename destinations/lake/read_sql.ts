@@ -1,4 +1,5 @@
 /** The SQL with which a query engine reads the current row of each key from a lake. */
+import { oneLine } from "../sql/dialect.ts";
 import { athenaSql, trinoSql } from "./read_sql/hive.ts";
 import { bigquerySql } from "./read_sql/bigquery.ts";
 import { clickhouseSql } from "./read_sql/clickhouse.ts";
@@ -21,7 +22,7 @@ export type { Follow, Reader, ReadRequest } from "./read_sql/request.ts";
  */
 export function currentRowsSql(given: ReadRequest): string {
   const { folders, notes } = readableFolders(given);
-  return `${notes.map((note) => `-- ${note}\n`).join("")}${statement({ ...given, folders })}`;
+  return `${notes.map((note) => `-- ${oneLine(note)}\n`).join("")}${statement({ ...given, folders })}`;
 }
 
 function statement(request: ReadRequest): string {

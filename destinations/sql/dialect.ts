@@ -50,3 +50,8 @@ export function singleQuoted(value: string): string {
 export function backslashed(value: string, quote: "'" | "`"): string {
   return `${quote}${value.replaceAll("\\", "\\\\").replaceAll(quote, `\\${quote}`)}${quote}`;
 }
+
+/** For a comment, which ends with its line. A path in a manifest is not ours, so no text in a comment may begin a statement. */
+export function oneLine(text: string): string {
+  return text.replaceAll(/[\p{Cc}\u2028\u2029]+/gu, " ");
+}

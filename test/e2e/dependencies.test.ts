@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { suite, test } from "node:test";
 import { gunzipSync } from "node:zlib";
@@ -28,17 +28,18 @@ async function auditAt(
   answer: (packages: string[]) => { status: number; body: unknown },
   args: readonly string[] = [],
 ): Promise<Audit> {
+  const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const packages = Object.keys(JSON.parse(gunzipSync(await buffer(request)).toString("utf8")) as object);
+    const { status, body } = answer(packages);
+    response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+  };
   const server = createServer((request, response) => {
     // It asks for the versions of a package that has an advisory, and does without them.
     if (request.method !== "POST") {
       response.writeHead(404).end("{}");
       return;
     }
-    void buffer(request).then((sent) => {
-      const packages = Object.keys(JSON.parse(gunzipSync(sent).toString("utf8")) as object);
-      const { status, body } = answer(packages);
-      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
-    });
+    void respond(request, response);
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
