@@ -1,6 +1,6 @@
 /**
- * Which of two rows wins, by everything that decides it: both warehouses' MERGE, the SQL that reads a lake (DuckDB and
- * ClickHouse) and `compareReadings`. They get the same batches and must give the same rows.
+ * Which of two rows wins, by everything that decides it: both warehouses' MERGE, an Iceberg table, the SQL that reads a lake
+ * (DuckDB and ClickHouse) and `compareReadings`. They get the same batches and must give the same rows.
  *
  * Each session is a story of its own, and all stories of a test share its batches: a hundred cost one load of each batch.
  */
@@ -20,6 +20,7 @@ import { EXPORT, hours } from "../conformance/batches.ts";
 import { embedded, embeddedSkip } from "../support/embedded.ts";
 import { bigqueryServer, PROJECT } from "./bigquery/emulator.ts";
 import { bigqueryOptions, TABLE } from "./bigquery/harness.ts";
+import { freshOptions, icebergPlace, openTestTable } from "./iceberg/harness.ts";
 import { temporaryFolder } from "../support/temporary_folder.ts";
 import { column, type SessionBatches, sessionBatches } from "./snowflake/batches.ts";
 import { DATABASE, snowflakeServer } from "./snowflake/emulator.ts";
@@ -75,6 +76,11 @@ const CASES: Readonly<Record<string, Story>> = {
   "two rows without a version": [[{ ...at(1), version: null }], [{ ...at(2), version: null }]],
   "a deletion, then an older row": [[{ ...at(2, true), version: 2 }], [at(3)]],
   "a row, then a deletion of a lower version": [[{ ...at(1), version: 2 }], [at(2, true)]],
+  "a recording, its marker alone, and the recording without its marker": [
+    [{ ...at(1), version: 2 }],
+    [{ ...at(2, true), version: 3 }],
+    [{ ...at(3), version: 2 }],
+  ],
   "a deletion, then a newer row": [[at(1, true)], [{ ...at(2), version: 2 }]],
   "two rows of one key in one batch": [[at(1), at(3), at(2)], [at(2)]],
   "an older read arrives last": [[at(1)], [{ ...at(3), version: 2 }], [at(2)]],
@@ -171,6 +177,7 @@ async function loadAll(
 
 const snowflake = await snowflakeServer();
 const bigquery = await bigqueryServer();
+const iceberg = await icebergPlace();
 
 const PLACES: readonly Place[] = [
   {
@@ -203,6 +210,20 @@ const PLACES: readonly Place[] = [
       await loadAll(destination, batches, stories, mode, versioned);
       const table = `\`${PROJECT}.${dataset}.${TABLE}\``;
       return currentOf(await bigquery.select(`SELECT session_id, value FROM ${table} ORDER BY 1, 2`));
+    },
+  },
+  {
+    name: "an Iceberg table",
+    skip: "skip" in iceberg ? iceberg.skip : false,
+    read: async (stories, mode, versioned) => {
+      assert.ok(!("skip" in iceberg));
+      await using batches = await sessionBatches();
+      const options = { ...freshOptions(iceberg.found), onDelete: onDeleteOf(mode) };
+      await using destination = openTestTable(options);
+      await loadAll(destination, batches, stories, mode, versioned);
+      const table = { namespace: options.namespace, table: options.table ?? EXPORT };
+      const rows = (await iceberg.reader.rows(table, ["session_id", "value"])) ?? [];
+      return currentOf(rows.map((each) => [each["session_id"], each["value"]]));
     },
   },
   {
