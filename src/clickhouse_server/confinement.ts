@@ -14,8 +14,16 @@ import { join } from "node:path";
 const GRANTS = `SELECT, INSERT, ALTER, CREATE DATABASE, CREATE TABLE, CREATE VIEW, CREATE FUNCTION, CREATE TEMPORARY TABLE,
   DROP, UNDROP TABLE, TRUNCATE, OPTIMIZE, SHOW, CHECK, KILL QUERY, SYSTEM MERGES, SYSTEM TTL MERGES, SYSTEM FLUSH, dictGet`;
 
-/** Settings that name a file or an address. */
-const FIXED = ["format_schema", "format_template_row", "format_template_resultset", "format_avro_schema_registry_url"];
+/** Settings that name a file or an address, or a language in which refusals.ts would find nothing. */
+const FIXED = [
+  "format_schema",
+  "output_format_schema",
+  "format_template_row",
+  "format_template_resultset",
+  "format_avro_schema_registry_url",
+  "input_format_record_errors_file_path",
+  "dialect",
+];
 
 const CONFIGS = ["confined-config.xml", "confined-users.xml"] as const;
 

@@ -78,7 +78,10 @@ function deny(what: string): never {
   throw new ServerException(497, "ACCESS_DENIED", message);
 }
 
-/** A quoted name with an escape in it is no name of ours, so it is left as it is. */
+/** As the engine reads it: a quoted name may have escapes, such as `di\x73k`. */
 function nameOf({ kind, text }: Token): string {
-  return kind === "quoted" ? text.slice(1, -1) : kind === "word" ? text : "";
+  if (kind !== "quoted") return kind === "word" ? text : "";
+  return text.slice(1, -1).replaceAll(/\\(?:x([\da-f]{2})|([^]))/gi, (_, hex?: string, plain = "") => {
+    return hex === undefined ? plain : String.fromCharCode(Number.parseInt(hex, 16));
+  });
 }
