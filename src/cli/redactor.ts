@@ -30,10 +30,18 @@ export class Redactor {
 
   /** Also removes characters that drive a terminal. Redact before a text is cut: half a secret isn't recognised. */
   apply(text: string): string {
-    const plain = this.#forms.reduce((clean, form) => clean.replaceAll(form, REDACTED), text);
-    const clean = this.#base64.reduce(withoutRunsAround, plain);
+    const plain = this.#hide(text);
+    // Left as it was written, unless there is a secret in it once it's simpler.
+    const simple = simplified(plain);
+    const again = simple === plain ? plain : this.#hide(simple);
+    const clean = again === simple ? plain : again;
     const unsigned = clean.replaceAll(SIGNED, `$1${REDACTED}`).replaceAll(TOKENS, REDACTED);
     return printable(unsigned.replaceAll(AUTHORIZATION, withoutCredentials));
+  }
+
+  #hide(text: string): string {
+    const plain = this.#forms.reduce((clean, form) => clean.replaceAll(form, REDACTED), text);
+    return this.#base64.reduce(withoutRunsAround, plain);
   }
 
   /** A message of others may be as long as a web page. This redacts it, and then cuts it. */
@@ -41,6 +49,21 @@ export class Redactor {
     const clean = this.apply(text);
     return clean.length > LONGEST_MESSAGE ? `${clean.slice(0, LONGEST_MESSAGE)}…` : clean;
   }
+}
+
+const MOST_TIMES_ESCAPED = 3;
+/** A letter or a digit, escaped without need. */
+const ESCAPED_LETTER = /(?:%(?:25){0,2}|\\{1,8}x|\\{1,8}u00)(3\d|[46][1-9a-f]|[57][\da])/gi;
+/** A break in what has no blanks, as in Base64 of 64 or 76 digits a line. */
+const BROKEN_LINE = /([\w+/=-]{60,76})\r?\n(?=[\w+/=-])/g;
+
+/** Without what hides a secret from its forms: escaped letters, broken lines, and characters that are removed later. */
+function simplified(text: string): string {
+  let simple = printable(text).replaceAll(BROKEN_LINE, "$1");
+  for (let time = 0; time < MOST_TIMES_ESCAPED; time += 1) {
+    simple = simple.replaceAll(ESCAPED_LETTER, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  }
+  return simple;
 }
 
 /** What is a credential whoever it belongs to: in a signed request, in a header, AWS's temporary tokens, and JSON Web Tokens. */

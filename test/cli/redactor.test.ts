@@ -14,6 +14,8 @@ const redactorOf = (...secrets: string[]): Redactor => {
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
 const entity = (text: string): string => text.replaceAll(/[&<>"']/g, (one) => `&#${one.charCodeAt(0)};`);
 const json = (text: string): string => JSON.stringify(text).slice(1, -1);
+const everyByte = (text: string): string =>
+  Array.from(Buffer.from(text), (byte) => `%${byte.toString(16).padStart(2, "0")}`).join("");
 /** As in ClickHouse's string literals and in its format TabSeparated. */
 const quoted = (text: string): string => text.replaceAll("\\", "\\\\").replaceAll("'", "\\'").replaceAll("\t", "\\t");
 
@@ -37,6 +39,12 @@ const FORMS: Readonly<Record<string, (secret: string) => string>> = {
   "in a Basic credential": (secret) => `Basic ${base64(`reader:${secret}`)}`,
   "in a Basic credential of another user": (secret) => `Basic ${base64(`a longer user:${secret}`)}`,
   "in Base64 for URLs": (secret) => Buffer.from(`u:${secret}:x`).toString("base64url"),
+  "in a URL that encodes everything": everyByte,
+  "in a URL in a URL that encodes everything": (secret) => everyByte(everyByte(secret)),
+  "in a text of escapes alone": (secret) =>
+    secret.replaceAll(/[^]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`),
+  "in Base64 of lines": (secret) => base64(`${"a long user's name ".repeat(4)}:${secret}`).replaceAll(/.{76}/g, "$&\n"),
+  "with characters between that are removed": (secret) => Array.from(secret).join("\x07"),
   "in Base64 in a URL": (secret) => encodeURIComponent(base64(`me:${secret}`)),
 };
 

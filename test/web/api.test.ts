@@ -28,6 +28,7 @@ suite("control characters", () => {
     "sep\u2028arator",
     "\u007f",
     "a\u0000b",
+    "half of \ud83e a fox",
   ];
 
   test("reasons and names with control characters are refused", async () => {
