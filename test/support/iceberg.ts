@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { parseJson } from "../../destinations/table_format/json.ts";
 import type { CatalogOptions } from "../../destinations/catalog/options.ts";
 import type { S3Bucket } from "../../destinations/store/s3_options.ts";
-import { type CatalogServer, seaweedfsCatalog } from "./s3.ts";
+import { type CatalogServer, catalogServer } from "./s3.ts";
 import { firstLine, pythonEnvironment, run, type Unavailable } from "./tools.ts";
 
 export interface IcebergServer {
@@ -17,7 +17,7 @@ export interface IcebergServer {
 
 /** SeaweedFS: one server for all tests of a process, which ends with it. */
 export async function icebergServer(): Promise<IcebergServer | Unavailable> {
-  const server = await seaweedfsCatalog();
+  const server = await catalogServer();
   if ("skip" in server) return server;
   const { catalog, tableBucket, credentials, region, endpoint } = server;
   return {

@@ -33,6 +33,8 @@ export interface CatalogServer extends S3Server {
   readonly catalog: string;
   /** The bucket of its tables, which is the warehouse too. */
   readonly tableBucket: string;
+  /** Whether it refuses a wrong token. Iceberg's reference catalog has no sign-in. */
+  readonly checksTokens: boolean;
 }
 
 const ICEBERG_PORT = "s3.port.iceberg";
@@ -54,10 +56,21 @@ export function seaweedfsServer(): Promise<S3Server | Unavailable> {
   return seaweedfs;
 }
 
-/** SeaweedFS with an Iceberg catalog. One for all tests of a process. */
-export function seaweedfsCatalog(): Promise<CatalogServer | Unavailable> {
-  tables ??= openSeaweedfs(TABLE_BUCKET) as Promise<CatalogServer | Unavailable>;
+/**
+ * SeaweedFS with an Iceberg catalog, one for all tests of a process; or the catalog of ICEBERG_ENDPOINT, whose tables are in the
+ * bucket ICEBERG_BUCKET of S3_ENDPOINT (test/destinations/engines/java_catalog.ts).
+ */
+export function catalogServer(): Promise<CatalogServer | Unavailable> {
+  tables ??= givenCatalog() ?? (openSeaweedfs(TABLE_BUCKET) as Promise<CatalogServer | Unavailable>);
   return tables;
+}
+
+function givenCatalog(): Promise<CatalogServer> | undefined {
+  const [catalog, tableBucket, endpoint] = ["ICEBERG_ENDPOINT", "ICEBERG_BUCKET", "S3_ENDPOINT"].map(
+    (name) => process.env[name],
+  );
+  if (catalog === undefined || tableBucket === undefined || endpoint === undefined) return undefined;
+  return Promise.resolve({ ...serverAt(endpoint, () => Promise.resolve()), catalog, tableBucket, checksTokens: false });
 }
 
 /** @param tableBucket with a catalog for the tables in this bucket */
@@ -107,7 +120,9 @@ async function openSeaweedfs(tableBucket?: string): Promise<S3Server | CatalogSe
   const server = await startServer("/bin/sh", args, works, env);
   if (!server) return { skip: `${program} doesn't answer` };
   const started = { ...found, [Symbol.asyncDispose]: () => server.stop() };
-  return tableBucket === undefined ? started : { ...started, catalog: addressOf(ICEBERG_PORT), tableBucket };
+  return tableBucket === undefined
+    ? started
+    : { ...started, catalog: addressOf(ICEBERG_PORT), tableBucket, checksTokens: true };
 }
 
 /** Whether the catalog knows its bucket. */
