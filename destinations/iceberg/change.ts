@@ -3,7 +3,7 @@ import type { Column } from "../../src/models/column.ts";
 import type { DataFile } from "../table_format/manifest.ts";
 import type { DeadRows } from "./dead_rows.ts";
 import type { GoneChange } from "./gone_rows.ts";
-import type { EMPTY_LEDGER } from "./ledger_file.ts";
+import type { LedgerContents } from "./ledger_file.ts";
 
 export interface AddedFile {
   readonly file: DataFile;
@@ -20,7 +20,7 @@ export interface Change {
   /** Files that leave the table because all rows of them that aren't dead are in added files. Default: none. */
   readonly replaced?: ReadonlySet<string>;
   /** The ledger of the commit. */
-  readonly ledger: (committedAt: Date) => typeof EMPTY_LEDGER;
+  readonly ledger: (committedAt: Date) => LedgerContents;
   /** Columns that the table lacks. */
   readonly columns: readonly Column[];
   readonly properties: Readonly<Record<string, string>>;

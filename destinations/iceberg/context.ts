@@ -5,7 +5,7 @@ import type { PackedKeys } from "../keys/packed_keys.ts";
 import type { ManifestEntry } from "../table_format/manifest.ts";
 import type { ManifestFile } from "../table_format/manifest_list.ts";
 import type { Cache } from "./cache.ts";
-import type { LedgerFile } from "./ledger_file.ts";
+import type { Ledger } from "./ledger_file.ts";
 import type { Storage } from "./storage.ts";
 
 /** What every part of the destination works with. */
@@ -26,6 +26,6 @@ export interface IcebergContext extends DestinationDeps {
     readonly manifests: Cache<readonly ManifestEntry[]>;
     readonly keys: Cache<PackedKeys>;
     readonly deletes: Cache<ReadonlyMap<string, readonly number[]>>;
-    readonly ledgers: Cache<LedgerFile>;
+    readonly ledgers: Cache<Ledger>;
   };
 }

@@ -2,6 +2,7 @@
 import { readManifest } from "../table_format/manifest.ts";
 import { readManifestList } from "../table_format/manifest_list.ts";
 import { ancestors, type Snapshot, type TableMetadata } from "../table_format/metadata.ts";
+import { decodeLedger } from "./ledger_file.ts";
 import { PROPERTIES } from "./names.ts";
 import { askedRetention, keepsAllFiles } from "./table_settings.ts";
 import type { TableState } from "./snapshot.ts";
@@ -43,6 +44,7 @@ export async function unneededFiles(
   if (!simple) return [];
   const successors = new Map(metadata.snapshots.map((one) => [one.parentId, one]));
   const unneeded = new Set<string>();
+  const gone = new Set(expired.map(({ id }) => id));
   for (const snapshot of expired) {
     const successor = successors.get(snapshot.id);
     const before = await manifestsOf(storage, snapshot, signal);
@@ -60,11 +62,27 @@ export async function unneededFiles(
     unneeded.add(snapshot.manifestList);
     const ledger = snapshot.summary[PROPERTIES.ledger];
     if (ledger !== undefined) unneeded.add(ledger);
+    const base = await baseOf(storage, ledger, signal);
+    if (base !== undefined) unneeded.add(base);
   }
+  // What stays may have the base of the last one that goes, or a later one.
+  const oldest = history.findLast(({ id, summary }) => !gone.has(id) && summary[PROPERTIES.ledger] !== undefined);
+  for (const ledger of [oldest?.summary[PROPERTIES.ledger], metadata.properties[PROPERTIES.ledger]])
+    unneeded.delete((await baseOf(storage, ledger, signal)) ?? "");
   // Somebody may have brought a file back.
   for (const { entry } of [...data, ...deletes]) unneeded.delete(entry.file.path);
   unneeded.delete(metadata.properties[PROPERTIES.ledger] ?? "");
   return [...unneeded];
+}
+
+/** Of a ledger's base, its path. */
+async function baseOf(
+  storage: TableState["storage"],
+  ledger: string | undefined,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const bytes = ledger === undefined ? undefined : await storage.readIfThere(ledger, signal);
+  return bytes && decodeLedger(bytes, ledger ?? "").base?.path;
 }
 
 async function manifestsOf(storage: TableState["storage"], snapshot: Snapshot, signal: AbortSignal) {

@@ -5,17 +5,18 @@ import { currentReceipts } from "../current_receipts.ts";
 import type { Receipt } from "../destination.ts";
 import { ancestors, type Snapshot, type TableMetadata } from "../table_format/metadata.ts";
 import type { IcebergContext } from "./context.ts";
-import { decodeLedger, EMPTY_LEDGER, type LedgerFile } from "./ledger_file.ts";
+import { decodeLedger, EMPTY_LEDGER, type Ledger, type LedgerContents, type LedgerFile } from "./ledger_file.ts";
+import { receiptsOf } from "./ledger_parts.ts";
 import { PROPERTIES } from "./names.ts";
 import type { Storage } from "./storage.ts";
 
 /** What counts now. `path` is undefined before the first commit of ours. */
-export type CurrentLedger = typeof EMPTY_LEDGER & {
+export type CurrentLedger = LedgerContents & {
   readonly path: string | undefined;
   readonly snapshotId: bigint | undefined;
 };
 
-const NONE: CurrentLedger = { ...EMPTY_LEDGER, path: undefined, snapshotId: undefined };
+const NONE: CurrentLedger = { ...EMPTY_LEDGER, base: undefined, path: undefined, snapshotId: undefined };
 
 /**
  * The ledger that the table's property names, unless the table was rolled back behind it: then the rows of its last batches are
@@ -44,7 +45,7 @@ export async function currentLedger(
  * doesn't have it.
  */
 function counts(
-  { snapshotId, sequenceNumber }: LedgerFile,
+  { snapshotId, sequenceNumber }: Ledger,
   history: readonly Snapshot[],
   { currentSnapshotId }: TableMetadata,
 ): boolean {
@@ -59,21 +60,34 @@ export async function readLedger(
   storage: Storage,
   path: string,
   signal: AbortSignal,
-): Promise<LedgerFile> {
+): Promise<Ledger> {
   return await context.caches.ledgers.get(path, async () => {
-    const bytes = await storage.readIfThere(path, signal);
-    if (bytes === undefined) throw missingLedger(context, path);
-    return decodeLedger(bytes, path);
+    const file = await readLedgerFile(context, storage, path, signal);
+    if (!file.base) return { ...file, base: undefined };
+    const base = { ...file.base, receipts: (await readLedger(context, storage, file.base.path, signal)).receipts };
+    return { ...file, base, receipts: receiptsOf({ base, tail: file.receipts }) };
   });
 }
 
+/** Without its base, and not through the cache. */
+export async function readLedgerFile(
+  context: Pick<IcebergContext, "tableName">,
+  storage: Storage,
+  path: string,
+  signal: AbortSignal,
+): Promise<LedgerFile> {
+  const bytes = await storage.readIfThere(path, signal);
+  if (bytes === undefined) throw missingLedger(context, path);
+  return decodeLedger(bytes, path);
+}
+
 /** Those that overlap the range, by start. */
-export function receiptsIn({ receipts }: Pick<LedgerFile, "receipts">, range: Interval): Receipt[] {
+export function receiptsIn({ receipts }: Pick<Ledger, "receipts">, range: Interval): Receipt[] {
   return receipts.filter((receipt) => overlaps(receipt.interval, range));
 }
 
 /** The ledger with a new receipt, without those that it replaces. */
-export function withReceipt(ledger: CurrentLedger, receipt: Receipt): typeof EMPTY_LEDGER {
+export function withReceipt(ledger: CurrentLedger, receipt: Receipt): LedgerContents {
   const commit = { attempt: receipt.attempt, about: intervalName(receipt.interval) };
   return {
     ...ledger,
@@ -94,7 +108,7 @@ export function isOvertaken(before: CurrentLedger, now: CurrentLedger, about: st
   return since.some((commit) => commit.about === about);
 }
 
-function missingLedger({ tableName }: IcebergContext, path: string): ReplayportError {
+function missingLedger({ tableName }: Pick<IcebergContext, "tableName">, path: string): ReplayportError {
   return new ReplayportError(
     `${tableName}: its ledger isn't there: ${path}`,
     giveUp(

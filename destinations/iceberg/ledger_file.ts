@@ -3,8 +3,7 @@
  * new file, and a property of the table that is set in the same commit points to it. Not in the summaries of snapshots: whoever
  * expires snapshots would remove receipts.
  *
- * One compressed file, and not a tree of them: a year of hourly batches is about 250 kB, and the file that counts is never old.
- * Engines that remove orphans go by age, and know nothing of our files.
+ * Compressed, a receipt takes 39 bytes. From some thousands on most of them are in a file of their own (ledger_parts.ts).
  */
 import { z } from "zod";
 import { giveUp, messageOf, ReplayportError } from "../../src/errors.ts";
@@ -33,6 +32,14 @@ export interface GoneFile {
   readonly rows: number;
 }
 
+export interface LedgerBase {
+  readonly path: string;
+  /** When it was written. */
+  readonly at: Date;
+  readonly receipts: readonly Receipt[];
+}
+
+/** A file as it is, without what its base has. */
 export interface LedgerFile {
   /** The snapshot of the same commit. */
   readonly snapshotId: bigint;
@@ -43,7 +50,15 @@ export interface LedgerFile {
   readonly receipts: readonly Receipt[];
   readonly records: readonly LedgerRecord[];
   readonly gone: readonly GoneFile[];
+  /** The file that has most receipts; undefined if this one has all of them. */
+  readonly base?: Pick<LedgerBase, "path" | "at"> | undefined;
 }
+
+/** A ledger with the receipts of its base. */
+export type Ledger = Omit<LedgerFile, "base"> & { readonly base: LedgerBase | undefined };
+
+/** What a commit leaves, without its own snapshot. */
+export type LedgerContents = Omit<Ledger, "snapshotId" | "sequenceNumber">;
 
 export const EMPTY_LEDGER: Omit<LedgerFile, "snapshotId" | "sequenceNumber"> = {
   commits: [],
@@ -68,7 +83,8 @@ const RECEIPT = z.object({
   source: z.int().optional(),
 });
 const FILE = z.object({
-  format: z.literal(1),
+  /** 2: with a base, which versions that know only 1 would overlook. */
+  format: z.literal([1, 2]),
   export: z.string(),
   snapshot: z.string().regex(/^\d+$/).transform(BigInt),
   sequence: z.int(),
@@ -77,6 +93,7 @@ const FILE = z.object({
   receipts: z.array(RECEIPT),
   records: z.array(z.object({ kind: z.enum(["audits", "corrections"]), at: TIME, text: z.string() })),
   gone: z.array(z.object({ path: z.string(), rows: z.int() })),
+  base: z.object({ path: z.string(), at: TIME }).optional(),
 });
 
 export function encodeLedger(exportName: string, ledger: LedgerFile): Uint8Array {
@@ -99,7 +116,7 @@ export function encodeLedger(exportName: string, ledger: LedgerFile): Uint8Array
     };
   });
   const file: z.input<typeof FILE> = {
-    format: 1,
+    format: ledger.base ? 2 : 1,
     export: exportName,
     snapshot: String(ledger.snapshotId),
     sequence: ledger.sequenceNumber,
@@ -108,6 +125,7 @@ export function encodeLedger(exportName: string, ledger: LedgerFile): Uint8Array
     receipts,
     records: ledger.records.map(({ kind, at, text }) => ({ kind, at: at.getTime(), text })),
     gone: ledger.gone.map(({ path, rows }) => ({ path, rows })),
+    base: ledger.base && { path: ledger.base.path, at: ledger.base.at.getTime() },
   };
   return writeJsonFile(file);
 }
@@ -131,6 +149,7 @@ export function decodeLedger(bytes: Uint8Array, path: string): LedgerFile {
       })),
       records: file.records,
       gone: file.gone,
+      base: file.base,
     };
   } catch (error) {
     throw new ReplayportError(`the ledger ${path} can't be read: ${messageOf(error)}`, {

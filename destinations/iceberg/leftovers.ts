@@ -3,7 +3,7 @@ import { readManifest } from "../table_format/manifest.ts";
 import { readManifestList } from "../table_format/manifest_list.ts";
 import type { Change } from "./change.ts";
 import type { IcebergContext } from "./context.ts";
-import { readLedger } from "./ledger.ts";
+import { readLedgerFile } from "./ledger.ts";
 import { attemptOf, prefixes, PROPERTIES, type Work } from "./names.ts";
 import type { TableState } from "./snapshot.ts";
 import type { Storage } from "./storage.ts";
@@ -83,7 +83,9 @@ export async function neededFiles(
   }
   for (const path of ledgers) {
     needed.add(path);
-    for (const gone of (await readLedger(context, storage, path, signal)).gone) needed.add(gone.path);
+    const { gone, base } = await readLedgerFile(context, storage, path, signal);
+    for (const one of gone) needed.add(one.path);
+    if (base) needed.add(base.path);
   }
   return needed;
 }

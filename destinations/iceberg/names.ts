@@ -50,6 +50,8 @@ export interface TryNames {
   readonly manifest: (index: number) => string;
   readonly list: string;
   readonly ledger: string;
+  /** Most receipts of the ledger. */
+  readonly base: string;
   readonly gone: string;
 }
 
@@ -62,6 +64,7 @@ export function tryNames(location: string, { about, attempt }: Work, tries: numb
     manifest: (index) => `${metadata}${work}.manifest-${index}.avro`,
     list: `${metadata}${work}.list.avro`,
     ledger: `${metadata}${work}.ledger.avro`,
+    base: `${metadata}${work}.base.avro`,
     gone: `${metadata}${work}.gone.avro`,
   };
 }

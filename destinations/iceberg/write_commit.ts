@@ -15,7 +15,8 @@ import type { IcebergContext } from "./context.ts";
 import type { DeadRows } from "./dead_rows.ts";
 import { expiredSnapshots } from "./expiry.ts";
 import { encodeGone } from "./gone_rows.ts";
-import { encodeLedger } from "./ledger_file.ts";
+import { EMPTY_LEDGER, encodeLedger } from "./ledger_file.ts";
+import { ledgerParts } from "./ledger_parts.ts";
 import { nextManifests } from "./manifests.ts";
 import { PROPERTIES, type TryNames } from "./names.ts";
 import type { TableState } from "./snapshot.ts";
@@ -95,13 +96,17 @@ export async function writeCommit(
   write(names.list, writeManifestList({ snapshotId, parentId, sequenceNumber, manifests }));
 
   // 3. The ledger.
-  const { gone, ...ledger } = change.ledger(committedAt);
+  const { gone, base: before, receipts, ...ledger } = change.ledger(committedAt);
   const stays = gone.filter(({ path }) => change.gone?.replaces.has(path) !== true);
   if (change.gone) {
     write(names.gone, encodeGone(change.gone.rows));
     stays.push({ path: names.gone, rows: change.gone.rows.length });
   }
-  write(names.ledger, encodeLedger(context.export, { ...ledger, gone: stays, snapshotId, sequenceNumber }));
+  const { base, isNewBase, tail } = ledgerParts(receipts, before, committedAt);
+  const of = { snapshotId, sequenceNumber };
+  if (isNewBase) write(names.base, encodeLedger(context.export, { ...EMPTY_LEDGER, ...of, receipts }));
+  const parts = { base: isNewBase ? { path: names.base, at: committedAt } : base, receipts: tail };
+  write(names.ledger, encodeLedger(context.export, { ...ledger, ...of, ...parts, gone: stays }));
 
   // All have ended when this rejects, so the caller can remove them.
   const ended = await Promise.allSettled(writes);
