@@ -47,6 +47,12 @@ export interface DestinationExport {
   readonly path?: string;
 }
 
+/** Texts that one command keeps for later ones on this machine. Any of them may be gone. */
+export interface TextMemory {
+  recall(name: string): Promise<string | undefined>;
+  keep(name: string, text: string): Promise<void>;
+}
+
 /** What the core gives to every destination. */
 export interface DestinationDeps {
   readonly now: () => Date;
@@ -56,6 +62,8 @@ export interface DestinationDeps {
   readonly installation?: string;
   /** Where `check` may write a file of its own, made if missing. Default: the machine's temporary folder. */
   readonly folder?: string;
+  /** For what takes long to read again. Default: none. */
+  readonly memory?: TextMemory;
   /** Reports a problem that didn't fail the load, such as a cleanup that the next load will repeat. Holds no secret. */
   readonly onWarning: (message: string, detail: object) => void;
 }

@@ -29,7 +29,7 @@ export function openLakeOn(
   store: Store,
   { fileBytes = FILE_BYTES, keepReplacedMs = KEEP_REPLACED_MS }: Pick<LakeOptions, "fileBytes" | "keepReplacedMs">,
   { export: name, path = DEFAULT_PATH }: DestinationExport,
-  { now, version, installation, onWarning }: DestinationDeps,
+  { now, version, installation, memory, onWarning }: DestinationDeps,
 ): Destination {
   // The name becomes a folder of manifests.
   if (!/^[A-Za-z0-9][\w-]*$/.test(name)) {
@@ -40,6 +40,6 @@ export function openLakeOn(
   }
   // Throws if the template can't be used.
   globPath(path, name);
-  const owner = installation === undefined ? {} : { installation };
-  return new Lake({ store, export: name, path, keepReplacedMs, now, version, ...owner, onWarning }, fileBytes);
+  const given = { ...(installation === undefined ? {} : { installation }), ...(memory ? { memory } : {}) };
+  return new Lake({ store, export: name, path, keepReplacedMs, now, version, ...given, onWarning }, fileBytes);
 }

@@ -8,6 +8,7 @@ import { foldersOf } from "./folders.ts";
 import { brokenManifest, decodeManifest, type Manifest } from "./manifest.ts";
 import { receiptOf } from "../receipts.ts";
 import type { LakeContext } from "./context.ts";
+import { openReceiptMemory } from "./receipt_memory.ts";
 import { ownerKey, refuseForeign } from "./owner.ts";
 import { ledgerOf, type Entry, type Ledger } from "./supersession.ts";
 
@@ -80,10 +81,21 @@ export async function* readReceipts(
   entries: readonly Entry[],
   signal: AbortSignal,
 ): AsyncIterable<Receipt> {
-  for (let at = 0; at < entries.length; at += READERS) {
-    const window = entries.slice(at, at + READERS);
-    const receipts = await Promise.all(window.map((entry) => readReceipt(lake, entry, signal)));
-    for (const receipt of receipts) if (receipt) yield receipt;
+  const memory = await openReceiptMemory(lake, entries);
+  const read = async (entry: Entry): Promise<Receipt | undefined> => {
+    const receipt = await readReceipt(lake, entry, signal);
+    if (receipt) memory?.add(entry, receipt);
+    return receipt;
+  };
+  try {
+    for (let at = 0; at < entries.length; at += READERS) {
+      const window = entries.slice(at, at + READERS);
+      const receipts = await Promise.all(window.map(async (entry) => memory?.get(entry) ?? (await read(entry))));
+      for (const receipt of receipts) if (receipt) yield receipt;
+    }
+  } finally {
+    // Also of those that were read before a time limit: the next command reads the rest.
+    await memory?.keep();
   }
 }
 

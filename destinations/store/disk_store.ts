@@ -21,6 +21,8 @@ import { type LocalFile, readStaged } from "../files/read_staged.ts";
 import type { Prepared, Store, StoredObject, Unfinished } from "./store.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
+/** One by one, they take three times as long. */
+const LISTED_AT_ONCE = 64;
 /** Another attempt may remove a new folder, since it's empty, before this one writes into it. */
 const FOLDER_TRIES = 5;
 const TEMPORARY = /\.[0-9a-f]{12}\.tmp$/;
@@ -47,12 +49,15 @@ export class DiskStore implements Store {
   }
 
   async *list(prefix: string, signal: AbortSignal): AsyncIterable<StoredObject> {
-    for (const key of await this.#names(prefix, signal)) {
+    const keys = (await this.#names(prefix, signal)).filter((key) => !basename(key).startsWith("."));
+    for (let at = 0; at < keys.length; at += LISTED_AT_ONCE) {
       signal.throwIfAborted();
-      if (basename(key).startsWith(".")) continue;
-      // Undefined if it was removed after the folder was read.
-      const stats = await this.#try("listing", key, () => lstat(this.locate(key)), { ENOENT: undefined });
-      if (stats?.isFile()) yield { key, bytes: stats.size, modified: stats.mtime };
+      const some = keys.slice(at, at + LISTED_AT_ONCE).map(async (key) => {
+        // Undefined if it was removed after the folder was read.
+        const stats = await this.#try("listing", key, () => lstat(this.locate(key)), { ENOENT: undefined });
+        return stats?.isFile() ? { key, bytes: stats.size, modified: stats.mtime } : undefined;
+      });
+      for (const object of await Promise.all(some)) if (object) yield object;
     }
   }
 
@@ -190,9 +195,17 @@ export class DiskStore implements Store {
   async #names(prefix: string, signal: AbortSignal): Promise<string[]> {
     signal.throwIfAborted();
     const folder = prefix.slice(0, prefix.lastIndexOf("/") + 1);
-    const recursive = prefix.endsWith("/");
-    const names = await this.#try("listing", folder, () => readdir(this.locate(folder), { recursive }), { ENOENT: [] });
-    return names.map((name) => folder + name).filter((key) => key.startsWith(prefix));
+    const entries = await this.#try("listing", folder, () => readdir(this.locate(folder), { withFileTypes: true }), {
+      ENOENT: [],
+    });
+    const found: string[] = [];
+    for (const entry of entries) {
+      const key = folder + entry.name;
+      // A read with `recursive` takes six times as long.
+      if (entry.isDirectory() && prefix.endsWith("/")) found.push(...(await this.#names(`${key}/`, signal)));
+      else if (key.startsWith(prefix)) found.push(key);
+    }
+    return found;
   }
 
   /** Writes a temporary file; `publish` then gives it its final name. */

@@ -13,6 +13,7 @@ import { agreedNow, askClock, type SourceClock } from "../export/clock.ts";
 import type { ExportDefinition } from "../export/definition.ts";
 import type { LoadDependencies } from "../export/load_batch.ts";
 import type { Source } from "../export/source.ts";
+import { memoryIn } from "../stage/memory.ts";
 import { VERSION } from "../version.ts";
 import type { CliEnvironment, GlobalOptions } from "./environment.ts";
 import { type Logger, createLogger } from "./log.ts";
@@ -139,6 +140,7 @@ export class Context implements AsyncDisposable {
         version: VERSION,
         ...(use === "read" && !isKnown(this.config, "installation") ? {} : { installation: this.config.installation }),
         folder: this.stageRoot,
+        memory: memoryIn(this.stageRoot),
         onWarning: (message, detail) => this.log.warn({ export: definition.name, ...detail }, message),
       },
     );

@@ -32,7 +32,9 @@ export function interval(start: Date | number | string, end: Date | number | str
 
 /** `20261001T000000Z`: sorts as time does and is safe in a file name, an S3 key and a job id. */
 export function compactTime(time: Date): string {
-  return `${time.toISOString().slice(0, 19).replaceAll(/[-:]/g, "")}Z`;
+  // A ledger has tens of thousands of these. A regular expression takes four times as long.
+  const iso = time.toISOString();
+  return `${iso.slice(0, 4)}${iso.slice(5, 7)}${iso.slice(8, 13)}${iso.slice(14, 16)}${iso.slice(17, 19)}Z`;
 }
 
 const COMPACT = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z$/;
@@ -43,7 +45,9 @@ export function parseCompactTime(text: string): Date | undefined {
   if (!parts) return undefined;
   const [, year, month, day, hour, minute, second] = parts;
   const time = new Date(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
-  return Number.isNaN(time.getTime()) || compactTime(time) !== text ? undefined : time;
+  // Date takes 30 February for 2 March, and 24 o'clock for the next day's 0.
+  const isThatDay = time.getUTCDate() === Number(day) && hour !== "24";
+  return Number.isNaN(time.getTime()) || !isThatDay ? undefined : time;
 }
 
 /** `20261001T000000Z_20261001T010000Z` */

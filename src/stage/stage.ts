@@ -4,13 +4,14 @@
  */
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
-import { lstat, mkdir, open, readdir, rm, stat, statfs } from "node:fs/promises";
+import { mkdir, open, readdir, rm, stat, statfs } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Readable } from "node:stream";
 import prettyBytes from "pretty-bytes";
 import type { FileFormat, StagedFile } from "../../destinations/destination.ts";
 import { ReplayportError, giveUp, messageOf, retry } from "../errors.ts";
 import { NotWhole, countRows } from "./count_rows.ts";
+import { claimRoot } from "./root.ts";
 
 export interface Incoming {
   readonly stream: Readable;
@@ -45,22 +46,6 @@ async function isLeftOver(root: string, name: string): Promise<boolean> {
   if (pid !== process.pid) return !isAlive(pid);
   const { birthtimeMs } = await stat(join(root, name));
   return birthtimeMs < Date.now() - process.uptime() * 1000;
-}
-
-/**
- * Creates the root. One that exists has to be this user's alone: in a folder of somebody else, who may have made it first under
- * its well-known name in /tmp, rows can be read, and a planted link would have a file of ours written over.
- */
-async function claimRoot(root: string): Promise<void> {
-  await mkdir(root, { recursive: true, mode: 0o700 });
-  const found = await lstat(root);
-  if (!found.isDirectory()) throw new Error("it is a link");
-  const user = process.getuid?.();
-  // Windows has neither.
-  if (user === undefined) return;
-  const mode = found.mode & 0o777;
-  if (found.uid !== user) throw new Error(`it belongs to user ${found.uid}, and this is user ${user}`);
-  if ((mode & 0o077) !== 0) throw new Error(`its mode is ${mode.toString(8)}, so other users may enter it`);
 }
 
 /** @param path created if missing; not shared between machines */
