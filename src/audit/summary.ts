@@ -27,6 +27,18 @@ export function lastAuditOf(audit: Audit): Omit<AuditSummary, "unexamined"> & Pi
   return { readAt: audit.readAt, lacking, unrepaired, onlyDestination };
 }
 
+/** All of it for programs: the numbers have the names and meaning of `lastAuditOf`. */
+export function auditDetails(audit: Audit) {
+  const { export: name, readAt, days, lacking: hours } = audit;
+  return {
+    export: name,
+    readAt,
+    ...summaryOf(audit),
+    days,
+    hours: hours.map(({ interval, sessions, unrepaired }) => ({ interval, sessions, unrepaired })),
+  };
+}
+
 /** If the destination lacks rows that were read again without success. */
 export function unrepairedError(audit: Audit): ReplayportError | undefined {
   const { unrepaired } = summaryOf(audit);

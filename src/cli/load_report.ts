@@ -10,7 +10,7 @@ import type { Interval } from "../intervals/interval.ts";
 import { BATCH_RETRY } from "../retry.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./exit_codes.ts";
-import { errorFields, redactedFields } from "./log.ts";
+import { errorFields } from "./log.ts";
 import {
   bytes,
   count,
@@ -23,6 +23,8 @@ import {
   widthOf,
 } from "./output.ts";
 import { printable } from "../text.ts";
+import { fleetError } from "../fleet/fleet_error.ts";
+import { failedRun, loadedRun } from "./run_of.ts";
 
 export const SILENT =
   "an export that is usually busy reads no rows: is PostHog's ingestion running, or its replica behind?";
@@ -177,11 +179,14 @@ export function printSummary(context: Context, results: readonly ExportResult[],
       results.map((result) => ({
         export: result.export,
         seconds: round(result.seconds),
-        loaded: result.receipts.map(summaryOf),
-        failed: result.failures.map(({ interval, error }) => ({
-          ...edges(interval),
-          ...redactedFields(errorFields(error), cli.redactor),
-        })),
+        loaded: result.receipts.map(loadedRun),
+        failed: result.failures.map(({ interval, error }) =>
+          failedRun(
+            result.export,
+            interval,
+            fleetError(error, cli.now(), (text) => cli.redactor.message(text)),
+          ),
+        ),
       })),
     );
     return;

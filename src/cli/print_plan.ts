@@ -37,7 +37,11 @@ export async function printPlan(
     const rows = density === undefined ? undefined : expectedRows(one, density);
     return { ...one, rows, bytes: rows === undefined ? undefined : Math.ceil(rows * pace.rowBytes) };
   });
-  if (json) return printJson(stdout, plan);
+  if (json)
+    return printJson(
+      stdout,
+      plan.map(({ start, end, rows, bytes: size }) => ({ interval: { start, end }, rows, bytes: size })),
+    );
   if (plan.length === 0) return printLine(stdout, `${definition.name}: ${nothing}`);
   const unknown = "unknown";
   const amounts = ({ rows, bytes: size }: Pick<Planned, "rows" | "bytes">) => [

@@ -12,9 +12,15 @@ export function identityOf(
   destination: DestinationOptions,
   installation: string,
 ): ExportIdentity {
-  const { format, compression, path } = definition;
   const place = hash([installation, destination.type, ...locationOf(destination)]);
-  return { place, config: hash([place, fingerprint(definition, []), format, compression, path, formOf(destination)]) };
+  return {
+    place,
+    // Computed on demand: a command that pauses an export needs no salt.
+    get config() {
+      const { format, compression, path } = definition;
+      return hash([place, fingerprint(definition, []), format, compression, path, formOf(destination)]);
+    },
+  };
 }
 
 /** Where the rows and the receipts are. How one signs in there doesn't matter. */

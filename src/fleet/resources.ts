@@ -65,11 +65,19 @@ export function openResources(
 ): Resources {
   const { redis, settings, exports, identity, now } = options;
   const client = connect(redis, mode, outage);
-  const identities = new Map(exports.map((one) => [one.name, identity(one)]));
-  const keys = keysOf(redis.prefix, (name) => identities.get(name)?.place ?? "");
+  const definitions = new Map(exports.map((one) => [one.name, one]));
+  const identities = new Map<string, ExportIdentity>();
+  /** Computed on demand: a command that asks about one export needs no other destination's address. */
+  const identified = (name: string): ExportIdentity | undefined => {
+    const definition = definitions.get(name);
+    const known = identities.get(name) ?? (definition && identity(definition));
+    if (known) identities.set(name, known);
+    return known;
+  };
+  const keys = keysOf(redis.prefix, (name) => identified(name)?.place ?? "");
   const state = new FleetState(client, keys);
   const store = new BackfillStore(client, keys);
-  const configOf = (name: string): string | undefined => identities.get(name)?.config;
+  const configOf = (name: string): string | undefined => identified(name)?.config;
   const queue = new BatchQueue(client, redis.prefix, configOf, outage.onError);
   return {
     client,

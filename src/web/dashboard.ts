@@ -6,7 +6,7 @@ import { messageOf } from "../errors.ts";
 import { printable } from "../text.ts";
 import { printableTexts } from "./json.ts";
 import type { Auth } from "./auth.ts";
-import { CONDITIONS } from "./page/condition.ts";
+import { CONDITIONS } from "../fleet/condition.ts";
 import { loginPage } from "./page/login_page.ts";
 import { type Filter, overviewPage, type Snapshot } from "./page/overview_page.ts";
 import { CHARTS, CHARTS_PATH } from "./page/static.ts";

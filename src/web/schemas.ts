@@ -3,6 +3,7 @@
  * interface in ../fleet/fleet.ts, with times as text and null instead of undefined.
  */
 import { z } from "@hono/zod-openapi";
+import { CONDITIONS } from "../fleet/condition.ts";
 import { hasControls } from "../text.ts";
 
 const timestamp = z.iso.datetime().describe("UTC").openapi({ example: "2026-10-01T13:00:00.000Z" });
@@ -38,6 +39,7 @@ const pauseSchema = z
 export const exportSchema = z
   .strictObject({
     export: z.string(),
+    state: z.enum(CONDITIONS).describe("How it is, in one word"),
     destination: z.string(),
     schedule: z.string(),
     timezone: z.string(),

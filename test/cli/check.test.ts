@@ -6,6 +6,7 @@ import { type AddressInfo, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
+import { checkSchema } from "../../src/web/command_schemas.ts";
 import { commandLine, type CommandLine, ended } from "../support/cli_process.ts";
 
 suite("check of servers that never answer", () => {
@@ -50,10 +51,12 @@ exports:
     assert.match(out, /^2 of 8 checks failed, 3 skipped\.$/m);
     const tried = [...err.matchAll(/"msg":"trying: ([^"]+)"/g)].map(([, what]) => what);
     assert.deepEqual(tried, ["source", "stage", "destination lake", "destination bucket"]);
-    const json = await cli.run("check", "--timeout", "1s", "--json", "--quiet");
-    const { ok, findings } = JSON.parse(json.out) as { ok: boolean; findings: { what: string; skipped?: boolean }[] };
+    const json = await cli.run("check", "--timeout", "1s", "--json");
+    const { ok, findings } = checkSchema.parse(JSON.parse(json.out));
     assert.equal(ok, false);
-    assert.equal(findings.filter(({ skipped }) => skipped === true).length, 3);
+    assert.equal(findings.filter(({ skipped }) => skipped).length, 3);
+    assert.equal(json.err, "");
+    assert.equal(findings.find(({ what }) => what === "source")?.code, "cli.no_answer");
   });
 
   test("the first Ctrl-C says that it's stopping, and ends it", async () => {

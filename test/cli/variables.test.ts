@@ -4,7 +4,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
-import { commandLine, type CommandLine } from "../support/cli_process.ts";
+import { commandLine, type CommandLine, ended } from "../support/cli_process.ts";
+import { redisServer } from "../support/redis.ts";
 import { writeReceipts } from "../support/lake_fixture.ts";
 
 const HOUR = 3_600_000;
@@ -136,6 +137,24 @@ suite("commands and the variables of the config", () => {
       assert.equal(out, "");
     });
   }
+
+  test("pause, resume and retry of an export need the address of its own destination only", async (t) => {
+    const redis = await redisServer();
+    if ("skip" in redis) return t.skip(redis.skip);
+    const known = {
+      POSTHOG_URL: "https://eu.posthog.com",
+      CLICKHOUSE_URL: "http://127.0.0.1:1",
+      REDIS_URL: redis.url,
+    } as const;
+    const prefix = `redis: { url: "\${REDIS_URL}", prefix: paused }\n`;
+    await writeFile(join(folder, "paused.yaml"), CONFIG + prefix);
+    for (const command of ["pause", "resume", "retry"]) {
+      const { code, err } = await ended(cli.begin([command, "replays", "-c", "paused.yaml"], known));
+      assert.equal(code, 0, err);
+    }
+    const { code, err } = await ended(cli.begin(["pause", "far", "-c", "paused.yaml"], known));
+    assert.deepEqual([code, named(err)], [2, ["BUCKET"]], err);
+  });
 
   test("status shows each export that it can read, and for the others the variable", async () => {
     const { code, out } = await run("status", "--json");

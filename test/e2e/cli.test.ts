@@ -7,6 +7,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { text } from "node:stream/consumers";
+import { z } from "@hono/zod-openapi";
+import {
+  auditSchema,
+  checkSchema,
+  leftoverSchema,
+  loadedSchema,
+  plannedSchema,
+  sqlSchema,
+  statusSchema,
+} from "../../src/web/command_schemas.ts";
+import { errorSchema, runSchema } from "../../src/web/schemas.ts";
 import { type ClickHouseHarness, clickhouse, clickhouseSkip } from "../support/clickhouse.ts";
 import { openFaultProxy } from "../support/fault_proxy.ts";
 
@@ -295,6 +306,41 @@ hash_salt: "\${SALT}"
     assert.equal(resumed.code, 0, resumed.err);
     assert.match(resumed.out, new RegExp(`^replays: ${5 - Number(loaded)} intervals loaded`));
     assert.equal((await run(...args, "--resume")).code, 2);
+  });
+
+  test("every command's --json has the API's shapes", async () => {
+    const range = ["--from", new Date(start).toISOString(), "--to", new Date(start + 5 * HOUR).toISOString()];
+    const all: readonly (readonly [readonly string[], z.ZodType, number?])[] = [
+      [["check"], checkSchema],
+      [["run", "replays", "--interval", new Date(start).toISOString()], z.array(loadedSchema).length(1)],
+      [["run", "--due"], z.array(loadedSchema).length(1)],
+      [["backfill", "replays", ...range, "--force", "--plan"], z.array(plannedSchema).min(1)],
+      [["backfill", "replays", ...range], z.array(loadedSchema).length(1)],
+      [["audit", "replays"], auditSchema],
+      [["gc", "replays"], z.array(leftoverSchema).min(1)],
+      [["sql", "replays"], sqlSchema],
+      [["status"], z.array(statusSchema).length(1)],
+      [["runs"], z.array(runSchema).min(5)],
+      [["run", "nothing", "--due"], errorSchema, 2],
+    ];
+    for (const [args, schema, expected = 0] of all) {
+      if (args[0] === "gc") {
+        const files = await readdir(join(folder, "lake/replays"), { recursive: true });
+        const file = files.find((name) => name.endsWith(".0.parquet")) ?? assert.fail("no file");
+        await writeFile(join(folder, "lake/replays", file.replace(".0.parquet", ".7.parquet")), "of a load that died");
+      }
+      const { code, out, err } = await run(...args, "--json", "--quiet");
+      assert.equal(code, expected, `${args.join(" ")}: ${err}`);
+      const { error } = schema.safeParse(JSON.parse(out));
+      assert.equal(error, undefined, `${args.join(" ")}: ${error?.message} ${out}`);
+    }
+    const failing = begin(["run", "replays", "--interval", new Date(start).toISOString(), "--json", "--quiet"], {
+      CLICKHOUSE_PASSWORD: "wrong password",
+    });
+    const [{ failed, loaded } = assert.fail("no export")] = z
+      .array(loadedSchema)
+      .parse(JSON.parse((await end(failing)).out));
+    assert.deepEqual([loaded, failed[0]?.error?.code, failed[0]?.state], [[], "source.auth", "failed"]);
   });
 
   test("run --interval and backfill --force replace files without duplicating rows", async () => {

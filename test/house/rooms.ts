@@ -44,7 +44,7 @@ export const MAY: Readonly<Record<string, readonly string[]>> = {
   "src/clickhouse": [...CORE, "src/clickhouse_server"],
   "src/config": [...CORE, ...OPTIONS, "src/fleet/fleet.ts"],
   "src/fleet": [...CORE, "src/audit", "src/version.ts"],
-  "src/web": [...CORE, "src/fleet/fleet.ts", "src/text.ts", "src/version.ts"],
+  "src/web": [...CORE, "src/fleet/condition.ts", "src/fleet/fleet.ts", "src/text.ts", "src/version.ts"],
   "src/alerts": [...CORE, "src/fleet/fleet.ts", "src/text.ts"],
   "src/telemetry": [...CORE, "src/fleet/fleet.ts", "src/version.ts"],
   "destinations/files": ["src/errors.ts", "destinations/destination.ts"],

@@ -7,10 +7,13 @@ import assert from "node:assert/strict";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
-import type { Audit } from "../../src/audit/receipt.ts";
+import type { z } from "@hono/zod-openapi";
+import { auditSchema } from "../../src/web/command_schemas.ts";
 import { type ClickHouseHarness, clickhouse, clickhouseSkip } from "../support/clickhouse.ts";
 import { deletion, recording, recordings, tagging } from "./partial_rows.ts";
 import { iso, openStory, type Story, time } from "./story.ts";
+
+type Audited = z.output<typeof auditSchema>;
 
 suite("stories of audits", { skip: clickhouseSkip }, () => {
   let server: ClickHouseHarness;
@@ -22,11 +25,11 @@ suite("stories of audits", { skip: clickhouseSkip }, () => {
   const due = async (story: Story, ...times: readonly number[]): Promise<void> => {
     for (const at of times) await story.ok(["run", "--due"], { at });
   };
-  const audit = async (story: Story, at: number): Promise<Audit> =>
-    JSON.parse((await story.ok(["audit", "replays", "--json"], { at })).out) as Audit;
-  const totals = ({ days, lacking }: Audit) => ({
-    lacking: lacking.map(({ sessions }) => sessions),
-    onlyDestination: days.reduce((sum, day) => sum + day.onlyDestination, 0),
+  const audit = async (story: Story, at: number): Promise<Audited> =>
+    auditSchema.parse(JSON.parse((await story.ok(["audit", "replays", "--json"], { at })).out));
+  const totals = ({ hours, onlyDestination }: Audited) => ({
+    lacking: hours.map(({ sessions }) => sessions),
+    onlyDestination,
   });
   const daily = { schedule: "@daily", start: iso(time(3)) };
   /** How many intervals a run loads. */

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { Audit } from "../../audit/receipt.ts";
+import { auditDetails } from "../../audit/summary.ts";
 import { wholeNumber } from "../arguments.ts";
 import { describeAudit, runAudit } from "../audit_report.ts";
 import { Context } from "../context.ts";
@@ -34,7 +35,7 @@ async function audit(
   await using context = await Context.open(cli, options);
   for (const definition of context.exports(name)) {
     const result = await runAudit(context, definition, options.days ?? definition.audit?.days ?? DAYS);
-    if (options.json === true) printJson(cli.stdout, result ?? null);
+    if (options.json === true) printJson(cli.stdout, result ? auditDetails(result) : null);
     else if (result) print(cli, result);
     else
       printLine(cli.stdout, `${name}: nothing to compare. Either nothing is loaded, or the export can't be audited.`);

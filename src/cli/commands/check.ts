@@ -27,6 +27,7 @@ interface Finding {
   /** It wasn't tried, because something that it needs failed. */
   readonly skipped?: true;
   readonly detail: string;
+  readonly code?: string | undefined;
   readonly hint?: string | undefined;
 }
 
@@ -56,14 +57,14 @@ async function check(cli: CliEnvironment, options: CheckOptions): Promise<void> 
   /** Runs a check. What it returns is the detail of its finding, what it throws becomes a failure. */
   const attempt = async (what: string, work: (signal: AbortSignal) => Promise<string>): Promise<boolean> => {
     try {
-      using _announced = announce(context, what);
+      using _announced = announce(context, what, options.json === true);
       const detail = await answerWithin(what, options.timeout, work, cli.signal);
       found({ what, ok: true, detail });
       return true;
     } catch (error) {
       if (cli.signal.aborted) throw cli.signal.reason;
-      const hint = error instanceof ReplayportError ? error.hint : undefined;
-      found({ what, ok: false, detail: String(errorFields(error)["error"]), hint });
+      const { code, hint } = error instanceof ReplayportError ? error : { code: "unexpected", hint: undefined };
+      found({ what, ok: false, detail: String(errorFields(error)["error"]), code, hint });
       return false;
     }
   };
@@ -133,18 +134,26 @@ async function check(cli: CliEnvironment, options: CheckOptions): Promise<void> 
   const skipped = findings.filter((one) => one.skipped === true).length;
   const failed = findings.filter(({ ok }) => !ok).length - skipped;
   if (failed > 0) cli.setExitCode(EXIT.failed);
-  if (options.json === true) printJson(cli.stdout, { ok: failed === 0, findings });
-  else if (failed > 0) {
+  if (options.json === true) {
+    const all = findings.map(({ skipped: wasSkipped = false, code, hint, ...rest }) => ({
+      ...rest,
+      skipped: wasSkipped,
+      code,
+      hint,
+    }));
+    printJson(cli.stdout, { ok: failed === 0, findings: all });
+  } else if (failed > 0) {
     const also = skipped > 0 ? `, ${skipped} skipped` : "";
     printLine(cli.stdout, `${failed} of ${findings.length} checks failed${also}.`);
   } else printLine(cli.stdout, "All checks passed. Next: replayport run --due");
 }
 
 /** Says what is about to be tried: it may take a while. On a terminal the line goes away afterwards. */
-function announce({ cli, log }: Context, what: string): Disposable {
+function announce({ cli, log }: Context, what: string, json: boolean): Disposable {
   const { stderr } = cli;
-  if (stderr.isTTY !== true) {
-    log.info(`trying: ${what}`);
+  if (stderr.isTTY !== true || json) {
+    // Whoever sends both streams to one file gets JSON and nothing else.
+    log[json ? "debug" : "info"](`trying: ${what}`);
     return { [Symbol.dispose]: () => undefined };
   }
   stderr.write(`trying: ${printable(what)}`);

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { withState } from "../../fleet/condition.ts";
 import { hasControls } from "../../text.ts";
 import { operator, usageError } from "../arguments.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
@@ -18,7 +19,7 @@ export function addPause(program: Command, cli: CliEnvironment): void {
       if (hasControls(options.reason)) throw usageError("--reason has control characters", "Write one line of text.");
       await using host = await openFleetHost(cli, options);
       const status = await host.fleet.pause(name, options.reason, operator(), cli.signal);
-      if (options.json === true) return printJson(cli.stdout, status);
+      if (options.json === true) return printJson(cli.stdout, withState(status));
       const { paused } = status;
       printLine(cli.stdout, `${name} paused since ${paused?.since.toISOString() ?? "now"}: ${paused?.reason ?? ""}`);
       printLine(cli.stdout, `To resume: replayport resume ${name}`);
@@ -36,7 +37,7 @@ export function addResume(program: Command, cli: CliEnvironment): void {
       const options: GlobalOptions = command.optsWithGlobals();
       await using host = await openFleetHost(cli, options);
       const status = await host.fleet.resume(name, operator(), cli.signal);
-      if (options.json === true) return printJson(cli.stdout, status);
+      if (options.json === true) return printJson(cli.stdout, withState(status));
       printLine(cli.stdout, `${name} resumed`);
     });
 }

@@ -1,6 +1,5 @@
 import { type Command, Option } from "commander";
-import type { Receipt } from "../../../destinations/destination.ts";
-import { batchId, type ExportDefinition } from "../../export/definition.ts";
+import type { ExportDefinition } from "../../export/definition.ts";
 import type { Run, RunsQuery, RunState } from "../../fleet/fleet.ts";
 import { ALL_TIME } from "../../intervals/interval.ts";
 import { usageError, wholeNumber } from "../arguments.ts";
@@ -22,6 +21,7 @@ import {
   widthOf,
   wrap,
 } from "../output.ts";
+import { loadedRun } from "../run_of.ts";
 
 interface RunsOptions extends GlobalOptions {
   readonly limit: number;
@@ -117,30 +117,7 @@ async function ofReceipts(
       (a, b) =>
         b.committedAt.getTime() - a.committedAt.getTime() || b.interval.start.getTime() - a.interval.start.getTime(),
     );
-  return newest.slice(0, limit).map(runOf);
-}
-
-/** Nobody queued it: a process loaded it by itself. */
-function runOf({ export: name, interval, readAt, committedAt, rows, bytes: size, files }: Receipt): Run {
-  return {
-    id: batchId(name, interval),
-    export: name,
-    interval,
-    backfill: undefined,
-    state: "loaded",
-    attempt: 1,
-    queuedAt: readAt,
-    startedAt: readAt,
-    finishedAt: committedAt,
-    nextAttemptAt: undefined,
-    stage: undefined,
-    rows,
-    bytes: size,
-    files,
-    times: undefined,
-    error: undefined,
-    worker: undefined,
-  };
+  return newest.slice(0, limit).map(loadedRun);
 }
 
 function print({ stdout: out, env, now }: CliEnvironment, found: readonly Run[]): void {

@@ -72,7 +72,7 @@ async function show(
   // Loaded here: of a command's time, most goes into loading what it needs, and --help needs nothing.
   const { Context } = await import("../context.ts");
   const { printJson, printLine, widthOf } = await import("../output.ts");
-  const { needsAttention, worstFirst } = await import("../status/export_status.ts");
+  const { needsAttention, statusJson, worstFirst } = await import("../status/export_status.ts");
   const { printStatus } = await import("../status/print_status.ts");
   const { readStatuses } = await import("../status/read_status.ts");
   const { toJson } = await import("../../web/json.ts");
@@ -82,7 +82,7 @@ async function show(
   const rows = worstFirst(read);
   const failing = options.failing === true;
   if (options.json === true) {
-    const shown = failing ? rows.filter(needsAttention) : rows;
+    const shown = (failing ? rows.filter(needsAttention) : rows).map(statusJson);
     if (watching) printLine(cli.stdout, JSON.stringify(toJson(shown)));
     else printJson(cli.stdout, shown);
   } else {

@@ -1,19 +1,9 @@
 /** What `status` says about an export: the fields of the API's `Export`, and what only the ledger in the destination has. */
 import type { Audit } from "../../audit/receipt.ts";
+import { auditDetails } from "../../audit/summary.ts";
+import { type Condition, CONDITIONS } from "../../fleet/condition.ts";
 import type { ExportStatus, FleetError } from "../../fleet/fleet.ts";
 import type { Outdated } from "../outdated.ts";
-
-/** Worst first: the order of the list. */
-export const EXPORT_STATES = ["unreadable", "failing", "late", "silent", "paused", "ok"] as const;
-
-/**
- * - `unreadable`: the destination didn't show its receipts
- * - `failing`: intervals failed, the fleet paused it, the clocks differ, or rows are lacking that no read brings
- * - `late`: an interval has been due for longer than it may take to load
- * - `silent`: a busy export reads no rows
- * - `paused`: by a person
- */
-export type ExportState = (typeof EXPORT_STATES)[number];
 
 /** What the receipts say. */
 export interface LedgerFacts extends Outdated {
@@ -30,7 +20,7 @@ export interface LedgerFacts extends Outdated {
 }
 
 export interface StatusRow extends ExportStatus, Partial<LedgerFacts> {
-  readonly state: ExportState;
+  readonly state: Condition;
   /** Where it goes, for people: the folder, bucket or table. */
   readonly location: string | undefined;
   /** The export's end. */
@@ -41,30 +31,33 @@ export interface StatusRow extends ExportStatus, Partial<LedgerFacts> {
   readonly fleetError: FleetError | undefined;
 }
 
-export type Unjudged = Omit<StatusRow, "state">;
+const CALM: ReadonlySet<Condition> = new Set(["ok", "loading", "paused"]);
 
-/** By whom a pause is that the fleet made itself. */
-const FLEET = "replayport";
+export const needsAttention = ({ state }: Pick<StatusRow, "state">): boolean => !CALM.has(state);
 
-export function stateOf(row: Unjudged, late: boolean): ExportState {
-  if (row.ledgerError !== undefined) return "unreadable";
-  const isFailing =
-    row.failuresInRow > 0 ||
-    row.failedIntervals.length > 0 ||
-    row.paused?.by === FLEET ||
-    row.clock !== undefined ||
-    (row.lastAudit?.unrepaired ?? 0) > 0;
-  if (isFailing) return "failing";
-  if (row.paused) return "paused";
-  if (late) return "late";
-  return row.silentSince === undefined ? "ok" : "silent";
+/** For programs: every field is there, also of an export that can't be read. */
+export function statusJson(row: StatusRow) {
+  return { ...NO_FACTS, ...row, audit: row.audit && auditDetails(row.audit) };
 }
 
-export const needsAttention = ({ state }: Pick<StatusRow, "state">): boolean => state !== "ok" && state !== "paused";
+const NO_FACTS: Readonly<Record<keyof LedgerFacts, undefined>> = {
+  intervals: undefined,
+  rows: undefined,
+  lost: undefined,
+  bytes: undefined,
+  files: undefined,
+  silentSince: undefined,
+  audit: undefined,
+  outdated: undefined,
+  otherSelection: undefined,
+  otherFolders: undefined,
+  olderFiles: undefined,
+  unreadable: undefined,
+};
 
 /** Worst first, then the one that is furthest behind, then by name. */
 export function worstFirst(rows: readonly StatusRow[]): StatusRow[] {
-  const rank = ({ state }: StatusRow): number => EXPORT_STATES.indexOf(state);
+  const rank = ({ state }: StatusRow): number => CONDITIONS.indexOf(state);
   return rows.toSorted(
     (a, b) => rank(a) - rank(b) || (b.lagSeconds ?? 0) - (a.lagSeconds ?? 0) || a.export.localeCompare(b.export, "en"),
   );

@@ -1,4 +1,5 @@
 /** `status` for people: a row for each export, worst first, what is wrong below it, and a summary. */
+import { type Condition, CONDITIONS } from "../../fleet/condition.ts";
 import type { CliEnvironment } from "../environment.ts";
 import { describeAudit } from "../audit_report.ts";
 import { SILENT } from "../load_report.ts";
@@ -20,19 +21,21 @@ import {
   widthOf,
   wrap,
 } from "../output.ts";
-import { EXPORT_STATES, type ExportState, needsAttention, type StatusRow } from "./export_status.ts";
+import { needsAttention, type StatusRow } from "./export_status.ts";
 
 /** More gaps than this are counted, not shown. */
 const GAPS_SHOWN = 10;
 /** Of more exports than this, only those in trouble are explained. */
 const ALL_EXPLAINED = 10;
 
-const STYLES: Readonly<Record<ExportState, Style>> = {
+const STYLES: Readonly<Record<Condition, Style>> = {
   unreadable: ["bold", "red"],
   failing: ["bold", "red"],
   late: "yellow",
   silent: "yellow",
   paused: "cyan",
+  loading: "green",
+  unknown: "dim",
   ok: "green",
 };
 
@@ -181,7 +184,7 @@ function outdated(row: StatusRow): string[] {
 
 function summary(all: readonly StatusRow[], paint: Paint): string {
   const counts = Map.groupBy(all, ({ state }) => state);
-  const parts = EXPORT_STATES.flatMap((state) => {
+  const parts = CONDITIONS.flatMap((state) => {
     const found = counts.get(state)?.length ?? 0;
     return found === 0 ? [] : [paint(STYLES[state], `${count(found)} ${state}`)];
   });

@@ -8,16 +8,17 @@ import { giveUp, ReplayportError } from "../../errors.ts";
 import { type ExportDefinition, fingerprint } from "../../export/definition.ts";
 import { ledgerState } from "../../export/ledger.ts";
 import { silentSince } from "../../export/silence.ts";
+import { conditionOf } from "../../fleet/condition.ts";
 import type { ExportStatus, FleetError } from "../../fleet/fleet.ts";
 import { fleetError } from "../../fleet/fleet_error.ts";
 import { ALL_TIME } from "../../intervals/interval.ts";
-import { LATE_AFTER_SECONDS, lateness } from "../../intervals/lateness.ts";
+import { lateness } from "../../intervals/lateness.ts";
 import { exportedColumns } from "../../models/session_replays_query.ts";
 import { answerWithin } from "../answer_within.ts";
 import type { Context } from "../context.ts";
 import { errorFields } from "../log.ts";
 import { outdatedLoads } from "../outdated.ts";
-import { type LedgerFacts, type StatusRow, stateOf } from "./export_status.ts";
+import type { LedgerFacts, StatusRow } from "./export_status.ts";
 
 /** How many exports of one destination are read at once. */
 const AT_ONCE = 16;
@@ -251,17 +252,16 @@ function rowOf(
   };
   const loadedUntil = "error" in ledger ? base.loadedUntil : ledger.state.loadedUntil;
   const { lateSeconds, nextAt } = lateness(definition, loadedUntil, now);
-  const isLate = lateSeconds > LATE_AFTER_SECONDS[fleet === undefined ? "cron" : "fleet"];
   const shared = {
     location: ledger.location,
     nextAt,
-    lateSeconds: "error" in ledger && loadedUntil === undefined ? undefined : lateSeconds,
+    lateSeconds: "error" in ledger ? loadedUntil && lateSeconds : ledger.state.due === 0 ? 0 : lateSeconds,
     end: definition.end,
     clock,
     fleetError: fleetProblem,
   };
   const row = { ...base, ...shared, ...("error" in ledger ? {} : loaded(ledger, context.cli.now())) };
-  return { ...row, state: stateOf(row, isLate && (row.due ?? 1) > 0) };
+  return { ...row, state: conditionOf(row, fleet === undefined ? "cron" : "fleet") };
 }
 
 function loaded({ state, facts, last, recent }: Exclude<Ledger, { readonly error: FleetError }>, now: Date) {

@@ -5,7 +5,8 @@
 import type { ExportStatus, FleetError, Run } from "../../fleet/fleet.ts";
 import type { Interval } from "../../intervals/interval.ts";
 import { minute } from "../../text.ts";
-import { isFailing, isLate } from "./condition.ts";
+import { isLate } from "../../fleet/condition.ts";
+import { isFailing } from "./condition.ts";
 import { count, plural } from "./format.ts";
 
 interface Problem {

@@ -2,7 +2,8 @@
 import { html } from "hono/html";
 import type { ExportStatus } from "../../fleet/fleet.ts";
 import { exportLink } from "./attention_section.ts";
-import { badgeOf, type Condition, CONDITIONS, conditionOf, punctuality } from "./condition.ts";
+import { type Condition, CONDITIONS, conditionOf } from "../../fleet/condition.ts";
+import { badgeOf, punctuality } from "./condition.ts";
 import { ago, bytes, clock, count, type Html, plural, span } from "./format.ts";
 import { sparkline } from "./sparkline.ts";
 
@@ -40,7 +41,7 @@ function destinationSection(
   now: Date,
 ): Html {
   const id = `destination-${index}`;
-  const folded = new Set<Condition>(open ? [] : ["good", "loading"]);
+  const folded = new Set<Condition>(open ? [] : ["ok", "loading"]);
   const { calm = [], noteworthy = [] } = Object.groupBy(all, (one) =>
     folded.has(conditionOf(one)) ? "calm" : "noteworthy",
   );

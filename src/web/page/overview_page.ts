@@ -4,7 +4,8 @@ import type { Backfill, ExportStatus, FleetHealth, QueueDepth, Run } from "../..
 import { issuesOf } from "./attention.ts";
 import { issueList } from "./attention_section.ts";
 import { backfillsSection } from "./backfills_section.ts";
-import { type Condition, CONDITIONS, conditionOf, isFailing, NAMES } from "./condition.ts";
+import { type Condition, CONDITIONS, conditionOf } from "../../fleet/condition.ts";
+import { isFailing, NAMES } from "./condition.ts";
 import { exportSections } from "./exports_section.ts";
 import { count, type Html, plural, span } from "./format.ts";
 import { failuresSection, runningSection } from "./runs_section.ts";
@@ -116,7 +117,7 @@ function queryOf(search: string, condition: Condition | undefined): string {
 }
 
 function chips(found: readonly ExportStatus[], { search, condition }: Filter): Html {
-  const of = Map.groupBy(found, conditionOf);
+  const of = Map.groupBy(found, (one) => conditionOf(one));
   const shown = CONDITIONS.filter((one) => of.has(one) || one === condition);
   const chip = (one: Condition | undefined, text: string, number: number): Html =>
     html`<li>
@@ -139,9 +140,9 @@ function titleOf({ exports, problems }: Snapshot): string {
 function summary({ exports, health, problems }: Snapshot): Html {
   if (!health.redis) return html`<span class="badge bad">Redis is down</span>`;
   if (problems.length > 0) return html`<span class="badge bad">incomplete</span>`;
-  const conditions = exports.map(conditionOf);
+  const conditions = exports.map((one) => conditionOf(one));
   const of = (condition: Condition): number => conditions.filter((one) => one === condition).length;
-  const failing = of("failing");
+  const failing = of("failing") + of("unreadable");
   const paused = of("paused");
   const late = of("late");
   const badges = [

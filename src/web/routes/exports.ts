@@ -1,4 +1,5 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import { withState } from "../../fleet/condition.ts";
 import { exportName, exportSchema, pauseBody, resumeBody } from "../schemas.ts";
 import { toJson } from "../json.ts";
 import { failures, json, jsonBody, readSignal, type RouteDependencies } from "./answers.ts";
@@ -60,20 +61,20 @@ const retry = createRoute({
 export function addExports({ app, fleet, ending }: RouteDependencies): void {
   app.openapi(list, async (c) => {
     const exports = await fleet.exports(readSignal(c, ending));
-    return c.json({ exports: toJson(exports) }, 200);
+    return c.json({ exports: toJson(exports.map(withState)) }, 200);
   });
   app.openapi(get, async (c) => {
     const one = await fleet.export(c.req.valid("param").name, readSignal(c, ending));
-    return c.json(toJson(one), 200);
+    return c.json(toJson(withState(one)), 200);
   });
   app.openapi(pause, async (c) => {
     const { reason, by } = c.req.valid("json");
-    return c.json(toJson(await fleet.pause(c.req.valid("param").name, reason, by, ending)), 200);
+    return c.json(toJson(withState(await fleet.pause(c.req.valid("param").name, reason, by, ending))), 200);
   });
   app.openapi(resume, async (c) => {
     // The body is optional. Without one, nothing was validated.
     const by = (c.req.valid("json") as { by?: string } | undefined)?.by ?? "api";
-    return c.json(toJson(await fleet.resume(c.req.valid("param").name, by, ending)), 200);
+    return c.json(toJson(withState(await fleet.resume(c.req.valid("param").name, by, ending))), 200);
   });
   app.openapi(retry, async (c) => {
     return c.json({ intervals: await fleet.retry(c.req.valid("param").name, ending) }, 200);
