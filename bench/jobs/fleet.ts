@@ -86,13 +86,14 @@ async function forget(redis: FleetRedisOptions): Promise<void> {
   await disconnect(client);
 }
 
-/** Takes batches without files. Answers for one hour without looking at the others, as a lake on S3 does. */
-function inMemory(now: () => Date): Destination {
+/** Takes batches without files. Looks at the hours of a range and not at others, as a lake on S3 does. */
+function inMemory(now: () => Date, start: number): Destination {
   const receipts = new Map<number, Receipt>();
   const find = (range: Interval): Receipt[] => {
-    const one = receipts.get(range.start.getTime());
-    if (one && range.end <= one.interval.end) return [one];
-    return [...receipts.values()].filter(({ interval }) => overlaps(interval, range));
+    const [first, last] = [Math.max(range.start.getTime(), start), Math.min(range.end.getTime(), NOON)];
+    const found = [];
+    for (let at = first - (first % HOUR); at < last; at += HOUR) found.push(receipts.get(at) ?? []);
+    return found.flat();
   };
   return {
     name: "memory",
@@ -133,7 +134,8 @@ async function jobs({ redisUrl, exports, hours, concurrency }: FleetJob): Promis
   const now = (): Date => new Date(NOON);
   const ledgers = new Map<string, Destination>();
   const { source } = fakeSource();
-  const chosen = definitions(exports, NOON - (hours + 1) * HOUR).map((one) => ({ ...one, sweep: undefined }));
+  const start = NOON - (hours + 1) * HOUR;
+  const chosen = definitions(exports, start).map((one) => ({ ...one, sweep: undefined }));
   const fleet = await connectFleet(
     {
       redis,
@@ -154,8 +156,8 @@ async function jobs({ redisUrl, exports, hours, concurrency }: FleetJob): Promis
     },
     never,
   );
-  const empty = inMemory(now);
-  for (const { name } of chosen) ledgers.set(name, inMemory(now));
+  const empty = inMemory(now, start);
+  for (const { name } of chosen) ledgers.set(name, inMemory(now, start));
   const total = exports * hours;
   let done = 0;
   const all = new Promise<void>((resolve) => {

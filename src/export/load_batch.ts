@@ -107,9 +107,11 @@ export async function loadBatch(
   const parts = await cutFiles(model, read, sessions, filesFor(sessions, rowsPerFile), source, purpose, signal);
   dependencies.onProgress({ kind: "counted", sessions, files: parts.length });
 
-  await using stage = await openStage(dependencies.stageRoot, attempt);
+  // Most intervals of a small export are empty, and making a folder would cost more than all else that they do on this machine.
+  await using stage = parts.length > 0 ? await openStage(dependencies.stageRoot, attempt) : undefined;
   let stagedRows = 0;
   async function* stagedFiles(): AsyncGenerator<StagedFile> {
+    if (!stage) return;
     // A destination that fails leaves the loop. The extraction that is under way is then aborted.
     const leave = new AbortController();
     const staging = stageFiles(

@@ -188,9 +188,7 @@ export class BackfillStore {
 
   /** The running backfills of each export, with the range that each reserves. */
   async ranges(exportNames: readonly string[]): Promise<Map<string, Reservation[]>> {
-    const pipeline = this.#client.pipeline();
-    for (const name of exportNames) pipeline.hgetall(this.#keys.backfilling(name));
-    const answers = (await results(pipeline)) as Record<string, string>[];
+    const answers = await Promise.all(exportNames.map((name) => this.#client.hgetall(this.#keys.backfilling(name))));
     return new Map(
       exportNames.map((name, index) => [
         name,

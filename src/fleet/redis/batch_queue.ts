@@ -6,7 +6,6 @@ import type { QueueDepth } from "../fleet.ts";
 import { type JobName, type JobRequest, jobOf, parseJobId } from "./jobs.ts";
 import { QUEUE } from "./keys.ts";
 import type { RedisClient } from "./client.ts";
-import { results } from "./state.ts";
 
 /** About how many events BullMQ's stream keeps. The scheduler reads them as they arrive. */
 const EVENTS_KEPT = 1_000;
@@ -65,9 +64,8 @@ export class BatchQueue implements AsyncDisposable {
    * worker would ever take it, and BullMQ adds no second one of its id.
    */
   async #removeOrphans(ids: readonly string[]): Promise<void> {
-    const pipeline = this.#client.pipeline();
-    for (const id of ids) pipeline.exists(this.#queue.toKey(id));
-    const known = await results(pipeline);
+    // Not a pipeline, here and where else a tick asks little: ioredis would copy all of BullMQ's scripts into each.
+    const known = await Promise.all(ids.map((id) => this.#client.exists(this.#queue.toKey(id))));
     for (const id of ids.filter((_, index) => known[index] === 1)) {
       if (ORPHANED.has(await this.#queue.getJobState(id))) await this.#queue.remove(id);
     }

@@ -12,6 +12,7 @@
  */
 import type { Cluster, Command, Redis } from "ioredis";
 import { delayAfter } from "../../retry.ts";
+import { corkOf } from "./cork.ts";
 import { isForbidden, isRefusal, isReply } from "./errors.ts";
 import type { Outage } from "./outage.ts";
 
@@ -56,6 +57,7 @@ export function watchReplies(client: RedisClient, waits: boolean, outage: Outage
   const seen = new WeakSet<Command>();
   refusedBy.set(client, refused);
   const send = client.sendCommand.bind(client) as Send;
+  const cork = corkOf(client);
 
   const begin = (what: unknown, error: Error): number => {
     refused.add(what);
@@ -121,6 +123,7 @@ export function watchReplies(client: RedisClient, waits: boolean, outage: Outage
       // A connection that was lost sends its commands again.
       if (!seen.has(command)) watch(command);
       seen.add(command);
+      cork();
       return send(command, ...where);
     },
   });

@@ -63,12 +63,12 @@ export class FleetState {
     const found = new Map<string, ExportState>();
     for (let at = 0; at < names.length; at += CHUNK) {
       const chunk = names.slice(at, at + CHUNK);
-      const pipeline = this.client.pipeline();
-      for (const name of chunk) pipeline.hgetall(this.keys.export(name)).hgetall(this.keys.failedIntervals(name));
-      const answers = (await results(pipeline)) as Record<string, string>[];
-      for (const [index, name] of chunk.entries()) {
-        found.set(name, stateOf(answers[index * 2] ?? {}, answers[index * 2 + 1] ?? {}));
-      }
+      const asked = chunk.map(async (name) => {
+        const keys = [this.keys.export(name), this.keys.failedIntervals(name)] as const;
+        const [fields, failed] = await Promise.all(keys.map((key) => this.client.hgetall(key)));
+        found.set(name, stateOf(fields ?? {}, failed ?? {}));
+      });
+      await Promise.all(asked);
     }
     return found;
   }
@@ -101,7 +101,6 @@ export class FleetState {
     const key = this.keys.export(name);
     const { rows, committedAt } = receipt;
     const load = encode([interval, rows, committedAt.getTime()]);
-    // Not a pipeline: ioredis would copy each of BullMQ's scripts into it.
     const [pause] = await Promise.all([
       this.client.hget(key, "paused"),
       this.client.hset(key, { failures: "0", receipt: encode(receipt) }),

@@ -7,48 +7,55 @@ import { type Audit, readAudit } from "../../audit/receipt.ts";
 import type { ExportDefinition } from "../../export/definition.ts";
 import { readCoverage } from "../../export/ledger.ts";
 import { isSwept, type Sweep } from "../../intervals/due.ts";
+import { gaps } from "../../intervals/coverage.ts";
 import { type Interval, overlaps } from "../../intervals/interval.ts";
 import { hasEnded, isOpen, readTime } from "../../intervals/watermark.ts";
 
 /**
- * Joins neighbours that `due` cannot tell apart: closed ones that were read late enough to need no sweep, or all closed ones
- * where there is no sweep. An export of years takes a handful of entries then. Sorted by start.
+ * Joins neighbours that `due` can't tell apart, so that an export of years takes a handful of entries. Open receipts stay as they are.
+ * Closed ones form kinds: those that need no other read, those that will be swept, and so on. Each kind is joined by itself. Sorted by start.
  */
 export function compact(covered: Iterable<Coverage>, sweep: Sweep | undefined, audited?: Date): Coverage[] {
-  const sorted = [...covered].sort((a, b) => a.interval.start.getTime() - b.interval.start.getTime());
-  const settled = (one: Coverage): boolean => !isOpen(one) && (sweep === undefined || isSwept(one, sweep));
+  const byStart = (a: Coverage, b: Coverage): number => a.interval.start.getTime() - b.interval.start.getTime();
   const joined: Coverage[] = [];
-  for (const one of sorted) {
-    const last = joined.at(-1);
-    if (last && one.interval.start <= last.interval.end && settled(last) && settled(one) && alike(last, one, audited)) {
-      joined[joined.length - 1] = join(last, one);
-    } else {
-      joined.push(one);
-    }
+  /** The last one of each kind. */
+  const lasts = new Map<number, Coverage>();
+  for (const one of [...covered].sort(byStart)) {
+    const kind = kindOf(one, sweep, audited);
+    const last = kind === undefined ? undefined : lasts.get(kind);
+    const next = last && one.interval.start <= last.interval.end ? join(last, one) : undefined;
+    if (last && next) joined[joined.indexOf(last)] = next;
+    else joined.push(one);
+    if (kind !== undefined) lasts.set(kind, next ?? one);
   }
   return joined;
 }
 
 /**
- * Both valid or neither, with or without a watermark, before or after the last audit: the joined entry then says what both say.
+ * What `due` asks of a closed receipt: is it swept, valid, with a watermark, read before or after the last audit? Two receipts that have
+ * the same answers give them as one, too: the later of their reads isn't a sweep of the later of their ends, unless both are.
  */
-function alike(one: Coverage, other: Coverage, audited: Date | undefined): boolean {
-  const isSince = (each: Coverage): boolean => audited !== undefined && readTime(each) >= audited.getTime();
-  return (
-    hasEnded(one) === hasEnded(other) &&
-    (one.watermark === undefined) === (other.watermark === undefined) &&
-    isSince(one) === isSince(other)
-  );
+function kindOf(one: Coverage, sweep: Sweep | undefined, audited: Date | undefined): number | undefined {
+  if (isOpen(one)) return undefined;
+  const answers = [
+    sweep === undefined || isSwept(one, sweep),
+    hasEnded(one),
+    one.watermark === undefined,
+    audited !== undefined && readTime(one) >= audited.getTime(),
+  ];
+  return answers.reduce((bits, answer) => bits * 2 + Number(answer), 0);
 }
 
-function join(one: Coverage, other: Coverage): Coverage {
-  const later = (a: Date, b: Date): Date => (a > b ? a : b);
-  const [a, b] = [one.watermark, other.watermark];
+/** Undefined if the later read has the lower watermark: an open receipt from between them would then see a wrong one. */
+function join(one: Coverage, other: Coverage): Coverage | undefined {
+  const [earlier, later] = readTime(one) <= readTime(other) ? [one, other] : [other, one];
+  if (earlier.watermark && later.watermark && earlier.watermark > later.watermark) return undefined;
+  const latest = (a: Date, b: Date): Date => (a > b ? a : b);
   return {
-    interval: { start: one.interval.start, end: later(one.interval.end, other.interval.end) },
-    readAt: later(one.readAt, other.readAt),
-    watermark: a && b && later(a, b),
-    committedAt: later(one.committedAt, other.committedAt),
+    interval: { start: one.interval.start, end: latest(one.interval.end, other.interval.end) },
+    readAt: new Date(readTime(later)),
+    watermark: later.watermark,
+    committedAt: latest(one.committedAt, other.committedAt),
   };
 }
 
@@ -100,15 +107,13 @@ export class Ledgers {
     const found = await Array.fromAsync(destination.covered(range, signal));
     this.#readAt.set(definition.name, now);
     for (const one of found) this.add(definition, one);
-    // Somebody has removed what memory has in this range and the ledger no longer does.
-    const isLost = ({ interval }: Coverage): boolean =>
-      overlaps(interval, range) && !found.some((other) => overlaps(other.interval, interval));
-    const known = this.#known.get(definition.name);
-    if (known?.some(isLost))
-      this.#known.set(
-        definition.name,
-        known.filter((one) => !isLost(one)),
-      );
+    // Somebody has removed what memory has in this range and the ledger no longer does. A joined entry can't be cut again.
+    const lost = gaps(
+      range,
+      found.map(({ interval }) => interval),
+    );
+    if (this.#known.get(definition.name)?.some(({ interval }) => lost.some((one) => overlaps(one, interval))))
+      await this.readAll(definition, destination, now, signal);
   }
 
   add(definition: ExportDefinition, covered: Coverage): void {

@@ -45,6 +45,7 @@ export interface SchedulerDependencies
 
 /** An export that is further behind shows this many as due. */
 const DUE_COUNTED = 1_000;
+const DUE_TRIED = 32;
 const GAPS_SHOWN = 20;
 /** An interval isn't enqueued again within this time. */
 const BRAKE_MS = 50_000;
@@ -150,10 +151,15 @@ export class Scheduler {
   }
 
   /** Undefined before the ledger was read. */
-  #due(definition: ExportDefinition, now: Date, reserved: readonly Interval[] = []): Interval[] | undefined {
+  #due(
+    definition: ExportDefinition,
+    now: Date,
+    reserved: readonly Interval[] = [],
+    limit = DUE_COUNTED,
+  ): Interval[] | undefined {
     const covered = this.#ledgers.get(definition.name);
     const lacking = lackingOf(this.#ledgers.audit(definition.name));
-    return covered && dueIntervals(definition, covered, now, { limit: DUE_COUNTED, reserved, lacking });
+    return covered && dueIntervals(definition, covered, now, { limit, reserved, lacking });
   }
 
   /** The days that an audit compares, if one is due and something is loaded. */
@@ -276,12 +282,18 @@ export class Scheduler {
       overlapsAny(one, taken.all) ||
       mustWait.some((other) => sameInterval(one, other)) ||
       this.#recent.has(runId(name, one));
-    const free: Interval[] = [];
-    for (const one of this.#due(definition, now, reserved) ?? []) {
-      if (free.length === room) break;
-      if (!blocked(one)) free.push(one);
-    }
-    return free;
+    // The oldest are enough, unless most of them are blocked. Cutting all that is due after an outage takes longer than loading one.
+    const within = (limit: number): Interval[] => {
+      const due = this.#due(definition, now, reserved, limit) ?? [];
+      const free: Interval[] = [];
+      for (const one of due) {
+        if (free.length === room) return free;
+        if (!blocked(one)) free.push(one);
+      }
+      const hasMore = due.length === limit && limit < DUE_COUNTED && free.length < room;
+      return hasMore ? within(DUE_COUNTED) : free;
+    };
+    return within(DUE_TRIED);
   }
 
   /** Failed intervals that are no longer due: somebody else has loaded them, or the schedule has changed. */

@@ -174,9 +174,11 @@ async function record(
   const { rows, bytes, files, committedAt } = receipt;
   const { interval, backfill, export: name } = task;
   const loaded = { interval, rows, bytes, files, committedAt, silentSince: silent };
-  const resumed = await state.loaded(name, interval, loaded, backfill === undefined);
-  if (backfill !== undefined) await store.finish(backfill, name, interval, { kind: "done", rows, bytes }, now());
-  await state.addRun(runOf(task, context, { state: "loaded", finishedAt: now(), rows, bytes, files, times }));
+  const [resumed] = await Promise.all([
+    state.loaded(name, interval, loaded, backfill === undefined),
+    backfill === undefined ? undefined : store.finish(backfill, name, interval, { kind: "done", rows, bytes }, now()),
+    state.addRun(runOf(task, context, { state: "loaded", finishedAt: now(), rows, bytes, files, times })),
+  ]);
   if (resumed) events.emit({ kind: "export.resumed", export: name, at: now(), by: "replayport" });
 }
 

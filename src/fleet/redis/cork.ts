@@ -1,0 +1,19 @@
+/** Writes to a socket once per turn of the event loop: to ioredis each command is a packet, and so a system call, of its own. */
+import type { Writable } from "node:stream";
+import type { RedisClient } from "./refusals.ts";
+
+/** @returns call it before a command is sent */
+export function corkOf(client: RedisClient): () => void {
+  let corked: Writable | undefined;
+  return () => {
+    // A Cluster has none; its nodes have. ioredis makes a new one for each connection.
+    const stream = "stream" in client ? client.stream : undefined;
+    if (!stream || stream === corked) return;
+    corked = stream;
+    stream.cork();
+    setImmediate(() => {
+      if (corked === stream) corked = undefined;
+      stream.uncork();
+    });
+  };
+}
