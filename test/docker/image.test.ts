@@ -1,4 +1,4 @@
-/** What must stay true of the image, told from its Dockerfile: there is no Docker in CI to build it with. */
+/** What must stay true of the image, by its Dockerfile alone. buildah.slow.test.ts builds it, where that is asked for. */
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { suite, test } from "node:test";
