@@ -6,6 +6,8 @@ import type { RedisClient } from "./refusals.ts";
 export function corkOf(client: RedisClient): () => void {
   let corked: Writable | undefined;
   return () => {
+    // Before that, a Redis may close the connection at once, and its reason is lost if the first command isn't sent.
+    if (client.status !== "ready") return;
     // A Cluster has none; its nodes have. ioredis makes a new one for each connection.
     const stream = "stream" in client ? client.stream : undefined;
     if (!stream || stream === corked) return;
