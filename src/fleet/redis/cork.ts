@@ -1,9 +1,9 @@
 /** Writes to a socket once per turn of the event loop: to ioredis each command is a packet, and so a system call, of its own. */
 import type { Writable } from "node:stream";
-import type { RedisClient } from "./refusals.ts";
+import type { Cluster, Redis } from "ioredis";
 
 /** @returns call it before a command is sent */
-export function corkOf(client: RedisClient): () => void {
+export function corkOf(client: Redis | Cluster): () => void {
   let corked: Writable | undefined;
   return () => {
     // Before that, a Redis may close the connection at once, and its reason is lost if the first command isn't sent.
