@@ -46,6 +46,7 @@ const SHARED_TESTS = new Set(["support", "conformance"]);
 const OVER_DESTINATIONS = [
   "test/conformance/harnesses.ts",
   "test/chaos/",
+  "test/destinations/engines/",
   "test/destinations/reading_order.test.ts",
   "test/destinations/sql/",
   "test/destinations/warehouse_formats.test.ts",

@@ -23,12 +23,17 @@ const UNTIL_INPUT_ENDS =
   'exec 3<&0; "$0" "$@" 3<&- & server=$!; { read _ <&3; kill -9 $server; } & watch=$!; ' +
   'wait $server; kill $watch; rm -rf "$TMPDIR"';
 
-/** Undefined if it exits before it answers, or does not answer in time. @param answers whether it does; a rejection counts as no */
+/**
+ * Undefined if it exits before it answers, or does not answer in time.
+ * @param answers whether it does; a rejection counts as no
+ * @param startMs that a large one may take
+ */
 export async function startServer(
   program: string,
   args: readonly string[],
   answers: () => Promise<boolean>,
   env: NodeJS.ProcessEnv = process.env,
+  startMs = START_MS,
 ): Promise<ServerProcess | undefined> {
   // A server that is killed leaves its temporary files; in a folder of its own they go with it.
   const folder = await mkdtemp(join(tmpdir(), "replayport-server-"));
@@ -48,7 +53,7 @@ export async function startServer(
     child.stdin.end();
     await exit;
   };
-  const until = Date.now() + START_MS;
+  const until = Date.now() + startMs;
   while (Date.now() < until && !ended()) {
     if (await answers().catch(() => false)) return { stop };
     await setTimeout(ASK_MS);
