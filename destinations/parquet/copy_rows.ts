@@ -9,7 +9,7 @@ import { COMPRESSORS } from "./compressors.ts";
 import { asyncBuffer, type RangeReader } from "./range_reader.ts";
 import { fileWriter, ParquetWriter } from "./writer.ts";
 
-/** In memory at once, with all of their columns: 100 MB or so. A third of ClickHouse's row groups. Each step is a row group of the copy. */
+/** In memory at once, with all of their columns. A third of ClickHouse's row groups. Each step is a row group of the copy. */
 const MOST_ROWS = 40_960;
 /** As in the table's manifests (destinations/table_format/metrics.ts). */
 const LONGEST_BOUND = 64;
