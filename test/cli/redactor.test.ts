@@ -173,8 +173,10 @@ test("characters that drive a terminal are removed, line ends and tabs stay", ()
 test("long texts of what secrets are escaped with take no long time", () => {
   const redactor = redactorOf("a\\'\"& b\\\\\\", "----------------x", "%%%%%%%%%%", '""""""""""', "''''''''''x");
   for (const one of ["\\", "'", '"', "-", "%25", "&amp;", "\\\\'", "QUJD", "Bearer "]) {
-    const began = performance.now();
+    // Its own time, since others may keep the machine busy. A pattern that looks back takes minutes.
+    const began = process.cpuUsage();
     redactor.apply(one.repeat(100_000));
-    assert.ok(performance.now() - began < 1_500, one);
+    const { user, system } = process.cpuUsage(began);
+    assert.ok((user + system) / 1000 < 10_000, one);
   }
 });
