@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { lstat as lstatInto } from "node:fs";
 import {
   type FileHandle,
   link,
@@ -14,6 +15,7 @@ import {
   unlink,
 } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
+import { promisify } from "node:util";
 import { giveUp, ReplayportError } from "../../src/errors.ts";
 import { linkStaged } from "./link_staged.ts";
 import { diskError } from "./disk_errors.ts";
@@ -23,6 +25,8 @@ import type { Prepared, Store, StoredObject, Unfinished } from "./store.ts";
 const CHUNK_BYTES = 1024 * 1024;
 /** One by one, they take three times as long. */
 const LISTED_AT_ONCE = 64;
+/** Half as much work as that of node:fs/promises, which counts where there are tens of thousands. */
+const statsOf = promisify(lstatInto);
 /** Another attempt may remove a new folder, since it's empty, before this one writes into it. */
 const FOLDER_TRIES = 5;
 const TEMPORARY = /\.[0-9a-f]{12}\.tmp$/;
@@ -54,7 +58,7 @@ export class DiskStore implements Store {
       signal.throwIfAborted();
       const some = keys.slice(at, at + LISTED_AT_ONCE).map(async (key) => {
         // Undefined if it was removed after the folder was read.
-        const stats = await this.#try("listing", key, () => lstat(this.locate(key)), { ENOENT: undefined });
+        const stats = await this.#try("listing", key, () => statsOf(this.locate(key)), { ENOENT: undefined });
         return stats?.isFile() ? { key, bytes: stats.size, modified: stats.mtime } : undefined;
       });
       for (const object of await Promise.all(some)) if (object) yield object;

@@ -11,7 +11,8 @@ import { memoryIn } from "../../../src/stage/memory.ts";
 import { HOUR_MS, HOUR_ONE } from "../../support/definitions.ts";
 import { temporaryFolder } from "../../support/temporary_folder.ts";
 
-const HOURS = 300;
+/** From as many on, they're remembered. */
+const HOURS = 200;
 const signal = new AbortController().signal;
 const COMMITTED = new Date("2026-11-01T00:00:00Z");
 const PATH = "{export}/dt={year}-{month}-{day}";
@@ -75,7 +76,7 @@ async function place(): Promise<Place> {
   const folder = await temporaryFolder();
   const [lake, stage] = [join(folder.path, "lake"), join(folder.path, "stage")];
   await mkdir(join(lake, "_replayport/replays"), { recursive: true });
-  for (let hour = 0; hour < HOURS; hour += 1) await writeManifest(lake, hour, hour);
+  await Promise.all(Array.from({ length: HOURS }, (_, hour) => writeManifest(lake, hour, hour)));
   return {
     lake,
     stage,
@@ -87,10 +88,13 @@ async function place(): Promise<Place> {
       ),
     async broken() {
       const folderOfThem = join(lake, "_replayport/replays");
-      for (const name of await readdir(folderOfThem)) {
-        await writeFile(join(folderOfThem, name), "no manifest");
-        await utimes(join(folderOfThem, name), COMMITTED, COMMITTED);
-      }
+      const names = await readdir(folderOfThem);
+      await Promise.all(
+        names.map(async (name) => {
+          await writeFile(join(folderOfThem, name), "no manifest");
+          await utimes(join(folderOfThem, name), COMMITTED, COMMITTED);
+        }),
+      );
     },
     [Symbol.asyncDispose]: () => folder.remove(),
   };
