@@ -1,6 +1,6 @@
 /** A lake in a folder, opened through stores that a test can stop, kill or confuse. */
 import assert from "node:assert/strict";
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import type { Destination, DestinationDeps } from "../../../destinations/destination.ts";
@@ -75,6 +75,21 @@ suite("lake on disk", () => {
     assert.deepEqual((await lake.load(await batches.batch(hours(3), []), SIGNAL)).committedAt, at);
     const [coverage] = await Array.fromAsync(lake.covered(EVERYTHING, SIGNAL));
     assert.deepEqual(coverage?.committedAt, at);
+  });
+
+  test("a manifest has the time of its commit, although the machine slept for hours since the claim", async () => {
+    await using folder = await temporaryFolder();
+    await using batches = await Batches.open();
+    let now = Date.parse("2026-10-02T03:00:00Z");
+    const after: Hooks["after"] = async (operation) => {
+      if (operation === "createExclusive") now += 2 * 3_600_000;
+      await Promise.resolve();
+    };
+    await using lake = hookedLake(folder, { after }, { now: () => new Date(now) });
+    await lake.load(await batches.batch(hours(3), [[row("a", 1)]]), SIGNAL);
+    const [key = ""] = (await filesBelow(folder.path)).filter((one) => one.endsWith("Z.json"));
+    const { committedAt } = JSON.parse(await readFile(join(folder.path, key), "utf8")) as { committedAt: string };
+    assert.equal(committedAt, "2026-10-02T05:00:00.000Z");
   });
 
   test("of twelve attempts that commit at once one wins", async () => {
