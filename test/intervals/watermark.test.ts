@@ -69,6 +69,15 @@ suite("an interval that was read before the source had shown a row at its end", 
   });
 });
 
+test("an interval counts as read once the source has shown a row at its end, and not a second before it", () => {
+  const end = 1;
+  const second = 1 / 3600;
+  assert.deepEqual(
+    [end - second, end, end + second].map((seen) => isOpen(read(0, end, 1.1, seen))),
+    [true, false, false],
+  );
+});
+
 test("a lake that was restored with old times is read as it was", () => {
   const one = { ...read(0, 1, 1.1, 1.05), committedAt: new Date(0) };
   assert.deepEqual(again([one], 1.2), []);
