@@ -52,6 +52,15 @@ suite("stories of silence", { skip: clickhouseSkip }, () => {
     assert.equal((await story.rows()).length, 120);
   });
 
+  test("rows of one team's outage are found by the audit, since the other team shows that PostHog lives", async () => {
+    await using story = await openStory(server, { export: { schedule: "@daily", start: iso(time(3)), sweep: "off" } });
+    for (const day of [3, 4, 5, 6]) await story.insert(...recordings(`day-${day}`, 5, { start: time(day, 12) }));
+    await due(story, time(6, 1));
+    await story.insert(...recordings("away", 30, { start: time(4, 12), team: 2 }));
+    await due(story, time(7, 1), time(7, 2));
+    assert.equal((await story.rows()).length, 50);
+  });
+
   test("a night without sessions is read as soon as it is due", async () => {
     await using story = await openStory(server, { export: { start: iso(time(3, 22)) } });
     await story.insert(recording("evening", { start: time(3, 22, 10) }));
