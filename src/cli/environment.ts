@@ -22,5 +22,12 @@ export interface GlobalOptions {
   readonly json?: boolean;
 }
 
+/** How this user calls us, for commands to copy: in a clone by npm run, without a global install by npx. */
+export function ownCommand(env: CliEnvironment["env"]): string {
+  if (env["npm_command"] === "exec") return "npx replayport";
+  const script = env["npm_lifecycle_event"];
+  return script === "replayport" || script === "demo" ? "npm run replayport --" : "replayport";
+}
+
 /** The config file unless --config names another. */
 export const DEFAULT_FILE = "schedules.yaml";

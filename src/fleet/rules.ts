@@ -55,7 +55,10 @@ function texts(definition: ExportDefinition): [name: string, value: string][] {
     ["Lookback", duration(definition.lookbackMs)],
     ["Sweep", sweep ? `${sweep.schedule.text}, ${duration(sweep.afterMs)} after the window's end` : "off"],
     ["Audit", audit ? `${audit.schedule.text}, the last ${audit.days} days` : "off"],
-    ["Format", `${definition.format}, ${definition.compression}, about ${definition.rowsPerFile} rows a file`],
+    [
+      "Format",
+      `${definition.format}, ${definition.compression}, about ${definition.rowsPerFile.toLocaleString("en")} rows per file`,
+    ],
     ["Path", definition.path],
     ["Time limit", `${duration(definition.attemptMs)} for one attempt`],
   ];

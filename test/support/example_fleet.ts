@@ -206,7 +206,7 @@ export function exampleState(count = 200): Partial<FakeState> {
         { name: "Columns hashed", value: "distinct_id" },
         { name: "Schedule", value: "@hourly, UTC, from 2026-09-11T00:00Z" },
         { name: "Sweep", value: "@daily, 24 h after the window's end" },
-        { name: "Format", value: "parquet, zstd, about 1000000 rows a file" },
+        { name: "Format", value: "parquet, zstd, about 1,000,000 rows per file" },
       ],
     },
     now: () => NOW,

@@ -283,7 +283,7 @@ test("a backfill goes from the button to the rows in the lake, and is loaded aga
   await page.click("summary:has-text('4 batches')");
   world.clock.now = at("2026-10-01T12:01:00Z");
   await page.click("a:has-text('Load again') >> nth=0");
-  await page.waitForSelector("text=What is loaded there is loaded again");
+  await page.waitForSelector("text=Intervals that are loaded are loaded again");
   await page.click("text=Start the backfill");
   await page.waitForSelector(".badge:has-text('done')");
   await page.click(".crumbs a >> nth=-1");

@@ -8,7 +8,7 @@ import { initTemplate, type SourceChoice } from "../../config/template.ts";
 import { substituteTree } from "../../config/values/env.ts";
 import { readYaml } from "../../config/yaml.ts";
 import { giveUp, messageOf, ReplayportError } from "../../errors.ts";
-import { type CliEnvironment, DEFAULT_FILE, type GlobalOptions } from "../environment.ts";
+import { type CliEnvironment, DEFAULT_FILE, type GlobalOptions, ownCommand } from "../environment.ts";
 import { askForInit, DESTINATIONS, parseSource } from "../init_questions.ts";
 import { painter, printLine, printPainted } from "../output.ts";
 
@@ -95,5 +95,6 @@ function printNext({ stdout: out, env }: CliEnvironment, file: string, text: str
     printPainted(out, `  ${name.padEnd(22)}  ${(env[name] ?? "") === "" ? note : paint("green", "is set")}`);
   printLine(out, `\n${notes.size > 0 ? "Set them. " : ""}Edit the file where it doesn't fit. Then:`);
   const config = file === DEFAULT_FILE ? "" : ` --config ${file}`;
-  for (const next of ["check", "run --due"]) printPainted(out, `  ${paint("bold", `replayport ${next}${config}`)}`);
+  for (const next of ["check", "run --due"])
+    printPainted(out, `  ${paint("bold", `${ownCommand(env)} ${next}${config}`)}`);
 }

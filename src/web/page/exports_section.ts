@@ -101,7 +101,7 @@ function exportRow(one: ExportStatus, now: Date): Html {
         >${lagSeconds === undefined ? "" : `${span(lagSeconds)} behind, ${punctuality(one) ?? ""}`}</small
       >
     </td>
-    <td data-label="Next interval">${nextAt ? ago(nextAt, now) : "–"}</td>
+    <td data-label="Next interval">${one.paused ? "paused" : nextAt ? ago(nextAt, now) : "–"}</td>
     <td data-label="Last load">${last ? ago(last.committedAt, now) : "–"}</td>
     <td data-label="Rows">
       ${sparkline(one.recentLoads)}

@@ -87,7 +87,7 @@ export function backfillFormPage(form: BackfillForm): Html {
           ${SIZES.map((one) => html`<option ${one === size ? html` selected` : ""}>${one}</option>`)}
         </select>
         <label class="check">
-          <input type="checkbox" name="force" ${force ? html` checked` : ""} />Load again what is loaded
+          <input type="checkbox" name="force" ${force ? html` checked` : ""} />Also reload intervals that are loaded
         </label>
         ${textField("by", "Your name", by, html` maxlength="100"`)}
         <button class="button">Show the plan</button>
@@ -114,7 +114,7 @@ function planned({ from, to, size, force, by, visitor, export: name }: BackfillF
         ${range({ start: first.start, end: last.end })}${
           sessions === undefined ? "" : `, with ${plural(sessions, "changed session")}`
         }.
-        ${force ? "What is loaded there is loaded again; no row is lost." : "What is loaded already is left out."}
+        ${force ? "Intervals that are loaded are loaded again; no rows are lost." : "Intervals that are loaded are skipped."}
       </p>
       <ul>
         ${intervals.slice(0, INTERVALS_SHOWN).map((one) => html`<li>${range(one)}</li>`)}
