@@ -112,9 +112,13 @@ interface Answer {
   readonly summary: { readonly result_rows?: string } | undefined;
 }
 
-function parse<T extends object>(body: string): Partial<T> {
+/** Nothing where the body isn't all of FORMAT JSON, or is JSON of something else. */
+function parse<T>(body: string): { readonly data?: T[]; readonly exception?: string } {
   try {
-    return JSON.parse(body) as T;
+    const { data, exception } = JSON.parse(body) as { data?: unknown; exception?: unknown };
+    if (typeof exception === "string") return { exception };
+    const isRow = (row: unknown): row is T => typeof row === "object" && row !== null && !Array.isArray(row);
+    return Array.isArray(data) && data.every(isRow) ? { data } : {};
   } catch {
     return {};
   }
@@ -260,7 +264,7 @@ class ClickHouseSource implements Source {
       signal,
     );
     const body = await textOf(decoded(stream, headers["content-encoding"]));
-    const { data, exception } = parse<{ data?: T[]; exception?: string }>(body);
+    const { data, exception } = parse<T>(body);
     if (exception !== undefined) throw new Refusal(200, headers, exception);
     if (data === undefined && isPage(headers, body)) throw new Refusal(200, headers, body);
     if (data === undefined) {

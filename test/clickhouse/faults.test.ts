@@ -300,8 +300,19 @@ suite("faults between the worker and ClickHouse", { skip: clickhouseSkip }, () =
     }
   });
 
-  test("a truncated answer to a count is asked for again, not taken for none", async () => {
-    for (const body of [Buffer.alloc(0), Buffer.from('{"meta": [], "data": [')]) {
+  test("an answer to a count that is truncated, or JSON of something else, is asked for again, not taken for none", async () => {
+    const others = [
+      "null",
+      "7",
+      '"text"',
+      "[]",
+      '{"data": null}',
+      '{"data": {}}',
+      '{"data": [null]}',
+      '{"data": [[1]]}',
+    ];
+    for (const answer of ["", '{"meta": [], "data": [', "Ok.\n", ...others]) {
+      const body = Buffer.from(answer);
       proxy.decide((request) => (extracting(request) ? undefined : { kind: "change", body: () => body }));
       expectError(await failedLoad({}), "source.truncated", "retry", /isn't whole/);
     }
