@@ -92,8 +92,8 @@ export function parseManifestKey(exportName: string, key: string): ManifestName 
   };
 }
 
-/** What breaks listings, or is a separator or a dot to some disk, proxy or gateway. */
-const ODD = /[\\\p{Cc}]|%(?:2e|2f|5c)/iu;
+/** What breaks listings, or is a separator or a dot to some disk, proxy or gateway. Not in a template, so not in a key either. */
+export const ODD = /[\\\p{Cc}\p{Cs}]|%(?:25)*(?:2e|2f|5c|00|c0|c1)/iu;
 
 /** The interval of a data file; undefined where the key isn't one of this export's own folders. Manifests are not believed. */
 export function dataFileInterval(exportName: string, key: string): Interval | undefined {

@@ -6,7 +6,7 @@
  */
 import { giveUp, ReplayportError } from "../../src/errors.ts";
 import type { Interval } from "../../src/intervals/interval.ts";
-import { dataFileInterval, LEDGER } from "./layout.ts";
+import { dataFileInterval, LEDGER, ODD } from "./layout.ts";
 
 export const DEFAULT_PATH = "{export}/dt={year}-{month}-{day}";
 
@@ -69,9 +69,7 @@ function fillPath(template: string, values: Record<Placeholder, string>): string
 
 function problemOf(path: string): string | undefined {
   if (/[{}]/.test(path)) return "its braces do not match";
-  // A backslash is a separator on some disks, a control character breaks listings in XML.
-  // oxlint-disable-next-line no-control-regex
-  if (/[\\\u0000-\u001F\u007F]/.test(path)) return "it holds a backslash or a control character";
+  if (ODD.test(path)) return "it holds a backslash, a control character, or a dot or slash as %2e or %2f";
   const parts = path.split("/");
   if (parts.includes("")) return "it begins or ends with a slash, or holds two in a row";
   if (parts.some((part) => part.startsWith("."))) return "a folder in it begins with a dot";

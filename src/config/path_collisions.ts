@@ -10,6 +10,8 @@ const PLACEHOLDERS = ["export", "year", "month", "day", "hour"];
 
 /** The folder of the manifests in every lake. */
 const LEDGER = "_replayport";
+/** As in destinations/lake/layout.ts: no key of a lake may have it. */
+const ODD = /[\\\p{Cc}\p{Cs}]|%(?:25)*(?:2e|2f|5c|00|c0|c1)/iu;
 
 export function checkTemplate(template: string, path: Path, report: Report): void {
   const names = [...template.matchAll(/\{([^{}]*)\}/g)].map(([, name = ""]) => name);
@@ -18,9 +20,12 @@ export function checkTemplate(template: string, path: Path, report: Report): voi
     report.add(path, "has an unknown placeholder", suggestion(name, PLACEHOLDERS, "placeholder"));
   const folders = template.replaceAll(/\{[^{}]*\}/g, "x").split("/");
   if (/[{}]/.test(folders.join(""))) report.add(path, "its braces do not match", "Write placeholders as {year}.");
-  // oxlint-disable-next-line no-control-regex -- control characters break the XML of a listing.
-  if (/[\\\u0000-\u001F\u007F]/.test(template))
-    report.add(path, "has a backslash or a control character", "Write single slashes between the names.");
+  if (ODD.test(template))
+    report.add(
+      path,
+      "has a backslash, a control character, or a dot or slash in percent",
+      "Write single slashes between the names.",
+    );
   if (folders.includes(""))
     report.add(path, "begins or ends with a slash, or has two in a row", "Write a relative path.");
   if (folders.some((folder) => folder.startsWith(".")))

@@ -183,7 +183,16 @@ const CASES: Readonly<Record<string, Case>> = {
     "path: belongs to the manifests",
     /another folder/,
   ),
-  "a path with a backslash": one({ path: "a\\{export}" }, "path: has a backslash or a control character", /slashes/),
+  "a path with a backslash": one(
+    { path: "a\\{export}" },
+    "path: has a backslash, a control character, or a dot or slash in percent",
+    /slashes/,
+  ),
+  "a path with an escaped slash": one(
+    { path: "a%2F{export}" },
+    "path: has a backslash, a control character, or a dot or slash in percent",
+    /slashes/,
+  ),
   "rows_per_file with a fraction": one(
     { rows_per_file: 1.5 },
     "rows_per_file: not a whole number",

@@ -30,6 +30,11 @@ const HOSTILE = [
   `s3://other/sessions/dt=2026-10-01/${NAME}`,
   `sessions/%2e%2e/${NAME}`,
   `sessions%2F..%2F../${NAME}`,
+  `sessions/%252e%252e/${NAME}`,
+  `sessions/%25252fdt/${NAME}`,
+  `sessions/%c0%ae%c0%ae/${NAME}`,
+  `sessions/%00/${NAME}`,
+  `sessions/\ud800/${NAME}`,
   `sessions/dt=2026-10-01/..%2f${NAME}`,
   `sessions/dt=2026-10-01\u0000/${NAME}`,
   `sessions/dt=2026-10-01\n/${NAME}`,
@@ -48,6 +53,9 @@ const HOSTILE = [
   `sessions/dt=2026-10-02/${NAME}`,
   `sessions/dt=2026-10-01/20261001T050000Z_20261001T060000Z.0123456789ab.0.parquet`,
 ];
+
+/** Without a template: folders of an export whose name has this one's in it, times within the interval's words, and names that no disk takes apart. */
+const FITS_OLD = /^(?:sessions-eu|my-sessions)\/|dt=2026-10-02|T050000Z|[\uff0e\u2215]/;
 
 suite("a hostile manifest", () => {
   /** The manifest of a load of the third hour, with a change. */
@@ -69,6 +77,9 @@ suite("a hostile manifest", () => {
     for (const key of HOSTILE) {
       const own = JSON.stringify({ ...manifest, files: [{ ...file, key }] });
       assert.throws(() => decodeManifest(own, "x"), isBroken, `files: ${key}`);
+      // One of 0.1.0 names no template of its files.
+      const old = JSON.stringify({ ...manifest, layout: 1, path: undefined, files: [{ ...file, key }] });
+      if (!FITS_OLD.test(key)) assert.throws(() => decodeManifest(old, "x"), isBroken, `files of 0.1.0: ${key}`);
       const kept = { ...file, key, readAt, format, columns, path, lost: 0 };
       assert.throws(() => decodeManifest(JSON.stringify({ ...manifest, kept: [kept] }), "x"), isBroken, `kept: ${key}`);
       const removing = JSON.stringify({ ...manifest, removes: [key] });

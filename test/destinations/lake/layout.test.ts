@@ -62,6 +62,8 @@ suite("lake: path template", () => {
     "_replayport/{export}",
     "{export}\\x",
     "{export}/\n",
+    "{export}%2Fx",
+    "{export}/%252e%252E",
     "",
   ]) {
     test(`refused: ${JSON.stringify(template)}`, () => {
