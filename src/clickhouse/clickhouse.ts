@@ -113,11 +113,11 @@ interface Answer {
 }
 
 /** Nothing where the body isn't all of FORMAT JSON, or is JSON of something else. */
-function parse<T>(body: string): { readonly data?: T[]; readonly exception?: string } {
+function parse(body: string): { readonly data?: object[]; readonly exception?: string } {
   try {
     const { data, exception } = JSON.parse(body) as { data?: unknown; exception?: unknown };
     if (typeof exception === "string") return { exception };
-    const isRow = (row: unknown): row is T => typeof row === "object" && row !== null && !Array.isArray(row);
+    const isRow = (row: unknown): row is object => typeof row === "object" && row !== null && !Array.isArray(row);
     return Array.isArray(data) && data.every(isRow) ? { data } : {};
   } catch {
     return {};
@@ -264,7 +264,7 @@ class ClickHouseSource implements Source {
       signal,
     );
     const body = await textOf(decoded(stream, headers["content-encoding"]));
-    const { data, exception } = parse<T>(body);
+    const { data, exception } = parse(body);
     if (exception !== undefined) throw new Refusal(200, headers, exception);
     if (data === undefined && isPage(headers, body)) throw new Refusal(200, headers, body);
     if (data === undefined) {
@@ -273,7 +273,7 @@ class ClickHouseSource implements Source {
         retry("source.truncated", "Something between here and ClickHouse truncated the answer. Replayport retries."),
       );
     }
-    return data;
+    return data as T[];
   }
 
   /** Resolves once ClickHouse answers with success. An abort ends the query and the stream. */

@@ -234,5 +234,21 @@ suite("the secrets that logs hide", () => {
     assert.equal(maskUrl("https://me:p w@host"), "https://[redacted]");
     assert.equal(maskUrl("https://host/?password=a@b"), "https://[redacted]");
     assert.equal(maskUrl("https://host/x"), "https://host/x");
+    assert.equal(maskUrl("https://host/#secret"), "https://[redacted]");
+    for (const wrong of [
+      "me:secret@host:8123",
+      "http:/me:secret@host",
+      "http:me:secret@host",
+      String.raw`http:\\\\me:secret@host`,
+      "me:secret@host//x@y",
+      "host:8123?password=secret",
+      "postgres://host;password=secret",
+      "server=host,token=secret",
+    ]) {
+      assert.doesNotMatch(maskUrl(wrong), /secret/, wrong);
+    }
+    for (const harmless of ["@hourly", "0 3 * * ?", "Europe/Berlin", "10:00", "a = 1", "tokens"]) {
+      assert.equal(maskUrl(harmless), harmless);
+    }
   });
 });

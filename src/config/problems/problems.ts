@@ -39,12 +39,20 @@ export interface Written {
 const SHOWN = 80;
 
 /**
- * An address without what could be a password. An address that is wrong can't be taken apart with certainty, so everything
- * goes that stands before an @ or in a query.
+ * A text without what could be a password in it. An address that is wrong can't be taken apart with certainty, so everything goes
+ * that stands before an @, in a query or a fragment, or with a word such as token; where it has no // either, all of it.
  */
 export function maskUrl(text: string): string {
   const at = text.indexOf("//");
-  return at >= 0 && /[@?]/.test(text.slice(at)) ? `${text.slice(0, at)}//[redacted]` : text;
+  const colon = text.indexOf(":");
+  const isAddress = at >= 0 && /[@?#;]/.test(text.slice(at));
+  const hasPassword =
+    (colon >= 0 && text.lastIndexOf("@") > colon) ||
+    (text.includes("=") && /passw|pwd|secret|token|key|sig/i.test(text));
+  if (!isAddress && !hasPassword) return text;
+  return isAddress && !/[@:=]/.test(text.slice(0, at).replace(/:$/, ""))
+    ? `${text.slice(0, at)}//[redacted]`
+    : "[redacted]";
 }
 
 function shown({ raw, isSecret }: Written, path: Path): string | undefined {
