@@ -301,17 +301,7 @@ suite("faults between the worker and ClickHouse", { skip: clickhouseSkip }, () =
   });
 
   test("an answer to a count that is truncated, or JSON of something else, is asked for again, not taken for none", async () => {
-    const others = [
-      "null",
-      "7",
-      '"text"',
-      "[]",
-      '{"data": null}',
-      '{"data": {}}',
-      '{"data": [null]}',
-      '{"data": [[1]]}',
-    ];
-    for (const answer of ["", '{"meta": [], "data": [', "Ok.\n", ...others]) {
+    for (const answer of ["", '{"meta": [], "data": [', "null", '{"data": {}}', '{"data": [[1]]}']) {
       const body = Buffer.from(answer);
       proxy.decide((request) => (extracting(request) ? undefined : { kind: "change", body: () => body }));
       expectError(await failedLoad({}), "source.truncated", "retry", /isn't whole/);
