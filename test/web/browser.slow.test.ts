@@ -49,6 +49,10 @@ async function visit(t: TestContext, web: Web, options?: BrowserContextOptions):
 const MARK = "globalThis.sameDocument = true";
 const sameDocument = async (page: Page): Promise<boolean> =>
   await page.evaluate<boolean>("globalThis.sameDocument === true");
+/** Badges that end beyond their card, which hides the rest of them. */
+const CUT_BADGES = `[...document.querySelectorAll(".card .badge")]
+  .filter((one) => one.getBoundingClientRect().right > one.closest(".card").getBoundingClientRect().right)
+  .map((one) => one.textContent)`;
 const refresh = 'document.dispatchEvent(new Event("visibilitychange"))';
 
 suite("the overview in a browser", () => {
@@ -148,6 +152,8 @@ suite("what anybody must be able to use", () => {
         );
         const [width, room] = await page.evaluate<number[]>("[document.documentElement.scrollWidth, innerWidth]");
         assert.ok((width ?? 0) <= (room ?? 0), `${of} is ${width} wide in ${room}`);
+        const cut = await page.evaluate<string[]>(CUT_BADGES);
+        assert.deepEqual(cut, [], `${of} cuts badges off`);
       }
       await visitor.open(PAGES.export);
       await page.waitForSelector("#rows-chart canvas");
