@@ -13,7 +13,8 @@
  * **If it's killed at any point**, the table has the old files or the copies, which are the same rows. The others are files that
  * no snapshot names, or that only older ones do: `gc` and expiry remove them.
  */
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { mkdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cleanupDeadline } from "../cleanup.ts";
@@ -86,7 +87,9 @@ async function rewriteSome(
   let unneeded: readonly string[] = paths;
   const parent = context.folder ?? tmpdir();
   await mkdir(parent, { recursive: true, mode: 0o700 });
-  const folder = await mkdtemp(join(parent, "replayport-rewrite-"));
+  // Named as a run's folder, so that the next run removes it if this process is killed.
+  const folder = join(parent, `run-${process.pid}-${randomBytes(6).toString("hex")}`);
+  await mkdir(folder, { mode: 0o700 });
   try {
     // 1.
     const copies: Copy[] = [];
