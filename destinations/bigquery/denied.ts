@@ -6,7 +6,11 @@ import { type BigQueryRequest, payer } from "./request.ts";
 const PERIMETER = /^(?:VPC Service Controls: )?Request is prohibited by organization's policy/;
 /** https://cloud.google.com/bigquery/docs/column-level-security */
 const POLICY_TAG =
-  /^(?:Access Denied: )?(?:BigQuery BigQuery: )?User (?:has neither fine-grained reader nor masked get permission|does not have permission to access (?:data protected by )?policy tag)/;
+  /^(?:Access Denied: )?(?:BigQuery BigQuery: )?(?:User (?:has neither fine-grained reader nor masked get permission|does not have permission to access (?:data protected by )?policy tag)|Requires fineGrainedGet permission)/;
+/** https://cloud.google.com/bigquery/docs/row-level-security-intro; no table's name has a space. */
+const ROW_POLICY = / due to row access policies\.?$/;
+/** https://cloud.google.com/bigquery/docs/customer-managed-encryption */
+const ENCRYPTION_KEY = /^(?:Access Denied: )?(?:BigQuery BigQuery: )?Please grant Cloud KMS CryptoKey /;
 const DISABLED = /^(?:Access Denied: )?[A-Z][\w ]* API has not been used in project (\S+) before or it is disabled/;
 /** The API's page, where a message links to it. */
 const API_PAGE = /\/apis\/(?:api|library)\/([a-z]+\.googleapis\.com)[/?\s]/;
@@ -27,7 +31,14 @@ export function denied(reason: string, message: string, request: BigQueryRequest
   if (POLICY_TAG.test(message)) {
     return giveUp(
       "bigquery.policy_tag",
-      `Columns of the table are protected by policy tags: give ${member(request)} the role roles/datacatalog.categoryFineGrainedReader on the tags in the message (a masked reader can't load), or take the tags off the table's columns.`,
+      `Columns of the table are protected by policy tags: give ${member(request)} the role roles/datacatalog.categoryFineGrainedReader on their tags (a masked reader can't load), or take the tags off the table's columns.`,
+    );
+  }
+  if (ROW_POLICY.test(message)) {
+    const { project: owner, dataset = "<dataset>", table = "<table>" } = request.resource;
+    return giveUp(
+      "bigquery.row_policy",
+      `Row access policies hide rows of the table from this account, and only who sees all rows may change them: CREATE ROW ACCESS POLICY replayport ON \`${owner}\`.\`${dataset}\`.\`${table}\` GRANT TO ("${member(request)}") FILTER USING (TRUE);`,
     );
   }
   if (UNBILLED.test(message)) {
@@ -35,15 +46,24 @@ export function denied(reason: string, message: string, request: BigQueryRequest
   }
   const disabled = DISABLED.exec(message);
   if (disabled || reason === "accessNotConfigured") {
-    const api = API_PAGE.exec(message)?.[1] ?? "bigquery.googleapis.com";
-    return giveUp("bigquery.api_disabled", `gcloud services enable ${api} --project=${disabled?.[1] ?? project}`);
+    return apiDisabled(API_PAGE.exec(message)?.[1] ?? "bigquery.googleapis.com", disabled?.[1] ?? project);
   }
   const permission = PERMISSION.exec(message)?.[1] ?? request.action;
+  if (permission.startsWith("cloudkms.") || ENCRYPTION_KEY.test(message)) {
+    return giveUp(
+      "bigquery.encryption_key",
+      'BigQuery\'s own account may not use the encryption key of the dataset or table: gcloud kms keys add-iam-policy-binding <the key> --member="serviceAccount:bq-<the project\'s number>@bigquery-encryption.iam.gserviceaccount.com" --role="roles/cloudkms.cryptoKeyEncrypterDecrypter"',
+    );
+  }
   const given = `${permission} is missing: ${grant(permission, request)}`;
   // Google gives the same answer for what doesn't exist.
   const unknown = /(?:\(or it may not exist\)|, or perhaps it does not exist(?: in location \S+)?)\.?$/i.test(message);
   const absent = unknown ? " If it exists at all: check `project`, `dataset` and `table`." : "";
   return giveUp("bigquery.access_denied", given + absent);
+}
+
+export function apiDisabled(api: string, project: string): Classification {
+  return giveUp("bigquery.api_disabled", `gcloud services enable ${api} --project=${project}`);
 }
 
 /** Permissions that an existing table's own access list doesn't give. */

@@ -6,7 +6,8 @@
  * text tells two errors apart, its fixed beginning does: a text holds the user's names, which may be any words.
  */
 import { type Classification, giveUp, messageOf, ReplayportError, retry } from "../../src/errors.ts";
-import { denied } from "./denied.ts";
+import { isTlsFault, untrusted } from "../../src/tls.ts";
+import { apiDisabled, denied } from "./denied.ts";
 import { type BigQueryRequest, payer } from "./request.ts";
 import { RAISED } from "./ledger_sql.ts";
 
@@ -46,7 +47,8 @@ export function bigqueryError(error: unknown, request: BigQueryRequest, signal?:
   const status = httpStatus(error);
   // Of several errors the SDK's message is a list.
   const message = errors?.[0]?.message ?? messageOf(error);
-  const reason = errors?.[0]?.reason ?? (status === undefined ? "network" : "");
+  const noAnswer = isTlsFault((error as SdkError).code) ? "tls" : "network";
+  const reason = errors?.[0]?.reason ?? (status === undefined ? noAnswer : "");
   return made({ reason, status, message }, request, retryAfter(response?.headers));
 }
 
@@ -90,6 +92,8 @@ const BUSY = retry(
   "BigQuery limits the rate of requests; the batch is tried again later.",
   30_000,
 );
+/** At most 20 statements wait for one table; that passes. */
+const TOO_MANY_DML = /^(?:Resources exceeded during query execution: )?Too many DML statements outstanding/;
 const UNAVAILABLE = retry(
   "bigquery.unavailable",
   "BigQuery is temporarily unavailable; the batch is tried again later.",
@@ -134,9 +138,7 @@ function classify(fault: Fault, request: BigQueryRequest): Classification {
     case "stopped":
       return retry("bigquery.stopped", "A person or a time limit cancelled the job; the batch is tried again later.");
     case "resourcesExceeded":
-      // At most 20 statements wait for one table; that passes.
-      if (/^(?:Resources exceeded during query execution: )?Too many DML statements outstanding/.test(message))
-        return BUSY;
+      if (TOO_MANY_DML.test(message)) return BUSY;
       return giveUp(
         "bigquery.resources",
         "The job needs more resources than BigQuery allows one job: load shorter intervals (`schedule`).",
@@ -155,6 +157,8 @@ function classify(fault: Fault, request: BigQueryRequest): Classification {
       return expired();
     case "network":
       return unreachable(request);
+    case "tls":
+      return giveUp("bigquery.tls", untrusted(hostOf(request)));
     case "notFound":
       return missing(message, request);
     case "duplicate":
@@ -190,6 +194,9 @@ function byStatus({ status, message }: Fault, request: BigQueryRequest): Classif
 /** Errors with the reason `invalid`, `invalidQuery` or `badRequest`, which are many. */
 function byBeginning(message: string, request: BigQueryRequest): Classification | undefined {
   if (message.startsWith("Not found: ")) return missing(message, request);
+  if (TOO_MANY_DML.test(message)) return BUSY;
+  const unused = /^The project (\S+) has not enabled BigQuery/.exec(message)?.[1];
+  if (unused !== undefined) return apiDisabled("bigquery.googleapis.com", unused);
   if (raised(message) === "tableMoved")
     return retry("bigquery.conflict", "Nothing is wrong: another load committed in between, so this one is repeated.");
   if (/^(?:Transaction is aborted due to concurrent update|Could not serialize access to)/.test(message))
@@ -232,9 +239,13 @@ function exists(): Classification {
   return retry("bigquery.exists", "Another attempt created the same thing at the same time; the batch is tried again.");
 }
 
-function unreachable({ endpoint }: BigQueryRequest): Classification {
-  const at = endpoint ?? "bigquery.googleapis.com";
-  return retry("bigquery.unreachable", `Check that this machine can reach ${at}, and any proxy in between.`);
+function unreachable(request: BigQueryRequest): Classification {
+  const hint = `Check that this machine can reach ${hostOf(request)}, and any proxy in between.`;
+  return retry("bigquery.unreachable", hint);
+}
+
+function hostOf({ endpoint }: BigQueryRequest): string {
+  return endpoint ?? "bigquery.googleapis.com";
 }
 
 function noBilling({ resource }: BigQueryRequest): Classification {
@@ -244,7 +255,7 @@ function noBilling({ resource }: BigQueryRequest): Classification {
 function missing(message: string, { action, resource }: BigQueryRequest): Classification {
   const { project, dataset = "<dataset>" } = resource;
   const what = /^Not found: (Project|Dataset|Table|Job)\b/i.exec(message)?.[1]?.toLowerCase();
-  if (what === "project" || /^The project \S+ has not enabled BigQuery/.test(message)) {
+  if (what === "project") {
     const named = resource.billing === undefined ? project : `${project} or no project ${resource.billing}`;
     return giveUp("bigquery.no_project", `There is no project ${named}, or it is not yours: check \`project\`.`);
   }

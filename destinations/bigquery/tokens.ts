@@ -1,5 +1,6 @@
 /** Access tokens: the part of google-auth-library that is used, and what is wrong where it gives none. */
 import { giveUp, messageOf, ReplayportError, retry } from "../../src/errors.ts";
+import { isTlsFault, untrusted } from "../../src/tls.ts";
 
 /** The part of google-auth-library's AuthClient that the SDK calls. It refreshes tokens by itself. */
 export interface TokenClient {
@@ -58,6 +59,9 @@ export function tokenError(error: unknown): ReplayportError {
     );
   }
   const told = `can't get an access token: ${message}`;
+  if (status === undefined && isTlsFault(network)) {
+    return new ReplayportError(told, giveUp("bigquery.tls", untrusted(host)));
+  }
   if (status === undefined && network !== undefined) {
     const hint = `Check that this machine can reach ${host}, which gives out access tokens, and any proxy in between.`;
     return new ReplayportError(told, retry("bigquery.unreachable", hint));

@@ -3,6 +3,7 @@
  * requests and responses with tokens.
  */
 import { type Classification, giveUp, messageOf, ReplayportError, retry } from "../../src/errors.ts";
+import { isTlsFault, untrusted } from "../../src/tls.ts";
 import type { Statement } from "./statement.ts";
 
 /** What an error may name, so that people can run its hint as it is. */
@@ -63,6 +64,7 @@ function shown(message: string, { secrets }: ErrorContext): string {
 }
 
 function classify(error: DriverError, code: string, statement: Statement, context: ErrorContext): Classification {
+  const { message = "" } = error;
   const role = context.role ?? "<the user's default role>";
   const granting = statement.grants.map((grant) => `GRANT ${grant} TO ROLE ${role};`).join(" ");
   switch (code) {
@@ -95,12 +97,15 @@ function classify(error: DriverError, code: string, statement: Statement, contex
     case "405503":
     case "407002":
       return retry("snowflake.session_lost", "The session ended. The next attempt opens another one.");
+    case "390186":
     case "390189":
-      return giveUp(
-        "snowflake.role",
-        `Create the role, or let the user have it: GRANT ROLE ${role} TO USER ${context.username};`,
-      );
+    case "390317":
+      return noRole(code, context, role);
+    case "390197":
+    case "394508":
+      return secondFactor(context);
     case "390201":
+      if (message.startsWith("The requested warehouse ")) return noWarehouse(context, role);
       return giveUp(
         "snowflake.missing",
         `An object that the login names doesn't exist, or the role may not use it. ${granting}`,
@@ -114,7 +119,7 @@ function classify(error: DriverError, code: string, statement: Statement, contex
       );
     case "002043":
       // The same code for objects and warehouses; only the end of the text tells, which no name can look like.
-      if (!/ \(warehouse [^)]*\)\.?$/.test(error.message ?? "")) return missing(granting);
+      if (!/ \(warehouse [^)]*\)\.?$/.test(message)) return missing(granting);
       return noWarehouse(context, role);
     case "000606":
     case "090109":
@@ -165,6 +170,7 @@ function classify(error: DriverError, code: string, statement: Statement, contex
       return giveUp("snowflake.statement", "This is a bug in Replayport. Please report it with this message.");
     case "401001":
     case "402001":
+      if (isTlsFault(error.cause?.code)) return giveUp("snowflake.tls", untrusted(context.address));
       return error.cause?.code === "ENOTFOUND"
         ? giveUp("snowflake.unknown_host", `No such host: check \`account\` and \`host\` (${context.address}).`)
         : retry("snowflake.unreachable", `Check that this machine can reach ${context.address}.`);
@@ -178,7 +184,13 @@ function classify(error: DriverError, code: string, statement: Statement, contex
       );
     default:
   }
-  if (SUSPENDED.test(error.message ?? "")) return suspended();
+  if (SUSPENDED.test(message)) return suspended();
+  if (STAGE_ACCESS.test(message)) {
+    return giveUp(
+      "snowflake.stage_access",
+      "Snowflake can't read the stage's bucket. Check the stage's URL, the keys or storage integration that it was created with, and that the role in AWS trusts Snowflake's user: DESC INTEGRATION …;",
+    );
+  }
   if (code.startsWith("404")) return giveUp("snowflake.options", "Check the options of the destination.");
   if (code.startsWith("412") || code.startsWith("413")) {
     return retry(
@@ -186,13 +198,40 @@ function classify(error: DriverError, code: string, statement: Statement, contex
       `The certificate of ${context.address} couldn't be verified: let this machine reach its OCSP and CRL servers.`,
     );
   }
-  if (code.startsWith("39")) return giveUp("snowflake.login", loginHint(context));
+  if (code.startsWith("39")) {
+    if (SECOND_FACTOR.test(message)) return secondFactor(context);
+    return NO_ROLE.test(message) ? noRole(code, context, role) : giveUp("snowflake.login", loginHint(context));
+  }
   return byState(error.sqlState, granting, role);
 }
 
 /** With whatever code: after a login that succeeds, or instead of it. */
 const SUSPENDED =
   /^(?:SQL (?:compilation|execution) error:\s*)?Your (?:free trial has ended|account (?:is|has been) suspended)/;
+
+/** COPY reads an external stage with the stage's own keys or role. A bucket that is only busy answers 503. */
+const STAGE_ACCESS =
+  /^(?:SQL (?:compilation|execution) error:\s*)?(?:Failure using stage area\. Cause: \[[^\]]*\(Status Code: (?:301|403|404);|Error assuming AWS_ROLE)/;
+
+/** Logins come with more codes than are known, so their fixed beginnings count, too. */
+const SECOND_FACTOR = /^(?:Failed to authenticate: )?(?:MFA |Multi-factor authentication )/;
+const NO_ROLE = /^(?:Role '|User's configured default role |The role requested in the connection )/;
+
+function secondFactor({ username }: ErrorContext): Classification {
+  return giveUp(
+    "snowflake.second_factor",
+    `Snowflake asks for a second factor, which nobody can give here: ALTER USER ${username} SET TYPE = SERVICE; and sign in with private_key instead of password.`,
+  );
+}
+
+function noRole(code: string, { auth, username }: ErrorContext, role: string): Classification {
+  const token =
+    code === "390317" || auth === "OAuth token" ? " An OAuth token has to be issued for that role, too." : "";
+  return giveUp(
+    "snowflake.role",
+    `Create the role, or let the user have it: GRANT ROLE ${role} TO USER ${username};${token}`,
+  );
+}
 
 function suspended(): Classification {
   return giveUp(
@@ -220,7 +259,10 @@ function byState(state: string | undefined, granting: string, role: string): Cla
     case "02":
       return state === "42501"
         ? denied(granting, role)
-        : giveUp("snowflake.refused", `Snowflake refused the statement. ${granting}`);
+        : giveUp(
+            "snowflake.refused",
+            "Snowflake refused the statement; the message says why. Rows can be merged into a table only, not into a view, an external or a dynamic table.",
+          );
     case undefined:
     default:
       return retry("snowflake.failed", "The batch is tried again later.");
@@ -250,6 +292,9 @@ function answered(status: number | undefined, { address, account }: ErrorContext
       "snowflake.account",
       `There is no account ${account} at ${address}: write organisation-account, or the locator with its region.`,
     );
+  }
+  if (status === 407) {
+    return giveUp("snowflake.proxy", "A proxy asks for a user and a password: put them into HTTPS_PROXY.");
   }
   return retry("snowflake.unavailable", `${address} failed (HTTP ${status ?? "?"}).`);
 }

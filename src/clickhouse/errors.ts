@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { type Classification, ReplayportError, giveUp, messageOf, retry } from "../errors.ts";
 import { classifyCode } from "./exception_codes.ts";
+import { isTlsFault } from "../tls.ts";
 
 /** An answer that is an error: of ClickHouse if it has a code, of something in between if not. */
 export class Refusal extends Error {
@@ -105,7 +106,6 @@ function refused(doing: string, where: string, refusal: Refusal): ReplayportErro
 const NETWORK = /^(?:ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EPIPE|EHOSTUNREACH|ENETUNREACH)$/;
 /** How messages of errors without a code begin. What follows may be a name of the user's, which is no reason for anything. */
 const NETWORK_TEXT = /^(?:socket hang up|Timeout error|(?:connect|read|write|getaddrinfo) E[A-Z_]+)/;
-const TLS = /^(?:(?:CERT|CRL|ERR_TLS|ERR_SSL|UNABLE_TO|SELF_SIGNED)_.*|.*_SELF_SIGNED_.*|EPROTO)$/;
 const TLS_TEXT =
   /^(?:self.signed certificate|certificate has expired|unable to (?:verify|get) .*certificate|Hostname\/IP does not match certificate's altnames)/;
 
@@ -115,7 +115,7 @@ export function sourceError(doing: string, where: string, cause: unknown): Repla
   if (cause instanceof Refusal) return refused(doing, where, cause);
   const message = messageOf(cause);
   const { code = "" } = (cause ?? {}) as { code?: string };
-  if (TLS.test(code) || TLS_TEXT.test(message)) {
+  if (isTlsFault(code) || TLS_TEXT.test(message)) {
     return new ReplayportError(`${doing}: no trusted connection to ${where}: ${message}`, {
       ...giveUp(
         "source.tls",

@@ -8,7 +8,7 @@ export function room(file: string): string {
   return parts.length === 2 ? file : `src/${parts[1]}`;
 }
 
-export const INNER = ["src/abort.ts", "src/errors.ts", "src/retry.ts", "src/intervals", "src/models"];
+export const INNER = ["src/abort.ts", "src/errors.ts", "src/retry.ts", "src/tls.ts", "src/intervals", "src/models"];
 /** What every destination shares. */
 export const SHARED = ["check", "cleanup", "commit_outcome", "current_receipts", "races", "receipts"].map(
   (name) => `destinations/${name}.ts`,
@@ -23,6 +23,7 @@ export const MAY: Readonly<Record<string, readonly string[]>> = {
   "src/abort.ts": [],
   "src/errors.ts": [],
   "src/retry.ts": ["src/errors.ts"],
+  "src/tls.ts": [],
   "src/version.ts": [],
   "src/text.ts": [],
   "src/intervals": ["src/errors.ts"],

@@ -95,10 +95,46 @@ const CASES: readonly (readonly [string, number | undefined, string, string, "re
     /categoryFineGrainedReader/,
   ],
   [
+    "policy tags on columns that a statement reads",
+    403,
+    "accessDenied",
+    "Access Denied: BigQuery BigQuery: Requires fineGrainedGet permission on the read columns to execute the DML statements",
+    "give-up",
+    "bigquery.policy_tag",
+    /categoryFineGrainedReader/,
+  ],
+  [
+    "row access policies",
+    undefined,
+    "accessDenied",
+    "Access Denied: Table P:D.T: User does not have full access for table P:D.T due to row access policies.",
+    "give-up",
+    "bigquery.row_policy",
+    /^Row access policies .* CREATE ROW ACCESS POLICY .* ON `P`\.`D`\.`T` .* FILTER USING \(TRUE\);/,
+  ],
+  [
+    "an encryption key that is closed to BigQuery",
+    403,
+    "accessDenied",
+    "Access Denied: BigQuery BigQuery: Permission 'cloudkms.cryptoKeyVersions.useToEncrypt' denied on resource 'projects/a/locations/eu/keyRings/T/cryptoKeys/D' (or it may not exist).",
+    "give-up",
+    "bigquery.encryption_key",
+    /cryptoKeyEncrypterDecrypter/,
+  ],
+  [
     "too many statements wait",
     undefined,
     "resourcesExceeded",
     "Resources exceeded during query execution: Too many DML statements outstanding against table P:D.T, limit is 20.",
+    "retry",
+    "bigquery.rate_limit",
+    /./,
+  ],
+  [
+    "too many statements wait, from a script",
+    undefined,
+    "invalidQuery",
+    "Query error: Too many DML statements outstanding against table P:D.T, limit is 20. at [7:1]",
     "retry",
     "bigquery.rate_limit",
     /./,
@@ -194,6 +230,15 @@ const CASES: readonly (readonly [string, number | undefined, string, string, "re
     "bigquery.api_disabled",
     /^gcloud services enable bigquery\.googleapis\.com --project=12$/,
   ],
+  [
+    "the project has never had the API",
+    400,
+    "invalid",
+    "The project P has not enabled BigQuery.",
+    "give-up",
+    "bigquery.api_disabled",
+    /^gcloud services enable bigquery\.googleapis\.com --project=P$/,
+  ],
   ["a proxy asks who it is", 407, "", "no", "give-up", "bigquery.proxy", /HTTPS_PROXY/],
   ["something is not implemented", 501, "notImplemented", "no", "give-up", "bigquery.refused", /./],
   ["a server is overloaded", 503, "backendError", "no dataset", "retry", "bigquery.unavailable", /./],
@@ -246,7 +291,24 @@ suite("bigquery: errors", () => {
     assert.equal(raised("Not found: Table a:replayport: another load has committed in between"), undefined);
   });
 
+  for (const code of ["SELF_SIGNED_CERT_IN_CHAIN", "CERT_HAS_EXPIRED", "ERR_TLS_CERT_ALTNAME_INVALID"]) {
+    test(`the certificate fault ${code} doesn't pass by itself`, () => {
+      const resource = { project: "acme-data", dataset: "posthog" };
+      const request = { action: "bigquery.datasets.get", resource, endpoint: undefined, principal: undefined };
+      const error = bigqueryError(Object.assign(new Error("no"), { code }), request) as ReplayportError;
+      assert.deepEqual([error.remedy, error.code], ["give-up", "bigquery.tls"]);
+      assert.match(error.hint ?? "", /bigquery\.googleapis\.com.*NODE_EXTRA_CA_CERTS/);
+    });
+  }
+
   for (const [what, error, remedy, code, hint] of [
+    [
+      "a certificate that isn't trusted",
+      { code: "SELF_SIGNED_CERT_IN_CHAIN" },
+      "give-up",
+      "bigquery.tls",
+      /oauth2\.googleapis\.com/,
+    ],
     [
       "a host that can't be reached",
       { code: "ENOTFOUND", config: { url: "https://sts.googleapis.com/v1/token" } },

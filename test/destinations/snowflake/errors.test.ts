@@ -67,6 +67,10 @@ suite("Snowflake: errors", () => {
     [{ code: 401001, cause: { code: "ENOTFOUND" } }, "give-up", "snowflake.unknown_host"],
     [{ code: 401002, response: { statusCode: 403 } }, "give-up", "snowflake.account"],
     [{ code: 401002, response: { statusCode: 503 } }, "retry", "snowflake.unavailable"],
+    [{ code: 401002, response: { statusCode: 407 } }, "give-up", "snowflake.proxy"],
+    [{ code: 401001, cause: { code: "SELF_SIGNED_CERT_IN_CHAIN" } }, "give-up", "snowflake.tls"],
+    [{ code: 401001, cause: { code: "ERR_TLS_CERT_ALTNAME_INVALID" } }, "give-up", "snowflake.tls"],
+    [{ code: 402001, cause: { code: "CERT_HAS_EXPIRED" } }, "give-up", "snowflake.tls"],
     [{ code: 407002 }, "retry", "snowflake.session_lost"],
     [{ code: 404008 }, "give-up", "snowflake.options"],
     [{ code: "100038", sqlState: "22018" }, "give-up", "snowflake.data"],
@@ -86,6 +90,91 @@ suite("Snowflake: errors", () => {
     assert.equal(mapped({ code: "000666", sqlState: "57014", message: "no" }).code, "snowflake.suspended");
     assert.equal(mapped({ code: "390913", message: ended }).code, "snowflake.suspended");
     assert.equal(mapped({ code: "000606", message: `Table 'Your free trial has ended'` }).code, "snowflake.warehouse");
+  });
+
+  for (const [code, message, name, hint] of [
+    [
+      "390197",
+      "Multi-factor authentication is required for this account. Log in to Snowsight to enroll.",
+      "snowflake.second_factor",
+      /TYPE = SERVICE.*private_key/,
+    ],
+    [
+      "394508",
+      "Failed to authenticate: MFA with TOTP is required. To authenticate, provide both your password and a current TOTP passcode.",
+      "snowflake.second_factor",
+      /private_key/,
+    ],
+    [
+      "390186",
+      "Role 'LOADING' specified in the connect string is not granted to this user.",
+      "snowflake.role",
+      /GRANT ROLE "LOADING" TO USER LOADER;/,
+    ],
+    [
+      "390317",
+      "The role requested in the connection or the default role if none was requested in the connection ('LOADING') is not listed in the Access Token or was filtered.",
+      "snowflake.role",
+      /token/,
+    ],
+    [
+      "390999",
+      "User's configured default role 'LOADING' is not granted to this user.",
+      "snowflake.role",
+      /GRANT ROLE "LOADING" TO USER LOADER;/,
+    ],
+    [
+      "390201",
+      "The requested warehouse does not exist or not authorized.",
+      "snowflake.warehouse",
+      /GRANT USAGE ON WAREHOUSE "WH" TO ROLE "LOADING";/,
+    ],
+    ["390999", "The user named 'MFA with TOTP is required' or 'Role ' is unknown.", "snowflake.login", /Check account/],
+  ] as const) {
+    test(`a login refused with "${message}" is ${name}`, () => {
+      const error = mapped({ code, message });
+      assert.deepEqual([error.remedy, error.code], ["give-up", name]);
+      assert.match(error.hint ?? "", hint);
+    });
+  }
+
+  for (const [what, message, remedy, name] of [
+    [
+      "closed to Snowflake",
+      "Failure using stage area. Cause: [Access Denied (Status Code: 403; Error Code: AccessDenied)]",
+      "give-up",
+      "snowflake.stage_access",
+    ],
+    [
+      "missing",
+      "SQL compilation error:\nFailure using stage area. Cause: [The specified bucket does not exist (Status Code: 404; Error Code: NoSuchBucket)]",
+      "give-up",
+      "snowflake.stage_access",
+    ],
+    [
+      "busy",
+      "Failure using stage area. Cause: [Please reduce your request rate. (Status Code: 503; Error Code: SlowDown)]",
+      "retry",
+      "snowflake.failed",
+    ],
+    [
+      "closed by the role's trust",
+      "SQL execution error: Error assuming AWS_ROLE:\nUser: arn:aws:iam::1:user/x is not authorized to perform: sts:AssumeRole",
+      "give-up",
+      "snowflake.stage_access",
+    ],
+  ] as const) {
+    test(`an external stage whose bucket is ${what} is ${name}`, () => {
+      const error = mapped({ code: "091003", sqlState: "55000", message });
+      assert.deepEqual([error.remedy, error.code], [remedy, name]);
+    });
+  }
+
+  test("a statement that can't run on a view gets no grant that can't help", () => {
+    const error = mapped({ code: "002200", sqlState: "42601", message: "SQL compilation error: T is a view" });
+    assert.equal(error.code, "snowflake.refused");
+    assert.doesNotMatch(error.hint ?? "", /GRANT/);
+    assert.match(error.hint ?? "", /view/);
   });
 
   test("a name with the word warehouse is no warehouse", () => {
