@@ -6,6 +6,7 @@ import { createPrivateKey } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { giveUp, messageOf, ReplayportError } from "../../src/errors.ts";
+import { unescapedPem } from "../warehouse/pem.ts";
 import { impersonated } from "./impersonation.ts";
 import { type Identity, type OpenTokens, reporting, type TokenClient, tokenError } from "./tokens.ts";
 import type { BigQueryCredentials, Impersonation } from "./options.ts";
@@ -85,8 +86,7 @@ function ofKey(json: string, scope: string, where: string): Identity {
     throw badKey(`${where} is not JSON`);
   }
   const { client_email: email, private_key_id: keyId } = key;
-  // Environment variables and secret managers often escape line breaks a second time.
-  const secret = key.private_key?.replaceAll(String.raw`\n`, "\n");
+  const secret = key.private_key === undefined ? undefined : unescapedPem(key.private_key);
   if (key.type !== "service_account") {
     throw badKey(`${where} is not a service account's key, but of type ${JSON.stringify(key.type ?? "none")}`);
   }

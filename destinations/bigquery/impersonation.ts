@@ -5,6 +5,7 @@
  * The library's own class prints a warning to stderr, between our JSON lines, so it isn't used.
  */
 import { giveUp, messageOf, ReplayportError, retry } from "../../src/errors.ts";
+import { isTlsFault, untrusted } from "../../src/tls.ts";
 import { denied } from "./denied.ts";
 import { passes, type TokenClient } from "./tokens.ts";
 import type { Impersonation } from "./options.ts";
@@ -28,8 +29,12 @@ function refused(account: string, status: number | undefined, message: string): 
     const code = status === undefined ? "bigquery.unreachable" : "bigquery.unavailable";
     return new ReplayportError(told, retry(code, `Check that this machine can reach ${new URL(ENDPOINT).host}.`));
   }
-  if (status === 404) {
-    const hint = "Check the address under `impersonate`: there is no such service account.";
+  if (status === 401) {
+    const hint = "The token of the account that impersonates is refused: renew the credentials.";
+    return new ReplayportError(told, giveUp("bigquery.bad_credentials", hint));
+  }
+  if (status === 400 || status === 404) {
+    const hint = "Check the addresses under `impersonate`: there is no such service account.";
     return new ReplayportError(told, giveUp("bigquery.bad_credentials", hint));
   }
   const project = /@([^.]+)\.iam\.gserviceaccount\.com$/.exec(account)?.[1] ?? "<its project>";
@@ -59,7 +64,15 @@ export function impersonated(
     const response = await fetch(url, init).catch((error: unknown) => {
       // fetch hides what went wrong in the cause.
       const { cause } = error as Error;
-      throw refused(`${serviceAccount} by ${endpoint}`, undefined, messageOf(cause ?? error));
+      const told = messageOf(cause ?? error);
+      if (isTlsFault((cause as { code?: string } | undefined)?.code)) {
+        const hint = untrusted(new URL(endpoint).host);
+        throw new ReplayportError(
+          `unable to impersonate ${serviceAccount} by ${endpoint}: ${told}`,
+          giveUp("bigquery.tls", hint),
+        );
+      }
+      throw refused(`${serviceAccount} by ${endpoint}`, undefined, told);
     });
     const answer = (await response.json().catch(() => ({}))) as Answer;
     if (!response.ok || answer.accessToken === undefined) {

@@ -2,6 +2,7 @@
 import { createPrivateKey } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { giveUp, messageOf, ReplayportError } from "../../src/errors.ts";
+import { unescapedPem } from "../warehouse/pem.ts";
 import type { SnowflakeAuth } from "./options.ts";
 
 export type DriverAuth =
@@ -27,8 +28,7 @@ export async function driverAuth(auth: SnowflakeAuth): Promise<DriverAuth> {
 
 /** The driver takes an unencrypted PKCS#8 key. Ours may be encrypted, PKCS#1, or have lost its line breaks. */
 function keyPair(text: string, passphrase: string | undefined, where: string): DriverAuth {
-  // Environment variables and secret managers often hold line breaks as the two characters \n.
-  const key = text.replaceAll(String.raw`\n`, "\n").trim();
+  const key = unescapedPem(text).trim();
   try {
     const parsed = createPrivateKey({ key, format: "pem", ...(passphrase === undefined ? {} : { passphrase }) });
     return { authenticator: "SNOWFLAKE_JWT", privateKey: parsed.export({ type: "pkcs8", format: "pem" }).toString() };

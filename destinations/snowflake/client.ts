@@ -25,7 +25,7 @@ export function addressOf({ account, host, protocol, port }: SnowflakeOptions): 
 /** As the driver has it: the first region's accounts go without its name, and those in China have a domain of their own. */
 function hostOf(account: string): string {
   const [locator = account, ...region] = account.split(".");
-  if (region.join(".") === "us-west-2") return `${locator}.snowflakecomputing.com`;
+  if (region.join(".").toLowerCase() === "us-west-2") return `${locator}.snowflakecomputing.com`;
   return `${account}.snowflakecomputing.${/^cn-/i.test(region.join(".")) ? "cn" : "com"}`;
 }
 

@@ -144,6 +144,8 @@ suite("bigquery: impersonation", () => {
       "bigquery.api_disabled",
       /^gcloud services enable iamcredentials\.googleapis\.com --project=12$/,
     ],
+    ["by a token that is refused", 401, "no", "bigquery.bad_credentials", /renew the credentials/],
+    ["through an odd address", 400, "Invalid form of account ID", "bigquery.bad_credentials", /under `impersonate`/],
     ["of nobody", 404, "Unknown service account", "bigquery.bad_credentials", /no such service account/],
   ] as const) {
     test(`${what}: the remedy is named`, async () => {
@@ -191,6 +193,12 @@ suite("bigquery: signing in", { skip }, () => {
     [
       "a key whose line breaks were escaped twice",
       { credentials: { type: "key", json: keyOf(privateKey.replaceAll("\n", String.raw`\n`)) } },
+      {},
+      `token-of-${ACCOUNT}`,
+    ],
+    [
+      "a key whose line breaks were escaped three times",
+      { credentials: { type: "key", json: keyOf(privateKey.replaceAll("\n", String.raw`\\r\\n`)) } },
       {},
       `token-of-${ACCOUNT}`,
     ],

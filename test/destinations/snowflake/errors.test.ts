@@ -186,6 +186,8 @@ suite("Snowflake: errors", () => {
     ["acme-analytics", "acme-analytics.snowflakecomputing.com"],
     ["xy12345.eu-central-1", "xy12345.eu-central-1.snowflakecomputing.com"],
     ["xy12345.us-west-2", "xy12345.snowflakecomputing.com"],
+    ["xy12345.US-WEST-2", "xy12345.snowflakecomputing.com"],
+    ["xy12345.us-gov-west-1.aws", "xy12345.us-gov-west-1.aws.snowflakecomputing.com"],
     ["xy12345.cn-northwest-1.aws", "xy12345.cn-northwest-1.aws.snowflakecomputing.cn"],
   ] as const) {
     test(`the account ${account} is at ${host}`, () => {

@@ -27,7 +27,9 @@ suite("Snowflake: ways to sign in", { skip }, () => {
   test("a private key as PEM, also with its line breaks written as \\n", async () => {
     await using fixture = await openFixture();
     await asksLedger(fixture, keyed({ type: "key", pem: server.keys.plain }));
-    await asksLedger(fixture, keyed({ type: "key", pem: server.keys.plain.replaceAll("\n", String.raw`\n`) }));
+    for (const escaped of [String.raw`\n`, String.raw`\\n`, String.raw`\r\n`]) {
+      await asksLedger(fixture, keyed({ type: "key", pem: server.keys.plain.replaceAll("\n", escaped) }));
+    }
   });
 
   test("an encrypted private key, with its passphrase", async () => {
