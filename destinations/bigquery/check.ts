@@ -9,7 +9,7 @@ import { type BigQueryContext, qualifiedName } from "./context.ts";
 import { lackingPermissions } from "./denied.ts";
 import { query } from "./jobs.ts";
 import { readCoverage, readReceipts } from "./ledger.ts";
-import { checkLocation, load } from "./load.ts";
+import { checkDataset, load } from "./load.ts";
 import { goneTable } from "./tables.ts";
 import { bigquery } from "../sql/bigquery.ts";
 
@@ -39,7 +39,7 @@ export async function check(context: BigQueryContext, signal: AbortSignal): Prom
   };
   const step = checkSteps("BigQuery's check", signal);
   try {
-    await step("finding the dataset", () => checkLocation(context, signal));
+    await step("finding the dataset", () => checkDataset(context, signal));
     await step("finding the dataset", () => warnOfExpiration(context, signal));
     for (const table of [place.table, context.ledger]) {
       await step(`looking at ${place.dataset}.${table}`, () => checkStanding(context, table, signal));

@@ -36,7 +36,7 @@ export async function load(context: BigQueryContext, batch: Batch, signal: Abort
   let staging: string | undefined;
   let others: string[] = [];
   try {
-    await checkLocation(context, signal);
+    await checkDataset(context, signal);
     await ensureLedger(context, signal);
     const target = await ensureTarget(context, batch, signal);
     const before = await readState(context, batch.interval, signal);
@@ -57,8 +57,21 @@ export async function load(context: BigQueryContext, batch: Batch, signal: Abort
   }
 }
 
-/** Jobs run where the dataset is. If the config's `location` says otherwise, that's reported at once. */
-export async function checkLocation({ client, options, place }: BigQueryContext, signal: AbortSignal): Promise<void> {
+/**
+ * Jobs run where the dataset is. If the config's `location` says otherwise, that's reported at once. So is a collation that
+ * the staging table and new tables would inherit: under it, two ids may be equal.
+ */
+export async function checkDataset({ client, options, place }: BigQueryContext, signal: AbortSignal): Promise<void> {
+  const { defaultCollation = "" } = await client.resource(signal);
+  if (defaultCollation !== "") {
+    throw new ReplayportError(
+      `the dataset ${place.project}.${place.dataset} has the default collation ${defaultCollation}, under which two ids may be equal`,
+      giveUp(
+        "bigquery.collation",
+        `Load into another dataset, or end it for new tables: ALTER SCHEMA \`${place.project}\`.\`${place.dataset}\` SET DEFAULT COLLATE '';`,
+      ),
+    );
+  }
   const found = await client.location(signal);
   if (options.location === undefined || options.location.toLowerCase() === found.toLowerCase()) return;
   throw new ReplayportError(

@@ -15,6 +15,8 @@ export interface JobResource {
 
 export interface DatasetResource {
   readonly location?: string;
+  /** Of texts in new tables: `und:ci` compares without case. */
+  readonly defaultCollation?: string;
   /** Milliseconds that a new table lives, by default. */
   readonly defaultTableExpirationMs?: string;
   /** Milliseconds that a partition of a new table lives. */

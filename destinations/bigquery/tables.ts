@@ -194,7 +194,7 @@ function planOf(shape: TableShape, found: TableResource | undefined): TablePlan 
     existing,
     shape.columns,
     (column) => targetType(column, shape.json),
-    (type, column) => fits(type, column, shape.json),
+    (type, column) => fits(type, column, shape.json, shape.key.includes(column.name)),
   );
   const stuck = stuckColumns(existing ?? [], shape);
   if (stuck.length > 0)

@@ -10,6 +10,11 @@ export interface SchemaField {
   readonly name?: string;
   readonly type?: string;
   readonly mode?: string;
+  /** Digits in all, and after the point, as text. Undefined without a limit of the table's own. */
+  readonly precision?: string;
+  readonly scale?: string;
+  /** `und:ci` compares without case. */
+  readonly collation?: string;
   readonly defaultValueExpression?: string;
 }
 
@@ -24,24 +29,38 @@ const MODERN: Readonly<Record<string, string>> = {
 /** Other types that accept our values without a cast: BigQuery coerces INT64 by itself. */
 const WIDER: Partial<Record<ColumnType, readonly string[]>> = { int64: ["NUMERIC", "BIGNUMERIC", "FLOAT64"] };
 
+/** Digits of the largest INT64. */
+const INT64_DIGITS = 19;
+const COLLATED = / COLLATE '.*'$/;
+
 /** The column's type in the target table, as DDL writes it. */
 export function targetType(column: Column, json: ReadonlySet<string>): string {
   return json.has(column.name) ? "JSON" : bigquery.types[column.type];
 }
 
-export function fits(existing: string, column: Column, json: ReadonlySet<string>): boolean {
+/** @param isKey under a collation two ids may be equal, so the key must have none */
+export function fits(type: string, column: Column, json: ReadonlySet<string>, isKey: boolean): boolean {
+  const existing = isKey ? type : type.replace(COLLATED, "");
   if (existing === targetType(column, json)) return true;
   return !json.has(column.name) && (WIDER[column.type]?.includes(existing) ?? false);
 }
 
-export function existingColumn({ name = "", type = "", mode, defaultValueExpression }: SchemaField): ExistingColumn {
-  const modern = MODERN[type] ?? type;
+export function existingColumn(field: SchemaField): ExistingColumn {
+  const { name = "", mode, collation = "", defaultValueExpression } = field;
+  const type = mode === "REPEATED" ? `ARRAY<${typeOf(field)}>` : typeOf(field);
   return {
     name,
-    type: mode === "REPEATED" ? `ARRAY<${modern}>` : modern,
+    type: collation === "" ? type : `${type} COLLATE '${collation}'`,
     required: mode === "REQUIRED",
     hasDefault: defaultValueExpression !== undefined,
   };
+}
+
+/** A number's limits are part of its type only where they leave no room for each INT64. */
+function typeOf({ type = "", precision, scale = "0" }: SchemaField): string {
+  const modern = MODERN[type] ?? type;
+  if (precision === undefined || Number(precision) - Number(scale) >= INT64_DIGITS) return modern;
+  return `${modern}(${precision}${scale === "0" ? "" : `, ${scale}`})`;
 }
 
 /**

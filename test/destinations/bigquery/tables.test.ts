@@ -1,6 +1,11 @@
 /** The user's table: made where it is missing, grown by what the export gained, and otherwise left as it is. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import type { BigQueryContext } from "../../../destinations/bigquery/context.ts";
+import { checkDataset } from "../../../destinations/bigquery/load.ts";
+import type { BigQueryOptions } from "../../../destinations/bigquery/options.ts";
+import { checkTarget } from "../../../destinations/bigquery/tables.ts";
+import type { SchemaField } from "../../../destinations/bigquery/types.ts";
 import { hours } from "../../conformance/batches.ts";
 import { EVERYTHING, rejectsWith } from "../../conformance/context.ts";
 import { PROJECT } from "./emulator.ts";
@@ -162,5 +167,70 @@ suite("bigquery: tables", { skip, concurrency: false }, () => {
       assert.match((await rejectsWith("give-up", destination.load(batch, signal))).message, message);
     }
     assert.deepEqual(await fixture.server.tables(fixture.dataset), ["_replayport_receipts"]);
+  });
+});
+
+suite("bigquery: a table as the API describes it", () => {
+  /** A dataset of one table, with these columns. */
+  const contextOf = (fields: readonly SchemaField[]): BigQueryContext => {
+    const options: BigQueryOptions = { type: "bigquery", project: "acme-data", dataset: "posthog", table: "sessions" };
+    const table = (name: string) => Promise.resolve(name === "sessions" ? { schema: { fields } } : undefined);
+    return {
+      export: "replays",
+      options,
+      client: { table } as unknown as BigQueryContext["client"],
+      place: { project: "acme-data", dataset: "posthog", table: "sessions" },
+      ledger: "_replayport_receipts",
+      ready: new Map(),
+      now: () => new Date(),
+      version: "1.2.3",
+      onWarning: () => undefined,
+    };
+  };
+  const rows = { columns: REPLAY_COLUMNS, key: ["team_id", "session_id"] };
+
+  for (const [what, field, message] of [
+    [
+      "ids are compared without case",
+      { name: "session_id", type: "STRING", collation: "und:ci" },
+      /session_id is STRING COLLATE 'und:ci', the export needs STRING/,
+    ],
+    [
+      "numbers are too short",
+      { name: "_version", type: "NUMERIC", precision: "10" },
+      /_version is NUMERIC\(10\), the export needs INT64/,
+    ],
+    [
+      "numbers are too short before the point",
+      { name: "_version", type: "BIGNUMERIC", precision: "20", scale: "2" },
+      /_version is BIGNUMERIC\(20, 2\), the export needs INT64/,
+    ],
+  ] as const) {
+    test(`a table whose ${what} is refused by a check`, async ({ signal }) => {
+      const error = await rejectsWith("give-up", checkTarget(contextOf([field]), rows, signal));
+      assert.equal(error.code, "warehouse.type_clash");
+      assert.match(error.message, message);
+    });
+  }
+
+  for (const field of [
+    { name: "_version", type: "NUMERIC", precision: "19" },
+    { name: "_version", type: "BIGNUMERIC", precision: "38", scale: "9" },
+    { name: "first_url", type: "STRING", collation: "und:ci" },
+    { name: "session_id", type: "STRING", collation: "" },
+  ]) {
+    test(`a table with the column ${JSON.stringify(field)} can be loaded into`, async ({ signal }) => {
+      await checkTarget(contextOf([field]), rows, signal);
+    });
+  }
+
+  test("a dataset that compares texts without case is refused, with the statement that ends it", async ({ signal }) => {
+    const context = contextOf([]);
+    const resource = () => Promise.resolve({ location: "EU", defaultCollation: "und:ci" });
+    const location = () => Promise.resolve("EU");
+    const client = { resource, location } as unknown as BigQueryContext["client"];
+    const error = await rejectsWith("give-up", checkDataset({ ...context, client }, signal));
+    assert.equal(error.code, "bigquery.collation");
+    assert.match(error.hint ?? "", /ALTER SCHEMA `acme-data`\.`posthog` SET DEFAULT COLLATE '';/);
   });
 });
