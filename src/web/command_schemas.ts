@@ -80,4 +80,13 @@ export const leftoverSchema = z.strictObject({
   removed: z.boolean(),
 });
 
+/** One of `gc --rewrite`. */
+export const rewriteSchema = z.strictObject({
+  key: z.string(),
+  rows: whole,
+  dead: whole.describe("Of the rows"),
+  bytes: whole,
+  rewritten: z.boolean(),
+});
+
 export const sqlSchema = z.strictObject({ export: z.string(), sql: z.string() });

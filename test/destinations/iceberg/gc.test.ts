@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { z } from "@hono/zod-openapi";
+import { rewriteSchema } from "../../../src/web/command_schemas.ts";
 import { EXPORT } from "../../support/batches.ts";
 import { commandLine } from "../../support/cli_process.ts";
 import { temporaryFolder } from "../../support/temporary_folder.ts";
@@ -76,6 +78,8 @@ await withPlace("gc --rewrite of an Iceberg table", (place) => {
       await gc("--rewrite"),
       /25 %[^]*1 file with more than 20 % dead rows; to write them again[^]*--delete/,
     );
+    const [listed, ...others] = z.array(rewriteSchema).parse(JSON.parse(await gc("--rewrite", "--json")));
+    assert.deepEqual([listed?.rows, listed?.dead, listed?.rewritten, others], [4, 1, false, []]);
     assert.match(await gc("--rewrite", "30", "--delete"), /no file with more than 30 % dead rows/);
     assert.match(await gc("--rewrite", "--delete"), /rewritten[^]*1 rewritten/);
     assert.deepEqual(JSON.parse(await gc("--rewrite", "--json")), []);
