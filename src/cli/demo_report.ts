@@ -5,10 +5,18 @@ import { bar, fit, sparkline } from "../demo/charts.ts";
 import { COMPARED_COLUMNS, type Proof, holds } from "../demo/proof.ts";
 import type { SampleResults, Day, Page, ReplayToWatch } from "../demo/sample_queries.ts";
 import type { Exported } from "../demo/story.ts";
-import type { CliEnvironment } from "./environment.ts";
-import { bytes, count, hasColours, plural } from "./output.ts";
+import { type CliEnvironment, ownCommand } from "./environment.ts";
+import { bytes, count, formatDuration, hasColours, plural } from "./output.ts";
 
 const WIDTH = 80;
+
+export interface Finished {
+  readonly seconds: number;
+  readonly lake: string;
+  readonly config: string;
+  /** Starts the Iceberg catalog again, which ends with the demo. Undefined: the lake is the folder. */
+  readonly catalog: string | undefined;
+}
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -16,12 +24,14 @@ export class DemoReport {
   readonly #out: NodeJS.WritableStream;
   readonly #err: CliEnvironment["stderr"];
   readonly #colours: boolean;
+  readonly #command: string;
   #step = 0;
 
   constructor(cli: CliEnvironment, out: NodeJS.WritableStream) {
     this.#out = out;
     this.#err = cli.stderr;
     this.#colours = hasColours(out, cli.env);
+    this.#command = ownCommand(cli.env);
   }
 
   title(text: string): void {
@@ -126,6 +136,28 @@ export class DemoReport {
     this.line(this.#style(["bold", "red"], "   The lake differs from the source."));
     const columns = proof.differentColumns.length > 0 ? `; columns: ${proof.differentColumns.join(", ")}` : "";
     this.line(`   For example session ${proof.example}${columns}`);
+  }
+
+  next({ seconds, lake, config, catalog }: Finished): void {
+    const commands = [
+      ["init", "writes a commented schedules.yaml"],
+      ["check", "tests the source and destinations"],
+      ["run --due", "loads what is due; run it from cron"],
+      ["sql", "prints the SELECT for your BI tool"],
+    ] as const;
+    this.line();
+    this.title(`Done in ${formatDuration(seconds)}. What next?`);
+    if (catalog === undefined) {
+      this.line(`   The lake is in ${lake}: Parquet files, and receipts in _replayport.`);
+    } else {
+      this.line("   The lake is the table demo.replays in an Iceberg catalog, which has ended. To start it again:");
+      this.line(`     ${catalog}`);
+    }
+    this.line("   Explore it:");
+    this.line(`     ${this.#command} status --config ${config}`);
+    this.line(`     ${this.#command} sql --config ${config}`);
+    this.line("   With your own ClickHouse and bucket:");
+    for (const [name, does] of commands) this.line(`     ${this.#command} ${name.padEnd(9)}    ${does}`);
   }
 
   #style(style: Style, text: string): string {

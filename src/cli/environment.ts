@@ -22,11 +22,14 @@ export interface GlobalOptions {
   readonly json?: boolean;
 }
 
-/** How this user calls us, for commands to copy: in a clone by npm run, without a global install by npx. */
+/**
+ * How this user calls us, for commands to copy: by `npm run` in a clone, by npx without a global install. A script of the user's own
+ * project has its `node_modules/.bin` on the PATH; a shell doesn't.
+ */
 export function ownCommand(env: CliEnvironment["env"]): string {
   if (env["npm_command"] === "exec") return "npx replayport";
-  const script = env["npm_lifecycle_event"];
-  return script === "replayport" || script === "demo" ? "npm run replayport --" : "replayport";
+  if (env["npm_lifecycle_event"] === undefined) return "replayport";
+  return env["npm_package_name"] === "replayport" ? "npm run replayport --" : "npx replayport";
 }
 
 /** The config file unless --config names another. */

@@ -38,7 +38,7 @@ import { DemoReport } from "../demo_report.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
 import { EXIT } from "../exit_codes.ts";
 import { lakeSql } from "./sql.ts";
-import { count, plural, printJson, formatDuration } from "../output.ts";
+import { count, plural, printJson } from "../output.ts";
 
 interface DemoOptions extends GlobalOptions {
   readonly sessions: number;
@@ -147,7 +147,8 @@ async function demo(cli: CliEnvironment, options: DemoOptions): Promise<void> {
   await arrivals.end(signal);
 
   const seconds = (performance.now() - began) / 1000;
-  if (holds(proof)) next(report, folder, seconds, server);
+  const [lakeFolder, config] = [shown(folder.lake), shown(folder.config)];
+  if (holds(proof)) report.next({ seconds, lake: lakeFolder, config, catalog: server?.command });
   else report.line(`   This is a bug. Please report it, with the files in ${shown(folder.path)}.`);
   if (options.json === true) {
     const results = { source: facts, live, behind, caughtUp, answers, proof };
@@ -184,26 +185,6 @@ function programs({ env }: CliEnvironment): string {
 /** ClickHouse reads the table by its metadata, as it's there now. */
 function icebergSelect(server: IcebergServer | undefined): string {
   return `SELECT * FROM icebergS3('${server?.endpoint}/${server?.bucket}/demo/replays/', '${DEMO_KEY}', '${DEMO_KEY}')`;
-}
-
-function next(report: DemoReport, folder: DemoFolder, seconds: number, server: IcebergServer | undefined): void {
-  const config = `--config ${shown(folder.config)}`;
-  report.line();
-  report.title(`Done in ${formatDuration(seconds)}. What next?`);
-  if (server) {
-    report.line("   The lake is the table demo.replays in an Iceberg catalog, which has ended. To start it again:");
-    report.line(`     ${server.command}`);
-  } else {
-    report.line(`   The lake is in ${shown(folder.lake)}: Parquet files, and receipts in _replayport.`);
-  }
-  report.line("   Explore it:");
-  report.line(`     replayport status ${config}`);
-  report.line(`     replayport sql ${config}`);
-  report.line("   With your own ClickHouse and bucket:");
-  report.line("     replayport init         writes a commented schedules.yaml");
-  report.line("     replayport check        tests the source and the destinations in it");
-  report.line("     replayport run --due    loads what is due; run it from cron, as often as you like");
-  report.line("     replayport sql          prints the SELECT for your BI tool");
 }
 
 function shown(path: string): string {
