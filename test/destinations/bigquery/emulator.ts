@@ -2,7 +2,7 @@
  * A BigQuery for tests: the emulator of BIGQUERY_EMULATOR, else bqemulator of the Python on the PATH, else one in a Python
  * environment of its own under .tools, which is made on the first use. Where none works, tests are told why.
  *
- * What it cannot show stands in docs/bigquery.md; what it lacks and loads depend on is in emulator_layer.ts.
+ * README.md lists what it can't show; what it lacks and loads depend on is in emulator_layer.ts.
  */
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";

@@ -1,6 +1,6 @@
 /**
  * Every statement and every job that BigQuery is sent, literally: golden/bigquery.sql and golden/bigquery.jsonc. An emulator
- * takes more than BigQuery does, so these files are what a reviewer holds against Google's documentation; docs/bigquery.md
+ * takes more than BigQuery does, so these files are what a reviewer holds against Google's documentation; README.md
  * says which page for which statement. `UPDATE_GOLDEN=1` writes them anew.
  */
 import assert from "node:assert/strict";

@@ -2,7 +2,7 @@
  * A Snowflake for tests: the layer of SNOWFLAKE_EMULATOR, else one on the Python that `fakesnow` on the PATH runs on, else
  * one on a Python environment of its own under .tools, which is made on the first use. Where none works, tests are told why.
  *
- * What it cannot show stands in docs/snowflake.md; what stands between the driver and fakesnow is fakesnow_layer.py, which
+ * README.md lists what it can't show; between the driver and fakesnow is fakesnow_layer.py, which
  * is started without caches of its code (-B): they would lie beside the sources.
  */
 import { type ChildProcess, spawn } from "node:child_process";

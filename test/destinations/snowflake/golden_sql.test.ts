@@ -1,7 +1,7 @@
 /**
  * Every statement that Snowflake is sent, literally and in its order: golden/snowflake.sql. Loads are carried out on sessions
  * that write down what they are told. An emulator takes more than Snowflake does, so this file is what a reviewer holds
- * against Snowflake's documentation; docs/snowflake.md says which page for which statement. `UPDATE_GOLDEN=1` writes it anew.
+ * against Snowflake's documentation; README.md says which page for which statement. `UPDATE_GOLDEN=1` writes it anew.
  */
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
