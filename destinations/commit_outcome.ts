@@ -81,7 +81,7 @@ export async function settle<Committed>(
       error ??= new Error("the commit isn't there");
       latest = { outcome: found === "absent" || final ? "refused" : "unknown", error };
     } catch (unreadable) {
-      // The error of the sending says more than that of the reading.
+      // The error of the write says more than the error of the read.
       error ??= unreadable;
       latest = { outcome: "unknown", error };
     }

@@ -21,7 +21,7 @@
  *
  * Terminology
  * - batch: the rows of one export and one data interval. Its id depends on nothing else.
- * - attempt: one try to load a batch. Two may be alive at once; each writes under names of its own.
+ * - attempt: one try to load a batch. Two may be alive at once; each writes under its own names.
  * - staged file: a file of a batch on local disk: complete, counted and hashed before any destination sees it.
  * - receipt: what a destination committed for a batch: rows, bytes, files, time. It is kept in the destination.
  * - ledger: all receipts of an export. It is read from the destination, never from Redis.
@@ -60,7 +60,7 @@ export interface DestinationDeps {
   readonly version: string;
   /** What tells this installation from others that may write to the same place. Undefined if there are none. */
   readonly installation?: string;
-  /** Where `check` may write a file of its own, made if missing. Default: the machine's temporary folder. */
+  /** Where `check` may write a file; created if missing. Default: the machine's temporary folder. */
   readonly folder?: string;
   /** For what takes long to read again. Default: none. */
   readonly memory?: TextMemory;
@@ -142,7 +142,7 @@ export interface Receipt extends Coverage {
   readonly folders?: readonly DataFolder[];
 }
 
-/** How much of a batch was loaded, or is to be. */
+/** How much of a batch was loaded, or will be. */
 export type Totals = Pick<Receipt, "rows" | "bytes" | "files">;
 
 /** A file that no receipt names. */

@@ -1,8 +1,8 @@
 /** Waits for work that can't be aborted, or that others wait for too. */
 
 /**
- * Settles as the work does, or rejects with `signal.reason` if that is aborted first: the work goes on then, and what becomes of it
- * is ignored. A signal that is aborted already isn't looked at; the caller decides whether work may begin at all.
+ * Settles as the work does, or rejects with `signal.reason` if that is aborted first. The work then continues, and its outcome
+ * is ignored. Doesn't check for a signal that is aborted already: the caller decides whether work may begin at all.
  */
 export async function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
   const { promise: aborted, reject } = Promise.withResolvers<never>();

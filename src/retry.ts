@@ -1,7 +1,7 @@
 /**
  * Retries: one loop and one delay, for `run`, `backfill`, the fleet's workers, alerts and the adapters. BATCH_RETRY is the policy
  * of batches, audits and the demo, so the same failure waits equally long whoever runs into it. Work within an attempt (a commit, an
- * upload, a webhook) has a policy of its own, whose waits have to fit a limit of time: test/retry.test.ts adds them up.
+ * upload, a webhook) has its own policy, whose waits have to fit a time limit: test/retry.test.ts adds them up.
  *
  * With BATCH_RETRY a batch is attempted five times. The waits between attempts are 0.5–1 s, 1–2 s, 2–4 s and 4–8 s, or
  * whatever the other side asked for if that is longer.

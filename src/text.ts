@@ -20,7 +20,7 @@ const CONTROL = String.raw`[\p{Cc}\p{Cs}\u2028\u2029\u202A-\u202E\u2066-\u2069]`
 const ANY_CONTROL = new RegExp(CONTROL, "u");
 const UNPRINTABLE = new RegExp(String.raw`(?![\n\t])${CONTROL}`, "gu");
 
-/** Whether a text has characters that drive a terminal, break a line, or turn the direction of what is read, and halves of characters. */
+/** Whether a text has characters that drive a terminal, break a line, or reverse the direction of text, and halves of characters. */
 export function hasControls(text: string): boolean {
   return ANY_CONTROL.test(text);
 }

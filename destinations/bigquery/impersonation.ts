@@ -24,23 +24,23 @@ interface Answer {
 
 /** @param status undefined if nobody answered */
 function refused(account: string, status: number | undefined, message: string): ReplayportError {
-  const told = `unable to impersonate ${account}: ${message}`;
+  const text = `unable to impersonate ${account}: ${message}`;
   if (status === undefined || passes(status)) {
     const code = status === undefined ? "bigquery.unreachable" : "bigquery.unavailable";
-    return new ReplayportError(told, retry(code, `Check that this machine can reach ${new URL(ENDPOINT).host}.`));
+    return new ReplayportError(text, retry(code, `Check that this machine can reach ${new URL(ENDPOINT).host}.`));
   }
   if (status === 401) {
     const hint = "The token of the account that impersonates is refused: renew the credentials.";
-    return new ReplayportError(told, giveUp("bigquery.bad_credentials", hint));
+    return new ReplayportError(text, giveUp("bigquery.bad_credentials", hint));
   }
   if (status === 400 || status === 404) {
     const hint = "Check the addresses under `impersonate`: there is no such service account.";
-    return new ReplayportError(told, giveUp("bigquery.bad_credentials", hint));
+    return new ReplayportError(text, giveUp("bigquery.bad_credentials", hint));
   }
   const project = /@([^.]+)\.iam\.gserviceaccount\.com$/.exec(account)?.[1] ?? "<its project>";
   const action = "iam.serviceAccounts.getAccessToken";
   const request = { action, resource: { project }, endpoint: undefined, principal: account };
-  return new ReplayportError(told, denied("accessDenied", message, request));
+  return new ReplayportError(text, denied("accessDenied", message, request));
 }
 
 /** @param endpoint for tests, an origin */

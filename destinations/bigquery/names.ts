@@ -47,7 +47,7 @@ export function loadJobId(place: TablePlace, batch: Batch, file: StagedFile, gen
 }
 
 /**
- * @param created when BigQuery created the table: one that was dropped and made again has ids of its own
+ * @param created when BigQuery created the table: a table that is dropped and created again gets new ids
  * @param head the attempt that committed last to the table; empty before the first
  */
 export function commitJobId(

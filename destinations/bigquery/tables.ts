@@ -152,7 +152,7 @@ async function ensureTable(
 ): Promise<TableResource> {
   const signature = `${table} ${JSON.stringify(shape.columns)}`;
   const known = context.ready.get(signature);
-  // The target is looked at each time: somebody may have dropped it and made it again.
+  // The target is read each time: somebody may have dropped and created it again.
   if (known && table !== context.place.table) return known;
   // Another worker may create or extend the table between the look and the statement, so look again.
   for (let look = 0; ; look += 1) {

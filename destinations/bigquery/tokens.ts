@@ -58,19 +58,22 @@ export function tokenError(error: unknown): ReplayportError {
       ),
     );
   }
-  const told = `can't get an access token: ${message}`;
+  const text = `can't get an access token: ${message}`;
   if (status === undefined && isTlsFault(network)) {
-    return new ReplayportError(told, giveUp("bigquery.tls", untrusted(host)));
+    return new ReplayportError(text, giveUp("bigquery.tls", untrusted(host)));
   }
   if (status === undefined && network !== undefined) {
     const hint = `Check that this machine can reach ${host}, which gives out access tokens, and any proxy in between.`;
-    return new ReplayportError(told, retry("bigquery.unreachable", hint));
+    return new ReplayportError(text, retry("bigquery.unreachable", hint));
   }
   if (status !== undefined && passes(status)) {
-    return new ReplayportError(told, retry("bigquery.unavailable", `${host} gives out no access tokens at the time.`));
+    return new ReplayportError(
+      text,
+      retry("bigquery.unavailable", `${host} isn't issuing access tokens right now.`),
+    );
   }
   return new ReplayportError(
-    told,
+    text,
     giveUp(
       "bigquery.bad_credentials",
       status === undefined

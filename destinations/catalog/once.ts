@@ -1,4 +1,4 @@
-/** Work that several callers wait for, such as a new token: each can stop waiting, the work goes on for the others. */
+/** Work that several callers wait for, such as a new token: if one stops waiting, the work continues for the others. */
 import { unlessAborted } from "../../src/abort.ts";
 
 /** Runs the work at the first call, and again after it has failed. What it resolves with is kept. */

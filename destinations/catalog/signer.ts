@@ -11,7 +11,7 @@ export interface Unsigned {
 export interface Signer {
   /** The headers to send. Rejects with ReplayportError if there are no credentials, or with `signal.reason`. */
   sign(request: Unsigned, signal: AbortSignal): Promise<Readonly<Record<string, string>>>;
-  /** Whether the next request is signed anew, after one was answered by 401. */
+  /** Whether the next request is signed with new credentials, after one was answered by 401. */
   renew(): boolean;
   /** The text without secrets that the catalog repeats. */
   redact(text: string): string;

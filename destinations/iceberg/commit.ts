@@ -62,7 +62,7 @@ export type MakeChange = (basis: Basis, signal: AbortSignal) => Promise<Change |
 
 const turns = new Map<string, LimitFunction>();
 
-/** @param make called for each try, since each is computed anew */
+/** @param make called for each try, since the table has changed by then */
 export async function commitChange(
   context: IcebergContext,
   work: Work,

@@ -7,7 +7,7 @@
  *  4. commits (commit.ts): one snapshot adds the files, marks or drops the rows that are older, and has the receipt in its ledger.
  *     Which rows die is a pure function of the snapshot and the batch (delta.ts), so a commit that lost against another one is
  *     computed again.
- *  5. removes what step 3 found, what the table didn't need of its own files, and files of expired snapshots.
+ *  5. removes what step 3 found, its own files that the table didn't need, and files of expired snapshots.
  *
  * **No row is lost, doubled or put back.** Of each key the highest row in the order of reads stays. The request asserts the
  * snapshot that this was computed from.

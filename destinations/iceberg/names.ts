@@ -45,7 +45,7 @@ export function dataFile(location: string, { about, attempt }: Work, index: numb
 
 /** The files of one try to commit. */
 export interface TryNames {
-  /** Position deletes lie beside the data: S3 Tables takes no Parquet below `metadata`. */
+  /** Position deletes are in the data's folder: S3 Tables takes no Parquet below `metadata`. */
   readonly deletes: (index: number) => string;
   readonly manifest: (index: number) => string;
   readonly list: string;

@@ -81,7 +81,7 @@ function refuseForeign({ export: name, installation, tableName }: IcebergContext
       `${tableName} belongs to the export ${other}, not to ${name}`,
       giveUp(
         "iceberg.other_export",
-        `Give each export a table of its own. If ${other} was renamed to ${name}: replayport adopt ${name}`,
+        `Give each export its own table. If ${other} was renamed to ${name}: replayport adopt ${name}`,
       ),
     );
   }

@@ -1,4 +1,4 @@
-/** Uploads a staged file as a data file of the table: byte for byte as ClickHouse wrote it, but for the footer, which gets field ids. */
+/** Uploads a staged file as a data file of the table: byte for byte as ClickHouse wrote it, except for the footer, which gets field ids. */
 import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
 import { fieldIds, type IcebergSchema } from "../table_format/schema.ts";

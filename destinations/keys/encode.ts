@@ -139,7 +139,7 @@ function findAny(found: KeyValue): keyof typeof KINDS {
   return "number";
 }
 
-/** Writes so many words of the text that was found, its first byte highest; zeros after its end. */
+/** Writes the first `words` words of the text that was found, its first byte highest; zeros after its end. */
 function writeText(target: Int32Array, to: number, words: number): void {
   const { bytes, start, end } = value;
   const whole = Math.min(words, (end - start) >> 2);

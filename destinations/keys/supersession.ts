@@ -5,7 +5,7 @@
  * is in the batch or in a file that stays. So the highest place of a key among the files never falls, and a reader never sees
  * a row vanish or become older.
  *
- * The rows of the files are held, those of the batch stream by. `close` goes through the files from the one that was read
+ * The rows of the files are kept in memory; those of the batch stream by. `close` goes through the files from the one that was read
  * last to the one that was read first, so that of two files with the same row one stays.
  */
 import { hashKey, type KeyValues, PLACE_WORDS, reaches, writePlace } from "./encode.ts";
@@ -80,7 +80,7 @@ export class Supersession {
       // A place that was cut can't be compared: such a row is reached by nothing.
       if (!writePlace(order, row, rows, at + PLACE)) rows.fill(-1, at + PLACE, at + ROW_WORDS);
     }
-    // A loop of its own: the processor then waits for many buckets at once.
+    // A separate loop: the processor then waits for many buckets at once.
     const [buckets, mask] = [this.#buckets, this.#mask];
     for (let row = this.#count; row < this.#count + count; row += 1) {
       const bucket = (rows[row * ROW_WORDS + LOW] ?? 0) & mask;

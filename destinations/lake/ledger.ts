@@ -53,7 +53,7 @@ export async function readManifest(store: Store, key: string, signal: AbortSigna
   const text = await store.read(key, signal);
   if (text === undefined) return undefined;
   const manifest = decodeManifest(text, store.locate(key));
-  // Its files were held to be those of the export and the interval that it names.
+  // Otherwise its files would count as those of the export and interval that it names.
   const named = parseManifestKey(manifest.export, key);
   if (!named || !sameInterval(named.interval, manifest.interval)) {
     throw brokenManifest(store.locate(key), "it names another export or interval than its key does");

@@ -15,7 +15,7 @@ export type { Follow, Reader, ReadRequest } from "./read_sql/request.ts";
 
 /**
  * DuckDB and ClickHouse get one SELECT, the others the statements that make a table over the files and a view over that.
- * Each takes the row of the highest `_version`, then of the highest `_exported_at`, so it is right at any moment, also
+ * Each takes the row of the highest `_version`, then of the highest `_exported_at`, so it is right at any time, also
  * when a crash has left the files of two loads side by side. Upper case words in angle brackets are to be filled in.
  *
  * @throws ReplayportError `lake.reader` where the engine cannot read such files, or not from there.

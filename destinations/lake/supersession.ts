@@ -57,7 +57,7 @@ export function ledgerOf(entries: readonly Entry[]): Ledger {
   return { current: current.sort(byTime), superseded };
 }
 
-/** 0.1.0 has no time of the read in the name: there the time of the commit stands in. */
+/** 0.1.0 has no time of the read in the name, so the time of the commit is used. */
 export function readAt(entry: Entry): Date {
   return entry.readAt ?? entry.committedAt;
 }

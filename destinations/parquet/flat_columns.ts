@@ -120,7 +120,7 @@ async function* pagesOf(file: RangeReader, chunk: Chunk): AsyncGenerator<Page, v
   const end = at + Number(chunk.total_compressed_size);
   let window: Uint8Array = new Uint8Array(0);
   let from = at;
-  /** The file's bytes from `at` on: so many, or all of the column's that follow. */
+  /** The file's next `bytes` bytes from `at`, or the rest of the column if that's less. */
   const ahead = async (bytes: number): Promise<Uint8Array> => {
     if (Math.min(end, at + bytes) > from + window.length) {
       window = await file.read(at, Math.min(end, at + Math.max(bytes, WINDOW_BYTES)));

@@ -3,7 +3,7 @@ export function lz4Block(input: Uint8Array, bytes: number): Uint8Array {
   const output = new Uint8Array(bytes);
   let from = 0;
   let to = 0;
-  /** A length of 15 goes on in the bytes that follow, up to the first one below 255. */
+  /** A length of 15 continues in the following bytes, up to the first one below 255. */
   const length = (nibble: number): number => {
     let total = nibble;
     if (nibble !== 15) return total;

@@ -165,7 +165,7 @@ export class S3Store implements Store {
     }
   }
 
-  /** @returns false if the server has no such request, or wants it in a form that the SDK doesn't send (Content-MD5) */
+  /** @returns false if the server doesn't support the request, or needs a header that the SDK doesn't send (Content-MD5) */
   async #deleteMany(keys: readonly string[], signal: AbortSignal): Promise<boolean> {
     const { bucket } = this.#s3;
     const Delete = { Objects: keys.map((key) => ({ Key: this.#root + key })), Quiet: true };

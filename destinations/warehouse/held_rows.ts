@@ -82,7 +82,7 @@ export interface TimeRange {
 }
 
 /**
- * One microsecond is added, since a table may keep finer times. Where no key is held, any range will do.
+ * One microsecond is added, since a table may keep finer times. If the table has none of the keys, any range will do.
  * @param micros a column of the one row that `heldRange` selects; undefined for NULL
  */
 export function timeRange(micros: (column: "first_time" | "last_time" | "timeless") => bigint | undefined): TimeRange {

@@ -67,7 +67,7 @@ function decoded(text: string): string {
 export async function askForInit(cli: CliEnvironment): Promise<TemplateChoices> {
   const { stdin, stdout } = cli;
   if (stdin?.isTTY !== true || widthOf(stdout) === undefined) return {};
-  // Without a terminal of its own, so that the real one edits the line and makes a signal of Ctrl-C.
+  // With `terminal: false`, so that the real terminal edits the line and turns Ctrl-C into a signal.
   const lines = createInterface({ input: stdin, output: stdout, terminal: false });
   const ended = new AbortController();
   lines.once("close", () => {

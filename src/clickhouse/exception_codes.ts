@@ -179,7 +179,7 @@ const LASTING: readonly Kind[] = [
     is: giveUp(
       "source.settings_refused",
       "A constraint of the user's profile forbids a setting that the export depends on; the message names it. " +
-        "Remove the constraint, or give Replayport a user of its own.",
+        "Remove the constraint, or give Replayport a separate user.",
     ),
     codes: ["452 SETTING_CONSTRAINT_VIOLATION", "471 INVALID_SETTING_VALUE", "472 READONLY_SETTING"],
   },

@@ -1,4 +1,4 @@
-/** Opens the source that the config names: a server, or the embedded engine as a process of its own. */
+/** Opens the source that the config names: a server, or the embedded engine in a separate process. */
 import type { Source } from "../export/source.ts";
 import { type ClickHouseOptions, openClickHouse } from "./clickhouse.ts";
 import { withoutClock } from "../export/clock.ts";

@@ -30,7 +30,7 @@ function nativeBlock(bytes: Uint8Array): Buffer {
   return Buffer.concat([cityHash128(block), block]);
 }
 
-/** How an LZ4 block begins that consists of so many literals: 15 in the token, then 255 per byte until one is less. */
+/** How an LZ4 block of `count` literals begins: 15 in the token, then 255 per byte until one is less. */
 function literals(count: number): Buffer {
   if (count < 15) return Buffer.from([count << 4]);
   const rest = count - 15;

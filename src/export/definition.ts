@@ -62,7 +62,7 @@ export interface ExportDefinition {
   readonly destination: string;
   readonly schedule: Schedule;
   readonly start: Date;
-  /** Nothing after it is due. Undefined: it goes on for ever. */
+  /** Nothing after it is due. Undefined: the export never ends. */
   readonly end?: Date | undefined;
   readonly settleMs: number;
   /** How long after its end an interval is read again where the source has shown no later row. */

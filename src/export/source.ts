@@ -37,7 +37,7 @@ export interface Counted {
 
 /** Every member rejects with ReplayportError, or with `signal.reason`. */
 export interface Source extends AsyncDisposable {
-  /** Asks anew each time: a clock that is cached says nothing. */
+  /** Not cached: an old time says nothing about the clock. */
   info(signal: AbortSignal): Promise<SourceInfo>;
   /**
    * The model as this source offers it. Rejects if the table or a required column is missing, or if settings that decide

@@ -100,7 +100,7 @@ export interface ExportStatus {
 /** What the config says about an export, for people. Holds no secret. */
 export interface ExportRules {
   readonly start: Date;
-  /** Nothing after it is due; undefined: it goes on for ever. */
+  /** Nothing after it is due. Undefined: the export never ends. */
   readonly end: Date | undefined;
   /** End of the last interval that is due by now. */
   readonly dueUntil: Date;

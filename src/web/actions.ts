@@ -1,5 +1,5 @@
 /**
- * What the pages' buttons do. Each asks once on a page of its own, which says what will happen; its form does it, and the next page
+ * What the pages' buttons do. Each leads to a page that says what will happen; that page's form does it, and the next page
  * says what was done. Only the forms of a session of the dashboard come here (forms.ts).
  */
 import type { OpenAPIHono } from "@hono/zod-openapi";

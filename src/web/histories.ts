@@ -8,7 +8,7 @@ const KEPT_MS = 60_000;
 /** Longer than people wait: the next look finds the answer. */
 const READ_MS = 60_000;
 const MOST = 100;
-/** Whoever turns the pages of many exports must not keep a destination busy. */
+/** Browsing the pages of many exports must not keep a destination busy. */
 const AT_ONCE = 4;
 
 interface Kept {

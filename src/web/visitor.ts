@@ -1,4 +1,4 @@
-/** Who looks at a page, what the last form told them, and where the page is. */
+/** Who visits a page, what the last form reported, and where the page is. */
 import type { Context } from "hono";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import { printable } from "../text.ts";

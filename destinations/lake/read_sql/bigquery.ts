@@ -9,7 +9,7 @@ import { bucketAndPrefix, demandS3, formatOf, ownFolder, type ReadRequest } from
 
 const { identifier, string } = bigquery;
 
-/** An external table for each folder and a view, in the dataset that is to be filled in. */
+/** An external table for each folder and a view, in a dataset that the reader fills in. */
 export function bigquerySql(request: ReadRequest): string {
   const google = isGoogle(demandS3(request));
   const { columns, key, folders } = request;

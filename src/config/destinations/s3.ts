@@ -1,4 +1,4 @@
-/** A bucket, as the YAML names it: a lake of its own, or the place behind a Snowflake stage. */
+/** A bucket in the YAML: a lake, or the place behind a Snowflake stage. */
 import * as z from "zod";
 import type { S3LakeOptions } from "../../../destinations/lake/options.ts";
 import type { AssumeRole, S3Bucket, S3Credentials, S3Encryption } from "../../../destinations/store/s3_options.ts";

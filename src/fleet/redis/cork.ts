@@ -1,4 +1,4 @@
-/** Writes to a socket once per turn of the event loop: to ioredis each command is a packet, and so a system call, of its own. */
+/** Writes to a socket once per turn of the event loop: ioredis sends each command in a separate packet, which costs a system call. */
 import type { Writable } from "node:stream";
 import type { Cluster, Redis } from "ioredis";
 

@@ -1,5 +1,5 @@
 /**
- * What an error of Redis means, and what the operator does about it. A Redis that answers is told from one that doesn't: its reply
+ * What an error of Redis means, and what the operator does about it. A Redis that answers is distinguished from one that doesn't: its reply
  * begins with a code, and only the code and texts that Redis itself wrote decide, since the rest of a reply may name users and keys.
  */
 import { type Classification, giveUp, messageOf, ReplayportError, retry } from "../../errors.ts";

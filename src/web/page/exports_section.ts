@@ -9,7 +9,7 @@ import { sparkline } from "./sparkline.ts";
 
 /** Nobody reads further; the search finds the rest. */
 const SHOWN = 500;
-/** With so many, all rows are open. */
+/** Up to this many, all rows are open. */
 const ALL_OPEN = 40;
 
 /** @param filtered the visitor has asked for these: nothing is folded */
