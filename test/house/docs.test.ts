@@ -100,6 +100,16 @@ suite("the documentation", () => {
     }
   });
 
+  test("no --help gives an option's default twice", async () => {
+    const { main } = await program();
+    for (const command of main.commands) {
+      for (const option of command.options) {
+        const shown = command.createHelp().optionDescription(option);
+        assert.ok((shown.match(/default/g) ?? []).length <= 1, `${command.name()} ${option.flags}: ${shown}`);
+      }
+    }
+  });
+
   test("the commands in README and docs parse", async () => {
     const calls = blocks("sh").flatMap(({ page, text }) =>
       text.split("\n").flatMap((line) => {

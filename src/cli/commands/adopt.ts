@@ -7,8 +7,10 @@ import { printJson, printLine } from "../output.ts";
 export function addAdopt(program: Command, cli: CliEnvironment): void {
   program
     .command("adopt")
-    .description("make an export's lake this installation's, after ClickHouse or PostHog has moved to another host")
-    .argument("[export]", "one export; all of them if omitted")
+    .description(
+      "make this installation the owner of an export's lake, after ClickHouse or PostHog has moved to another host",
+    )
+    .argument("[export]", "one export (default: all)")
     .option("--json", "print JSON: each export's owner now and before")
     .addHelpText("after", "\nExample:\n  replayport adopt replays")
     .action(async (name: string | undefined, _options, command: Command) => {

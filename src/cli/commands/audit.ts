@@ -19,7 +19,7 @@ export function addAudit(program: Command, cli: CliEnvironment): void {
     .option("--json", "print the result as JSON")
     .addHelpText(
       "after",
-      "\n`run --due` and the fleet also do this, as the export's `audit` says. Exit code 1: rows are missing even though" +
+      "\n`run --due` and the fleet also do this, on the schedule in the export's `audit`. Exit code 1: rows are missing even though" +
         "\ntheir intervals were loaded again.\n\nExample:\n  replayport audit replays && replayport run replays --due",
     )
     .action(async (name: string, _options, command: Command) => {

@@ -33,14 +33,14 @@ export function addBackfill(program: Command, cli: CliEnvironment): void {
     .argument("<export>", "the export")
     .requiredOption("--from <time>", "start of the range: a date, a time with its zone, yesterday, or -7d")
     .requiredOption("--to <time>", "end of the range, not included; also: now, today")
-    .option("--force", "load intervals again that are loaded, for example after changing column rules")
+    .option("--force", "load intervals even if they are loaded, for example after changing column rules")
     .addOption(
       new Option(
         "--source-is-right",
-        "after the source had too much, such as rows twice: load the range's whole days (UTC) again, and let what is read win where it's less",
+        "if the source had too much, such as duplicate rows: load the range's whole days (UTC) again, and let the new rows win even if they have less",
       ).implies({ force: true }),
     )
-    .option("--resume", "continue a --force that was cut off: skip what it has loaded again")
+    .option("--resume", "continue a --force that was cut off: skip what it has reloaded")
     .option("--concurrency <n>", "intervals at the same time (default: 2; with --enqueue, the config's)", wholeNumber)
     .addOption(
       new Option("--interval <size>", "how many intervals of the schedule to join into one batch")

@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { ReplayportError } from "../../errors.ts";
 import { agreedNow, askClock } from "../../export/clock.ts";
 import { newAttempt } from "../../export/attempt.ts";
@@ -37,7 +37,11 @@ export function addCheck(program: Command, cli: CliEnvironment): void {
   program
     .command("check")
     .description("test the config, the source, and each destination with a real write, read and delete")
-    .option("--timeout <duration>", "how long each test may take (default: 60s)", durationOption, TIMEOUT_MS)
+    .addOption(
+      new Option("--timeout <duration>", "how long each test may take")
+        .argParser(durationOption)
+        .default(TIMEOUT_MS, "60s"),
+    )
     .option("--json", "print JSON")
     .addHelpText("after", "\nExample:\n  replayport check -c schedules.yaml --timeout 10s")
     .action(async (_options, command: Command) => {

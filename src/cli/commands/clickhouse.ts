@@ -18,9 +18,9 @@ interface ClickhouseOptions extends GlobalOptions {
 export function addClickhouse(program: Command, cli: CliEnvironment): void {
   program
     .command("clickhouse")
-    .description("start the embedded ClickHouse engine on a folder, for people and BI tools to query over HTTP")
-    .requiredOption("--path <folder>", "the data; made where it does not exist")
-    .option("--port <n>", "on 127.0.0.1; 0 takes a free one", portNumber, 8123)
+    .description("serve a folder with the embedded ClickHouse engine, for people and BI tools to query over HTTP")
+    .requiredOption("--path <folder>", "the data; created if missing")
+    .option("--port <n>", "on 127.0.0.1; 0 picks a free one", portNumber, 8123)
     .option("--password-file <file>", "the password of the user default; without it, a new one is made and printed")
     .option("--no-password", "let every user of this machine read and change the data")
     .addHelpText(

@@ -57,10 +57,10 @@ export function addDemo(program: Command, cli: CliEnvironment): void {
   program
     .command("demo")
     .description("make up sessions in an embedded ClickHouse, export them to a local lake, and verify the result")
-    .option("--sessions <n>", "sessions to make up", wholeNumber, 200_000)
+    .option("--sessions <n>", "how many sessions to make up", wholeNumber, 200_000)
     .option("--days <n>", "days to spread them over", wholeNumber, 2)
     .option("--dir <folder>", "where to keep its files; the next demo replaces them", "demo")
-    .option("--iceberg", "export to an Iceberg table; needs SeaweedFS (`weed`) on the PATH, which is the catalog")
+    .option("--iceberg", "export to an Iceberg table; needs SeaweedFS (`weed`) on the PATH as the catalog")
     .option("--json", "print only the results, as JSON")
     .addHelpText("after", "\nExample:\n  replayport demo --sessions 20000 --dir /tmp/replayport-demo")
     .action(async (_options, command: Command) => {

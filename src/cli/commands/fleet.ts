@@ -10,7 +10,7 @@ export function addScheduler(program: Command, cli: CliEnvironment): void {
     .addHelpText(
       "after",
       "\nExample:\n  REDIS_URL=redis://127.0.0.1:6379 replayport scheduler --http 8080" +
-        "\n\nYou can run two: neither adds what the other has added. SIGTERM ends it with exit code 0.",
+        "\n\nYou can run two: neither repeats what the other has added. On SIGTERM it exits with 0.",
     )
     .action(async (_options, command: Command) => {
       const options = command.optsWithGlobals<ProcessOptions>();
@@ -24,8 +24,8 @@ export function addWorker(program: Command, cli: CliEnvironment): void {
     .addHelpText(
       "after",
       "\nExample:\n  REDIS_URL=redis://127.0.0.1:6379 replayport worker --concurrency 4 --grace 2m" +
-        "\n\nRun as many workers as you like, on any machines. SIGTERM ends one with exit code 0 once its batches are done." +
-        "\nA second signal ends it at once, and another worker takes over.",
+        "\n\nRun as many workers as you like, on any machines. On SIGTERM, a worker finishes its batches and exits with 0." +
+        "\nOn a second signal it exits at once, and another worker takes over.",
     )
     .action(async (_options, command: Command) => {
       const options = command.optsWithGlobals<ProcessOptions>();

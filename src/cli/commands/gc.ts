@@ -17,15 +17,15 @@ interface GcOptions {
 export function addGc(program: Command, cli: CliEnvironment): void {
   program
     .command("gc")
-    .description("list files that belong to no load, and unfinished uploads, such as those of a worker that was killed")
+    .description("list files that no load uses, and unfinished uploads, such as those of a worker that was killed")
     .argument("<export>", "the export")
     .option("--delete", "remove those older than a day; newer ones may belong to a load in progress")
     .option(
       "--rewrite [percent]",
-      `list an Iceberg table's files with more than ${DEAD_PERCENT} % dead rows instead; with --delete, write them again without these`,
+      `list an Iceberg table's files with more than ${DEAD_PERCENT} % dead rows instead; with --delete, rewrite them without these rows`,
       percentage,
     )
-    .option("--json", "print them as JSON")
+    .option("--json", "print the list as JSON")
     .addHelpText("after", "\nExamples:\n  replayport gc replays --delete\n  replayport gc replays --rewrite --delete")
     .action(async (name: string, _options, command: Command) => {
       await gc(cli, name, command.optsWithGlobals());

@@ -27,7 +27,7 @@ export function addInit(program: Command, cli: CliEnvironment): void {
     .option("--force", "overwrite an existing file")
     .addHelpText(
       "after",
-      "\nOn a terminal, it asks for both if you give neither. A password in the URL isn't written down: the file takes it from" +
+      "\nOn a terminal, it asks for both if you give neither. A password in the URL isn't written to the file, which takes it from" +
         "\nCLICKHOUSE_PASSWORD.\n" +
         "\nExamples:\n  replayport init && $EDITOR schedules.yaml && replayport check" +
         "\n  replayport init --source https://replayport@clickhouse.acme.internal:8443 --destination file" +

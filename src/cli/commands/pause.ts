@@ -9,7 +9,7 @@ import { printJson, printLine } from "../output.ts";
 export function addPause(program: Command, cli: CliEnvironment): void {
   program
     .command("pause")
-    .description("add no more intervals of an export to the queue; running batches finish")
+    .description("stop adding an export's intervals to the queue; running batches finish")
     .argument("<export>", "the export")
     .option("--reason <text>", "why, for anyone who looks at the status", "paused by hand")
     .option("--json", "print JSON: the API's export")

@@ -44,7 +44,7 @@ const MOST_RUNS = 500;
 export function addRuns(program: Command, cli: CliEnvironment): void {
   program
     .command("runs")
-    .description("list runs, newest first: those of the fleet, or without one, the loads that the receipts name")
+    .description("list runs, newest first: the fleet's, or without a fleet, the loads in the receipts")
     .argument("[export]", "one export (default: all)")
     .option("--limit <n>", `how many to list, up to ${MOST_RUNS}`, wholeNumber, 20)
     .addOption(new Option("--state <state...>", "only runs in these states").choices(Object.keys(STYLES)))

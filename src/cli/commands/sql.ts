@@ -43,12 +43,12 @@ export function addSql(program: Command, cli: CliEnvironment): void {
     .addOption(
       new Option(
         "--follow <what>",
-        "read all files of the folder, or only those in manifests, so that no batch is read in part",
+        "read all files in the folder, or only those that manifests name, so that no batch is read in part",
       )
         .choices(FOLLOW)
         .default("folder"),
     )
-    .option("--view <name>", "make a view of that name in the engine")
+    .option("--view <name>", "create a view of that name")
     .option("--json", "print JSON: the export and its sql")
     .addHelpText(
       "after",

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { durationOption } from "../arguments.ts";
 import type { CliEnvironment, GlobalOptions } from "../environment.ts";
 import { EXIT } from "../exit_codes.ts";
@@ -23,12 +23,11 @@ export function addStatus(program: Command, cli: CliEnvironment): void {
     .description("show what is loaded, what is missing and how far behind each export is, worst first")
     .argument("[export]", "one export (default: all)")
     .option("--failing", "only the exports that need attention")
-    .option("--watch [interval]", "show it again and again, by default every 5s, until Ctrl-C", durationOption)
-    .option(
-      "--timeout <duration>",
-      "how long a destination may take to answer (default: 20s)",
-      durationOption,
-      TIMEOUT_MS,
+    .option("--watch [interval]", "refresh until Ctrl-C (every 5s unless you say how often)", durationOption)
+    .addOption(
+      new Option("--timeout <duration>", "how long a destination may take to answer")
+        .argParser(durationOption)
+        .default(TIMEOUT_MS, "20s"),
     )
     .option("--json", "print JSON: the API's exports, and more from the ledger")
     .addHelpText(
