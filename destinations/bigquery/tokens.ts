@@ -67,10 +67,7 @@ export function tokenError(error: unknown): ReplayportError {
     return new ReplayportError(text, retry("bigquery.unreachable", hint));
   }
   if (status !== undefined && passes(status)) {
-    return new ReplayportError(
-      text,
-      retry("bigquery.unavailable", `${host} isn't issuing access tokens right now.`),
-    );
+    return new ReplayportError(text, retry("bigquery.unavailable", `${host} isn't issuing access tokens right now.`));
   }
   return new ReplayportError(
     text,
