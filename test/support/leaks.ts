@@ -10,7 +10,7 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
-import { after } from "node:test";
+import { after, beforeEach } from "node:test";
 
 const ENDS_WITHIN_MS = 60_000;
 /** Servers that a file's tests share end with its process and remove their folders. A command keeps its stage root. */
@@ -26,7 +26,13 @@ if (file.endsWith(".test.ts")) {
     rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
     if (left.length > 0) fail(`left temporary files behind: ${left.join(", ")}`);
   });
+  let ended = false;
+  // To node:test a file has ended when all tests are over that it knows of. Later ones would be cut off after a minute.
+  beforeEach(() => {
+    if (ended) throw new Error("a server was awaited after the first test: await it before, at the top of the file");
+  });
   after(() => {
+    ended = true;
     const alive = (): never => {
       fail(`is still alive after its tests, because of: ${process.getActiveResourcesInfo().join(", ")}`);
       process.exit();

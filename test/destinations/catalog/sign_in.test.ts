@@ -8,6 +8,7 @@ import { icebergServer } from "../../support/iceberg.ts";
 import { type Answer, catalogs, fake, type FakeCatalog, open, reply } from "./fake_catalog.ts";
 
 const signal = AbortSignal.timeout(120_000);
+const seaweedfs = await icebergServer();
 
 suite("signing in to a catalog", () => {
   const OAUTH = { type: "oauth2", clientId: "me", clientSecret: "hush-hush" } as const;
@@ -109,12 +110,11 @@ suite("signing in to a catalog", () => {
   });
 });
 
-const server = await icebergServer();
-suite("a real catalog, SeaweedFS", { skip: "skip" in server ? server.skip : false }, () => {
-  if ("skip" in server) return;
+suite("a real catalog, SeaweedFS", { skip: "skip" in seaweedfs ? seaweedfs.skip : false }, () => {
+  if ("skip" in seaweedfs) return;
   for (const way of ["oauth2", "sigv4"] as const) {
     test(`a table is created, committed to and dropped, signed in by ${way}`, async () => {
-      const catalog = openCatalog(server.options(way));
+      const catalog = openCatalog(seaweedfs.options(way));
       const id = { namespace: [`catalog_${randomUUID().slice(0, 8)}`], name: "t" };
       assert.equal(await catalog.namespaceExists(id.namespace, signal), false);
       assert.equal(await catalog.createNamespace(id.namespace, signal), "created");
@@ -144,7 +144,7 @@ suite("a real catalog, SeaweedFS", { skip: "skip" in server ? server.skip : fals
   }
 
   test("wrong keys are refused, and no keys at all", async () => {
-    const { region, credentials, catalog: uri } = server.server;
+    const { region, credentials, catalog: uri } = seaweedfs.server;
     const wrong = { accessKeyId: credentials.accessKeyId, secretAccessKey: "wrong" };
     for (const [auth, code] of [
       [{ type: "none" }, "catalog.access_denied"],
@@ -152,7 +152,7 @@ suite("a real catalog, SeaweedFS", { skip: "skip" in server ? server.skip : fals
       [{ type: "oauth2", clientId: "x", clientSecret: "y" }, "catalog.unauthorized"],
       [{ type: "sigv4", service: "s3tables", region, credentials: wrong }, "catalog.access_denied"],
     ] as const) {
-      const catalog = openCatalog({ uri, warehouse: server.server.tableBucket, auth });
+      const catalog = openCatalog({ uri, warehouse: seaweedfs.server.tableBucket, auth });
       await assert.rejects(catalog.namespaceExists(["x"], signal), { code, remedy: "give-up" });
     }
   });

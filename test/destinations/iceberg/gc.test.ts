@@ -18,22 +18,6 @@ exports:
 installation: here
 `;
 
-test("gc --rewrite refuses a lake, and a share that isn't one", async () => {
-  await using folder = await temporaryFolder();
-  await writeFile(join(folder.path, "schedules.yaml"), config("{ type: file, path: ./lake }"));
-  const cli = commandLine(folder.path);
-  const [lake, ...shares] = await Promise.all([
-    cli.run("gc", EXPORT, "--rewrite"),
-    ...["100", "-1", "many"].map((share) => cli.run("gc", EXPORT, `--rewrite=${share}`)),
-  ]);
-  assert.equal(lake.code, 2);
-  assert.match(lake.err, /sessions goes to a lake/);
-  for (const { code, err } of shares) {
-    assert.equal(code, 2);
-    assert.match(err, /Write 0 or more, and less than 100/);
-  }
-});
-
 await withPlace("gc --rewrite of an Iceberg table", (place) => {
   test("lists files of dead rows, and with --delete writes them again", async () => {
     await using fixture = await openFixture(place);
@@ -85,4 +69,20 @@ await withPlace("gc --rewrite of an Iceberg table", (place) => {
     assert.deepEqual(JSON.parse(await gc("--rewrite", "--json")), []);
     assert.equal((await fixture.rows("session_id")).length, 4);
   });
+});
+
+test("gc --rewrite refuses a lake, and a share that isn't one", async () => {
+  await using folder = await temporaryFolder();
+  await writeFile(join(folder.path, "schedules.yaml"), config("{ type: file, path: ./lake }"));
+  const cli = commandLine(folder.path);
+  const [lake, ...shares] = await Promise.all([
+    cli.run("gc", EXPORT, "--rewrite"),
+    ...["100", "-1", "many"].map((share) => cli.run("gc", EXPORT, `--rewrite=${share}`)),
+  ]);
+  assert.equal(lake.code, 2);
+  assert.match(lake.err, /sessions goes to a lake/);
+  for (const { code, err } of shares) {
+    assert.equal(code, 2);
+    assert.match(err, /Write 0 or more, and less than 100/);
+  }
 });

@@ -45,29 +45,6 @@ async function rewrite(destination: Destination, change = true, percent = 20): P
 const deadOf = (files: readonly FileOfDeadRows[]) =>
   files.map(({ rows, dead, rewritten }) => `${dead} of ${rows} ${rewritten ? "rewritten" : "as it was"}`).sort();
 
-suite("rows that have died since a file was copied", () => {
-  test("are marked in the copy at their new positions", () => {
-    const rows = fc.array(fc.constantFrom("alive", "dead before", "dead now"), { maxLength: 40 });
-    fc.assert(
-      fc.property(rows, (fates) => {
-        const at = (...which: string[]) => fates.flatMap((fate, row) => (which.includes(fate) ? [row] : []));
-        const before = new DeadRows(fates.length, at("dead before"));
-        const died = diedSince(before, new DeadRows(fates.length, at("dead before", "dead now")));
-        const copied = fates.filter((fate) => fate !== "dead before");
-        assert.equal(died?.rows, copied.length);
-        assert.deepEqual(
-          [...died],
-          copied.flatMap((fate, row) => (fate === "dead now" ? [row] : [])),
-        );
-      }),
-    );
-  });
-
-  test("can't be said where a row is alive again", () => {
-    assert.equal(diedSince(new DeadRows(3, [1]), new DeadRows(3, [2])), undefined);
-  });
-});
-
 await withPlace("an Iceberg table whose files are rewritten", (place) => {
   const id = ({ options }: Fixture) => ({ namespace: options.namespace, name: "replays" });
   const kinds = async (fixture: Fixture) =>
@@ -235,5 +212,28 @@ await withPlace("an Iceberg table whose files are rewritten", (place) => {
     assert.deepEqual(await Array.fromAsync(later.collectGarbage?.(false, SIGNAL) ?? []), []);
     assert.deepEqual(await fixture.rows(), before);
     assert.ok((await kinds(fixture)).every((kind) => !kind.startsWith("POSITION_DELETES")));
+  });
+});
+
+suite("rows that have died since a file was copied", () => {
+  test("are marked in the copy at their new positions", () => {
+    const rows = fc.array(fc.constantFrom("alive", "dead before", "dead now"), { maxLength: 40 });
+    fc.assert(
+      fc.property(rows, (fates) => {
+        const at = (...which: string[]) => fates.flatMap((fate, row) => (which.includes(fate) ? [row] : []));
+        const before = new DeadRows(fates.length, at("dead before"));
+        const died = diedSince(before, new DeadRows(fates.length, at("dead before", "dead now")));
+        const copied = fates.filter((fate) => fate !== "dead before");
+        assert.equal(died?.rows, copied.length);
+        assert.deepEqual(
+          [...died],
+          copied.flatMap((fate, row) => (fate === "dead now" ? [row] : [])),
+        );
+      }),
+    );
+  });
+
+  test("can't be said where a row is alive again", () => {
+    assert.equal(diedSince(new DeadRows(3, [1]), new DeadRows(3, [2])), undefined);
   });
 });
