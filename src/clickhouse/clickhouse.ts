@@ -21,6 +21,7 @@ import { sqlModel } from "../models/sql_model.ts";
 import { sessionReplays } from "../models/session_replays_query.ts";
 import { describeSelect, describeTable, TABLE_FACTS, type TableFacts } from "./describe.ts";
 import { Refusal, isPage, sourceError } from "./errors.ts";
+import { type NumberRow, opened, sealed } from "./seal.ts";
 import {
   EFFECTIVE_SETTINGS,
   FORMAT_NAMES,
@@ -33,7 +34,7 @@ import {
   wireEncoding,
   wireSettings,
 } from "./settings.ts";
-import { asForm, beginningOf, decoded, isEmpty } from "./wire.ts";
+import { type Rows, asForm, beginningOf, decoded, isEmpty, parseRows } from "./wire.ts";
 
 export interface ClickHouseOptions {
   readonly url: string;
@@ -68,7 +69,7 @@ function label(purpose: QueryPurpose): string {
 }
 
 /** Large numbers come as text. */
-function asNumbers(row: Readonly<Record<string, string | number>>): Record<string, number> {
+function asNumbers(row: NumberRow): Record<string, number> {
   return Object.fromEntries(Object.entries(row).map(([key, value]) => [key, Number(value)]));
 }
 
@@ -112,18 +113,6 @@ interface Answer {
   readonly summary: { readonly result_rows?: string } | undefined;
 }
 
-/** Nothing where the body isn't all of FORMAT JSON, or is JSON of something else. */
-function parse(body: string): { readonly data?: object[]; readonly exception?: string } {
-  try {
-    const { data, exception } = JSON.parse(body) as { data?: unknown; exception?: unknown };
-    if (typeof exception === "string") return { exception };
-    const isRow = (row: unknown): row is object => typeof row === "object" && row !== null && !Array.isArray(row);
-    return Array.isArray(data) && data.every(isRow) ? { data } : {};
-  } catch {
-    return {};
-  }
-}
-
 function settingsDropped(name: string, dropped: readonly string[]): ReplayportError {
   return new ReplayportError(
     `${name} doesn't keep settings that the export depends on: ${dropped.join(", ")}`,
@@ -131,6 +120,17 @@ function settingsDropped(name: string, dropped: readonly string[]): ReplayportEr
       "source.settings_dropped",
       "Something changes the SETTINGS clause of queries, a proxy or a constraint of the user's profile. Rows could be " +
         "missing or wrong without an error, so nothing is read. Let the clause through, or remove the constraint.",
+    ),
+  );
+}
+
+function notOurs(name: string): ReplayportError {
+  return new ReplayportError(
+    `${name} answered with something else than the result of the query`,
+    retry(
+      "source.foreign_answer",
+      "Something between here and ClickHouse, such as a cache, sends an answer of its own or changes numbers. Replayport " +
+        "retries. Exclude Replayport's user from caching, or connect to ClickHouse directly.",
     ),
   );
 }
@@ -188,19 +188,22 @@ class ClickHouseSource implements Source {
 
   async count(query: Query, purpose: QueryPurpose, signal: AbortSignal): Promise<Counted> {
     // The clock is a constant of the query: it's read before the first row is.
-    const sql = `SELECT version() AS _version, ${CLOCK} AS _now_ms, counted.* FROM (\n${query.sql}\n) AS counted`;
-    type Row = Record<string, string | number> & { readonly _version: string; readonly _now_ms: string | number };
-    const [found] = await this.#measure<Row>({ ...query, sql }, purpose, signal);
-    const { _version: version, _now_ms: now, ...row } = found ?? { _version: "", _now_ms: Number.NaN };
-    return { row: asNumbers(row), info: this.#info(version, now) };
+    const items = { _version: "version()", _now_ms: CLOCK };
+    const [found] = await this.#numbers(query, items, purpose, signal);
+    // A count has a row, also of nothing.
+    if (found === undefined) throw notOurs(this.#name);
+    const { _version: version = "", _now_ms: now = Number.NaN, ...row } = found;
+    return { row: asNumbers(row), info: this.#info(String(version), Number(now)) };
   }
 
   async numbers(query: Query, purpose: QueryPurpose, signal: AbortSignal): Promise<Record<string, number>[]> {
-    return (await this.#measure<Record<string, string | number>>(query, purpose, signal)).map(asNumbers);
+    return (await this.#numbers(query, {}, purpose, signal)).map(asNumbers);
   }
 
   async texts(query: Query, purpose: QueryPurpose, signal: AbortSignal): Promise<string[]> {
-    const rows = await this.#measure<Record<string, string>>(query, purpose, signal);
+    const rows = await this.#measure(purpose, signal, async (settings) => {
+      return await this.#ask<Record<string, string>>(query, settings, signal);
+    });
     return rows.flatMap((row) => Object.values(row));
   }
 
@@ -235,10 +238,29 @@ class ClickHouseSource implements Source {
     await this.#client.close();
   }
 
-  /** Runs a query that sizes an interval before its rows are read. */
-  async #measure<Row>(query: Query, purpose: QueryPurpose, signal: AbortSignal): Promise<Row[]> {
+  /** @param items more items of the SELECT, by their names */
+  async #numbers(
+    query: Query,
+    items: Readonly<Record<string, string>>,
+    purpose: QueryPurpose,
+    signal: AbortSignal,
+  ): Promise<NumberRow[]> {
+    const { sql, seal } = sealed(
+      query.sql,
+      Object.entries(items).map(([name, value]) => `${value} AS ${name}`),
+    );
+    return await this.#measure(purpose, signal, async (settings) => {
+      const { data, columns } = await this.#answer<NumberRow>({ ...query, sql }, settings, signal);
+      const rows = opened(seal, columns, data, Object.keys(items));
+      if (rows === undefined) throw notOurs(this.#name);
+      return rows;
+    });
+  }
+
+  /** Asks what sizes an interval before its rows are read. */
+  async #measure<T>(purpose: QueryPurpose, signal: AbortSignal, ask: (settings: Settings) => Promise<T>): Promise<T> {
     try {
-      return await this.#ask<Row>(query, this.#settings(purpose), signal);
+      return await ask(this.#settings(purpose));
     } catch (error) {
       throw this.#wrap(`cannot count the rows of ${label(purpose)}`, error, signal);
     }
@@ -256,6 +278,10 @@ class ClickHouseSource implements Source {
 
   /** Asks for a few rows. In JSON, whose closing brace proves that all of them came. */
   async #ask<T>(query: Query, settings: Settings, signal: AbortSignal): Promise<T[]> {
+    return (await this.#answer<T>(query, settings, signal)).data;
+  }
+
+  async #answer<T>(query: Query, settings: Settings, signal: AbortSignal): Promise<Rows<T>> {
     const sql = `${query.sql}\n${settingsClause(settings)}\nFORMAT JSON`;
     const { stream, headers } = await this.#send(
       { sql, parameters: query.parameters },
@@ -264,7 +290,7 @@ class ClickHouseSource implements Source {
       signal,
     );
     const body = await textOf(decoded(stream, headers["content-encoding"]));
-    const { data, exception } = parse(body);
+    const { data, columns = [], exception } = parseRows(body);
     if (exception !== undefined) throw new Refusal(200, headers, exception);
     if (data === undefined && isPage(headers, body)) throw new Refusal(200, headers, body);
     if (data === undefined) {
@@ -273,7 +299,7 @@ class ClickHouseSource implements Source {
         retry("source.truncated", "Something between here and ClickHouse truncated the answer. Replayport retries."),
       );
     }
-    return data as T[];
+    return { data: data as T[], columns };
   }
 
   /** Resolves once ClickHouse answers with success. An abort ends the query and the stream. */

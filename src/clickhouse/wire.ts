@@ -1,4 +1,4 @@
-/** Requests and answers as HTTP has them: forms, and the Content-Encoding of answers. */
+/** Requests and answers as HTTP has them: forms, the Content-Encoding of answers, and small answers in JSON. */
 import { randomUUID } from "node:crypto";
 import type { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream";
@@ -61,6 +61,30 @@ export async function isEmpty(stream: Readable): Promise<boolean> {
     return false;
   }
   return true;
+}
+
+const isObject = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** An answer in FORMAT JSON. */
+export interface Rows<T> {
+  readonly data: T[];
+  /** Names of the columns, from the header. */
+  readonly columns: readonly string[];
+}
+
+/** Nothing where the body isn't all of FORMAT JSON, or is JSON of something else. */
+export function parseRows(body: string): Partial<Rows<object>> & { readonly exception?: string } {
+  try {
+    const { data, exception, meta, rows } = JSON.parse(body) as Readonly<Record<string, unknown>>;
+    if (typeof exception === "string") return { exception };
+    const header = Array.isArray(meta) ? meta.filter(isObject) : [];
+    const columns = header.map((column) => ("name" in column ? String(column.name) : ""));
+    if (!Array.isArray(data) || !data.every(isObject)) return {};
+    return rows === undefined || rows === data.length ? { data, columns } : {};
+  } catch {
+    return {};
+  }
 }
 
 /** More than any error of ClickHouse's. What answers in its place may send anything. */
