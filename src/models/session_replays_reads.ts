@@ -124,11 +124,14 @@ const TERMS = {
   latest: ["rest", (value) => `toUnixTimestamp64Micro(${value})`],
   /** The minimum of a time. */
   earliest: ["rest", (value) => `-toUnixTimestamp64Micro(${value})`],
-  /** The maximum of a Float32, as its order-preserving bit pattern. */
+  /**
+   * The maximum of a Float32, as its order-preserving bit pattern. A difference is signed and a sum isn't, and before 26.1 (or with
+   * an older `compatibility` in the profile) ClickHouse has no type for either.
+   */
   float32: [
     "rest",
     (value) =>
-      `if(${value} IS NULL, 0, if(${value} < 0, 2147483648 - reinterpretAsUInt32(abs(${value})), 2147483648 + reinterpretAsUInt32(${value})))`,
+      `if(${value} IS NULL, 0, if(${value} < 0, 2147483648 - reinterpretAsUInt32(abs(${value})), toInt64(2147483648 + reinterpretAsUInt32(${value}))))`,
   ],
 } as const satisfies Record<string, readonly [Part, (value: string) => string]>;
 

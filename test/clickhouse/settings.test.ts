@@ -1,5 +1,6 @@
 /** Decisive settings hold through proxies and profiles, or nothing is read. */
 import assert from "node:assert/strict";
+import { text } from "node:stream/consumers";
 import { after, before, suite, test } from "node:test";
 import { ReplayportError } from "../../src/errors.ts";
 import { openClickHouse } from "../../src/clickhouse/clickhouse.ts";
@@ -11,7 +12,7 @@ import {
   settingsClause,
 } from "../../src/clickhouse/settings.ts";
 import { type ClickHouseHarness, clickhouse, clickhouseSkip } from "../support/clickhouse.ts";
-import { HOUR_ONE, REPLAYS } from "../support/definitions.ts";
+import { HOUR_ONE, NO_RULES, REPLAYS } from "../support/definitions.ts";
 import { type FaultProxy, openFaultProxy } from "../support/fault_proxy.ts";
 
 const signal = AbortSignal.timeout(120_000);
@@ -90,6 +91,64 @@ suite("settings", { skip: clickhouseSkip }, () => {
       );
       return true;
     });
+  });
+
+  test("every query of session_replays answers alike by the types that ClickHouse 23.10 gives to expressions", async () => {
+    const first = HOUR_ONE.start.getTime();
+    const row = { team: 1, firstMicros: first * 1000, lastMicros: (first + 60_000) * 1000, ingested: first / 1000 };
+    await server.replays.insert([
+      { ...row, session: "plain", clicks: 3, score: 0.5, tags: ["checkout"], retention: 90 },
+      { ...row, session: "below zero", score: -0.5 },
+      { ...row, session: "gone", deleted: true },
+    ]);
+    await using source = await openClickHouse({ ...server.options, url: proxy.url });
+    const rules = { ...NO_RULES, hash: ["distinct_id"], stripQuery: ["first_url"] };
+    const where = [{ op: "range" as const, column: "click_count", min: 1 }];
+    const purpose = { export: "replays", interval: HOUR_ONE, limits: REPLAYS.limits };
+    const settled = { from: HOUR_ONE.start, since: HOUR_ONE.start, before: HOUR_ONE.end };
+    const answers = async (compatibility: string): Promise<unknown[]> => {
+      proxy.decide(() => ({ kind: "change", parameters: (all) => all.set("compatibility", compatibility) }));
+      await source.info(signal);
+      const found: unknown[] = [];
+      for (const selection of [
+        { ...REPLAYS.selection, rules },
+        { ...REPLAYS.selection, where, emptyDeleted: true },
+      ]) {
+        const corrections = [{ from: HOUR_ONE.start, until: HOUR_ONE.end }];
+        const model = await source.model({ ...REPLAYS, selection }, signal);
+        const read = {
+          interval: HOUR_ONE,
+          exportedAt: HOUR_ONE.end,
+          pruneBefore: undefined,
+          alsoChangedSince: HOUR_ONE.end,
+          reread: false,
+          corrections,
+        };
+        const { row: counted } = await source.count(model.count(read), purpose, signal);
+        const { stream } = await source.extract(
+          model.rows({ ...read, counted, part: { index: 0, of: 1, from: undefined, until: undefined } }, "jsonl"),
+          "jsonl",
+          "none",
+          purpose,
+          signal,
+        );
+        const cuts = model.splitPoints({ ...read, counted }, 3, 2);
+        const hours = model.countPerHour(HOUR_ONE);
+        const groups = model.audit?.groups({ ...settled, dropsDeleted: false, corrections });
+        assert.ok(cuts && hours && groups);
+        found.push(
+          counted,
+          (await text(stream)).trim().split("\n").sort(),
+          await source.texts(cuts, purpose, signal),
+          await source.numbers(hours, purpose, signal),
+          (await source.numbers(groups, purpose, signal)).map((group) => JSON.stringify(group)).sort(),
+        );
+      }
+      return found;
+    };
+    const today = await answers("");
+    assert.equal((today[1] as string[]).length, 3);
+    assert.deepEqual(await answers("23.10"), today);
   });
 
   test("the answer is asked for anew before each run", async () => {
