@@ -90,7 +90,8 @@ function columnType(type: string): { type: ColumnType; nullable: boolean } {
 function converted(name: string, stored: string, type: ColumnType): string {
   const value = identifier(name);
   if (type === "string" && !/String/.test(stored)) return `toString(${value})`;
-  if (type === "string[]") return `arrayMap(x -> toString(x), ${value})`;
+  // Lists in files have no NULLs, and dropping one would move the values after it.
+  if (type === "string[]") return `arrayMap(x -> ifNull(toString(x), ''), ${value})`;
   if (type === "timestamp" && /Date(32)?\b/.test(stored)) return `toDateTime64(${value}, 6)`;
   return value;
 }

@@ -27,6 +27,8 @@ const OWN: ExportDefinition = {
     sql: `SELECT 1 AS id, ${CUT} AS cut, [${CUT}, 'é'] AS list, CAST(unhex('FF') AS Nullable(String)) AS maybe,
       CAST(NULL AS Nullable(String)) AS none, toLowCardinality(unhex('61C3')) AS low, toFixedString(unhex('E282'), 2) AS fixed,
       decodeURLComponent('%C3x') AS decoded, concat('https://x/', unhex('C3'), '?q=', unhex('FF')) AS url,
+      [CAST(unhex('FF') AS Nullable(String)), NULL] AS maybes, map(unhex('FF'), unhex('C3')) AS map, tuple(unhex('FF'), 1) AS pair,
+      [[unhex('FF')], ['é']] AS nested, CAST(unhex('FF'), 'Dynamic') AS dynamic, unhex('61EDA08062C08063F4908080') AS forms,
       unhex('FF') AS hashed, [unhex('FF')] AS hashes, '🦊 é' AS fine, concat('a', unhex('00FF')) AS _version
       WHERE {interval_start} < {interval_end}`,
   },
@@ -106,6 +108,16 @@ suite("text in files", { skip: clickhouseSkip }, () => {
       assert.ok(row["none"] === null || row["none"] === "\\N");
       assert.equal(row["low"], "a\ufffd");
       assert.match(String(row["fixed"]), /^\ufffd+$/);
+      assert.deepEqual(list(row["maybes"]), ["\ufffd", ""], "no reader of lists of texts expects NULL in one");
+      assert.equal(row["map"], "{'\ufffd':'\ufffd'}");
+      assert.equal(row["pair"], "('\ufffd',1)");
+      assert.deepEqual(list(row["nested"]), ["['\ufffd']", "['é']"]);
+      assert.equal(row["dynamic"], "\ufffd");
+      assert.match(
+        String(row["forms"]),
+        /^a\ufffd+b\ufffd+c\ufffd+$/,
+        "half of a pair, a longer form than needed, beyond Unicode",
+      );
       assert.equal(row["decoded"], "\ufffdx");
       assert.equal(row["url"], "https://x/\ufffd");
       assert.equal(row["hashed"], hash, "the hash is that of the source's bytes");
