@@ -19,6 +19,11 @@ export async function diskError(error: unknown, work: DiskWork): Promise<unknown
   return new ReplayportError(message, { ...classification, cause: error });
 }
 
+export const NOT_A_FILE = giveUp(
+  "store.not_a_file",
+  "A folder, a link or a device has the name of a file. Move it: in a lake are only files and folders.",
+);
+
 function classify(code: string, path: string): Classification {
   switch (code) {
     case "ENOSPC":
@@ -36,6 +41,13 @@ function classify(code: string, path: string): Classification {
     case "ENOTDIR":
     case "EEXIST":
       return giveUp("store.not_a_folder", "A file is in the way of a folder. Move it, or fix the lake's path.");
+    case "EISDIR":
+    case "ERR_FS_EISDIR":
+    // A link, where links aren't followed; links in a circle.
+    case "ELOOP":
+    // A socket.
+    case "ENXIO":
+      return NOT_A_FILE;
     case "EXDEV":
     case "ENOTSUP":
     case "EOPNOTSUPP":

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { lstat as lstatInto } from "node:fs";
+import { constants, lstat as lstatInto } from "node:fs";
 import {
   type FileHandle,
   link,
@@ -7,7 +7,6 @@ import {
   mkdir,
   open,
   readdir,
-  readFile,
   realpath,
   rename,
   rm,
@@ -18,7 +17,7 @@ import { basename, dirname, join, resolve, sep } from "node:path";
 import { promisify } from "node:util";
 import { giveUp, ReplayportError } from "../../src/errors.ts";
 import { linkStaged } from "./link_staged.ts";
-import { diskError } from "./disk_errors.ts";
+import { diskError, NOT_A_FILE } from "./disk_errors.ts";
 import { type LocalFile, readStaged } from "../files/read_staged.ts";
 import type { Prepared, Store, StoredObject, Unfinished } from "./store.ts";
 
@@ -29,6 +28,8 @@ const LISTED_AT_ONCE = 64;
 const statsOf = promisify(lstatInto);
 /** Another attempt may remove a new folder, since it's empty, before this one writes into it. */
 const FOLDER_TRIES = 5;
+/** Never through a link, as listings don't have any; and opening a FIFO doesn't wait for a writer, which a signal couldn't end. */
+const READ_ONLY = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const TEMPORARY = /\.[0-9a-f]{12}\.tmp$/;
 const MISSING = { ENOENT: undefined, ENOTDIR: undefined };
 
@@ -68,8 +69,8 @@ export class DiskStore implements Store {
   async read(key: string, signal: AbortSignal): Promise<string | undefined> {
     signal.throwIfAborted();
     const read = async (): Promise<string> => {
-      await this.#stayInside(key);
-      return await readFile(this.locate(key), "utf8");
+      await using handle = await this.#open(key);
+      return await handle.readFile("utf8");
     };
     return await this.#try("reading", key, read, MISSING);
   }
@@ -77,8 +78,7 @@ export class DiskStore implements Store {
   async readRange(key: string, start: number, end: number, signal: AbortSignal): Promise<Uint8Array | undefined> {
     signal.throwIfAborted();
     const read = async (): Promise<Uint8Array> => {
-      await this.#stayInside(key);
-      await using handle = await open(this.locate(key), "r");
+      await using handle = await this.#open(key);
       const bytes = Buffer.alloc(end - start);
       for (let filled = 0; filled < bytes.length;) {
         const { bytesRead } = await handle.read(bytes, filled, bytes.length - filled, start + filled);
@@ -244,6 +244,16 @@ export class DiskStore implements Store {
       `${dirname(this.locate(key))} leads out of ${this.#root}, to ${folder}`,
       giveUp("store.link", "Replace the link by a folder; a bind mount works too."),
     );
+  }
+
+  /** Opens a file for reading, and nothing else that has a file's name. */
+  async #open(key: string): Promise<FileHandle> {
+    await this.#stayInside(key);
+    const path = this.locate(key);
+    const handle = await open(path, READ_ONLY);
+    if ((await handle.stat()).isFile()) return handle;
+    await handle.close();
+    throw new ReplayportError(`${path} is no file`, NOT_A_FILE);
   }
 
   async #create(key: string, temporary: string): ReturnType<typeof open> {

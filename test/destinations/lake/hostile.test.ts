@@ -1,6 +1,8 @@
 /** A manifest that somebody else has written, and links below a lake: nothing outside of the export is read or removed. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdir, readFile, rename, symlink, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import { decodeManifest, type Manifest } from "../../../destinations/lake/manifest.ts";
@@ -174,3 +176,35 @@ test("a link among a lake's folders isn't followed out of it, and one to the lak
   await rename(join(root, "real"), join(root, "gone")).catch(() => undefined);
   assert.equal(await linked.read("real/a", SIGNAL), undefined);
 });
+
+const noFifos = process.platform === "win32" && "no FIFOs, and links need a permission";
+
+test(
+  "what is no file is refused under a file's name, and nothing waits for it",
+  { skip: noFifos, timeout: 20_000 },
+  async () => {
+    await using folder = await temporaryFolder();
+    const root = join(folder.path, "lake");
+    await mkdir(join(root, "a/folder"), { recursive: true });
+    await writeFile(join(folder.path, "secret"), "secret");
+    await symlink(join(folder.path, "secret"), join(root, "a/link"));
+    await symlink("loop", join(root, "a/loop"));
+    execFileSync("mkfifo", [join(root, "a/fifo")]);
+    await using socket = createServer().listen(join(root, "a/socket"));
+    await new Promise((resolve) => socket.once("listening", resolve));
+    await using store = new DiskStore(root);
+    const isRefused = (error: unknown): boolean =>
+      error instanceof ReplayportError && error.code === "store.not_a_file" && error.remedy === "give-up";
+    assert.deepEqual(await Array.fromAsync(store.list("a/", SIGNAL)), []);
+    for (const name of ["folder", "link", "loop", "fifo", ...(process.platform === "linux" ? ["socket"] : [])]) {
+      const key = `a/${name}`;
+      assert.equal(await store.createExclusive(key, "x", new Date(), SIGNAL), "exists", name);
+      await assert.rejects(store.read(key, SIGNAL), isRefused, name);
+      await assert.rejects(store.readRange(key, 0, 1, SIGNAL), isRefused, name);
+    }
+    await assert.rejects(store.put("a/folder", "x", new Date(), SIGNAL), isRefused);
+    await assert.rejects(store.delete(["a/folder"], SIGNAL), isRefused);
+    await store.delete(["a/link", "a/loop", "a/fifo"], SIGNAL);
+    assert.equal(await readFile(join(folder.path, "secret"), "utf8"), "secret");
+  },
+);
