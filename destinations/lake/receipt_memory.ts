@@ -3,6 +3,7 @@
  * changes by its own attempt, and then the store's time of it does. Nothing depends on the memory: without it, receipts are read.
  */
 import { hash } from "node:crypto";
+import { z } from "zod";
 import type { Receipt } from "../destination.ts";
 import type { LakeContext } from "./context.ts";
 import { manifestPrefix } from "./layout.ts";
@@ -13,19 +14,28 @@ const WORTH_IT = 200;
 /** What was remembered of manifests that are gone goes once there is this much of it. */
 const MOST_FOR_EACH = 2;
 
+const count = z.int().nonnegative();
+/** Milliseconds that a Date can have. */
+const time = z.int().max(8.64e15);
 /** What many receipts have in common, written once. */
+const sharedSchema = z.object({
+  fingerprint: z.string(),
+  sourceColumns: z.array(z.string()).optional(),
+  folders: z
+    .array(
+      z.object({
+        path: z.string(),
+        extension: z.string(),
+        columns: z.array(z.array(z.object({ name: z.string(), type: z.string() }))),
+      }),
+    )
+    .optional(),
+});
+/** When it was committed, the index of its shared part, attempt, rows, bytes, files, when it was read, watermark, lost rows. */
+const rememberedSchema = z.tuple([time, count, z.string(), count, count, count, time, time.nullable(), count]);
+const keptSchema = z.object({ shared: z.array(sharedSchema), receipts: z.record(z.string(), rememberedSchema) });
 type Shared = Pick<Receipt, "fingerprint" | "sourceColumns" | "folders">;
-type Remembered = readonly [
-  committedMs: number,
-  shared: number,
-  attempt: string,
-  rows: number,
-  bytes: number,
-  files: number,
-  readMs: number,
-  watermarkMs: number | null,
-  lost: number,
-];
+type Remembered = z.infer<typeof rememberedSchema>;
 
 export interface ReceiptMemory {
   /** Undefined where the manifest isn't known, or has changed since. */
@@ -49,8 +59,8 @@ export async function openReceiptMemory(
   try {
     const text = await memory.recall(name);
     if (text !== undefined) {
-      const found = JSON.parse(text) as { shared: Shared[]; receipts: Record<string, Remembered> };
-      shared.push(...found.shared);
+      const found = keptSchema.parse(JSON.parse(text));
+      shared.push(...(found.shared as Shared[]));
       for (const [key, one] of Object.entries(found.receipts)) if (shared[one[1]] !== undefined) known.set(key, one);
     }
   } catch {

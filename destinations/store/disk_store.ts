@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { constants, lstat as lstatInto } from "node:fs";
+import { lstat as lstatInto } from "node:fs";
 import {
   type FileHandle,
   link,
@@ -16,6 +16,7 @@ import {
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { promisify } from "node:util";
 import { giveUp, ReplayportError } from "../../src/errors.ts";
+import { openFile } from "../files/open_file.ts";
 import { linkStaged } from "./link_staged.ts";
 import { diskError, NOT_A_FILE } from "./disk_errors.ts";
 import { type LocalFile, readStaged } from "../files/read_staged.ts";
@@ -28,8 +29,6 @@ const LISTED_AT_ONCE = 64;
 const statsOf = promisify(lstatInto);
 /** Another attempt may remove a new folder, since it's empty, before this one writes into it. */
 const FOLDER_TRIES = 5;
-/** Never through a link, as listings don't have any; and opening a FIFO doesn't wait for a writer, which a signal couldn't end. */
-const READ_ONLY = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const TEMPORARY = /\.[0-9a-f]{12}\.tmp$/;
 const MISSING = { ENOENT: undefined, ENOTDIR: undefined };
 
@@ -246,13 +245,12 @@ export class DiskStore implements Store {
     );
   }
 
-  /** Opens a file for reading, and nothing else that has a file's name. */
+  /** Opens a file for reading, and nothing else that has a file's name: listings have neither links nor devices. */
   async #open(key: string): Promise<FileHandle> {
     await this.#stayInside(key);
     const path = this.locate(key);
-    const handle = await open(path, READ_ONLY);
-    if ((await handle.stat()).isFile()) return handle;
-    await handle.close();
+    const handle = await openFile(path);
+    if (handle) return handle;
     throw new ReplayportError(`${path} is no file`, NOT_A_FILE);
   }
 

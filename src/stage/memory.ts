@@ -1,8 +1,9 @@
 /** Texts that commands keep for later ones, in the staging folder's root, which only this user may enter. */
 import { randomUUID } from "node:crypto";
-import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { rename, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { TextMemory } from "../../destinations/destination.ts";
+import { openFile } from "../../destinations/files/open_file.ts";
 import { claimRoot } from "./root.ts";
 
 export function memoryIn(path: string): TextMemory {
@@ -10,7 +11,8 @@ export function memoryIn(path: string): TextMemory {
   return {
     async recall(name) {
       await claimRoot(root);
-      return await readFile(join(root, name), "utf8").catch(() => undefined);
+      await using file = await openFile(join(root, name)).catch(() => undefined);
+      return await file?.readFile("utf8");
     },
     async keep(name, text) {
       await claimRoot(root);

@@ -181,7 +181,7 @@ const noFifos = process.platform === "win32" && "no FIFOs, and links need a perm
 
 test(
   "what is no file is refused under a file's name, and nothing waits for it",
-  { skip: noFifos, timeout: 20_000 },
+  { skip: noFifos, timeout: 60_000 },
   async () => {
     await using folder = await temporaryFolder();
     const root = join(folder.path, "lake");

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
-import { mkdir, readdir, stat, utimes, writeFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { mkdir, readdir, readFile, rename, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import { openFileLake } from "../../../destinations/lake/index.ts";
 import type { Destination, Receipt, TextMemory } from "../../../destinations/destination.ts";
+import type { LakeContext } from "../../../destinations/lake/context.ts";
 import { manifestKey } from "../../../destinations/lake/layout.ts";
 import { encodeManifest, manifestOf } from "../../../destinations/lake/manifest.ts";
+import { openReceiptMemory, type ReceiptMemory } from "../../../destinations/lake/receipt_memory.ts";
 import { ALL_TIME } from "../../../src/intervals/interval.ts";
 import { memoryIn } from "../../../src/stage/memory.ts";
 import { HOUR_MS, HOUR_ONE } from "../../support/definitions.ts";
@@ -133,6 +136,93 @@ suite("a ledger of many receipts", () => {
       assert.deepEqual(await receipts(at.open()), read, text);
     }
   });
+
+  test("isn't taken from what was kept where that has the right form and wrong values", async () => {
+    let text: string | undefined;
+    const memory: TextMemory = { recall: async () => text, keep: async (_, kept) => void (text = kept) };
+    const lake = { store: { name: "file:///lake" }, export: "replays", path: PATH, version: "0.1.0", memory };
+    const entries = Array.from({ length: HOURS }, (_, hour) => {
+      const { interval, readAt, watermark } = subject(hour);
+      const key = manifestKey("replays", 0, subject(hour));
+      return { key, kind: "manifest" as const, interval, generation: 0, readAt, watermark, committedAt: COMMITTED };
+    });
+    const [entry] = entries;
+    assert.ok(entry);
+    const open = async (): Promise<ReceiptMemory> => {
+      const opened = await openReceiptMemory(lake as unknown as LakeContext, entries);
+      assert.ok(opened);
+      return opened;
+    };
+    const folder = { path: "x", extension: ".parquet", columns: [[{ name: "session_id", type: "string" }]] };
+    const totals = { rows: 1, bytes: 2, files: 3, lost: 4, folders: [folder] };
+    const receipt = { ...subject(0), committedAt: COMMITTED, watermark: COMMITTED, ...totals };
+    const first = await open();
+    assert.equal(first.get(entry), undefined);
+    first.add(entry, receipt);
+    await first.keep();
+    assert.deepEqual((await open()).get(entry), receipt);
+    const good = text ?? "";
+
+    const places = {
+      attempt: [2, 5, null, []],
+      rows: [3, "1", null, -1, 1.5, 1e99, {}],
+      bytes: [4, "1", null, -1, 1.5, 1e99, {}],
+      files: [5, "1", null, -1, 1.5, 1e99, {}],
+      read: [6, "x", null, 1e99, 8.7e15, {}],
+      watermark: [7, "x", 1e99, 8.7e15, {}],
+      lost: [8, "1", null, -1, 1.5, {}],
+    } as const;
+    const ofReceipts = Object.entries(places).flatMap(([name, [at, ...values]]) =>
+      values.map((value) => [`${name} ${JSON.stringify(value)}`, { at, value }] as const),
+    );
+    for (const [name, { at, value }] of ofReceipts) {
+      const kept = JSON.parse(good) as { receipts: Record<string, unknown[]> };
+      for (const one of Object.values(kept.receipts)) one[at] = value;
+      text = JSON.stringify(kept);
+      assert.equal((await open()).get(entry), undefined, name);
+    }
+    const shared = [
+      { fingerprint: 5 },
+      { fingerprint: null },
+      { sourceColumns: "session_id" },
+      { sourceColumns: [5] },
+      { folders: {} },
+      { folders: [{ ...folder, path: 5 }] },
+      { folders: [{ ...folder, extension: undefined }] },
+      { folders: [{ ...folder, columns: [["session_id"]] }] },
+    ];
+    for (const wrong of shared) {
+      const kept = JSON.parse(good) as { shared: object[] };
+      text = JSON.stringify({ ...kept, shared: kept.shared.map((one) => ({ ...one, ...wrong })) });
+      assert.equal((await open()).get(entry), undefined, JSON.stringify(wrong));
+    }
+  });
+
+  const noFifos = process.platform === "win32" && "no FIFOs, and links need a permission";
+  test(
+    "is read where a link or a FIFO is in the place of what was kept",
+    { skip: noFifos, timeout: 60_000 },
+    async () => {
+      await using at = await place();
+      const read = await receipts(at.open());
+      const [name = ""] = await readdir(at.stage);
+      const path = join(at.stage, name);
+      const elsewhere = join(at.lake, "..", "elsewhere");
+      await rename(path, elsewhere);
+      await symlink(elsewhere, path);
+      const before = await readFile(elsewhere, "utf8");
+      await writeManifest(at.lake, 5, 1_000_000, new Date(COMMITTED.getTime() + 1000));
+      assert.equal((await receipts(at.open()))[5]?.rows, 1_000_000);
+      assert.equal(await readFile(elsewhere, "utf8"), before, "nothing is written through the link");
+      await rm(path);
+      execFileSync("mkfifo", [path]);
+      assert.equal((await receipts(at.open())).length, read.length);
+      await rm(path);
+      await mkdir(path);
+      assert.equal((await receipts(at.open())).length, read.length);
+      assert.deepEqual(await readdir(at.stage), [name]);
+    },
+  );
 
   test("is read where nothing can be kept", async () => {
     await using at = await place();
