@@ -19,6 +19,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cleanupDeadline } from "../cleanup.ts";
 import type { FileOfDeadRows } from "../destination.ts";
+import { claimFolder } from "../files/private_folder.ts";
 import type { DataFile } from "../table_format/manifest.ts";
 import { currentSchema } from "../table_format/metadata.ts";
 import { type AddedFile, ledgerChange } from "./change.ts";
@@ -85,8 +86,8 @@ async function rewriteSome(
   const work = newWork("rewrite");
   const paths = some.map((_, index) => dataFile(metadata.location, work, index));
   let unneeded: readonly string[] = paths;
+  if (context.folder !== undefined) await claimFolder(context.folder);
   const parent = context.folder ?? tmpdir();
-  await mkdir(parent, { recursive: true, mode: 0o700 });
   // Named as a run's folder, so that the next run removes it if this process is killed.
   const folder = join(parent, `run-${process.pid}-${randomBytes(6).toString("hex")}`);
   await mkdir(folder, { mode: 0o700 });

@@ -3,7 +3,7 @@
  * an account reads such files: times to the microsecond, lists, NULLs, empty texts, 64-bit numbers.
  */
 import { randomBytes } from "node:crypto";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
@@ -11,6 +11,7 @@ import { giveUp, ReplayportError } from "../../src/errors.ts";
 import { interval } from "../../src/intervals/interval.ts";
 import type { Column } from "../../src/models/column.ts";
 import type { Batch } from "../destination.ts";
+import { claimFolder } from "../files/private_folder.ts";
 import { stagedFile } from "../files/staged_file.ts";
 
 const GZIPPED =
@@ -72,9 +73,9 @@ export interface Probe extends AsyncDisposable {
  * A batch of that one row. Disposing it removes its file.
  * @param parent a folder that may be written, since nothing else may be
  */
-export async function openProbe(exportName: string, readAt: Date, parent = tmpdir()): Promise<Probe> {
-  await mkdir(parent, { recursive: true, mode: 0o700 });
-  const folder = await mkdtemp(join(parent, "replayport-check-"));
+export async function openProbe(exportName: string, readAt: Date, parent?: string): Promise<Probe> {
+  if (parent !== undefined) await claimFolder(parent);
+  const folder = await mkdtemp(join(parent ?? tmpdir(), "replayport-check-"));
   const path = join(folder, "0.parquet");
   await writeFile(path, PROBE_FILE);
   const file = await stagedFile(path, { rows: 1 });

@@ -9,9 +9,9 @@ import { join, resolve } from "node:path";
 import type { Readable } from "node:stream";
 import prettyBytes from "pretty-bytes";
 import type { FileFormat, StagedFile } from "../../destinations/destination.ts";
-import { ReplayportError, giveUp, messageOf, retry } from "../errors.ts";
+import { cannotStage, claimFolder } from "../../destinations/files/private_folder.ts";
+import { ReplayportError, messageOf, retry } from "../errors.ts";
 import { NotWhole, countRows } from "./count_rows.ts";
-import { claimRoot } from "./root.ts";
 
 export interface Incoming {
   readonly stream: Readable;
@@ -50,23 +50,16 @@ async function isLeftOver(root: string, name: string): Promise<boolean> {
 
 /** @param path created if missing; not shared between machines */
 export async function openStage(path: string, attempt: string): Promise<Stage> {
-  // Without a slash at the end, which lstat would follow a link for.
   const root = resolve(path);
   const folder = join(root, `run-${process.pid}-${attempt}`);
   try {
-    await claimRoot(root);
+    await claimFolder(root);
     for (const name of await readdir(root)) {
       if (await isLeftOver(root, name).catch(() => false)) await rm(join(root, name), { recursive: true, force: true });
     }
     await mkdir(folder, { mode: 0o700 });
   } catch (cause) {
-    throw new ReplayportError(`cannot stage files in ${root}: ${messageOf(cause)}`, {
-      ...giveUp(
-        "stage.folder",
-        "Set --stage-dir (or REPLAYPORT_STAGE_DIR) to a new folder, or to one that only this user may enter (chmod 700).",
-      ),
-      cause,
-    });
+    throw cannotStage(root, cause);
   }
   return {
     folder,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { chmod, chown, link, lstat, mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from "node:fs/promises";
@@ -11,6 +11,7 @@ import { text as textOf } from "node:stream/consumers";
 import { after, before, suite, test } from "node:test";
 import { brotliCompressSync, gzipSync, zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
+import { openProbe } from "../../destinations/warehouse/probe.ts";
 import { ReplayportError } from "../../src/errors.ts";
 import { type Incoming, openStage } from "../../src/stage/stage.ts";
 
@@ -237,12 +238,15 @@ suite("the staging folder", () => {
   after(async () => await rm(parent, { recursive: true, force: true }));
   const mode = async (path: string): Promise<number> => (await lstat(path)).mode & 0o777;
   const refuses = async (path: string, message: RegExp): Promise<void> => {
-    await assert.rejects(openStage(path, "a1"), (error) => {
-      assert.ok(error instanceof ReplayportError && error.code === "stage.folder" && error.remedy === "give-up");
-      assert.match(error.message, message);
-      assert.match(error.hint ?? "", /--stage-dir/);
-      return true;
-    });
+    // A warehouse's check writes a file of its own there.
+    for (const use of [() => openStage(path, "a1"), () => openProbe("replays", new Date(0), path)]) {
+      await assert.rejects(use, (error) => {
+        assert.ok(error instanceof ReplayportError && error.code === "stage.folder" && error.remedy === "give-up");
+        assert.match(error.message, message);
+        assert.match(error.hint ?? "", /--stage-dir/);
+        return true;
+      });
+    }
   };
 
   test("no other user can read staged rows, whatever the process' umask", async () => {
@@ -276,6 +280,16 @@ suite("the staging folder", () => {
     await symlink(elsewhere, root);
     for (const path of [root, `${root}/`, `${root}/.`]) await refuses(path, /it is a link/);
     assert.deepEqual(await readdir(elsewhere), []);
+    await rm(root);
+  });
+
+  const noFifos = process.platform === "win32" && "no FIFOs";
+  test("a file or a FIFO in place of the folder is refused", { skip: noFifos }, async () => {
+    await writeFile(root, "");
+    await refuses(root, /cannot stage files/);
+    await rm(root);
+    execFileSync("mkfifo", [root]);
+    await refuses(root, /cannot stage files/);
     await rm(root);
   });
 
