@@ -59,6 +59,7 @@ suite("Redis goes away", { skip: clickhouseSkip }, () => {
     await begun(site, 10);
     await site.redis.kill();
     await says(/^Redis is down/, 2);
+    assert.ok(committedOnce(await site.manifests()));
     await site.redis.restart("empty");
     await says(/^Redis is back/, 2);
     const errors = processes.flatMap(({ lines }) => lines).filter(({ level }) => level >= 50);
@@ -75,8 +76,9 @@ suite("Redis goes away", { skip: clickhouseSkip }, () => {
     }
     await site.complete();
     await site.close();
+    // Without its data, Redis doesn't know that a batch is still being loaded. It's then loaded once more, which changes no row:
+    // `complete` compares them all.
     assert.ok(loadedBy(...processes) >= HOURS);
-    assert.ok(committedOnce(await site.manifests()));
   });
 });
 
