@@ -1,7 +1,7 @@
 /** Reads some columns of a Parquet file by ranges of bytes: nothing else of the file is fetched. */
-import { parquetMetadataAsync, parquetScan, parquetSchema } from "hyparquet";
-import { COMPRESSORS } from "./compressors.ts";
+import { parquetMetadataAsync, parquetSchema } from "hyparquet";
 import { asyncBuffer, type RangeReader } from "./range_reader.ts";
+import { RAW, scanRows } from "./scan.ts";
 
 /**
  * What a value is, by the column's type: text is its UTF-8 bytes, int64 and timestamps (in the file's unit) are bigints, bool
@@ -12,11 +12,10 @@ export type ParquetValue = Uint8Array | bigint | boolean | number | null | undef
 /** Some rows: one array for each column that was asked for, all of the same length. */
 export type ParquetRows = readonly ArrayLike<ParquetValue>[];
 
-/** No strings and no dates are made: that takes most of the time. */
-const RAW = {
-  stringFromBytes: (bytes: Uint8Array) => bytes,
+/** Times in microseconds. */
+const PARSERS = {
+  ...RAW,
   timestampFromMilliseconds: (millis: bigint) => millis * 1000n,
-  timestampFromMicroseconds: (micros: bigint) => micros,
   timestampFromNanoseconds: (nanos: bigint) => nanos / 1000n,
 };
 
@@ -25,21 +24,8 @@ const MOST_ROWS = 131_072;
 
 /** The rows in order, some of a row group at a time. Rejects if a column is missing or the file can't be read. */
 export async function* parquetColumns(file: RangeReader, columns: readonly string[]): AsyncIterable<ParquetRows> {
-  const scan = await parquetScan({
-    file: asyncBuffer(file),
-    columns: [...columns],
-    compressors: COMPRESSORS,
-    parsers: RAW,
-    utf8: false,
-    geoparquet: false,
-  });
-  for (const range of scan.ranges) {
-    for (let rowStart = range.rowStart; rowStart < range.rowEnd; rowStart += MOST_ROWS) {
-      const rowEnd = Math.min(range.rowEnd, rowStart + MOST_ROWS);
-      yield await Promise.all(
-        columns.map(async (column) => (await scan.readColumn({ column, rowStart, rowEnd })) as ArrayLike<ParquetValue>),
-      );
-    }
+  for await (const { read } of scanRows(file, { columns, parsers: PARSERS, mostRows: MOST_ROWS })) {
+    yield await Promise.all(columns.map(async (column) => (await read(column)) as ArrayLike<ParquetValue>));
   }
 }
 

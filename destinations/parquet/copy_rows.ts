@@ -4,23 +4,15 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { zstdCompressSync } from "node:zlib";
-import { parquetMetadataAsync, parquetScan, parquetSchema } from "hyparquet";
-import { COMPRESSORS } from "./compressors.ts";
+import { parquetMetadataAsync } from "hyparquet";
 import { asyncBuffer, type RangeReader } from "./range_reader.ts";
+import { RAW, scanRows } from "./scan.ts";
 import { fileWriter, ParquetWriter } from "./writer.ts";
 
 /** In memory at once, with all of their columns. A third of ClickHouse's row groups. Each step is a row group of the copy. */
 const MOST_ROWS = 40_960;
 /** As in the table's manifests (destinations/table_format/metrics.ts). */
 const LONGEST_BOUND = 64;
-
-/** Values as they are in the file. */
-const RAW = {
-  stringFromBytes: (bytes: Uint8Array) => bytes,
-  timestampFromMilliseconds: (millis: bigint) => millis,
-  timestampFromMicroseconds: (micros: bigint) => micros,
-  timestampFromNanoseconds: (nanos: bigint) => nanos,
-};
 
 interface SomeRows {
   readonly rows: number;
@@ -81,31 +73,16 @@ export async function copyDifference(
 
 /** The rows that stay, some at a time; never none. */
 async function* keptRows(file: RangeReader, keeps: (row: number) => boolean): AsyncGenerator<SomeRows, undefined> {
-  const buffer = asyncBuffer(file);
-  const metadata = await parquetMetadataAsync(buffer);
-  const names = parquetSchema(metadata).children.map(({ element }) => element.name);
-  const scan = await parquetScan({
-    file: buffer,
-    metadata,
-    columns: names,
-    compressors: COMPRESSORS,
-    parsers: RAW,
-    utf8: false,
-    geoparquet: false,
-  });
-  for (const range of scan.ranges) {
-    for (let rowStart = range.rowStart; rowStart < range.rowEnd; rowStart += MOST_ROWS) {
-      const rowEnd = Math.min(range.rowEnd, rowStart + MOST_ROWS);
-      const kept = Array.from({ length: rowEnd - rowStart }, (_, at) => at).filter((at) => keeps(rowStart + at));
-      if (kept.length === 0) continue;
-      const columns = [];
-      for (const name of names) {
-        const values = await scan.readColumn({ column: name, rowStart, rowEnd });
-        // Whether a NULL is null or undefined depends on how its page is encoded.
-        columns.push({ name, data: kept.map((at): unknown => values[at] ?? null) });
-      }
-      yield { rows: kept.length, columns };
+  for await (const { names, rowStart, rowEnd, read } of scanRows(file, { parsers: RAW, mostRows: MOST_ROWS })) {
+    const kept = Array.from({ length: rowEnd - rowStart }, (_, at) => at).filter((at) => keeps(rowStart + at));
+    if (kept.length === 0) continue;
+    const columns = [];
+    for (const name of names) {
+      const values = await read(name);
+      // Whether a NULL is null or undefined depends on how its page is encoded.
+      columns.push({ name, data: kept.map((at): unknown => values[at] ?? null) });
     }
+    yield { rows: kept.length, columns };
   }
   return undefined;
 }
