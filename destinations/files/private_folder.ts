@@ -1,6 +1,6 @@
 /** The staging folder, which all of a user's runs on this machine share. */
 import { lstat, mkdir } from "node:fs/promises";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { giveUp, messageOf, ReplayportError } from "../../src/errors.ts";
 
 /**
@@ -25,6 +25,17 @@ export async function claimFolder(path: string): Promise<void> {
   } catch (cause) {
     throw cannotStage(folder, cause);
   }
+}
+
+/** A folder of this process in it, which the next run removes if this process is killed (src/stage/stage.ts). */
+export function runFolder(root: string, attempt: string): string {
+  return join(root, `run-${process.pid}-${attempt}`);
+}
+
+/** Which process a folder in it belongs to; undefined for anything else. */
+export function processOfRunFolder(name: string): number | undefined {
+  const pid = /^run-(\d+)-[0-9a-z]+$/.exec(name)?.[1];
+  return pid === undefined ? undefined : Number(pid);
 }
 
 export function cannotStage(folder: string, cause: unknown): ReplayportError {

@@ -16,10 +16,9 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { cleanupDeadline } from "../cleanup.ts";
 import type { FileOfDeadRows } from "../destination.ts";
-import { claimFolder } from "../files/private_folder.ts";
+import { claimFolder, runFolder } from "../files/private_folder.ts";
 import type { DataFile } from "../table_format/manifest.ts";
 import { currentSchema } from "../table_format/metadata.ts";
 import { type AddedFile, ledgerChange } from "./change.ts";
@@ -88,8 +87,7 @@ async function rewriteSome(
   let unneeded: readonly string[] = paths;
   if (context.folder !== undefined) await claimFolder(context.folder);
   const parent = context.folder ?? tmpdir();
-  // Named as a run's folder, so that the next run removes it if this process is killed.
-  const folder = join(parent, `run-${process.pid}-${randomBytes(6).toString("hex")}`);
+  const folder = runFolder(parent, randomBytes(6).toString("hex"));
   await mkdir(folder, { mode: 0o700 });
   try {
     // 1.

@@ -9,7 +9,7 @@ import { join, resolve } from "node:path";
 import type { Readable } from "node:stream";
 import prettyBytes from "pretty-bytes";
 import type { FileFormat, StagedFile } from "../../destinations/destination.ts";
-import { cannotStage, claimFolder } from "../../destinations/files/private_folder.ts";
+import { cannotStage, claimFolder, processOfRunFolder, runFolder } from "../../destinations/files/private_folder.ts";
 import { ReplayportError, messageOf, retry } from "../errors.ts";
 import { NotWhole, countRows } from "./count_rows.ts";
 
@@ -28,8 +28,6 @@ export interface Stage extends AsyncDisposable {
   add(incoming: Incoming, signal: AbortSignal): Promise<StagedFile>;
 }
 
-const RUN_FOLDER = /^run-(\d+)-[0-9a-z]+$/;
-
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -41,8 +39,8 @@ function isAlive(pid: number): boolean {
 
 /** In a container a restarted worker gets the same pid, so a folder of our pid that is older than this process is left over. */
 async function isLeftOver(root: string, name: string): Promise<boolean> {
-  const pid = Number(RUN_FOLDER.exec(name)?.[1] ?? Number.NaN);
-  if (Number.isNaN(pid)) return false;
+  const pid = processOfRunFolder(name);
+  if (pid === undefined) return false;
   if (pid !== process.pid) return !isAlive(pid);
   const { birthtimeMs } = await stat(join(root, name));
   return birthtimeMs < Date.now() - process.uptime() * 1000;
@@ -51,7 +49,7 @@ async function isLeftOver(root: string, name: string): Promise<boolean> {
 /** @param path created if missing; not shared between machines */
 export async function openStage(path: string, attempt: string): Promise<Stage> {
   const root = resolve(path);
-  const folder = join(root, `run-${process.pid}-${attempt}`);
+  const folder = runFolder(root, attempt);
   try {
     await claimFolder(root);
     for (const name of await readdir(root)) {
