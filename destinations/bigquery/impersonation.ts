@@ -22,9 +22,10 @@ interface Answer {
   readonly error?: { readonly message?: string };
 }
 
-/** @param status undefined if nobody answered */
-function refused(account: string, status: number | undefined, message: string): ReplayportError {
+/** @param status undefined if nobody answered; `network` is then Node.js' code, if it has one */
+function refused(account: string, status: number | undefined, message: string, network?: unknown): ReplayportError {
   const text = `unable to impersonate ${account}: ${message}`;
+  if (isTlsFault(network)) return new ReplayportError(text, giveUp("bigquery.tls", untrusted(new URL(ENDPOINT).host)));
   if (status === undefined || passes(status)) {
     const code = status === undefined ? "bigquery.unreachable" : "bigquery.unavailable";
     return new ReplayportError(text, retry(code, `Check that this machine can reach ${new URL(ENDPOINT).host}.`));
@@ -64,15 +65,8 @@ export function impersonated(
     const response = await fetch(url, init).catch((error: unknown) => {
       // fetch hides what went wrong in the cause.
       const { cause } = error as Error;
-      const told = messageOf(cause ?? error);
-      if (isTlsFault((cause as { code?: string } | undefined)?.code)) {
-        const hint = untrusted(new URL(endpoint).host);
-        throw new ReplayportError(
-          `unable to impersonate ${serviceAccount} by ${endpoint}: ${told}`,
-          giveUp("bigquery.tls", hint),
-        );
-      }
-      throw refused(`${serviceAccount} by ${endpoint}`, undefined, told);
+      const { code } = (cause ?? {}) as { readonly code?: unknown };
+      throw refused(`${serviceAccount} by ${endpoint}`, undefined, messageOf(cause ?? error), code);
     });
     const answer = (await response.json().catch(() => ({}))) as Answer;
     if (!response.ok || answer.accessToken === undefined) {

@@ -4,7 +4,7 @@
  * temporary folder, which goes when the image is disposed of.
  */
 import { appendFile, cp, mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { firstLine, programOnPath, run, type Unavailable } from "../support/tools.ts";
 import { readText } from "./files.ts";
@@ -162,7 +162,7 @@ async function npmSettings(folder: string): Promise<string> {
     await cp(cafile, join(folder, "ca.pem"));
     await appendFile(npmrc, "cafile=/run/npm/ca.pem\n");
   }
-  const path = cache ?? join(dirname(userconfig ?? "/root/.npmrc"), ".npm");
+  const path = cache ?? join(userconfig ? dirname(userconfig) : homedir(), ".npm");
   await mkdir(path, { recursive: true });
   return path;
 }
