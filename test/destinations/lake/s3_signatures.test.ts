@@ -68,5 +68,6 @@ function checked(name: string, found: S3Server | Unavailable): void {
   });
 }
 
-checked("SeaweedFS", await seaweedfsServer());
-checked("versitygw", await versitygwServer());
+const [seaweedfs, versitygw] = await Promise.all([seaweedfsServer(), versitygwServer()]);
+checked("SeaweedFS", seaweedfs);
+checked("versitygw", versitygw);

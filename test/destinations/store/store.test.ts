@@ -74,5 +74,5 @@ function onS3(name: string, server: S3Server | Unavailable): StoreHarness {
 }
 
 const servers = { S3: s3Server, SeaweedFS: seaweedfsServer, versitygw: versitygwServer };
-testStore(onDisk);
-for (const [name, server] of Object.entries(servers)) testStore(onS3(name, await server()));
+const onServers = Object.entries(servers).map(async ([name, server]) => onS3(name, await server()));
+for (const harness of [onDisk, ...(await Promise.all(onServers))]) testStore(harness);
