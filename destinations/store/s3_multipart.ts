@@ -108,8 +108,8 @@ export async function prepareParts(
     failed.signal.throwIfAborted();
     return { id: UploadId, parts: done.sort((one, other) => (one.PartNumber ?? 0) - (other.PartNumber ?? 0)) };
   } catch (error) {
-    failed.abort(error);
-    // Wait for them: a part that arrives after the abort would stay in the bucket, billed.
+    // A part that arrives after the abort would stay in the bucket, billed. So those on their way aren't cancelled: a server that
+    // has one in full may write it all the same, and be late.
     await Promise.allSettled(pending);
     await abortUpload(s3, upload.Bucket, Key, UploadId, AbortSignal.timeout(ABORT_MS)).catch(() => undefined);
     throw error;
